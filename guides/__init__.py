@@ -1,0 +1,61 @@
+"""Variational families for Pyro models: one family a file; this table is all that names them."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
+
+from guides.amortised_discrete import AmortisedDiscrete
+from guides.amortised_full_rank import AmortisedFullRank
+from guides.amortised_iaf import AmortisedIAF
+from guides.amortised_normal import AmortisedNormal
+from guides.empty import Empty
+from guides.full_rank import FullRank
+from guides.guide import Guide
+from guides.iaf import IAF
+from guides.mean_field import MeanField
+from guides.per_datum import PerDatum
+from guides.relaxed import Relaxed
+
+GUIDES: dict[str, Callable[..., Guide]] = {
+    "mean_field": MeanField,
+    "full_rank": FullRank,
+    "iaf": IAF,
+    "per_datum": PerDatum,
+    "amortised_normal": AmortisedNormal,
+    "amortised_fixed_scale": partial(AmortisedNormal, fixed_scale=0.5),
+    "amortised_full_rank": AmortisedFullRank,
+    "amortised_iaf": AmortisedIAF,
+    "amortised_discrete": AmortisedDiscrete,
+    "relaxed": Relaxed,
+    "straight_through": partial(Relaxed, straight_through=True),
+    "empty": Empty,
+}
+
+
+def guide_named(name: str) -> Callable[..., Guide]:
+    """The guide of that name in the table.
+
+    Raises:
+        ValueError: for a name that is not in the table, with the nearest one that is.
+    """
+    if name in GUIDES:
+        return GUIDES[name]
+    near = get_close_matches(name, GUIDES, n=1) or list(GUIDES)
+    raise ValueError(f"No guide named '{name}'. Did you mean '{near[0]}'?")
+
+
+__all__ = [
+    "GUIDES",
+    "IAF",
+    "AmortisedDiscrete",
+    "AmortisedFullRank",
+    "AmortisedIAF",
+    "AmortisedNormal",
+    "Empty",
+    "FullRank",
+    "Guide",
+    "MeanField",
+    "PerDatum",
+    "Relaxed",
+    "guide_named",
+]

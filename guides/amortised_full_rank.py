@@ -1,0 +1,56 @@
+"""Amortised normal with full covariance within each row.
+
+    q(z | x) = T( N(u; m(x), L(x) L(x)^T) ),   L(x) lower triangular with a positive diagonal.
+
+Exact for linear-Gaussian models, whose posterior covariance is full.
+
+Parameters: the encoder's; its head gives d + d (d + 1) / 2 numbers for d unconstrained values.
+Source: Kingma & Welling 2019, "An introduction to variational autoencoders", section 2.5.1.
+"""
+
+from typing import ClassVar
+
+import pyro
+import pyro.distributions as dist
+from torch import Tensor, nn
+
+from guides.cholesky import cholesky_factor, factor_size
+from guides.encoder import Encoder, by_row, values_per_row
+from guides.guide import Guide, inside
+from guides.normal import onto_support
+from guides.vectors import require_vectors
+from zoo.latents import Kind, Latents
+
+
+class AmortisedFullRank(Guide):
+    """Each latent vector a normal with full covariance that a network reads off the row.
+
+    Args:
+        latents: the latents to cover; each is a vector in unconstrained space.
+        body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
+    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+
+    def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:
+        super().__init__(latents)
+        require_vectors(self, latents)
+
+        def outputs(site: object) -> int:
+            (size,) = site.unconstrained_shape  # type: ignore[attr-defined]
+            return values_per_row(site, latents, (size + factor_size(size),))  # type: ignore[arg-type]
+
+        self.encoder = Encoder(latents, outputs, body)
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples the latents of the rows given."""
+        plates, values = self.plates(args), {}
+        for site, output in zip(self.latents.sites, self.encoder(args), strict=True):
+            (size,) = site.unconstrained_shape
+            both = by_row(output, site, self.latents, (size + factor_size(size),))
+            loc, factor = both[..., :size], cholesky_factor(both[..., size:], size)
+            q = onto_support(dist.MultivariateNormal(loc, scale_tril=factor), site)
+            with inside(plates, site):
+                values[site.name] = pyro.sample(site.name, q)
+        return values

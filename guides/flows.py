@@ -1,0 +1,37 @@
+"""Stacks of inverse autoregressive steps, with or without a context."""
+
+import pyro.distributions as dist
+import torch
+from pyro.distributions import transforms
+from pyro.nn import AutoRegressiveNN, ConditionalAutoRegressiveNN
+from torch import nn
+
+
+def autoregressive_stack(size: int, depth: int, hidden: int) -> nn.ModuleList:
+    """`depth` steps z <- s(z) * z + (1 - s(z)) * m(z), s and m autoregressive, order reversed between.
+
+    Near the identity at first: s starts at sigmoid(2).
+    """
+    orders = _orders(size, depth)
+    nets = [AutoRegressiveNN(size, [hidden], permutation=order) for order in orders]
+    return nn.ModuleList(transforms.AffineAutoregressive(net, stable=True) for net in nets)
+
+
+def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.ModuleList:
+    """The same with s(z, h) and m(z, h) for a context h of that many values."""
+    nets = [
+        ConditionalAutoRegressiveNN(size, context, [hidden], permutation=order)
+        for order in _orders(size, depth)
+    ]
+    return nn.ModuleList(
+        transforms.ConditionalAffineAutoregressive(net, stable=True) for net in nets
+    )
+
+
+def push(base: dist.Distribution, steps: list) -> dist.Distribution:
+    """The distribution of a draw from `base` after all steps."""
+    return dist.TransformedDistribution(base, steps)
+
+
+def _orders(size: int, depth: int) -> list[torch.Tensor]:
+    return [torch.arange(size) if i % 2 == 0 else torch.arange(size).flip(0) for i in range(depth)]

@@ -1,0 +1,37 @@
+"""Full-rank normal over all global latents.
+
+    q(z) = T( N(u; m, L L^T) ),   L lower triangular with a positive diagonal.
+
+Parameters: d + d (d + 1) / 2 for d unconstrained values.
+Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference", section 2.
+"""
+
+from typing import ClassVar
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from guides.cholesky import cholesky_factor, factor_size
+from guides.guide import Guide
+from guides.joint import sample_jointly
+from zoo.latents import Kind, Latents
+
+
+class FullRank(Guide):
+    """One normal with full covariance over all global latents, mapped onto their supports."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
+    scopes: ClassVar[frozenset[str]] = frozenset({"global"})
+    factorised: ClassVar[bool] = False
+
+    def __init__(self, latents: Latents) -> None:
+        super().__init__(latents)
+        size = sum(site.size for site in latents.sites)
+        self.loc = nn.Parameter(torch.zeros(size))
+        self.factor = nn.Parameter(torch.zeros(factor_size(size)))
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples all latents jointly."""
+        scale_tril = cholesky_factor(self.factor, len(self.loc))
+        return sample_jointly(self, dist.MultivariateNormal(self.loc, scale_tril=scale_tril), args)

@@ -1,0 +1,78 @@
+"""The contract of a guide: a variational family over the latents that a description names."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pyro
+import torch
+from pyro.poutine.subsample_messenger import SubsampleMessenger
+from torch import Tensor, nn
+
+from zoo.latents import Family, Latent, Latents, Plate
+
+Plates = dict[str, SubsampleMessenger]
+
+
+class Guide(nn.Module, Family, ABC):
+    """A variational family q(z), as a Pyro guide whose parameters follow from the description.
+
+    A subclass says what it covers by the class variables of :class:`zoo.latents.Family`, builds
+    its parameters from `latents` alone, and samples each latent once, inside its plates.
+
+    Args:
+        latents: the latents to cover, from :func:`zoo.describe`.
+
+    Raises:
+        ValueError: if the family does not go on one of the latents.
+    """
+
+    def __init__(self, latents: Latents) -> None:
+        super().__init__()
+        for site in latents.sites:
+            if not self.handles(site):
+                raise ValueError(
+                    f"{type(self).__name__} covers {_declared(self)} latents; '{site.name}' is "
+                    f"{site.scope} and {site.kind.value}, with support {site.support}. "
+                    "Leave it out with latents.select(...), or use another family."
+                )
+        self.latents = latents
+
+    @abstractmethod
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples every covered latent; takes what the model takes, returns name -> value."""
+
+    def advance(self, step: Tensor) -> None:
+        """Moves the family's own schedules, if it has any, to `step` (shape ())."""
+
+    def view(self, model: Callable) -> Callable:
+        """The model as this family trains against it: by default the model itself."""
+        return model
+
+    def plates(self, args: tuple) -> Plates:
+        """Opens the plates of all latents; the plate over rows takes the rows it is given."""
+        plates = {plate.name: plate for site in self.latents.sites for plate in site.plates}
+        return {name: self._open(plate, args) for name, plate in plates.items()}
+
+    def _open(self, plate: Plate, args: tuple) -> SubsampleMessenger:
+        if plate.given:
+            return pyro.plate(plate.name, self.latents.rows_given(args), dim=plate.dim)
+        return pyro.plate(plate.name, plate.size, subsample_size=plate.subsample, dim=plate.dim)
+
+
+def _declared(guide: Guide) -> str:
+    return " ".join(sorted(guide.scopes) + sorted(kind.value for kind in guide.kinds))
+
+
+@contextmanager
+def inside(plates: Plates, latent: Latent) -> Iterator[None]:
+    """Enters the plates that a latent lies in."""
+    with ExitStack() as stack:
+        for plate in latent.plates:
+            stack.enter_context(plates[plate.name])
+        yield
+
+
+def positive(unconstrained: Tensor) -> Tensor:
+    """A scale from an unconstrained number: softplus, with a floor far below any posterior's sd."""
+    return torch.nn.functional.softplus(unconstrained) + 1e-6

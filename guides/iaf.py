@@ -1,0 +1,48 @@
+"""Inverse autoregressive flow over all global latents.
+
+    u_0 = m + s * e,  e ~ N(0, I);   u_t = g_t * u_{t-1} + (1 - g_t) * m_t,   z = T(u_T),
+
+with gates g_t and means m_t autoregressive in u_{t-1}: the Jacobian is triangular, so
+log q(z) = log N(u_0; m, s^2) - sum_t sum_i log g_{t,i} - log |det dT|.
+
+Parameters: 2 d for the base, and one masked network a step.
+Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
+"""
+
+from typing import ClassVar
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from guides.flows import autoregressive_stack, push
+from guides.guide import Guide, positive
+from guides.joint import sample_jointly
+from guides.normal import SMALL_SCALE
+from zoo.latents import Kind, Latents
+
+
+class IAF(Guide):
+    """`depth` inverse autoregressive steps on a diagonal normal over all global latents.
+
+    Raises:
+        ValueError: if the latents have one unconstrained value in all; nothing is autoregressive.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
+    scopes: ClassVar[frozenset[str]] = frozenset({"global"})
+    factorised: ClassVar[bool] = False
+
+    def __init__(self, latents: Latents, depth: int = 2, hidden: int | None = None) -> None:
+        super().__init__(latents)
+        size = sum(site.size for site in latents.sites)
+        if size < 2:
+            raise ValueError(f"Expected at least 2 unconstrained values for IAF; got {size}.")
+        self.loc = nn.Parameter(torch.zeros(size))
+        self.scale = nn.Parameter(torch.full((size,), SMALL_SCALE))
+        self.steps = autoregressive_stack(size, depth, hidden or max(2 * size, 8))
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples all latents jointly."""
+        base = dist.Normal(self.loc, positive(self.scale)).to_event(1)
+        return sample_jointly(self, push(base, list(self.steps)), args)

@@ -1,0 +1,38 @@
+"""Mean-field normal over global latents.
+
+    q(z) = prod_i T( N(u_i; m_i, s_i^2) ),   T the bijection onto the latent's support.
+
+Parameters: 2 for each unconstrained value.
+Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference", section 2.
+"""
+
+from typing import ClassVar
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from guides.guide import Guide, inside, positive
+from guides.normal import SMALL_SCALE, normal
+from zoo.latents import Kind, Latents
+
+
+class MeanField(Guide):
+    """Each global latent an independent normal, mapped onto its support."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
+    scopes: ClassVar[frozenset[str]] = frozenset({"global"})
+
+    def __init__(self, latents: Latents) -> None:
+        super().__init__(latents)
+        shapes = [(*site.batch_shape, *site.unconstrained_shape) for site in latents.sites]
+        self.loc = nn.ParameterList(torch.zeros(shape) for shape in shapes)
+        self.scale = nn.ParameterList(torch.full(shape, SMALL_SCALE) for shape in shapes)
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples every latent, in its plates."""
+        plates, values = self.plates(args), {}
+        for site, loc, scale in zip(self.latents.sites, self.loc, self.scale, strict=True):
+            with inside(plates, site):
+                values[site.name] = pyro.sample(site.name, normal(loc, positive(scale), site))
+        return values

@@ -1,0 +1,28 @@
+"""Normals on a latent's own support: the building block of the Gaussian families."""
+
+import pyro.distributions as dist
+from torch import Tensor
+from torch.distributions import biject_to, constraints
+
+from zoo.latents import Latent
+
+SMALL_SCALE = -2.0  # softplus(-2) = 0.13: start with little noise in the gradient
+
+
+def normal(loc: Tensor, scale: Tensor, latent: Latent) -> dist.Distribution:
+    """N(loc, scale^2) in unconstrained space, mapped onto the latent's support.
+
+    Args:
+        loc: mean, shape (*batch, *unconstrained event).
+        scale: standard deviation, same shape.
+        latent: whose support and event shape to take.
+    """
+    base = dist.Normal(loc, scale).to_event(len(latent.unconstrained_shape))
+    return onto_support(base, latent)
+
+
+def onto_support(base: dist.Distribution, latent: Latent) -> dist.Distribution:
+    """`base` in unconstrained space, mapped onto the latent's support."""
+    if latent.base_support is constraints.real:
+        return base
+    return dist.TransformedDistribution(base, [biject_to(latent.support).with_cache()])

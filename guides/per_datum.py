@@ -1,0 +1,52 @@
+"""Per-datum mean-field normal: every data row has variational parameters of its own.
+
+    q(z_n) = T( N(u_n; m_n, s_n^2) ),   (m_n, s_n) optimised for each row n.
+
+No network stands between the data and its posterior, so there is no amortisation gap; a new row
+needs an optimisation of its own.
+
+Parameters: 2 for each unconstrained value of each row.
+Source: Hoffman, Blei, Wang & Paisley 2013, "Stochastic variational inference"; the basic approach
+of UMass COMPSCI 688.
+"""
+
+from typing import ClassVar
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from guides.guide import Guide, inside, positive
+from guides.normal import SMALL_SCALE, normal
+from zoo.latents import Kind, Latent, Latents
+
+
+class PerDatum(Guide):
+    """Each row's latents independent normals with free parameters."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
+    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    amortised: ClassVar[bool] = False
+
+    def __init__(self, latents: Latents) -> None:
+        super().__init__(latents)
+        shapes = [(*site.batch_shape, *site.unconstrained_shape) for site in latents.sites]
+        self.loc = nn.ParameterList(torch.zeros(shape) for shape in shapes)
+        self.scale = nn.ParameterList(torch.full(shape, SMALL_SCALE) for shape in shapes)
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples the latents of the rows in this minibatch."""
+        plates, values = self.plates(args), {}
+        assert self.latents.row_plate is not None
+        with plates[self.latents.row_plate.name] as rows:
+            pass
+        for site, loc, scale in zip(self.latents.sites, self.loc, self.scale, strict=True):
+            loc, scale = (_rows_of(value, rows, site, self.latents) for value in (loc, scale))
+            with inside(plates, site):
+                values[site.name] = pyro.sample(site.name, normal(loc, positive(scale), site))
+        return values
+
+
+def _rows_of(value: Tensor, rows: Tensor, site: Latent, latents: Latents) -> Tensor:
+    assert latents.row_plate is not None
+    return value.index_select(latents.row_plate.dim - len(site.unconstrained_shape), rows)

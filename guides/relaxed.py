@@ -1,0 +1,119 @@
+"""Relaxed Bernoulli and categorical distributions (Concrete, Gumbel-softmax) for discrete latents.
+
+    z = softmax( (g + l(x)) / tau ),   g ~ Gumbel:   differentiable in l, discrete as tau -> 0.
+
+While training, the model's own prior is relaxed at the same temperature, so that the loss is the
+bound of a proper (relaxed) model; with `straight_through` the model sees the discrete value and
+the gradient goes through the relaxed one. In eval mode the draws are discrete, with the same
+logits: every reported bound is one on the true model.
+
+Parameters: the encoder's. The gradient is biased for the discrete model; the bias falls and the
+variance rises as tau -> 0.
+Source: Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import Message
+from torch import Tensor, nn
+from torch.distributions import constraints
+
+from guides.amortised_discrete import discrete, logits_shape
+from guides.encoder import Encoder, by_row, values_per_row
+from guides.guide import Guide, inside
+from zoo.latents import Kind, Latent, Latents
+
+RELAXABLE = (constraints.boolean, constraints.one_hot)
+
+FAMILIES = {  # (binary, straight-through) -> family
+    (True, False): dist.RelaxedBernoulli,
+    (True, True): dist.RelaxedBernoulliStraightThrough,
+    (False, False): dist.RelaxedOneHotCategorical,
+    (False, True): dist.RelaxedOneHotCategoricalStraightThrough,
+}
+
+
+class Relaxed(Guide):
+    """Each row's binary or one-hot latents relaxed, with logits that a network reads off the row.
+
+    Args:
+        latents: the latents to cover.
+        temperature: tau, a number or a schedule over steps (see :mod:`zoo.schedules`).
+        straight_through: hand the model discrete values, with the relaxed gradient.
+        body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.DISCRETE})
+    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    relaxes: ClassVar[bool] = True
+    temperature: Tensor
+
+    def __init__(
+        self,
+        latents: Latents,
+        temperature: float | Callable[[Tensor], Tensor] = 0.5,
+        *,
+        straight_through: bool = False,
+        body: nn.Module | None = None,
+    ) -> None:
+        super().__init__(latents)
+        self.schedule = temperature if callable(temperature) else None
+        start = temperature(torch.zeros(())) if callable(temperature) else temperature
+        if start <= 0:
+            raise ValueError(f"Expected a temperature above 0; got {float(start)}.")
+        self.register_buffer("temperature", torch.as_tensor(start).to(torch.get_default_dtype()))
+        self.straight_through = straight_through
+        self.encoder = Encoder(
+            latents, lambda site: values_per_row(site, latents, logits_shape(site)), body
+        )
+
+    @classmethod
+    def handles(cls, latent: Latent) -> bool:
+        """Binary and one-hot latents; integers cannot be relaxed, since a model indexes by them."""
+        return super().handles(latent) and latent.base_support in RELAXABLE
+
+    def advance(self, step: Tensor) -> None:
+        """Sets the temperature of this step."""
+        if self.schedule is not None:
+            self.temperature = self.schedule(step).to(self.temperature.dtype)
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples the latents of the rows given: relaxed in training, discrete in eval mode."""
+        plates, values = self.plates(args), {}
+        for site, output in zip(self.latents.sites, self.encoder(args), strict=True):
+            logits = by_row(output, site, self.latents, logits_shape(site))
+            q = self.relax(logits, site) if self.training else discrete(logits, site)
+            with inside(plates, site):
+                values[site.name] = pyro.sample(site.name, q)
+        return values
+
+    def relax(self, logits: Tensor, latent: Latent) -> dist.Distribution:
+        """The relaxed distribution with those logits on the latent's support."""
+        binary = latent.base_support is constraints.boolean
+        family = FAMILIES[binary, self.straight_through]
+        event = len(latent.event_shape) - (0 if binary else 1)
+        return family(self.temperature, logits=logits).to_event(event)
+
+    def view(self, model: Callable) -> Callable:
+        """The model with its discrete priors relaxed, in training; itself in eval mode."""
+        return RelaxPriors(self)(model) if self.training else model
+
+
+class RelaxPriors(Messenger):
+    """Puts a relaxed prior with the same logits in the place of each covered latent's own."""
+
+    def __init__(self, guide: Relaxed) -> None:
+        super().__init__()
+        self.guide = guide
+
+    def _pyro_sample(self, msg: Message) -> None:
+        if msg["name"] in self.guide.latents.names and not msg["is_observed"]:
+            prior = msg["fn"]
+            while isinstance(prior, dist.Independent):
+                prior = prior.base_dist
+            msg["fn"] = self.guide.relax(prior.logits, self.guide.latents[msg["name"]])

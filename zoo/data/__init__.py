@@ -1,0 +1,80 @@
+"""Data sets, each split and in the form that models take.
+
+`load_data("digits")` gives a `Data`; its `train`, `valid` and `test` are tuples of tensors, the
+positional arguments of a model. Files that do not come with a package are looked for in the
+folder that the environment variable ZOO_DATA names.
+"""
+
+import difflib
+from typing import Protocol
+
+from zoo.data import (
+    binarized_mnist,
+    breast_cancer,
+    digits,
+    eight_schools,
+    fashion_mnist,
+    mnist,
+)
+from zoo.data.binarize import MODES, draw_bits, keep
+from zoo.data.data import Batch, Data, Observe
+from zoo.data.places import DataNotFound
+
+__all__ = [
+    "DATA",
+    "MODES",
+    "Batch",
+    "Data",
+    "DataNotFound",
+    "Loader",
+    "Observe",
+    "draw_bits",
+    "keep",
+    "load_data",
+]
+
+
+class Loader(Protocol):
+    """What every data set's file offers as `load`; its binarization has a default there."""
+
+    def __call__(self, seed: int = ..., binarize: str = ..., *, download: bool = ...) -> Data:
+        """Load the data set."""
+        ...
+
+
+DATA: dict[str, Loader] = {
+    "binarized_mnist": binarized_mnist.load,
+    "breast_cancer": breast_cancer.load,
+    "digits": digits.load,
+    "eight_schools": eight_schools.load,
+    "fashion_mnist": fashion_mnist.load,
+    "mnist": mnist.load,
+}
+
+
+def load_data(
+    name: str, *, seed: int = 0, binarize: str | None = None, download: bool = False
+) -> Data:
+    """Load a data set by name.
+
+    Args:
+        name: A name in `DATA`.
+        seed: Seed of the split and of the bits drawn once, where the set has either.
+        binarize: "none", "threshold", "static" or "dynamic"; None for the set's own default.
+        download: Whether to download files that are missing, where that is possible.
+
+    Returns:
+        The data set, in torch's default dtype on the CPU.
+
+    Raises:
+        DataNotFound: If files are missing.
+        ValueError: If the name is unknown, the set does not have this binarization, or a
+            file is damaged.
+    """
+    if name not in DATA:
+        near = difflib.get_close_matches(name.lower(), DATA, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
+        raise ValueError(f"Expected a data set among {', '.join(DATA)}; got {name!r}. {hint}")
+    if binarize is None:
+        return DATA[name](seed, download=download)
+    return DATA[name](seed, binarize, download=download)

@@ -1,0 +1,116 @@
+"""The record every loader returns: three splits of tensors and what identifies them."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+Batch = tuple[Tensor, ...]
+Splits = tuple[Batch, Batch, Batch]
+Observe = Callable[[Batch], Batch]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set, split, in the form a model takes it: `model(*data.train)`.
+
+    Attributes:
+        name: Name in the table of data sets, such as "digits".
+        train: The model's positional arguments for fitting.
+        valid: The same for choosing settings; () where there is no such split.
+        test: The same for reporting; () where there is no such split.
+        rowwise: Whether the tensors of a split share one leading dimension of rows.
+        image: Height and width in pixels of a flattened image in the first tensor; None if
+            the rows are no pictures.
+        observe: What is done to a minibatch of train rows before each step.
+        labels: Name of each tensor of a split, such as ("x", "y").
+        binarize: "none", "threshold", "static" or "dynamic".
+        seed: Seed of the split and of the binarization.
+        hash: First 16 hex digits of the fingerprint of the splits.
+
+    Raises:
+        ValueError: If labels do not match the tensors, or the tensors of a rowwise split
+            differ in their number of rows.
+    """
+
+    name: str
+    train: Batch = field(repr=False)
+    valid: Batch = field(repr=False)
+    test: Batch = field(repr=False)
+    rowwise: bool
+    image: tuple[int, int] | None
+    observe: Observe
+    labels: tuple[str, ...]
+    binarize: str
+    seed: int
+    hash: str
+
+    def __post_init__(self) -> None:
+        """Check labels and rows."""
+        self._check("train", self.train)
+        for split, batch in (("valid", self.valid), ("test", self.test)):
+            if batch:
+                self._check(split, batch)
+
+    def _check(self, split: str, batch: Batch) -> None:
+        if not batch or len(batch) != len(self.labels):
+            raise ValueError(
+                f"Expected one label for each tensor in {split} of {self.name}; got "
+                f"{len(batch)} tensors and labels {self.labels}. Name every tensor once."
+            )
+        rows = [tuple(tensor.shape[:1]) for tensor in batch]
+        if self.rowwise and (() in rows or len(set(rows)) > 1):
+            raise ValueError(
+                f"Expected tensors with the same rows in {split} of {self.name}; got leading "
+                f"dimensions {rows} for {self.labels}. Give equal rows, or rowwise=False."
+            )
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in train."""
+        return self.train[0].shape[0]
+
+    @property
+    def features(self) -> int:
+        """Last dimension of the first tensor in train."""
+        return self.train[0].shape[-1]
+
+    def to(self, device: torch.device | str) -> "Data":
+        """Copy of this data set with its tensors on a device.
+
+        Args:
+            device: Where the tensors go, such as "cpu" or "cuda".
+
+        Returns:
+            The same data set, hash included, on that device.
+        """
+        return replace(
+            self,
+            train=tuple(tensor.to(device) for tensor in self.train),
+            valid=tuple(tensor.to(device) for tensor in self.valid),
+            test=tuple(tensor.to(device) for tensor in self.test),
+        )
+
+
+def fingerprint(name: str, binarize: str, splits: Splits) -> str:
+    """Short hash of a data set's name, binarization, shapes and values.
+
+    Values enter in single precision, so that a fit in float32 and a reference in float64 of
+    one data set agree on what they were computed from.
+
+    Args:
+        name: Name of the data set.
+        binarize: Its binarization mode.
+        splits: Train, valid and test; tensors of any shape.
+
+    Returns:
+        The first 16 hex digits of a SHA-256 digest.
+    """
+    digest = hashlib.sha256(f"{name} {binarize}".encode())
+    for batch in splits:
+        digest.update(str([tuple(tensor.shape) for tensor in batch]).encode())
+        for tensor in batch:
+            digest.update(tensor.detach().cpu().numpy().astype("<f4", order="C", copy=False).data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,35 @@
+"""Digits: 1797 grey pictures of handwritten digits, 8 by 8 pixels; comes with scikit-learn.
+
+Source: Alpaydin and Kaynak (1998), Optical recognition of handwritten digits, UCI repository.
+"""
+
+import torch
+
+from zoo.data.binarize import MODES, check_mode
+from zoo.data.data import Data
+from zoo.data.pictures import make_pictures
+from zoo.data.split import split_rows
+
+SIZES = (1257, 180, 360)
+
+
+def load(seed: int = 0, binarize: str = "dynamic", *, download: bool = False) -> Data:
+    """Load the digits.
+
+    Args:
+        seed: Seed of the split and of the bits drawn once.
+        binarize: "none", "threshold", "static" or "dynamic".
+        download: Nothing to download: the rows come with scikit-learn.
+
+    Returns:
+        x of shape (rows, 64): 1257 rows in train, 180 in valid and 360 in test.
+
+    Raises:
+        ValueError: If the mode is unknown.
+    """
+    # Imported here: it takes a second, and the other sets do not need it.
+    from sklearn.datasets import load_digits
+
+    check_mode("digits", binarize, MODES)
+    x = torch.as_tensor(load_digits().data / 16, dtype=torch.get_default_dtype())
+    return make_pictures("digits", split_rows((x,), SIZES, seed), (8, 8), binarize, seed)

@@ -1,0 +1,39 @@
+"""From splits of intensities to a data set of flattened pictures."""
+
+from zoo.data.binarize import binarize_splits
+from zoo.data.data import Data, Splits, fingerprint
+
+
+def make_pictures(
+    name: str, splits: Splits, image: tuple[int, int], binarize: str, seed: int
+) -> Data:
+    """Data set of pictures, binarized.
+
+    Args:
+        name: Name of the data set.
+        splits: Train, valid and test, each () or one tensor of intensities in [0, 1], of
+            shape (rows, height * width).
+        image: Height and width in pixels.
+        binarize: "none", "threshold", "static" or "dynamic".
+        seed: Seed of the split and of the bits drawn once.
+
+    Returns:
+        The data set; its only tensor is labelled "x".
+
+    Raises:
+        ValueError: If the mode is unknown.
+    """
+    (train, valid, test), observe = binarize_splits(splits, binarize, seed)
+    return Data(
+        name=name,
+        train=train,
+        valid=valid,
+        test=test,
+        rowwise=True,
+        image=image,
+        observe=observe,
+        labels=("x",),
+        binarize=binarize,
+        seed=seed,
+        hash=fingerprint(name, binarize, (train, valid, test)),
+    )

@@ -1,0 +1,66 @@
+"""All joint states of finite discrete latents, laid out for a model to broadcast over."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+from torch.nn.functional import one_hot
+
+from zoo.latents import Latent, Latents
+
+LIMIT = 2**16
+
+
+def joint_states(
+    summed: Sequence[Latent], latents: Latents, device: torch.device | None = None
+) -> dict[str, Tensor]:
+    """Every joint state of the latents of one row, along a new leftmost batch dimension.
+
+    Args:
+        summed: the discrete latents to enumerate.
+        latents: the description they come from.
+        device: where to lay them out.
+
+    Returns:
+        Site name -> values of shape (states, 1, ..., 1, *event), the ones for the plates.
+
+    Raises:
+        ValueError: if a latent is not finite, or there are more than 65,536 joint states.
+    """
+    shapes = {site.name: _elements(site, latents) for site in summed}
+    counts = [site.classes ** math.prod(shapes[site.name]) for site in summed]
+    if 0 in counts:
+        name = summed[counts.index(0)].name
+        raise ValueError(f"Expected finite latents to sum out; '{name}' has infinitely many values.")
+    total = math.prod(counts)
+    if total > LIMIT:
+        raise ValueError(
+            f"Summing out {[site.name for site in summed]} takes {total} joint states; the limit "
+            f"is {LIMIT}. Use a guide for them, or Pyro's TraceEnum_ELBO if they form a chain."
+        )
+    index, states = torch.arange(total, device=device), {}
+    for site, count in zip(summed, counts, strict=True):
+        states[site.name] = _values(index % count, site, shapes[site.name])
+        index = index // count
+    return states
+
+
+def _elements(site: Latent, latents: Latents) -> tuple[int, ...]:
+    """Shape of the independent elements of one row: its other plates and its event."""
+    batch = [1] * (latents.nesting - len(site.batch_shape)) + list(site.batch_shape)
+    if site.local and latents.row_plate is not None:
+        batch[latents.row_plate.dim] = 1
+    event = site.event_shape[:-1] if site.base_support is constraints.one_hot else site.event_shape
+    return (*batch, *event)
+
+
+def _values(index: Tensor, site: Latent, shape: tuple[int, ...]) -> Tensor:
+    powers = site.classes ** torch.arange(math.prod(shape), device=index.device)
+    digits = (index[:, None] // powers % site.classes).reshape(-1, *shape)
+    if site.base_support is constraints.one_hot:
+        return one_hot(digits, site.classes).to(torch.get_default_dtype())
+    if site.base_support is constraints.boolean:
+        return digits.to(torch.get_default_dtype())
+    return digits + int(site.base_support.lower_bound)

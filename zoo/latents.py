@@ -1,0 +1,331 @@
+"""What a guide must know of a model: its latents, found by tracing the prior once.
+
+Nothing here asks who wrote the model: functions with ``pyro.param``, ``nn.Module`` and
+``PyroModule`` are described alike, and so are sites observed by ``obs=`` or by ``condition``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.poutine.trace_struct import Trace
+from torch import Tensor, nn
+from torch.distributions import biject_to, constraints
+from torch.distributions.constraints import Constraint
+
+from zoo.isolation import isolated
+from zoo.minibatch import ROWS, Minibatch
+
+Model = Callable[..., object]
+
+DEFAULT_HIDDEN = (64, 64)
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Tanh)
+
+
+class Kind(Enum):
+    """What can be done with a latent; it follows from the support alone."""
+
+    CONTINUOUS = "continuous"
+    DISCRETE = "discrete"
+    UNBIJECTABLE = "unbijectable"
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A vectorised ``pyro.plate``.
+
+    `size` is its full size and `subsample` what one call holds; `given` says whether that is the
+    number of rows in the arguments (else the model subsamples for itself).
+    """
+
+    name: str
+    size: int
+    dim: int
+    subsample: int
+    given: bool
+
+
+@dataclass(frozen=True)
+class Latent:
+    """One unobserved sample site.
+
+    `batch_shape` is the shape of its plates at their full sizes, `local` says whether the site
+    lies inside the plate over data rows.
+    """
+
+    name: str
+    support: Constraint
+    event_shape: torch.Size
+    batch_shape: torch.Size
+    plates: tuple[Plate, ...]
+    kind: Kind
+    local: bool
+
+    @property
+    def scope(self) -> str:
+        """"local" inside the plate over data rows, else "global"."""
+        return "local" if self.local else "global"
+
+    @property
+    def base_support(self) -> Constraint:
+        """The support of one element: `support` without its `independent` wrappers."""
+        support = self.support
+        while isinstance(support, constraints.independent):
+            support = support.base_constraint
+        return support
+
+    @property
+    def unconstrained_shape(self) -> torch.Size:
+        """Shape of one event in unconstrained space, e.g. (k-1,) for a simplex of k."""
+        return torch.Size(biject_to(self.support).inverse_shape(self.event_shape))
+
+    @property
+    def size(self) -> int:
+        """Number of unconstrained values, plates included."""
+        return self.batch_shape.numel() * self.unconstrained_shape.numel()
+
+    @property
+    def classes(self) -> int:
+        """Number of values one discrete element can take; 0 if it is not finite."""
+        support = self.base_support
+        if support is constraints.boolean:
+            return 2
+        if support is constraints.one_hot:
+            return self.event_shape[-1]
+        if isinstance(support, constraints.integer_interval):
+            return int(support.upper_bound) - int(support.lower_bound) + 1
+        return 0
+
+
+class Family:
+    """What a guide declares of itself; pairing reads these and no names.
+
+    Attributes:
+        kinds: the kinds of latents that the family can be put on.
+        scopes: "global", "local" or both.
+        reparameterised: are draws differentiable functions of the parameters?
+        factorised: does each latent have a distribution of its own?
+        amortised: are local parameters computed from the data row, so that new rows need no fit?
+        relaxes: are discrete latents replaced by continuous ones while training?
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset()
+    scopes: ClassVar[frozenset[str]] = frozenset()
+    reparameterised: ClassVar[bool] = True
+    factorised: ClassVar[bool] = True
+    amortised: ClassVar[bool] = True
+    relaxes: ClassVar[bool] = False
+
+    @classmethod
+    def handles(cls, latent: Latent) -> bool:
+        """Can the family be put on this latent?"""
+        return latent.kind in cls.kinds and latent.scope in cls.scopes
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The latents of a model under given arguments, and what a guide needs besides.
+
+    Attributes:
+        sites: the unobserved sample sites, in the order in which the model draws them.
+        observed: names of the observed sites.
+        row_plate: the plate over data rows, or None: the one named "data", else the first
+            that the model subsamples.
+        row_args: positions of the arguments that hold the rows of the row plate.
+        context: number of values in one data row, over all those arguments.
+        nesting: number of plate dimensions; particles go one to the left of them.
+        vectorises: does the model broadcast over particles?
+        hidden: widths of the model's linear layers from data to latents; an encoder mirrors them.
+        activation: the model's own non-linearity.
+    """
+
+    sites: tuple[Latent, ...]
+    observed: tuple[str, ...]
+    row_plate: Plate | None
+    row_args: tuple[int, ...]
+    context: int
+    nesting: int
+    vectorises: bool
+    hidden: tuple[int, ...]
+    activation: type[nn.Module]
+
+    def __getitem__(self, name: str) -> Latent:
+        for site in self.sites:
+            if site.name == name:
+                return site
+        raise ValueError(f"No latent named '{name}'; the model has {self.names}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the latents."""
+        return tuple(site.name for site in self.sites)
+
+    @property
+    def rowwise(self) -> bool:
+        """Are all latents local, so that each data row has an importance weight of its own?"""
+        return bool(self.sites) and all(site.local for site in self.sites)
+
+    @property
+    def subsampled(self) -> bool:
+        """Does one call hold fewer rows than there are?"""
+        return self.row_plate is not None and self.row_plate.subsample < self.row_plate.size
+
+    def rows_given(self, args: tuple) -> int:
+        """Number of data rows that the arguments hold; 0 if none of them holds rows."""
+        return len(args[self.row_args[0]]) if self.row_args else 0
+
+    def row_context(self, args: tuple) -> Tensor:
+        """The data rows, flattened and side by side over all arguments: (rows, context)."""
+        rows = self.rows_given(args)
+        return torch.cat([args[i].reshape(rows, -1) for i in self.row_args], dim=-1)
+
+    def select(self, *names: str) -> "Latents":
+        """The same description with only the latents named."""
+        sites = tuple(self[name] for name in names)
+        fields = {**self.__dict__, "sites": sites}
+        return Latents(**fields)
+
+
+def describe(model: Model, *args: object, rows: int | None = None, **kwargs: object) -> Latents:
+    """Finds the latents of any Pyro model by tracing its prior once.
+
+    Leaves the global random state, the parameter store and the validation flags untouched.
+
+    Args:
+        model: any callable with Pyro primitives.
+        *args: what the model is called with.
+        rows: full number of data rows, where `args` hold a minibatch of them.
+        **kwargs: keyword arguments of the model.
+
+    Raises:
+        ValueError: if the model has no sample sites at all.
+    """
+    with isolated(seed=0):
+        trace = _prior_trace(model, rows, args, kwargs)
+        sites = [node for node in trace.nodes.values() if node["type"] == "sample"]
+        if not sites:
+            raise ValueError(f"Expected a model with pyro.sample sites; {model} has none.")
+        plates = {plate.name: plate for site in sites for plate in _plates(site, args)}
+        row_plate = _row_plate(tuple(plates.values()))
+        row_args = _row_args(args, row_plate)
+        nesting = max(-plate.dim for plate in plates.values()) if plates else 0
+        latents = tuple(_latent(site, args, row_plate) for site in sites if not site["is_observed"])
+        vectorises = _vectorises(model, trace, nesting, args, kwargs)
+    modules = model.modules() if isinstance(model, nn.Module) else []
+    hidden, activation = _architecture(list(modules))
+    return Latents(
+        sites=latents,
+        observed=tuple(
+            site["name"]
+            for site in sites
+            if site["is_observed"] and not site["infer"].get("_deterministic")
+        ),
+        row_plate=row_plate,
+        row_args=row_args,
+        context=sum(args[i][0].numel() for i in row_args),  # type: ignore[index]
+        nesting=nesting,
+        vectorises=vectorises,
+        hidden=hidden,
+        activation=activation,
+    )
+
+
+def _prior_trace(model: Model, rows: int | None, args: tuple, kwargs: dict) -> Trace:
+    with poutine.block(), torch.no_grad(), Minibatch(rows=None, size=rows):
+        trace = poutine.trace(model).get_trace(*args, **kwargs)
+    return poutine.util.prune_subsample_sites(trace)
+
+
+def _plates(site: dict, args: tuple) -> list[Plate]:
+    frames = [frame for frame in site["cond_indep_stack"] if frame.vectorized]
+    return [
+        Plate(
+            name=frame.name,
+            size=frame.full_size or frame.size,
+            dim=frame.dim,
+            subsample=frame.size,
+            given=frame.name == ROWS and any(has_rows(arg, frame.size) for arg in args),
+        )
+        for frame in frames
+    ]
+
+
+def _row_plate(plates: tuple[Plate, ...]) -> Plate | None:
+    named = [plate for plate in plates if plate.name == ROWS]
+    subsampled = [plate for plate in plates if plate.subsample < plate.size]
+    return next(iter(named + subsampled), None)
+
+
+def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
+    plates = tuple(sorted(_plates(site, args), key=lambda plate: plate.dim))
+    batch = [1] * max((-plate.dim for plate in plates), default=0)
+    for plate in plates:
+        batch[plate.dim] = plate.size
+    support = site["fn"].support
+    return Latent(
+        name=site["name"],
+        support=support,
+        event_shape=site["fn"].event_shape,
+        batch_shape=torch.Size(batch),
+        plates=plates,
+        kind=_kind(support),
+        local=row_plate is not None and row_plate.name in {plate.name for plate in plates},
+    )
+
+
+def _kind(support: Constraint) -> Kind:
+    if support.is_discrete:
+        return Kind.DISCRETE
+    try:
+        biject_to(support)
+    except NotImplementedError:
+        return Kind.UNBIJECTABLE
+    return Kind.CONTINUOUS
+
+
+def _vectorises(model: Model, trace: Trace, nesting: int, args: tuple, kwargs: dict) -> bool:
+    """Runs the model once on two particles; whatever it raises there means that it does not."""
+    wide = poutine.trace(particles(model, 2, nesting))
+    try:
+        with poutine.block(), torch.no_grad():
+            found = poutine.util.prune_subsample_sites(wide.get_trace(*args, **kwargs))
+            found.compute_log_prob()
+    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
+        return False
+    names = {name for name, node in trace.nodes.items() if node["type"] == "sample"}
+    return all(found.nodes[name]["log_prob"].shape[-1 - nesting] == 2 for name in names)
+
+
+def particles(fn: Model, count: int, nesting: int) -> Model:
+    """`fn` run on `count` particles at once, in a plate to the left of all its own."""
+    def vectorised(*args: object, **kwargs: object) -> object:
+        with pyro.plate("particles", count, dim=-1 - nesting):
+            return fn(*args, **kwargs)
+
+    return vectorised
+
+
+def _architecture(modules: list[nn.Module]) -> tuple[tuple[int, ...], type[nn.Module]]:
+    widths = [module.out_features for module in modules if isinstance(module, nn.Linear)]
+    found = [type(module) for module in modules if isinstance(module, ACTIVATIONS)]
+    return tuple(reversed(widths[:-1])) or DEFAULT_HIDDEN, next(iter(found), nn.ReLU)
+
+
+def _row_args(args: tuple, row_plate: Plate | None) -> tuple[int, ...]:
+    if row_plate is None or not row_plate.given:
+        return ()
+    return tuple(i for i, arg in enumerate(args) if has_rows(arg, row_plate.subsample))
+
+
+def has_rows(arg: object, rows: int) -> bool:
+    """Is the argument a tensor with that many rows?"""
+    return isinstance(arg, Tensor) and arg.dim() > 0 and len(arg) == rows
+
+
+def device_of(args: tuple) -> torch.device | None:
+    """Device of the first tensor among the arguments; None if there is none."""
+    return next((arg.device for arg in args if isinstance(arg, Tensor)), None)

@@ -1,0 +1,32 @@
+"""The one network that the models share: a multilayer perceptron."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import nn
+
+
+def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers of the given sizes with an activation between each two.
+
+    It acts on the last dimension and keeps all leading ones: (..., sizes[0]) -> (..., sizes[-1]).
+
+    Args:
+        sizes: widths from input to output, at least two.
+        activation: makes the nonlinearity; none follows the last layer.
+
+    Returns:
+        Linear, activation, Linear, ..., Linear.
+
+    Raises:
+        ValueError: fewer than two sizes.
+    """
+    if len(sizes) < 2:
+        raise ValueError(
+            f"Expected sizes with at least an input and an output width; got {tuple(sizes)}. "
+            "Give both, for example (10, 784)."
+        )
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers[:-1])

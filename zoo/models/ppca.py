@@ -1,0 +1,212 @@
+"""Probabilistic principal component analysis.
+
+A row of D numbers is an affine picture of M < D hidden Gaussian numbers, plus the same noise in
+every direction. Everything is Gaussian, so likelihood, posterior and maximum-likelihood fit are
+all known exactly: the model on which guides and estimators are checked first.
+
+Generative process, for each row n:
+    z_n ~ N(0, I_M)
+    x_n ~ N(W z_n + mu, s^2 I_D)
+
+Shapes: x (rows, D), z (rows, M), weight W (D, M), mean mu (D,), log_scale log s ().
+Source: Tipping and Bishop (1999), Probabilistic principal component analysis, JRSS B 61(3).
+Departs from the paper: the noise is held as log s; the rotation R of the fit is the identity.
+"""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from zoo.models.shapes import require_shape
+
+
+class ProbabilisticPCA(nn.Module):
+    """Linear Gaussian latent-variable model with isotropic noise."""
+
+    def __init__(self, features: int, latent: int = 2) -> None:
+        """Starts with columns of W near unit length, mu = 0 and s = 1.
+
+        Args:
+            features: data dimension D.
+            latent: latent dimension M, below D.
+
+        Raises:
+            ValueError: latent is not in 1..D-1.
+        """
+        super().__init__()
+        if not 1 <= latent < features:
+            raise ValueError(
+                f"Expected 1 <= latent < features; got latent={latent}, features={features}. "
+                "Choose a smaller latent dimension."
+            )
+        self.weight = nn.Parameter(torch.randn(features, latent) / math.sqrt(features))
+        self.mean = nn.Parameter(torch.zeros(features))
+        self.log_scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Generates rows: site z, then the observed site x.
+
+        Args:
+            x: data, shape (rows, D).
+
+        Returns:
+            The observed rows, shape (rows, D).
+
+        Raises:
+            ValueError: x has another width than D.
+        """
+        features, latent = self.weight.shape
+        require_shape("x", x, (len(x), features))
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(x.new_zeros(latent), x.new_ones(latent)).to_event(1))
+            noise = self.log_scale.exp()
+            return pyro.sample("x", dist.Normal(self.decode(z), noise).to_event(1), obs=x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Expected x given z, W z + mu: (..., M) -> (..., D)."""
+        return z @ self.weight.mT + self.mean
+
+    def log_evidence(self, x: Tensor) -> Tensor:
+        """Exact log p(x), through M x M matrices only.
+
+        With C = W W' + s^2 I and L L' = W'W + s^2 I, the determinant and inversion lemmas give
+        log|C| = (D - M) log s^2 + 2 log|L| and r'C^-1 r = (|r|^2 - |L^-1 W'r|^2) / s^2.
+
+        Args:
+            x: data, shape (rows, D).
+
+        Returns:
+            Nats, shape (rows,).
+        """
+        features, latent = self.weight.shape
+        residual = x - self.mean
+        cholesky = torch.linalg.cholesky(self._inner())
+        projected = torch.linalg.solve_triangular(
+            cholesky, (residual @ self.weight).mT, upper=False
+        )
+        square = residual.square().sum(-1) - projected.square().sum(0)
+        log_det = 2 * (features - latent) * self.log_scale + 2 * cholesky.diagonal().log().sum()
+        constant = features * math.log(2 * math.pi)
+        return -0.5 * (constant + log_det + square * (-2 * self.log_scale).exp())
+
+    def posterior(self, x: Tensor) -> dict[str, Distribution]:
+        """Exact posterior N(M^-1 W'(x - mu), s^2 M^-1) with M = W'W + s^2 I.
+
+        Args:
+            x: data, shape (rows, D).
+
+        Returns:
+            Site z -> distribution of batch shape (rows,), event shape (M,).
+        """
+        inner = self._inner()
+        loc = torch.linalg.solve(inner, ((x - self.mean) @ self.weight).mT).mT
+        precision = inner * (-2 * self.log_scale).exp()
+        return {"z": dist.MultivariateNormal(loc, precision_matrix=precision)}
+
+    def mean_field_gap(self, x: Tensor) -> Tensor:
+        """What the best diagonal Gaussian guide loses: log p(x) minus its ELBO.
+
+        With exact posterior precision P that guide has the exact mean and variances 1 / P_ii, so
+        the gap is 0.5 (sum_i log P_ii - log|P|), the same for every row.
+
+        Args:
+            x: data, shape (rows, D).
+
+        Returns:
+            Nats, shape (rows,).
+        """
+        precision = self._inner() * (-2 * self.log_scale).exp()
+        gap = 0.5 * (precision.diagonal().log().sum() - torch.logdet(precision))
+        return gap.expand(len(x))
+
+    def fit_closed_form(self, x: Tensor) -> None:
+        """Sets all parameters to the maximum-likelihood ones; see `maximum_likelihood`."""
+        _assign(self, *maximum_likelihood(x, self.weight.shape[1]))
+
+    def fit_em(self, x: Tensor, steps: int) -> Tensor:
+        """Runs EM in place from the present weight and scale; the mean is fitted at once.
+
+        Args:
+            x: data, shape (rows, D).
+            steps: number of EM steps.
+
+        Returns:
+            Total log-likelihood of the rows after each step, nats, shape (steps,), never falling.
+        """
+        history = x.new_empty(steps)
+        with torch.no_grad():
+            for step in range(steps):
+                weight, scale = em_step(x - x.mean(0), self.weight, self.log_scale.exp())
+                _assign(self, weight, x.mean(0), scale)
+                history[step] = self.log_evidence(x).sum()
+        return history
+
+    def _inner(self) -> Tensor:
+        return self.weight.mT @ self.weight + torch.diag_embed(
+            (2 * self.log_scale).exp().expand(self.weight.shape[1])
+        )
+
+
+def maximum_likelihood(x: Tensor, latent: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Closed-form fit: W = U_M (L_M - s^2 I)^1/2, s^2 = mean of the discarded eigenvalues.
+
+    The eigenvalues L are those of the sample covariance divided by the number of rows; they come
+    from the singular values of the centred data, so no D x D matrix is formed.
+
+    Args:
+        x: data, shape (rows, D).
+        latent: latent dimension M.
+
+    Returns:
+        Weight (D, M), mean (D,) and noise standard deviation ().
+
+    Raises:
+        ValueError: x spans at most M directions, so that s would be 0, the likelihood infinite.
+
+    Source: Tipping and Bishop (1999), section 3.2.
+    """
+    mean = x.mean(0)
+    _, singular, directions = torch.linalg.svd(x - mean, full_matrices=False)
+    if min(len(x) - 1, x.shape[1]) <= latent:
+        raise ValueError(
+            f"Expected more than {latent + 1} rows for latent={latent}; got {len(x)}. "
+            "Give more rows, or a smaller latent dimension."
+        )
+    eigenvalues = singular.square() / len(x)
+    variance = eigenvalues[latent:].sum() / (x.shape[1] - latent)
+    lengths = (eigenvalues[:latent] - variance).clamp(min=0).sqrt()
+    return directions[:latent].mT * lengths, mean, variance.sqrt()
+
+
+def em_step(centred: Tensor, weight: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """One EM step for W and s, with the sample covariance S only ever applied to W.
+
+    Args:
+        centred: data less its mean, shape (rows, D).
+        weight: present W, shape (D, M).
+        scale: present s, shape ().
+
+    Returns:
+        New weight (D, M) and new scale ().
+
+    Source: Tipping and Bishop (1999), appendix B.
+    """
+    ridge = scale.square() * torch.eye(weight.shape[1], dtype=weight.dtype, device=weight.device)
+    inner = weight.mT @ weight + ridge
+    applied = centred.mT @ (centred @ weight) / len(centred)
+    spread = ridge + torch.linalg.solve(inner, weight.mT @ applied)
+    fitted = torch.linalg.solve(spread, applied, left=False)
+    explained = (torch.linalg.solve(inner, applied, left=False) * fitted).sum()
+    variance = (centred.square().sum() / len(centred) - explained) / centred.shape[1]
+    return fitted, variance.sqrt()
+
+
+def _assign(model: ProbabilisticPCA, weight: Tensor, mean: Tensor, scale: Tensor) -> None:
+    with torch.no_grad():
+        model.weight.copy_(weight)
+        model.mean.copy_(mean)
+        model.log_scale.copy_(scale.log())

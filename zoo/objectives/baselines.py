@@ -1,0 +1,106 @@
+"""Baselines: what a score-function estimator subtracts from its learning signal.
+
+b must not depend on the draw it is used for; then E[b grad log q(z)] = 0 and only the variance
+changes. Source: Mnih & Gregor 2014, "Neural Variational Inference and Learning in Belief Networks".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+
+
+@dataclass(frozen=True)
+class DecayingAverage:
+    """b = running mean of past signals: b <- decay * b + (1 - decay) * mean signal."""
+
+    decay: float = 0.9
+
+    def build(self, latents: Latents) -> "RunningMean":
+        """The baseline's state for one latent."""
+        return RunningMean(self.decay)
+
+
+@dataclass(frozen=True)
+class Neural:
+    """b(x), a network of the data row, fitted to the signal by least squares."""
+
+    hidden: tuple[int, ...] = (64,)
+
+    def build(self, latents: Latents) -> "RowNetwork":
+        """The baseline's network for one latent."""
+        return RowNetwork(latents, self.hidden)
+
+
+class RunningMean(nn.Module):
+    """A mean over rows and steps, in nats per row; it starts at the first signal."""
+
+    average: Tensor
+    steps: Tensor
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("average", torch.zeros(()))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, signal: Tensor, args: tuple) -> Tensor:
+        """Returns the mean of past signals, then takes this one in."""
+        past = self.average.clone()
+        if self.training:
+            weight = torch.where(self.steps == 0, 0.0, self.decay).to(past.dtype)
+            self.average = weight * past + (1 - weight) * signal.mean()
+            self.steps = self.steps + 1
+        return past
+
+
+class RowNetwork(nn.Module):
+    """A small network from a data row to its expected signal."""
+
+    def __init__(self, latents: Latents, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.latents = latents
+        widths = (latents.context, *hidden)
+        layers = [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        self.layers = nn.ModuleList([*layers, nn.Linear(widths[-1], 1)])
+
+    def forward(self, signal: Tensor, args: tuple) -> Tensor:
+        """Expected signal of each row, shape (rows,)."""
+        value = self.latents.row_context(args)
+        for layer in self.layers[:-1]:
+            value = layer(value).relu()
+        return self.layers[-1](value).squeeze(-1)
+
+
+class Baselines(nn.Module):
+    """The baselines of all latents, by site name.
+
+    Raises:
+        ValueError: if a network of the data row is asked for and the latents have no rows.
+    """
+
+    def __init__(self, specs: tuple[DecayingAverage | Neural, ...], latents: Latents) -> None:
+        super().__init__()
+        reads_rows = any(isinstance(spec, Neural) for spec in specs)
+        if reads_rows and not (latents.rowwise and latents.row_args):
+            raise ValueError(
+                f"A neural baseline reads data rows; not all of {latents.names} lie in a row "
+                "plate. Use DecayingAverage(), or put row-wise latents in a plate named 'data'."
+            )
+        self.names = latents.names
+        self.parts = nn.ModuleList(
+            nn.ModuleList(spec.build(latents) for spec in specs) for _ in self.names
+        )
+
+    def forward(
+        self, name: str, cost: Tensor, scale: float | Tensor, args: tuple
+    ) -> tuple[Tensor, Tensor]:
+        """Signal with the baselines taken off (shape of `cost`, nats), and their squared error."""
+        signal, own_loss = cost / scale, cost.new_zeros(())
+        for baseline in self.parts[self.names.index(name)]:
+            prediction = baseline(signal.detach(), args)
+            own_loss = own_loss + ((signal.detach() - prediction) ** 2).mean()
+            signal = signal - prediction.detach()
+        return scale * signal.detach(), own_loss

@@ -1,0 +1,31 @@
+"""The importance-weighted bound: Renyi's bound at alpha = 0.
+
+    L_K = E [ log( 1/K sum_k p(x, z_k) / q(z_k) ) ]  <=  L_{K+1}  <=  log p(x).
+
+Cost: K evaluations of log p(x, z).
+Source: Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.renyi import Renyi
+from zoo.traces import Pair
+
+
+@dataclass(frozen=True)
+class IWAE(Objective):
+    """The importance-weighted bound with K = `particles`."""
+
+    particles: int = 5
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative bound, nats, shape ()."""
+        return Renyi(self.particles, alpha=0.0).loss(pair, state, args, kwargs)

@@ -1,0 +1,68 @@
+"""The contract of an objective: what it needs of a guide, and a loss whose gradient it estimates."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.latents import Kind, Latents
+from zoo.traces import Pair
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an objective asks of a guide; pairing decides by these alone.
+
+    Attributes:
+        reparameterised: are draws to be differentiable functions of the guide's parameters?
+        factorised: is each latent to have a distribution of its own, for closed-form terms?
+        sums_out: kinds of latents that the objective sums out itself, if they are finite.
+        row_weights: does it weigh rows, so that shared latents rule out minibatches?
+        score_function: is it about draws that are not reparameterised, and nothing else?
+    """
+
+    reparameterised: bool = False
+    factorised: bool = False
+    sums_out: frozenset[Kind] = frozenset()
+    row_weights: bool = False
+    score_function: bool = False
+
+
+class Objective(ABC):
+    """A variational objective with its gradient estimator; subclasses are frozen dataclasses."""
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide; nothing by default."""
+        return Needs()
+
+    @abstractmethod
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Loss of one step.
+
+        Args:
+            pair: the model, the guide, and the latents.
+            state: what :meth:`state` built, e.g. baselines.
+            args: arguments of model and guide.
+            kwargs: their keyword arguments.
+
+        Returns:
+            Shape (), nats for the full data: its value estimates the negative bound, its
+            gradient is the estimator.
+        """
+
+    def state(self, latents: Latents) -> nn.Module:
+        """Parameters and buffers of the objective's own, e.g. baselines; empty by default."""
+        return nn.Module()
+
+    def backward(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Adds the gradient estimate to every parameter's ``grad``; returns the loss, shape ()."""
+        loss = self.loss(pair, state, args, kwargs)
+        loss.backward()
+        return loss.detach()
+
+
+def with_gradient(value: Tensor, surrogate: Tensor) -> Tensor:
+    """A scalar with the value of the first and the gradient of the second."""
+    return torch.as_tensor(value).detach() + surrogate - surrogate.detach()

@@ -1,0 +1,55 @@
+"""Renyi's bound; at alpha = 0 the importance-weighted bound (IWAE).
+
+    L_alpha = 1 / (1 - alpha) * log( 1/K sum_k w_k^(1 - alpha) ),   w_k = p(x, z_k) / q(z_k).
+
+It lies below log p(x) for alpha >= 0 and grows with K; alpha -> 1 is the ELBO. The weights are
+formed for each independent row, and each row's bound is then counted N / batch times, so that it
+stays a bound under subsampled plates. Gradient for any alpha, with reparameterised draws or not:
+
+    grad L = sum_k v_k grad log w_k + L sum_k grad log q(z_k),   v_k = w_k^(1-alpha) / sum_j w_j^(1-alpha),
+
+where the second sum is over draws that are not reparameterised.
+
+Cost: K evaluations of log p(x, z).
+Source: Li & Turner 2016, "Renyi divergence variational inference"; Burda, Grosse & Salakhutdinov
+2016, "Importance weighted autoencoders".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective, with_gradient
+from zoo.traces import Pair, log_mean_exp, weigh
+
+
+@dataclass(frozen=True)
+class Renyi(Objective):
+    """Renyi's bound of order `alpha` with K = `particles`.
+
+    Raises:
+        ValueError: for alpha = 1, which is the ELBO, or fewer than one particle.
+    """
+
+    particles: int = 5
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.alpha == 1:
+            raise ValueError("Expected alpha other than 1; got 1. Use Trace: it is the ELBO.")
+        if self.particles < 1:
+            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative bound, nats, shape ()."""
+        runs = pair.draw(self.particles, args, kwargs)
+        weights = weigh(runs, pair.latents, rowwise=pair.latents.rowwise)
+        bound = log_mean_exp((1 - self.alpha) * weights.log_w) / (1 - self.alpha)
+        total = weights.scale * bound.sum() + weights.outside
+        score = weights.scale * (bound.detach() * weights.log_q.sum(0)).sum()
+        return with_gradient(-total, -(total + score))

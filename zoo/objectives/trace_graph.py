@@ -1,0 +1,70 @@
+"""The ELBO with a Rao-Blackwellised score-function gradient: Pyro's TraceGraph_ELBO.
+
+For each draw z_i that is not reparameterised the gradient is
+
+    grad log q(z_i) * ( sum of the terms of log p - log q that depend on z_i  -  b ),
+
+where dependence is tracked through the computation itself and the baseline b does not depend on
+z_i, so that it changes the variance and not the mean.
+
+Cost: one evaluation of log p(x, z) a particle.
+Source: Schulman, Heess, Weber & Abbeel 2015; baselines: Mnih & Gregor 2014 (NVIL).
+"""
+
+from dataclasses import dataclass
+
+from pyro.distributions.util import is_identically_zero
+from pyro.infer.tracegraph_elbo import TrackNonReparam
+from pyro.infer.util import MultiFrameTensor
+from pyro.ops.provenance import detach_provenance, get_provenance
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.baselines import Baselines, DecayingAverage, Neural
+from zoo.objectives.objective import Needs, Objective, with_gradient
+from zoo.traces import Pair, Traces, sample_sites
+
+
+@dataclass(frozen=True)
+class TraceGraph(Objective):
+    """The ELBO from `particles` draws; `baselines` are subtracted from the learning signal."""
+
+    particles: int = 1
+    baselines: tuple[DecayingAverage | Neural, ...] = ()
+
+    def state(self, latents: Latents) -> Baselines:
+        """One set of baselines for each latent."""
+        return Baselines(self.baselines, latents)
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(score_function=bool(self.baselines))
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        with TrackNonReparam():
+            runs = pair.draw(self.particles, args, kwargs)
+        return sum(_negative_elbo(traces, state, args) for traces in runs) / self.particles
+
+
+def _negative_elbo(traces: Traces, baselines: nn.Module, args: tuple) -> Tensor:
+    elbo, surrogate, downstream = 0.0, 0.0, {}
+    signed = [(+1, site) for site in sample_sites(traces.model)]
+    signed += [(-1, site) for site in sample_sites(traces.guide)]
+    for sign, site in signed:
+        term = sign * site["log_prob"]
+        elbo = elbo + term.sum()
+        differentiable = site["log_prob"] if sign > 0 else -site["score_parts"].entropy_term
+        if not is_identically_zero(differentiable):
+            surrogate = surrogate + differentiable.sum()
+        for name in get_provenance(site["log_prob"]):
+            costs = downstream.setdefault(name, MultiFrameTensor())
+            costs.add((site["cond_indep_stack"], detach_provenance(term).detach()))
+    for name, costs in downstream.items():
+        site = traces.guide.nodes[name]
+        cost = costs.sum_to(site["cond_indep_stack"])
+        score_function = detach_provenance(site["score_parts"].score_function)
+        signal, own_loss = baselines(name, cost, site["scale"], args)
+        surrogate = surrogate + (score_function * signal).sum() - own_loss
+    return with_gradient(-detach_provenance(elbo), -detach_provenance(surrogate))

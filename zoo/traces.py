@@ -1,0 +1,151 @@
+"""A model and a guide run together: what every objective and every figure is made of."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from pyro import poutine
+from pyro.distributions.util import is_identically_zero
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import Message
+from pyro.poutine.trace_struct import Trace
+from torch import Tensor
+
+from zoo.latents import Latents, Model, particles
+
+Guide = Callable[..., object]
+
+
+class Traces(NamedTuple):
+    """One run of the guide and of the model replayed on it, with all log-probabilities."""
+
+    model: Trace
+    guide: Trace
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model, a guide for it, and the description of the model's latents."""
+
+    model: Model
+    guide: Guide
+    latents: Latents
+
+    def draw(self, count: int, args: tuple, kwargs: dict) -> list[Traces]:
+        """`count` particles: as one wide run if the model broadcasts over them, else as a list."""
+        if count == 1:
+            return [run(self.model, self.guide, args, kwargs)]
+        if not self.latents.vectorises:
+            return [run(self.model, self.guide, args, kwargs) for _ in range(count)]
+        nesting = self.latents.nesting
+        model = particles(self.model, count, nesting)
+        return [run(model, particles(self.guide, count, nesting), args, kwargs)]
+
+
+def run(model: Model, guide: Guide, args: tuple, kwargs: dict) -> Traces:
+    """Samples the guide once and scores its draw under guide and model."""
+    guide_trace = poutine.trace(guide).get_trace(*args, **kwargs)
+    replayed = poutine.trace(poutine.replay(model, trace=guide_trace))
+    model_trace = poutine.util.prune_subsample_sites(replayed.get_trace(*args, **kwargs))
+    guide_trace = poutine.util.prune_subsample_sites(guide_trace)
+    model_trace.compute_log_prob()
+    guide_trace.compute_score_parts()
+    return Traces(model_trace, guide_trace)
+
+
+class Assign(Messenger):
+    """Gives named sample sites the values handed to it."""
+
+    def __init__(self, values: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.values = values
+
+    def _pyro_sample(self, msg: Message) -> None:
+        if msg["name"] in self.values:
+            msg["value"] = self.values[msg["name"]]
+
+
+def sample_sites(trace: Trace) -> list[dict]:
+    """The sample sites of a trace, in order."""
+    return [site for site in trace.nodes.values() if site["type"] == "sample"]
+
+
+class Weights(NamedTuple):
+    """Log importance weights in nats, one per particle and independent row.
+
+    Attributes:
+        log_w: log p(x, z) - log q(z), shape (particles, rows); one column where all of the data
+            share one weight, because they share a latent.
+        log_q: score function of the draws that are not reparameterised, shape of `log_w` or ().
+        outside: log-probability of what no row weight holds, shape ().
+        scale: how many rows of the full data one row stands for.
+    """
+
+    log_w: Tensor
+    log_q: Tensor
+    outside: Tensor
+    scale: float
+
+
+def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weights:
+    """Forms log importance weights per independent row, free of the subsampling scale.
+
+    The bound for one row is a function of that row's own weights; only then does it count
+    N / batch times. Scaling the log-weights themselves, before a log-mean-exp, is no bound.
+
+    Args:
+        traces: runs of the model and the guide, see :meth:`Pair.draw`.
+        latents: description of the model.
+        rowwise: form a weight for each row (else one for all of the data).
+    """
+    parts = [_weigh_one(traces_, latents, rowwise) for traces_ in traces]
+    return Weights(
+        log_w=torch.cat([part.log_w for part in parts]),
+        log_q=torch.cat([part.log_q.expand_as(part.log_w) for part in parts]),
+        outside=torch.stack([part.outside for part in parts]).mean(),
+        scale=parts[0].scale,
+    )
+
+
+def _weigh_one(traces: Traces, latents: Latents, rowwise: bool) -> Weights:
+    log_w, log_q, outside, scale = 0.0, 0.0, 0.0, 1.0
+    plate = latents.row_plate if rowwise else None
+    signed = [(+1, site) for site in sample_sites(traces.model)]
+    signed += [(-1, site) for site in sample_sites(traces.guide)]
+    for sign, site in signed:
+        inside = plate is not None and plate.name in {f.name for f in site["cond_indep_stack"]}
+        factor = plate_scale(site) if rowwise else 1.0
+        term = sign * sum_plates(site["log_prob"], site, latents, keep_rows=inside) / factor
+        if inside or not rowwise:
+            log_w, scale = log_w + term, factor
+        else:
+            outside = outside + term.mean() * factor
+        score = site["score_parts"].score_function if sign < 0 else 0
+        if not is_identically_zero(score):
+            log_q = log_q + sum_plates(score, site, latents, keep_rows=inside)
+    log_w = torch.as_tensor(log_w)
+    return Weights(log_w, log_w.new_zeros(()) + log_q, log_w.new_zeros(()) + outside, scale)
+
+
+def sum_plates(value: Tensor, site: dict, latents: Latents, *, keep_rows: bool) -> Tensor:
+    """Sums a site's batch over all plates but particles and, if asked, rows: (particles, rows)."""
+    value = value.reshape((1,) * (latents.nesting + 1 - value.dim()) + tuple(value.shape))
+    row_dim = latents.row_plate.dim if keep_rows and latents.row_plate else None
+    for dim in range(-latents.nesting, 0):
+        if dim != row_dim:
+            value = value.sum(dim, keepdim=True)
+    rows = 1 if row_dim is None else value.shape[row_dim]
+    return value.reshape(value.shape[0], rows)
+
+
+def plate_scale(site: dict) -> float:
+    """How many times a site counts because its plates are subsampled."""
+    frames = [frame for frame in site["cond_indep_stack"] if frame.vectorized]
+    return math.prod((frame.full_size or frame.size) / frame.size for frame in frames)
+
+
+def log_mean_exp(value: Tensor, dim: int = 0) -> Tensor:
+    """log of the mean of exp along `dim`, stable."""
+    return value.logsumexp(dim) - math.log(value.shape[dim])
