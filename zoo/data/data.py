@@ -60,8 +60,10 @@ class Data:
                 f"Expected one label for each tensor in {split} of {self.name}; got "
                 f"{len(batch)} tensors and labels {self.labels}. Name every tensor once."
             )
+        if not self.rowwise:
+            return
         rows = [tuple(tensor.shape[:1]) for tensor in batch]
-        if self.rowwise and (() in rows or len(set(rows)) > 1):
+        if () in rows or len(set(rows)) > 1:
             raise ValueError(
                 f"Expected tensors with the same rows in {split} of {self.name}; got leading "
                 f"dimensions {rows} for {self.labels}. Give equal rows, or rowwise=False."

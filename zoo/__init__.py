@@ -1,0 +1,21 @@
+"""A model zoo for latent-variable models on Pyro."""
+
+from zoo.divergence import DivergenceError
+from zoo.fit import Fit, fit
+from zoo.latents import Latents, describe
+from zoo.pairing import PairingError, mismatch
+from zoo.task import Task, load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DivergenceError",
+    "Fit",
+    "Latents",
+    "PairingError",
+    "Task",
+    "describe",
+    "fit",
+    "load",
+    "mismatch",
+]

@@ -1,0 +1,109 @@
+"""The models: one file each. This table names them and says what each is usually trained with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from zoo.data import Data
+from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.models.categorical_vae import CategoricalVAE
+from zoo.models.eight_schools import EightSchools
+from zoo.models.gaussian_vae import GaussianVAE
+from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.ppca import ProbabilisticPCA
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made for a data set, and sensible settings to train it with.
+
+    Attributes:
+        build: data -> model with fresh parameters.
+        labels: names of the arguments that the model takes; its data must have the same.
+        data: default data set.
+        binarize: how its pixels are binarized; None for the data set's default.
+        guide: name of the default guide.
+        objective: name of the default objective.
+        steps: default number of steps.
+        lr: default learning rate of Adam.
+        batch_size: rows in a step; None for all of them.
+    """
+
+    build: Callable[[Data], nn.Module]
+    labels: tuple[str, ...]
+    data: str
+    guide: str
+    binarize: str | None = None
+    objective: str = "trace"
+    steps: int = 2000
+    lr: float = 1e-3
+    batch_size: int | None = 100
+
+
+MODELS: dict[str, Recipe] = {
+    "ppca": Recipe(
+        build=lambda data: ProbabilisticPCA(data.features, latent=2),
+        labels=("x",),
+        data="digits",
+        binarize="none",
+        guide="amortised_full_rank",
+        objective="mean_field",
+        lr=3e-3,
+    ),
+    "eight_schools": Recipe(
+        build=lambda data: EightSchools(centred=True),
+        labels=("sigma", "y"),
+        data="eight_schools",
+        guide="mean_field",
+        steps=3000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "eight_schools_noncentred": Recipe(
+        build=lambda data: EightSchools(centred=False),
+        labels=("sigma", "y"),
+        data="eight_schools",
+        guide="mean_field",
+        steps=3000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "logistic_regression": Recipe(
+        build=lambda data: LogisticRegression(data.features),
+        labels=("x", "y"),
+        data="breast_cancer",
+        guide="full_rank",
+        steps=3000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "bernoulli_vae": Recipe(
+        build=lambda data: BernoulliVAE(data.features),
+        labels=("x",),
+        data="digits",
+        guide="amortised_normal",
+    ),
+    "gaussian_vae": Recipe(
+        build=lambda data: GaussianVAE(data.features, learned_scale=True),
+        labels=("x",),
+        data="digits",
+        binarize="none",
+        guide="amortised_normal",
+        objective="mean_field",
+    ),
+    "bernoulli_latent": Recipe(
+        build=lambda data: BernoulliLatent(data.features),
+        labels=("x",),
+        data="digits",
+        guide="amortised_discrete",
+        objective="nvil",
+    ),
+    "categorical_vae": Recipe(
+        build=lambda data: CategoricalVAE(data.features),
+        labels=("x",),
+        data="digits",
+        guide="relaxed",
+    ),
+}

@@ -1,0 +1,30 @@
+"""The optimizers, by name: torch's own, one over all parameters."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+}
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0
+) -> Optimizer:
+    """One torch optimizer over all parameters.
+
+    Raises:
+        ValueError: for a name that is not in the table, with the nearest one that is.
+    """
+    if name not in OPTIMIZERS:
+        near = get_close_matches(name, OPTIMIZERS, n=1) or list(OPTIMIZERS)
+        raise ValueError(f"No optimizer named '{name}'. Did you mean '{near[0]}'?")
+    return OPTIMIZERS[name](list(parameters), lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]

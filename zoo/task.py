@@ -1,0 +1,107 @@
+"""A task: a model, its data, and what is usual for the two."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from torch import Tensor
+
+from zoo.data import Data, keep, load_data
+from zoo.data.data import fingerprint
+from zoo.latents import Model
+from zoo.models import MODELS, Recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model and the data it is trained and judged on.
+
+    What is known exactly is asked of the model itself (see :mod:`zoo.truth`).
+
+    Attributes:
+        name: name of the model.
+        build: makes the model with fresh parameters, so that a seed fixes them too.
+        data: the splits.
+        recipe: settings that suit the model; None for a model of the user's own.
+    """
+
+    name: str
+    build: Callable[[], Model]
+    data: Data
+    recipe: Recipe | None = None
+
+    def on(self, split: str) -> "Task":
+        """The same task with another split in the place of the training rows.
+
+        Raises:
+            ValueError: if there are no such rows.
+        """
+        batch = self.split(split)
+        return replace(self, data=replace(self.data, train=batch, observe=keep))
+
+    def split(self, name: str) -> tuple:
+        """The arguments of the model for a split.
+
+        Raises:
+            ValueError: if the name is none of train, valid and test, or the split is empty.
+        """
+        splits = {"train": self.data.train, "valid": self.data.valid, "test": self.data.test}
+        if not splits.get(name):
+            kept = [split for split, batch in splits.items() if batch]
+            raise ValueError(f"No split '{name}' in data '{self.data.name}'; it has {kept}.")
+        return splits[name]
+
+
+def load(
+    model: str,
+    data: str | None = None,
+    *,
+    seed: int = 0,
+    binarize: str | None = None,
+    download: bool = False,
+) -> Task:
+    """A task of the zoo by name: ``zoo.load("bernoulli_vae", data="digits")``.
+
+    Args:
+        model: a name of ``zoo.models.MODELS``.
+        data: a name of ``zoo.data.DATA``; None for the model's usual data.
+        seed: of the split and the binarization.
+        binarize: "none", "threshold", "static" or "dynamic"; None for what is usual.
+        download: fetch missing files.
+
+    Raises:
+        ValueError: for an unknown name, or data that the model does not take.
+    """
+    if model not in MODELS:
+        near = get_close_matches(model, MODELS, n=1) or list(MODELS)
+        raise ValueError(f"No model named '{model}'. Did you mean '{near[0]}'?")
+    recipe = MODELS[model]
+    rows = load_data(
+        data or recipe.data, seed=seed, binarize=binarize or recipe.binarize, download=download
+    )
+    if rows.labels != recipe.labels:
+        raise ValueError(
+            f"{model} takes {recipe.labels}; data '{rows.name}' gives {rows.labels}. "
+            f"Its usual data is '{recipe.data}'."
+        )
+    return Task(model, lambda: recipe.build(rows), rows, recipe)
+
+
+def given(model: Model, args: tuple) -> Task:
+    """The task of a user's own model with its arguments, all of them for training."""
+    tensors = tuple(arg for arg in args if isinstance(arg, Tensor))
+    name = getattr(model, "__name__", type(model).__name__)
+    data = Data(
+        name="given",
+        train=args,
+        valid=(),
+        test=(),
+        rowwise=False,
+        image=None,
+        observe=keep,
+        labels=tuple(f"argument {i}" for i in range(len(args))),
+        binarize="none",
+        seed=0,
+        hash=fingerprint("given", "none", (tensors, (), ())),
+    )
+    return Task(name, lambda: model, data)

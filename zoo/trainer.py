@@ -1,0 +1,106 @@
+"""The plain training loop: one Python step after another, in blocks that can be undone."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.data import Observe
+from zoo.optimizers import make_optimizer
+from zoo.order import Order
+from zoo.parameters import named_tensors, restore
+from zoo.program import Program
+from zoo.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Update:
+    """How parameters move: optimizer, learning rate and its schedule, clipping of the gradient."""
+
+    optimizer: str = "adam"
+    lr: float = 1e-2
+    lr_schedule: Schedule | None = None
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The training arguments, the order of their rows, and what is done to a minibatch."""
+
+    args: tuple
+    observe: Observe
+    order: Order | None
+
+    def take(self, rows: Tensor | None) -> tuple:
+        """The arguments of one step: those rows, observed afresh."""
+        if rows is None or self.order is None:
+            return self.observe(self.args)
+        size = self.order.rows
+        return self.observe(tuple(_rows_of(arg, rows, size) for arg in self.args))
+
+
+def _rows_of(arg: object, rows: Tensor, size: int) -> object:
+    return arg[rows] if isinstance(arg, Tensor) and arg.dim() and len(arg) == size else arg
+
+
+class Trainer:
+    """A program with its optimizer: `advance` takes steps, `snapshot` and `restore` undo them.
+
+    Args:
+        program: what to train.
+        rows: what to train it on.
+        update: how.
+        parameters: the parameters that move.
+    """
+
+    def __init__(
+        self, program: Program, rows: Rows, update: Update, parameters: list[nn.Parameter]
+    ) -> None:
+        self.program, self.rows, self.update = program, rows, update
+        self.parameters = parameters
+        self.step = 0
+        self.device = parameters[0].device
+        self.optimizer = make_optimizer(
+            update.optimizer, parameters, update.lr, update.weight_decay
+        )
+
+    def advance(self, count: int) -> Tensor:
+        """Takes `count` steps; returns their losses in nats, shape (count,)."""
+        order = self.rows.order
+        block = None if order is None else order.block(self.step, count).to(self.device)
+        losses = [self._one(None if block is None else block[i]) for i in range(count)]
+        return torch.stack(losses)
+
+    def _one(self, rows: Tensor | None) -> Tensor:
+        step = torch.full((), float(self.step), device=self.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.program.backward(step, rows, *self.rows.take(rows))
+        if self.update.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.update.clip_norm)
+        if self.update.lr_schedule is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.update.lr * float(self.update.lr_schedule(step))
+        self.optimizer.step()
+        self.step += 1
+        return loss
+
+    def snapshot(self) -> dict:
+        """Everything that the next step depends on."""
+        return {
+            "step": self.step,
+            "program": named_tensors(self.program),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def restore(self, snapshot: dict) -> None:
+        """Goes back to a snapshot; the steps from there on repeat exactly."""
+        self.step = snapshot["step"]
+        restore(self.program, snapshot["program"])
+        self.optimizer.load_state_dict(copy.deepcopy(snapshot["optimizer"]))
+        torch.set_rng_state(snapshot["random"])
+        if snapshot["cuda_random"]:
+            torch.cuda.set_rng_state_all(snapshot["cuda_random"])
