@@ -23,7 +23,7 @@ def make(features=6, latent=2, rows=40, seed=0):
     model = ProbabilisticPCA(features, latent)
     with torch.no_grad():
         model.weight.copy_(torch.randn(features, latent))
-        model.mean.copy_(torch.randn(features))
+        model.mu.copy_(torch.randn(features))
         model.log_scale.fill_(-0.4)
     source = torch.randn(latent, features) * torch.linspace(3.0, 2.0, latent)[:, None]
     x = torch.randn(rows, latent) @ source + 0.5 * torch.randn(rows, features) + 1.5
@@ -38,8 +38,8 @@ def log_joint(model, x, z):
 
 def marginal(model):
     covariance = model.weight @ model.weight.mT
-    covariance = covariance + (2 * model.log_scale).exp() * torch.eye(len(model.mean))
-    return dist.MultivariateNormal(model.mean, covariance_matrix=covariance)
+    covariance = covariance + (2 * model.log_scale).exp() * torch.eye(len(model.mu))
+    return dist.MultivariateNormal(model.mu, covariance_matrix=covariance)
 
 
 @pytest.mark.parametrize("latent", [1, 2, 5])
@@ -90,7 +90,7 @@ def test_forward_draws_the_marginal():
     rows = 20_000
     with pyro.validation_enabled():
         draws = poutine.uncondition(model)(torch.zeros(rows, 6)).detach()
-    squares = (draws - model.mean.detach()).square()
+    squares = (draws - model.mu.detach()).square()
     error = squares.std(0) / rows**0.5
     assert ((squares.mean(0) - marginal(model).variance.detach()).abs() < 5 * error).all()
 
@@ -165,7 +165,7 @@ def test_closed_form_agrees_with_scikit_learn():
     ours = torch.linalg.qr(model.weight.detach()).Q
     theirs = torch.as_tensor(pca.components_)
     close(ours @ ours.mT, theirs.mT @ theirs)
-    close(model.mean.detach(), torch.as_tensor(pca.mean_))
+    close(model.mu.detach(), torch.as_tensor(pca.mean_))
     biased = torch.tensor(pca.noise_variance_ * (len(x) - 1) / len(x))
     close((2 * model.log_scale).exp().detach(), biased)
 
@@ -173,7 +173,7 @@ def test_closed_form_agrees_with_scikit_learn():
 def test_two_thousand_features():
     model, x = make(features=2000, latent=5, rows=30)
     low_rank = dist.LowRankMultivariateNormal(
-        model.mean, model.weight, (2 * model.log_scale).exp().expand(2000)
+        model.mu, model.weight, (2 * model.log_scale).exp().expand(2000)
     )
     close(model.log_evidence(x), low_rank.log_prob(x))
     before = model.log_evidence(x).sum()

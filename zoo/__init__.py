@@ -1,6 +1,8 @@
 """A model zoo for latent-variable models on Pyro."""
 
+from zoo.checkpoint import load_fit, save
 from zoo.divergence import DivergenceError
+from zoo.evaluate import Figures, evaluate
 from zoo.fit import Fit, fit
 from zoo.latents import Latents, describe
 from zoo.pairing import PairingError, mismatch
@@ -10,12 +12,16 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DivergenceError",
+    "Figures",
     "Fit",
     "Latents",
     "PairingError",
     "Task",
     "describe",
+    "evaluate",
     "fit",
     "load",
+    "load_fit",
     "mismatch",
+    "save",
 ]

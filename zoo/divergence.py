@@ -4,8 +4,8 @@ import torch
 from pyro import poutine
 
 from zoo.program import Program
-from zoo.trainer import Trainer
 from zoo.traces import run
+from zoo.trainer import Trainer
 
 
 class DivergenceError(RuntimeError):

@@ -33,7 +33,9 @@ def joint_states(
     counts = [site.classes ** math.prod(shapes[site.name]) for site in summed]
     if 0 in counts:
         name = summed[counts.index(0)].name
-        raise ValueError(f"Expected finite latents to sum out; '{name}' has infinitely many values.")
+        raise ValueError(
+            f"Expected finite latents to sum out; '{name}' has infinitely many values."
+        )
     total = math.prod(counts)
     if total > LIMIT:
         raise ValueError(

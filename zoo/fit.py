@@ -47,6 +47,7 @@ class Fit:
         task: what it was trained on.
         settings: how.
         program: model, guide and objective, at the best state if there was a validation bound.
+        guide_spec: the guide as it was passed to `fit`.
         losses: loss of every step in nats for the full data, shape (steps taken,).
         valid: pairs (step, validation loss in nats).
         last: state after the last step; resuming goes on from it.
@@ -58,6 +59,7 @@ class Fit:
     task: Task
     settings: Settings
     program: Program
+    guide_spec: Callable
     losses: Tensor
     valid: list[tuple[int, float]] = field(default_factory=list)
     best: dict[str, Tensor] | None = None
@@ -85,6 +87,11 @@ class Fit:
     def pair(self) -> Pair:
         """Model and guide together, for evaluation."""
         return Pair(self.program.model, self.program.guide, self.program.latents)
+
+    @property
+    def amortised(self) -> bool:
+        """Can the guide be put on new rows as it is?"""
+        return not isinstance(self.guide, Family) or self.guide.amortised
 
     @property
     def device(self) -> torch.device:
@@ -171,7 +178,7 @@ def fit(
         valid_every=valid_every,
     )
     with isolated(seed=seed):
-        run = _prepare(task, guide, settings, pick_device(device), model_kwargs)
+        run = prepare(task, guide, settings, pick_device(device), model_kwargs)
         if resume is not None:
             _go_on(run, resume)
         with Progress(f"{task.name}", settings.steps, shown=progress) as bar:
@@ -180,14 +187,16 @@ def fit(
 
 
 @dataclass
-class _Run:
+class Run:
+    """A fit under way: the result so far and what advances it."""
+
     fit: Fit
     trainer: Trainer
     valid_args: tuple
 
 
 def pick_device(device: str) -> str:
-    """"auto" is CUDA where there is one.
+    """ "auto" is CUDA where there is one.
 
     Raises:
         ValueError: if CUDA is asked for and there is none.
@@ -213,16 +222,26 @@ def _batch_size(asked: int | str | None, task: Task) -> int | None:
         return None
     rows = task.data.rows
     if not 0 < size <= rows:
-        raise ValueError(f"Expected batch_size between 1 and the {rows} rows there are; got {size}.")
+        raise ValueError(
+            f"Expected batch_size between 1 and the {rows} rows there are; got {size}."
+        )
     return size
 
 
-def _prepare(
+def prepare(
     task: Task, guide: Callable, settings: Settings, device: str, kwargs: dict[str, object] | None
-) -> _Run:
+) -> Run:
+    """Builds the program, its optimizer and the order of rows; inside an isolated block.
+
+    Raises:
+        PairingError: if model, guide and objective do not go together.
+        ValueError: for settings that the model does not allow.
+    """
     args = tuple(to_device(arg, device) for arg in task.split("train"))
     batch = settings.batch_size
-    rows = Rows(args, task.data.observe, Order(task.data.rows, batch, settings.seed) if batch else None)
+    rows = Rows(
+        args, task.data.observe, Order(task.data.rows, batch, settings.seed) if batch else None
+    )
     first = rows.take(torch.arange(batch, device=device) if batch else None)
     program = build(
         task.build(),
@@ -238,8 +257,8 @@ def _prepare(
     trainer = Trainer(program, rows, settings.update, _moving(program, settings))
     torch.manual_seed(settings.seed)
     valid = _validation(task, settings, program) if settings.patience is not None else ()
-    fit = Fit(task, settings, program, torch.zeros(0))
-    return _Run(fit, trainer, tuple(to_device(arg, device) for arg in valid))
+    fit = Fit(task, settings, program, guide, torch.zeros(0))
+    return Run(fit, trainer, tuple(to_device(arg, device) for arg in valid))
 
 
 def to_device(arg: object, device: str | torch.device) -> object:
@@ -258,7 +277,9 @@ def _check_rows(latents: Latents, batch: int | None) -> None:
 def _moving(program: Program, settings: Settings) -> list[nn.Parameter]:
     """The parameters to train: all, or all but the model's own."""
     model = program.model if isinstance(program.model, nn.Module) else nn.Module()
-    frozen = {id(parameter) for parameter in model.parameters()} if settings.freeze_model else set()
+    frozen = (
+        {id(parameter) for parameter in model.parameters()} if settings.freeze_model else set()
+    )
     moving = [p for p in program.parameters() if p.requires_grad and id(p) not in frozen]
     if not moving:
         raise ValueError("Expected parameters to train; model, guide and objective have none.")
@@ -274,7 +295,7 @@ def _validation(task: Task, settings: Settings, program: Program) -> tuple:
     return task.split("valid")
 
 
-def _go_on(run: _Run, earlier: Fit) -> None:
+def _go_on(run: Run, earlier: Fit) -> None:
     done = len(earlier.losses)
     if done >= run.fit.settings.steps:
         raise ValueError(
@@ -286,7 +307,7 @@ def _go_on(run: _Run, earlier: Fit) -> None:
     run.fit.best, run.fit.seconds = earlier.best, earlier.seconds
 
 
-def _loop(run: _Run, bar: Progress) -> None:
+def _loop(run: Run, bar: Progress) -> None:
     fit, trainer, block = run.fit, run.trainer, 1
     begin = time.perf_counter() - fit.seconds
     snapshot = trainer.snapshot()
@@ -302,7 +323,9 @@ def _loop(run: _Run, bar: Progress) -> None:
             if run.valid_args and trainer.step % fit.settings.valid_every == 0 and _validate(run):
                 fit.stopped = "early"
                 break
-            block = min(BLOCK, 2 * block) if time.perf_counter() - started < BLOCK_SECONDS else block
+            block = (
+                min(BLOCK, 2 * block) if time.perf_counter() - started < BLOCK_SECONDS else block
+            )
     except KeyboardInterrupt:
         trainer.restore(snapshot)
         fit.stopped = "interrupted"
@@ -320,7 +343,7 @@ def _until_next_stop(step: int, block: int, settings: Settings) -> int:
     return min(block, left, to_validation if settings.patience is not None else left)
 
 
-def _validate(run: _Run) -> bool:
+def _validate(run: Run) -> bool:
     """Notes the validation loss, keeps the best state; is it time to stop?"""
     fit, program, patience = run.fit, run.fit.program, run.fit.settings.patience
     assert patience is not None

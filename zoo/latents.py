@@ -67,7 +67,7 @@ class Latent:
 
     @property
     def scope(self) -> str:
-        """"local" inside the plate over data rows, else "global"."""
+        """ "local" inside the plate over data rows, else "global"."""
         return "local" if self.local else "global"
 
     @property
@@ -213,7 +213,9 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         row_plate = _row_plate(tuple(plates.values()))
         row_args = _row_args(args, row_plate)
         nesting = max(-plate.dim for plate in plates.values()) if plates else 0
-        latents = tuple(_latent(site, args, row_plate) for site in sites if not site["is_observed"])
+        latents = tuple(
+            _latent(site, args, row_plate) for site in sites if not site["is_observed"]
+        )
         vectorises = _vectorises(model, trace, nesting, args, kwargs)
     modules = model.modules() if isinstance(model, nn.Module) else []
     hidden, activation = _architecture(list(modules))
@@ -302,6 +304,7 @@ def _vectorises(model: Model, trace: Trace, nesting: int, args: tuple, kwargs: d
 
 def particles(fn: Model, count: int, nesting: int) -> Model:
     """`fn` run on `count` particles at once, in a plate to the left of all its own."""
+
     def vectorised(*args: object, **kwargs: object) -> object:
         with pyro.plate("particles", count, dim=-1 - nesting):
             return fn(*args, **kwargs)

@@ -56,9 +56,7 @@ def _summed(latents: Latents, objective: Objective) -> set[str]:
     return {site.name for site in sites if site.kind in objective.needs.sums_out and site.classes}
 
 
-def _nothing_to_sum(
-    latents: Latents, family: type[Family], objective: Objective
-) -> str | None:
+def _nothing_to_sum(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     if not objective.needs.sums_out or _summed(latents, objective):
         return None
     kinds = " or ".join(sorted(kind.value for kind in objective.needs.sums_out))

@@ -7,9 +7,7 @@ import copy
 from collections.abc import Callable
 from functools import partial
 
-import pyro
 import torch
-from pyro import poutine
 from pyro.infer.autoguide import AutoGuide
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message

@@ -100,7 +100,7 @@ def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weigh
         latents: description of the model.
         rowwise: form a weight for each row (else one for all of the data).
     """
-    parts = [_weigh_one(traces_, latents, rowwise) for traces_ in traces]
+    parts = [_weigh_one(traces_, latents, rowwise=rowwise) for traces_ in traces]
     return Weights(
         log_w=torch.cat([part.log_w for part in parts]),
         log_q=torch.cat([part.log_q.expand_as(part.log_w) for part in parts]),
@@ -109,7 +109,7 @@ def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weigh
     )
 
 
-def _weigh_one(traces: Traces, latents: Latents, rowwise: bool) -> Weights:
+def _weigh_one(traces: Traces, latents: Latents, *, rowwise: bool) -> Weights:
     log_w, log_q, outside, scale = 0.0, 0.0, 0.0, 1.0
     plate = latents.row_plate if rowwise else None
     signed = [(+1, site) for site in sample_sites(traces.model)]
@@ -147,5 +147,5 @@ def plate_scale(site: dict) -> float:
 
 
 def log_mean_exp(value: Tensor, dim: int = 0) -> Tensor:
-    """log of the mean of exp along `dim`, stable."""
+    """Log of the mean of exp along `dim`, stable."""
     return value.logsumexp(dim) - math.log(value.shape[dim])

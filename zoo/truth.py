@@ -58,3 +58,19 @@ class HasMoments(Protocol):
             Site name -> (mean, standard deviation), each shaped like one draw of the site.
         """
         ...
+
+
+@runtime_checkable
+class HasMean(Protocol):
+    """A model of pictures that can show what a latent value looks like."""
+
+    def mean(self, z: Tensor) -> Tensor:
+        """Expected x given z.
+
+        Args:
+            z: values of the first latent, shape (..., *event).
+
+        Returns:
+            Intensities, shape (..., pixels).
+        """
+        ...

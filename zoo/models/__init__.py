@@ -58,7 +58,7 @@ MODELS: dict[str, Recipe] = {
         data="eight_schools",
         guide="mean_field",
         steps=3000,
-        lr=1e-2,
+        lr=2e-2,
         batch_size=None,
     ),
     "eight_schools_noncentred": Recipe(
@@ -67,7 +67,7 @@ MODELS: dict[str, Recipe] = {
         data="eight_schools",
         guide="mean_field",
         steps=3000,
-        lr=1e-2,
+        lr=2e-2,
         batch_size=None,
     ),
     "logistic_regression": Recipe(
@@ -76,7 +76,7 @@ MODELS: dict[str, Recipe] = {
         data="breast_cancer",
         guide="full_rank",
         steps=3000,
-        lr=1e-2,
+        lr=2e-2,
         batch_size=None,
     ),
     "bernoulli_vae": Recipe(

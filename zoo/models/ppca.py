@@ -44,7 +44,7 @@ class ProbabilisticPCA(nn.Module):
                 "Choose a smaller latent dimension."
             )
         self.weight = nn.Parameter(torch.randn(features, latent) / math.sqrt(features))
-        self.mean = nn.Parameter(torch.zeros(features))
+        self.mu = nn.Parameter(torch.zeros(features))
         self.log_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class ProbabilisticPCA(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Expected x given z, W z + mu: (..., M) -> (..., D)."""
-        return z @ self.weight.mT + self.mean
+        return z @ self.weight.mT + self.mu
 
     def log_evidence(self, x: Tensor) -> Tensor:
         """Exact log p(x), through M x M matrices only.
@@ -83,7 +83,7 @@ class ProbabilisticPCA(nn.Module):
             Nats, shape (rows,).
         """
         features, latent = self.weight.shape
-        residual = x - self.mean
+        residual = x - self.mu
         cholesky = torch.linalg.cholesky(self._inner())
         projected = torch.linalg.solve_triangular(
             cholesky, (residual @ self.weight).mT, upper=False
@@ -103,7 +103,7 @@ class ProbabilisticPCA(nn.Module):
             Site z -> distribution of batch shape (rows,), event shape (M,).
         """
         inner = self._inner()
-        loc = torch.linalg.solve(inner, ((x - self.mean) @ self.weight).mT).mT
+        loc = torch.linalg.solve(inner, ((x - self.mu) @ self.weight).mT).mT
         precision = inner * (-2 * self.log_scale).exp()
         return {"z": dist.MultivariateNormal(loc, precision_matrix=precision)}
 
@@ -169,13 +169,13 @@ def maximum_likelihood(x: Tensor, latent: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Source: Tipping and Bishop (1999), section 3.2.
     """
-    mean = x.mean(0)
-    _, singular, directions = torch.linalg.svd(x - mean, full_matrices=False)
     if min(len(x) - 1, x.shape[1]) <= latent:
         raise ValueError(
             f"Expected more than {latent + 1} rows for latent={latent}; got {len(x)}. "
             "Give more rows, or a smaller latent dimension."
         )
+    mean = x.mean(0)
+    _, singular, directions = torch.linalg.svd(x - mean, full_matrices=False)
     eigenvalues = singular.square() / len(x)
     variance = eigenvalues[latent:].sum() / (x.shape[1] - latent)
     lengths = (eigenvalues[:latent] - variance).clamp(min=0).sqrt()
@@ -208,5 +208,5 @@ def em_step(centred: Tensor, weight: Tensor, scale: Tensor) -> tuple[Tensor, Ten
 def _assign(model: ProbabilisticPCA, weight: Tensor, mean: Tensor, scale: Tensor) -> None:
     with torch.no_grad():
         model.weight.copy_(weight)
-        model.mean.copy_(mean)
+        model.mu.copy_(mean)
         model.log_scale.copy_(scale.log())

@@ -34,9 +34,7 @@ class Enumerate(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(
-            reparameterised=True, sums_out=frozenset({Kind.DISCRETE}), row_weights=True
-        )
+        return Needs(reparameterised=True, sums_out=frozenset({Kind.DISCRETE}), row_weights=True)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

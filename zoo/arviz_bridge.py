@@ -1,0 +1,38 @@
+"""The one place that knows which ArviZ is installed: 0.23 (Python 3.11) or 1.x (from 3.12 on)."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)  # 0.23 announces 1.x at import
+    import arviz
+
+LEGACY = arviz.__version__.startswith("0.")
+
+
+def pareto_k(log_weights: np.ndarray) -> np.ndarray:
+    """Pareto k-hat of each row of log importance weights: (rows, draws) -> (rows,)."""
+    if LEGACY:
+        return np.atleast_1d(arviz.psislw(log_weights.copy())[1])
+    from arviz_stats.base import array_stats
+
+    return np.atleast_1d(array_stats.psislw(log_weights.copy(), axis=-1)[1])
+
+
+def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
+    """Writes an ArviZ file; every array leads with (chain, draw).
+
+    Args:
+        groups: group ("posterior", "log_likelihood", ...) -> variable -> values.
+        path: where to.
+    """
+    data = arviz.from_dict(**groups) if LEGACY else arviz.from_dict(groups)
+    data.to_netcdf(str(path))
+    return path
+
+
+def read_netcdf(path: Path) -> object:
+    """The file as this ArviZ reads it: InferenceData, or a DataTree from 1.x on."""
+    return arviz.from_netcdf(str(path))

@@ -1,0 +1,245 @@
+"""The command line: parse, call, print."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import zoo
+from guides import GUIDES, guide_named
+from zoo.compare import Comparison, compare, row_of, write
+from zoo.data import DATA
+from zoo.divergence import DivergenceError
+from zoo.evaluate import Figures, as_numbers, evaluate
+from zoo.isolation import isolated
+from zoo.latents import describe
+from zoo.models import MODELS
+from zoo.objectives import OBJECTIVES
+from zoo.pairing import mismatch
+from zoo.report import image_picture, loss_picture, table
+from zoo.summary import summarise
+from zoo.task import Task, load
+
+app = typer.Typer(
+    help="A model zoo for latent-variable models on Pyro.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console(width=None if sys.stdout.isatty() else 150)
+
+MAIN_GUIDES = {
+    "bernoulli_vae": "amortised_normal,amortised_full_rank,amortised_iaf",
+}
+MAIN_OBJECTIVES = "trace,iwae"
+
+Data = Annotated[str | None, typer.Option("--data", help="Data set; default: the model's usual.")]
+Binarize = Annotated[str | None, typer.Option(help="none, threshold, static or dynamic.")]
+Steps = Annotated[int | None, typer.Option(help="Number of steps; default: the model's own.")]
+Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate of Adam.")]
+Batch = Annotated[int | None, typer.Option(help="Rows in a step; 0 for all of them.")]
+Seed = Annotated[int, typer.Option(help="Fixes initial values, row order and noise.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Draws = Annotated[int, typer.Option(help="Draws from the guide for each row, for scoring.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write results to.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch missing data files.")]
+
+
+@app.command("list")
+def list_command(*, as_json: AsJson = False) -> None:
+    """Lists models, guides, objectives and data, and which of them pair."""
+    if as_json:
+        tables = {"models": MODELS, "guides": GUIDES, "objectives": OBJECTIVES, "data": DATA}
+        _print_json({k: [{"name": name} for name in names] for k, names in tables.items()})
+        return
+    view = Table(title="Which guides go on which model, under which objectives")
+    for heading in ("model", "data", "guide", "objectives"):
+        view.add_column(heading)
+    for name, recipe in MODELS.items():
+        for i, (guide, objectives) in enumerate(_pairs(name).items()):
+            head = (name, recipe.data) if i == 0 else ("", "")
+            view.add_row(*head, guide, ", ".join(objectives), end_section=False)
+        view.add_section()
+    console.print(view)
+    console.print(f"data: {', '.join(DATA)}")
+
+
+def _pairs(model: str) -> dict[str, list[str]]:
+    """Guide -> objectives that go with it on the model."""
+    task = load(model)
+    with isolated(seed=0):
+        latents = describe(task.build(), *(arg[:20] for arg in task.split("train")))
+    pairs = {
+        guide: [name for name, o in OBJECTIVES.items() if mismatch(latents, family, o) is None]
+        for guide, family in GUIDES.items()
+    }
+    return {guide: objectives for guide, objectives in pairs.items() if objectives}
+
+
+@app.command("fit")
+def fit_command(
+    model: Annotated[str, typer.Argument(help="Name of a model; see `zoo list`.")],
+    guide: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
+    data: Data = None,
+    binarize: Binarize = None,
+    steps: Steps = None,
+    lr: Rate = None,
+    batch_size: Batch = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    draws: Draws = 1000,
+    out: Out = None,
+    *,
+    download: Download = False,
+    as_json: AsJson = False,
+) -> None:
+    """Trains one pair of guide and objective, scores it, and saves it to --out."""
+    task = load(model, data, binarize=binarize, download=download)
+    assert task.recipe is not None
+    names = guide or task.recipe.guide, objective or task.recipe.objective
+    result = zoo.fit(
+        task,
+        guide_named(names[0]),
+        objective=names[1],
+        steps=steps,
+        lr=lr,
+        batch_size=_batch(batch_size),
+        seed=seed,
+        device=device,
+        progress=not as_json,
+    )
+    figures = evaluate(result, draws=draws, seed=seed)
+    if out is not None:
+        zoo.save(result, out)
+        (out / "figures.json").write_text(json.dumps(_figures_record(figures), indent=2))
+        loss_picture({"-".join(names): result}, out / "losses.png")
+        image_picture(result, out / "images.png")
+    _show_figures(figures, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
+    if not as_json:
+        row = row_of(result, figures, *names)
+        console.print(f"{row.steps} steps in {row.seconds:.1f} s ({row.path}); {row.stopped}.")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="Folder that `zoo fit --out` wrote.")],
+    split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    draws: Draws = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    device: Device = "auto",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Scores a saved fit again, e.g. with more draws or on another split."""
+    figures = evaluate(zoo.load_fit(run, device=device), split=split, draws=draws, seed=seed)
+    _show_figures(figures, str(run), as_json=as_json)
+
+
+@app.command("compare")
+def compare_command(
+    model: Annotated[
+        str, typer.Argument(help="Name of a model; see `zoo list`.")
+    ] = "bernoulli_vae",
+    guides: Annotated[str | None, typer.Option(help="Comma-separated names.")] = None,
+    objectives: Annotated[str, typer.Option(help="Comma-separated names.")] = MAIN_OBJECTIVES,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 2,
+    data: Data = None,
+    binarize: Binarize = None,
+    steps: Steps = None,
+    lr: Rate = None,
+    batch_size: Batch = None,
+    device: Device = "auto",
+    draws: Draws = 1000,
+    out: Out = None,
+    *,
+    download: Download = False,
+    as_json: AsJson = False,
+) -> None:
+    """Guides x objectives x seeds on one model: one table, and everything in --out."""
+    task = load(model, data, binarize=binarize, download=download)
+    found = compare(
+        task,
+        _names(guides or MAIN_GUIDES.get(model) or ",".join(_pairs(model))),
+        _names(objectives),
+        seeds=seeds,
+        steps=steps,
+        lr=lr,
+        batch_size=_batch(batch_size),
+        draws=draws,
+        device=device,
+        progress=not as_json,
+    )
+    if out is not None:
+        write(found, out)
+    _show_comparison(found, seeds, as_json=as_json)
+    if not as_json and out is not None:
+        console.print(f"Written to {out}: results.json, an ArviZ file for each run, pictures.")
+
+
+def _show_comparison(found: Comparison, seeds: int, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"rows": [asdict(row) for row in found.rows], "mismatches": found.mismatches})
+        return
+    task: Task = found.task
+    title = f"{task.name} on {task.data.name} ({task.data.binarize}), {seeds} seeds"
+    if found.rows:
+        console.print(table(summarise(found.rows), found.exact, title))
+    for pair, sentence in found.mismatches.items():
+        console.print(f"[yellow]{pair}[/yellow]: {sentence}")
+
+
+def _show_figures(figures: Figures, title: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(_figures_record(figures))
+        return
+    view = Table(
+        title=f"{title}: {figures.split}, {figures.rows} rows, {figures.draws} draws each"
+    )
+    for heading in ("figure", "value", "standard error", "unit"):
+        view.add_column(heading, justify="left" if heading in ("figure", "unit") else "right")
+    for name, figure in figures.items():
+        view.add_row(name, f"{figure.value:.4f}", f"{figure.se:.4f}", figure.unit)
+    console.print(view)
+    for name, reason in figures.skipped.items():
+        console.print(f"[dim]{name}: {reason}[/dim]")
+    console.print(figures.verdict)
+
+
+def _figures_record(figures: Figures) -> dict[str, object]:
+    return {
+        "split": figures.split,
+        "rows": figures.rows,
+        "draws": figures.draws,
+        "verdict": figures.verdict,
+        "figures": as_numbers(figures),
+        "skipped": figures.skipped,
+    }
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _batch(size: int | None) -> int | str | None:
+    """--batch-size: not given is the model's own, 0 is all rows."""
+    return "auto" if size is None else (size or None)
+
+
+def main() -> None:
+    """Entry point of the console script: errors of use in one line, no traceback."""
+    try:
+        app()
+    except (ValueError, DivergenceError) as error:
+        console.print(f"[red]Error:[/red] {error}", soft_wrap=True)
+        sys.exit(2)

@@ -1,0 +1,20 @@
+"""Figures of merit: one file each; this table names those made of log importance weights."""
+
+from zoo.figures.elbo import elbo
+from zoo.figures.ess import effective_sample_size
+from zoo.figures.figure import Figure, WeightFigure
+from zoo.figures.iwae import ImportanceBound
+from zoo.figures.k_hat import k_hat, k_hat_share
+from zoo.figures.log_evidence import log_evidence
+
+WEIGHT_FIGURES: dict[str, WeightFigure] = {
+    "elbo": WeightFigure(elbo),
+    "iwae_10": WeightFigure(ImportanceBound(10)),
+    "iwae_100": WeightFigure(ImportanceBound(100)),
+    "log_evidence": WeightFigure(log_evidence),
+    "ess": WeightFigure(effective_sample_size, unit="draws"),
+    "k_hat": WeightFigure(k_hat, unit="", better="lower", typical=True),
+    "k_hat_share": WeightFigure(k_hat_share, unit="of rows", better="lower"),
+}
+
+__all__ = ["WEIGHT_FIGURES", "Figure", "ImportanceBound", "WeightFigure"]
