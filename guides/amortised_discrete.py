@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import pyro
 import pyro.distributions as dist
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 from torch.distributions import constraints
 
@@ -58,7 +59,7 @@ def logits_shape(latent: Latent) -> tuple[int, ...]:
     return (*latent.event_shape, latent.classes)
 
 
-def discrete(logits: Tensor, latent: Latent) -> dist.Distribution:
+def discrete(logits: Tensor, latent: Latent) -> TorchDistributionMixin:
     """The distribution with those logits on the latent's support."""
     if latent.base_support is constraints.boolean:
         return dist.Bernoulli(logits=logits).to_event(len(latent.event_shape))

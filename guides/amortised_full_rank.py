@@ -11,15 +11,14 @@ Source: Kingma & Welling 2019, "An introduction to variational autoencoders", se
 from typing import ClassVar
 
 import pyro
-import pyro.distributions as dist
 from torch import Tensor, nn
 
-from guides.cholesky import cholesky_factor, factor_size
+from guides.cholesky import cholesky_factor, correlated_normal, factor_size
 from guides.encoder import Encoder, by_row, values_per_row
 from guides.guide import Guide, inside
 from guides.normal import onto_support
 from guides.vectors import require_vectors
-from zoo.latents import Kind, Latents
+from zoo.latents import Kind, Latent, Latents
 
 
 class AmortisedFullRank(Guide):
@@ -37,9 +36,9 @@ class AmortisedFullRank(Guide):
         super().__init__(latents)
         require_vectors(self, latents)
 
-        def outputs(site: object) -> int:
-            (size,) = site.unconstrained_shape  # type: ignore[attr-defined]
-            return values_per_row(site, latents, (size + factor_size(size),))  # type: ignore[arg-type]
+        def outputs(site: Latent) -> int:
+            (size,) = site.unconstrained_shape
+            return values_per_row(site, latents, (size + factor_size(size),))
 
         self.encoder = Encoder(latents, outputs, body)
 
@@ -50,7 +49,7 @@ class AmortisedFullRank(Guide):
             (size,) = site.unconstrained_shape
             both = by_row(output, site, self.latents, (size + factor_size(size),))
             loc, factor = both[..., :size], cholesky_factor(both[..., size:], size)
-            q = onto_support(dist.MultivariateNormal(loc, scale_tril=factor), site)
+            q = onto_support(correlated_normal(loc, factor), site)
             with inside(plates, site):
                 values[site.name] = pyro.sample(site.name, q)
         return values

@@ -1,6 +1,8 @@
-"""Amortised inverse autoregressive flow: a normal read off the row, bent by steps that see the row.
+"""Amortised inverse autoregressive flow: a normal read off the row, bent by steps that see it.
 
-    u_0 = m(x) + s(x) * e,   u_t = g_t * u_{t-1} + (1 - g_t) * m_t,   (g_t, m_t) from (u_{t-1}, h(x)).
+    u_0 = m(x) + s(x) * e,   u_t = g_t * u_{t-1} + (1 - g_t) * m_t,
+
+with gates g_t and means m_t autoregressive in u_{t-1}, given a context h(x).
 
 Parameters: the encoder's, and one masked network a step, which also reads the context h(x).
 Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
@@ -64,7 +66,8 @@ class AmortisedIAF(Guide):
             both = by_row(output, site, self.latents, (2 * size + self.context,))
             loc, scale, context = both.split([size, size, self.context], dim=-1)
             base = dist.Normal(loc, positive(scale)).to_event(1)
-            q = onto_support(push(base, [step.condition(context) for step in steps]), site)
+            conditioned = [step.condition(context) for step in steps]  # type: ignore[attr-defined]
+            q = onto_support(push(base, conditioned), site)
             with inside(plates, site):
                 values[site.name] = pyro.sample(site.name, q)
         return values

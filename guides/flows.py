@@ -3,24 +3,27 @@
 import pyro.distributions as dist
 import torch
 from pyro.distributions import transforms
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.nn import AutoRegressiveNN, ConditionalAutoRegressiveNN
 from torch import nn
 
 
 def autoregressive_stack(size: int, depth: int, hidden: int) -> nn.ModuleList:
-    """`depth` steps z <- s(z) * z + (1 - s(z)) * m(z), s and m autoregressive, order reversed between.
+    """`depth` steps z <- s(z) * z + (1 - s(z)) * m(z), autoregressive, in alternating order.
 
     Near the identity at first: s starts at sigmoid(2).
     """
-    orders = _orders(size, depth)
-    nets = [AutoRegressiveNN(size, [hidden], permutation=order) for order in orders]
+    nets = [
+        AutoRegressiveNN(size, [hidden], permutation=order)  # type: ignore[arg-type]
+        for order in _orders(size, depth)
+    ]
     return nn.ModuleList(transforms.AffineAutoregressive(net, stable=True) for net in nets)
 
 
 def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.ModuleList:
     """The same with s(z, h) and m(z, h) for a context h of that many values."""
     nets = [
-        ConditionalAutoRegressiveNN(size, context, [hidden], permutation=order)
+        ConditionalAutoRegressiveNN(size, context, [hidden], permutation=order)  # type: ignore[arg-type]
         for order in _orders(size, depth)
     ]
     return nn.ModuleList(
@@ -28,7 +31,7 @@ def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.Mo
     )
 
 
-def push(base: dist.Distribution, steps: list) -> dist.Distribution:
+def push(base: TorchDistributionMixin, steps: list) -> TorchDistributionMixin:
     """The distribution of a draw from `base` after all steps."""
     return dist.TransformedDistribution(base, steps)
 

@@ -8,11 +8,10 @@ Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference
 
 from typing import ClassVar
 
-import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from guides.cholesky import cholesky_factor, factor_size
+from guides.cholesky import cholesky_factor, correlated_normal, factor_size
 from guides.guide import Guide
 from guides.joint import sample_jointly
 from zoo.latents import Kind, Latents
@@ -33,5 +32,5 @@ class FullRank(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples all latents jointly."""
-        scale_tril = cholesky_factor(self.factor, len(self.loc))
-        return sample_jointly(self, dist.MultivariateNormal(self.loc, scale_tril=scale_tril), args)
+        factor = cholesky_factor(self.factor, len(self.loc))
+        return sample_jointly(self, correlated_normal(self.loc, factor), args)

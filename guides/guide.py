@@ -74,5 +74,5 @@ def inside(plates: Plates, latent: Latent) -> Iterator[None]:
 
 
 def positive(unconstrained: Tensor) -> Tensor:
-    """A scale from an unconstrained number: softplus, with a floor far below any posterior's sd."""
+    """A scale from an unconstrained number: softplus, with a floor below any posterior's sd."""
     return torch.nn.functional.softplus(unconstrained) + 1e-6

@@ -1,8 +1,9 @@
-"""Global latents drawn jointly: one vector in unconstrained space, cut up and mapped site by site."""
+"""Global latents drawn jointly: one unconstrained vector, cut up and mapped site by site."""
 
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 from torch.distributions import biject_to
 from torch.distributions.transforms import Transform
@@ -11,7 +12,7 @@ from guides.guide import Guide, inside
 from zoo.latents import Latent
 
 
-def sample_jointly(guide: Guide, q: dist.Distribution, args: tuple) -> dict[str, Tensor]:
+def sample_jointly(guide: Guide, q: TorchDistributionMixin, args: tuple) -> dict[str, Tensor]:
     """Draws u ~ q over all unconstrained values, then sets every latent to its part T(u).
 
     The density of z = T(u) is q(u) / |det dT/du|, which each site's Delta carries.

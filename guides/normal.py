@@ -1,6 +1,7 @@
 """Normals on a latent's own support: the building block of the Gaussian families."""
 
 import pyro.distributions as dist
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor
 from torch.distributions import biject_to, constraints
 
@@ -9,7 +10,7 @@ from zoo.latents import Latent
 SMALL_SCALE = -2.0  # softplus(-2) = 0.13: start with little noise in the gradient
 
 
-def normal(loc: Tensor, scale: Tensor, latent: Latent) -> dist.Distribution:
+def normal(loc: Tensor, scale: Tensor, latent: Latent) -> TorchDistributionMixin:
     """N(loc, scale^2) in unconstrained space, mapped onto the latent's support.
 
     Args:
@@ -21,7 +22,7 @@ def normal(loc: Tensor, scale: Tensor, latent: Latent) -> dist.Distribution:
     return onto_support(base, latent)
 
 
-def onto_support(base: dist.Distribution, latent: Latent) -> dist.Distribution:
+def onto_support(base: TorchDistributionMixin, latent: Latent) -> TorchDistributionMixin:
     """`base` in unconstrained space, mapped onto the latent's support."""
     if latent.base_support is constraints.real:
         return base

@@ -38,8 +38,7 @@ class PerDatum(Guide):
         """Samples the latents of the rows in this minibatch."""
         plates, values = self.plates(args), {}
         assert self.latents.row_plate is not None
-        with plates[self.latents.row_plate.name] as rows:
-            pass
+        rows = plates[self.latents.row_plate.name].indices
         for site, loc, scale in zip(self.latents.sites, self.loc, self.scale, strict=True):
             loc, scale = (_rows_of(value, rows, site, self.latents) for value in (loc, scale))
             with inside(plates, site):

@@ -13,11 +13,12 @@ Source: Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017.
 """
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ class Relaxed(Guide):
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:
-        """Binary and one-hot latents; integers cannot be relaxed, since a model indexes by them."""
+        """Binary and one-hot latents; not integers, since a model indexes by them."""
         return super().handles(latent) and latent.base_support in RELAXABLE
 
     def advance(self, step: Tensor) -> None:
@@ -92,7 +93,7 @@ class Relaxed(Guide):
                 values[site.name] = pyro.sample(site.name, q)
         return values
 
-    def relax(self, logits: Tensor, latent: Latent) -> dist.Distribution:
+    def relax(self, logits: Tensor, latent: Latent) -> TorchDistributionMixin:
         """The relaxed distribution with those logits on the latent's support."""
         binary = latent.base_support is constraints.boolean
         family = FAMILIES[binary, self.straight_through]
@@ -113,7 +114,7 @@ class RelaxPriors(Messenger):
 
     def _pyro_sample(self, msg: Message) -> None:
         if msg["name"] in self.guide.latents.names and not msg["is_observed"]:
-            prior = msg["fn"]
+            prior: Any = msg["fn"]
             while isinstance(prior, dist.Independent):
                 prior = prior.base_dist
             msg["fn"] = self.guide.relax(prior.logits, self.guide.latents[msg["name"]])

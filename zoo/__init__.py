@@ -1,16 +1,19 @@
 """A model zoo for latent-variable models on Pyro."""
 
+from zoo.capture import CaptureError
 from zoo.checkpoint import load_fit, save
 from zoo.divergence import DivergenceError
 from zoo.evaluate import Figures, evaluate
-from zoo.fit import Fit, fit
+from zoo.fit import fit
 from zoo.latents import Latents, describe
 from zoo.pairing import PairingError, mismatch
+from zoo.result import Fit
 from zoo.task import Task, load
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CaptureError",
     "DivergenceError",
     "Figures",
     "Fit",

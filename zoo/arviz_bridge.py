@@ -28,7 +28,7 @@ def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
         groups: group ("posterior", "log_likelihood", ...) -> variable -> values.
         path: where to.
     """
-    data = arviz.from_dict(**groups) if LEGACY else arviz.from_dict(groups)
+    data = arviz.from_dict(**groups) if LEGACY else arviz.from_dict(groups)  # type: ignore[arg-type]
     data.to_netcdf(str(path))
     return path
 

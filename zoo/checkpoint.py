@@ -1,6 +1,6 @@
 """Saving a fit and loading it again: tensors in safetensors, the rest in JSON, nothing pickled.
 
-A saved fit is a folder of two files, each written whole under another name and then moved into
+A saved fit is a folder of two files, both written whole under other names and then moved into
 place: `fit.json` says what was fitted and how, `state.safetensors` holds every tensor that the
 next step depends on, so that a resumed fit goes on to the same numbers.
 """
@@ -12,21 +12,24 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from zoo import objectives, schedules
-from zoo.fit import Fit, Settings, pick_device, prepare
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.models import MODELS
 from zoo.parameters import restore
+from zoo.prepare import pick_device, prepare
+from zoo.result import Fit, Settings
 from zoo.task import Task, given, load
-from zoo.trainer import Update
+from zoo.update import Update
 
 FORMAT = 1
+STATE, RECORD, PARTIAL = "state.safetensors", "fit.json", ".partial"
 GUIDES = "guides"  # the only package a saved guide is looked up in
 
 
@@ -43,11 +46,12 @@ def save(result: Fit, path: str | Path) -> Path:
     Raises:
         ValueError: if the guide or the settings hold something that JSON cannot say.
     """
-    folder = Path(path)
+    folder, record = Path(path), json.dumps(_record(result), indent=2)
     folder.mkdir(parents=True, exist_ok=True)
-    record = json.dumps(_record(result), indent=2)
-    _replace(folder / "state.safetensors", lambda file: save_file(_tensors(result), file))
-    _replace(folder / "fit.json", lambda file: Path(file).write_text(record))
+    save_file(_tensors(result), folder / (STATE + PARTIAL))
+    (folder / (RECORD + PARTIAL)).write_text(record)
+    for name in (STATE, RECORD):
+        os.replace(folder / (name + PARTIAL), folder / name)
     return folder
 
 
@@ -57,6 +61,7 @@ def load_fit(
     *args: object,
     guide: Callable | None = None,
     device: str = "auto",
+    model_kwargs: dict[str, object] | None = None,
 ) -> Fit:
     """Loads a saved fit.
 
@@ -66,35 +71,33 @@ def load_fit(
         *args: arguments of the model, where it is one of the user's own.
         guide: the guide it was fitted with; None for a guide of the zoo.
         device: "auto", "cpu" or "cuda".
+        model_kwargs: keyword arguments of the model, where it was fitted with any.
 
     Raises:
         ValueError: if the folder holds no fit, or the model, guide or data is not the one saved.
     """
     folder = Path(path)
-    if not (folder / "fit.json").exists():
+    if not (folder / RECORD).exists():
         raise ValueError(
-            f"No fit in {folder}: there is no fit.json. Pass a folder zoo.save wrote."
+            f"No fit in {folder}: there is no {RECORD}. Pass a folder zoo.save wrote."
         )
-    record = json.loads((folder / "fit.json").read_text())
+    record = json.loads((folder / RECORD).read_text())
     if record["format"] != FORMAT:
         raise ValueError(f"Expected a fit of format {FORMAT}; {folder} has {record['format']}.")
     task = _task(record, model, args)
-    tensors = load_file(folder / "state.safetensors")
+    _check_kwargs(record, model_kwargs or {})
+    tensors = load_file(folder / STATE)
     settings = _decode(record["settings"])
     with isolated(seed=settings.seed):
-        run = prepare(task, guide or _guide(record["guide"]), settings, pick_device(device), None)
+        spec = guide or _guide(record["guide"])
+        run = prepare(task, spec, settings, pick_device(device), model_kwargs)
         _fill(run.fit, tensors, record)
+        _check_state(run.fit)
         run.trainer.restore(run.fit.last)
     if run.fit.best is not None:
         restore(run.fit.program, run.fit.best)
     run.fit.program.eval()
     return run.fit
-
-
-def _replace(target: Path, write: Callable[[str], object]) -> None:
-    partial_file = target.with_name(target.name + ".partial")
-    write(str(partial_file))
-    os.replace(partial_file, target)
 
 
 def _record(result: Fit) -> dict:
@@ -106,6 +109,7 @@ def _record(result: Fit) -> dict:
         "data_hash": data.hash,
         "guide": _encode_guide(result.guide_spec),
         "settings": _encode(result.settings),
+        "model_kwargs": sorted(result.program.kwargs),
         "steps_taken": len(result.losses),
         "optimizer_groups": result.last["optimizer"]["param_groups"],
         "valid": result.valid,
@@ -168,6 +172,27 @@ def _task(record: dict, model: Task | Model | None, args: tuple) -> Task:
     return task
 
 
+def _check_kwargs(record: dict, passed: dict[str, object]) -> None:
+    if sorted(passed) != record["model_kwargs"]:
+        raise ValueError(
+            f"The model was fitted with keyword arguments {record['model_kwargs']}; got "
+            f"{sorted(passed)}. Pass the same ones as model_kwargs."
+        )
+
+
+def _check_state(result: Fit) -> None:
+    """Refuses saved tensors that are not those of this model, guide and objective."""
+    here = {name: tuple(value.shape) for name, value in result.program.state_dict().items()}
+    saved = {name: tuple(value.shape) for name, value in result.last["program"].items()}
+    differing = sorted({name for name, _ in here.items() ^ saved.items()})
+    if differing:
+        name = differing[0]
+        raise ValueError(
+            f"The saved fit has '{name}' of shape {saved.get(name)}; the model and guide passed "
+            f"give {here.get(name)}. Pass the model and guide that were fitted."
+        )
+
+
 def _encode_guide(spec: Callable) -> dict | None:
     """Name and keywords of a guide of the zoo; None for one that the user has to pass again."""
     family, keywords = (spec.func, spec.keywords) if isinstance(spec, partial) else (spec, {})
@@ -204,7 +229,7 @@ def _encode(value: object) -> object:
     )
 
 
-def _decode(value: object) -> object:
+def _decode(value: object) -> Any:
     if isinstance(value, list):
         return tuple(_decode(part) for part in value)
     if isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -55,7 +56,12 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch missing data f
 def list_command(*, as_json: AsJson = False) -> None:
     """Lists models, guides, objectives and data, and which of them pair."""
     if as_json:
-        tables = {"models": MODELS, "guides": GUIDES, "objectives": OBJECTIVES, "data": DATA}
+        tables: dict[str, Iterable[str]] = {
+            "models": MODELS,
+            "guides": GUIDES,
+            "objectives": OBJECTIVES,
+            "data": DATA,
+        }
         _print_json({k: [{"name": name} for name in names] for k, names in tables.items()})
         return
     view = Table(title="Which guides go on which model, under which objectives")

@@ -15,12 +15,14 @@ from guides import guide_named
 from zoo.arviz_bridge import write_netcdf
 from zoo.draws import draw
 from zoo.evaluate import Figures, evaluate, held_out_split
-from zoo.fit import Fit, fit, to_device
+from zoo.fit import fit
 from zoo.isolation import isolated
 from zoo.latents import describe
 from zoo.objectives import as_objective
 from zoo.pairing import mismatch
+from zoo.prepare import to_device
 from zoo.report import image_picture, loss_picture
+from zoo.result import Fit
 from zoo.summary import Cell, Row, summarise
 from zoo.task import Task
 

@@ -50,5 +50,5 @@ def _non_finite_sites(trainer: Trainer) -> tuple[str, ...]:
         traces = run(program.pair.model, program.guide, trainer.rows.take(rows), program.kwargs)
     nodes = [*traces.guide.nodes.values(), *traces.model.nodes.values()]
     sites = [node for node in nodes if node["type"] == "sample"]
-    bad = [site["name"] for site in sites if not site["log_prob"].isfinite().all()]
+    bad = [str(site["name"]) for site in sites if not site["log_prob"].isfinite().all()]
     return tuple(dict.fromkeys(bad))

@@ -1,6 +1,6 @@
 """Draws from a trained guide, and from the model given them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
@@ -54,7 +54,7 @@ def draw_prior(program: Program, args: tuple, *, rows: int) -> dict[str, Tensor]
     taken = take_rows(program, args, torch.arange(min(rows, total)), total)
     with poutine.block(), program.handlers(None):
         trace = poutine.trace(program.model).get_trace(*taken, **program.kwargs)
-    return {name: trace.nodes[name]["value"] for name in program.latents.names}
+    return {name: trace.nodes[name]["value"] for name in program.latents.names}  # type: ignore[misc]
 
 
 def _wide(program: Program, args: tuple, count: int) -> tuple[dict, dict]:
@@ -74,7 +74,7 @@ def _wide(program: Program, args: tuple, count: int) -> tuple[dict, dict]:
     return latents, observed
 
 
-def _stacked(value: Tensor, count: int, event: int, nesting: int) -> Tensor:
+def _stacked(value: Any, count: int, event: int, nesting: int) -> Tensor:
     """Puts draws first and drops the empty dimensions between them and the value's own."""
     batch = value.shape[: value.dim() - event]
     if count == 1 or len(batch) <= nesting:

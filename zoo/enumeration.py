@@ -65,4 +65,4 @@ def _values(index: Tensor, site: Latent, shape: tuple[int, ...]) -> Tensor:
         return one_hot(digits, site.classes).to(torch.get_default_dtype())
     if site.base_support is constraints.boolean:
         return digits.to(torch.get_default_dtype())
-    return digits + int(site.base_support.lower_bound)
+    return digits + int(site.base_support.lower_bound)  # type: ignore[attr-defined]

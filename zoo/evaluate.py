@@ -10,10 +10,12 @@ from zoo.draws import draw
 from zoo.figures import WEIGHT_FIGURES, Figure
 from zoo.figures.k_hat import k_hat_threshold
 from zoo.figures.posterior import exact_moments, posterior_errors
-from zoo.fit import Fit, fit, to_device
+from zoo.fit import fit
 from zoo.isolation import isolated
 from zoo.log_weights import row_count, weight_chunks
+from zoo.prepare import to_device
 from zoo.program import Program
+from zoo.result import Fit
 from zoo.truth import HasEvidence
 
 EXACT = ("exact_log_evidence", "gap")
@@ -112,7 +114,7 @@ def evaluate(
 
 
 def held_out_split(result: Fit) -> str:
-    """ "test" where rows are independent and there is one, else "train"."""
+    """The test rows where rows are independent and there are any, else the train rows."""
     return "test" if result.latents.rowwise and result.task.data.test else "train"
 
 

@@ -21,7 +21,7 @@ def isolated(*, seed: int | None = None) -> Iterator[None]:
     with (
         torch.random.fork_rng(devices=list(devices)),
         pyro.get_param_store().scope(),
-        pyro.validation_enabled(False),
+        pyro.validation_enabled(is_validate=False),
         pyro.settings.context(module_local_params=True),
     ):
         if seed is not None:

@@ -67,7 +67,7 @@ class Latent:
 
     @property
     def scope(self) -> str:
-        """ "local" inside the plate over data rows, else "global"."""
+        """Where it lies: "local" inside the plate over data rows, else "global"."""
         return "local" if self.local else "global"
 
     @property
@@ -206,7 +206,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
     """
     with isolated(seed=0):
         trace = _prior_trace(model, rows, args, kwargs)
-        sites = [node for node in trace.nodes.values() if node["type"] == "sample"]
+        sites: list[dict] = [dict(n) for n in trace.nodes.values() if n["type"] == "sample"]
         if not sites:
             raise ValueError(f"Expected a model with pyro.sample sites; {model} has none.")
         plates = {plate.name: plate for site in sites for plate in _plates(site, args)}

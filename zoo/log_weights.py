@@ -57,7 +57,7 @@ def take_rows(program: Program, args: tuple, picked: Tensor, rows: int) -> tuple
 
 
 def _weights(pair: Pair, args: tuple, kwargs: dict, count: int) -> Tensor:
-    """Log-weights of `count` draws, (count, rows); terms outside the rows are shared out evenly."""
+    """Log-weights of `count` draws, (count, rows); terms outside the rows are shared evenly."""
     rowwise = pair.latents.rowwise
     guided = pair.guide.latents.names if isinstance(pair.guide, Family) else pair.latents.names
     left = [site for site in pair.latents.sites if site.name not in guided]

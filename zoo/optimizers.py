@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 import torch
+from pyro.optim.clipped_adam import ClippedAdam
 from torch import nn
 from torch.optim import Optimizer
 
@@ -13,6 +14,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
+    "clipped_adam": ClippedAdam,
 }
 
 

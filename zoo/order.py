@@ -1,4 +1,4 @@
-"""Which data rows each step takes: a fresh permutation every epoch, a function of seed and step."""
+"""Which rows each step takes: a fresh permutation every epoch, a function of seed and step."""
 
 from dataclasses import dataclass
 

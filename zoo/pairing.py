@@ -1,4 +1,4 @@
-"""Which guide goes with which model and objective, decided by what they declare and nothing else."""
+"""Which guide goes with which model and objective, decided by what they declare alone."""
 
 from collections.abc import Callable
 from functools import partial

@@ -6,6 +6,7 @@ Both kinds end up as ordinary ``nn.Parameter`` of ordinary modules, so that one 
 
 import inspect
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from pyro.poutine.messenger import Messenger
@@ -63,11 +64,12 @@ def find_statements(
     for trace in traces:
         for name, node in trace.nodes.items():
             if node["type"] == "param" and id(_unconstrained(node["value"])) not in held:
-                found[name] = node["value"], node["kwargs"].get("constraint", constraints.real)
+                constraint = node["kwargs"].get("constraint", constraints.real)
+                found[name] = node["value"], constraint  # type: ignore[assignment]
     return found
 
 
-def _unconstrained(value: Tensor) -> Tensor:
+def _unconstrained(value: Any) -> Any:
     """The parameter behind a value of the store: Pyro leaves a weak reference on it."""
     reference = vars(value).get("unconstrained")
     return value if reference is None else reference()

@@ -6,6 +6,7 @@ The plain loop runs it, a compiler can capture it, a checkpoint stores its state
 import copy
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from pyro.infer.autoguide import AutoGuide
@@ -93,7 +94,7 @@ class Handlers:
         for part in self.parts:
             part.__enter__()
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         for part in reversed(self.parts):
             part.__exit__(*error)
 

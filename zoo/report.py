@@ -13,8 +13,9 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from zoo.draws import draw, draw_prior
-from zoo.fit import Fit, to_device
 from zoo.isolation import isolated
+from zoo.prepare import to_device
+from zoo.result import Fit
 from zoo.summary import Cell, Summary, is_best
 from zoo.truth import HasMean
 
@@ -86,12 +87,13 @@ def image_picture(result: Fit, path: Path, count: int = 24) -> Path | None:
     )
     for axis, (title, images) in zip(axes, panels.items(), strict=True):
         grid = make_grid(images.reshape(-1, 1, *shape).float().cpu(), nrow=6, pad_value=0.5)
-        axis.imshow(grid[0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.imshow(grid[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set(title=title, xticks=[], yticks=[])
     return _saved(picture, path)
 
 
 def _panels(result: Fit, count: int) -> dict[str, Tensor]:
+    assert isinstance(result.model, HasMean)
     split = "test" if result.task.data.test and result.amortised else "train"
     args = tuple(to_device(arg, result.device) for arg in result.task.split(split))
     name, decode = result.latents.names[0], result.model.mean

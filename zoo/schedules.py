@@ -1,4 +1,4 @@
-"""Schedules: numbers that move with the step, as tensors, so that a captured step takes them in."""
+"""Schedules: numbers that move with the step, as tensors, so that a compiler can take them."""
 
 import math
 from collections.abc import Callable

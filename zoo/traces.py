@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import torch
@@ -67,7 +69,7 @@ class Assign(Messenger):
             msg["value"] = self.values[msg["name"]]
 
 
-def sample_sites(trace: Trace) -> list[dict]:
+def sample_sites(trace: Trace) -> list[Message]:
     """The sample sites of a trace, in order."""
     return [site for site in trace.nodes.values() if site["type"] == "sample"]
 
@@ -110,10 +112,11 @@ def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weigh
 
 
 def _weigh_one(traces: Traces, latents: Latents, *, rowwise: bool) -> Weights:
-    log_w, log_q, outside, scale = 0.0, 0.0, 0.0, 1.0
     plate = latents.row_plate if rowwise else None
     signed = [(+1, site) for site in sample_sites(traces.model)]
     signed += [(-1, site) for site in sample_sites(traces.guide)]
+    log_w = log_q = outside = signed[0][1]["log_prob"].new_zeros(())
+    scale = 1.0
     for sign, site in signed:
         inside = plate is not None and plate.name in {f.name for f in site["cond_indep_stack"]}
         factor = plate_scale(site) if rowwise else 1.0
@@ -122,14 +125,13 @@ def _weigh_one(traces: Traces, latents: Latents, *, rowwise: bool) -> Weights:
             log_w, scale = log_w + term, factor
         else:
             outside = outside + term.mean() * factor
-        score = site["score_parts"].score_function if sign < 0 else 0
-        if not is_identically_zero(score):
+        score = site["score_parts"].score_function if sign < 0 else None
+        if score is not None and not is_identically_zero(score):
             log_q = log_q + sum_plates(score, site, latents, keep_rows=inside)
-    log_w = torch.as_tensor(log_w)
-    return Weights(log_w, log_w.new_zeros(()) + log_q, log_w.new_zeros(()) + outside, scale)
+    return Weights(log_w, log_q, outside, scale)
 
 
-def sum_plates(value: Tensor, site: dict, latents: Latents, *, keep_rows: bool) -> Tensor:
+def sum_plates(value: Tensor, site: Message, latents: Latents, *, keep_rows: bool) -> Tensor:
     """Sums a site's batch over all plates but particles and, if asked, rows: (particles, rows)."""
     value = value.reshape((1,) * (latents.nesting + 1 - value.dim()) + tuple(value.shape))
     row_dim = latents.row_plate.dim if keep_rows and latents.row_plate else None
@@ -140,10 +142,16 @@ def sum_plates(value: Tensor, site: dict, latents: Latents, *, keep_rows: bool) 
     return value.reshape(value.shape[0], rows)
 
 
-def plate_scale(site: dict) -> float:
+def plate_scale(site: Message) -> float:
     """How many times a site counts because its plates are subsampled."""
     frames = [frame for frame in site["cond_indep_stack"] if frame.vectorized]
     return math.prod((frame.full_size or frame.size) / frame.size for frame in frames)
+
+
+def add_up(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of the terms, one after another; 0 where there are none."""
+    found = list(terms)
+    return reduce(add, found) if found else torch.zeros(())
 
 
 def log_mean_exp(value: Tensor, dim: int = 0) -> Tensor:

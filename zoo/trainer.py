@@ -1,48 +1,15 @@
 """The plain training loop: one Python step after another, in blocks that can be undone."""
 
 import copy
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from zoo.data import Observe
 from zoo.optimizers import make_optimizer
-from zoo.order import Order
 from zoo.parameters import named_tensors, restore
 from zoo.program import Program
-from zoo.schedules import Schedule
-
-
-@dataclass(frozen=True)
-class Update:
-    """How parameters move: optimizer, learning rate and its schedule, clipping of the gradient."""
-
-    optimizer: str = "adam"
-    lr: float = 1e-2
-    lr_schedule: Schedule | None = None
-    weight_decay: float = 0.0
-    clip_norm: float | None = None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The training arguments, the order of their rows, and what is done to a minibatch."""
-
-    args: tuple
-    observe: Observe
-    order: Order | None
-
-    def take(self, rows: Tensor | None) -> tuple:
-        """The arguments of one step: those rows, observed afresh."""
-        if rows is None or self.order is None:
-            return self.observe(self.args)
-        size = self.order.rows
-        return self.observe(tuple(_rows_of(arg, rows, size) for arg in self.args))
-
-
-def _rows_of(arg: object, rows: Tensor, size: int) -> object:
-    return arg[rows] if isinstance(arg, Tensor) and arg.dim() and len(arg) == size else arg
+from zoo.rows import Rows
+from zoo.update import Update
 
 
 class Trainer:
@@ -54,6 +21,8 @@ class Trainer:
         update: how.
         parameters: the parameters that move.
     """
+
+    largest_block = 100
 
     def __init__(
         self, program: Program, rows: Rows, update: Update, parameters: list[nn.Parameter]

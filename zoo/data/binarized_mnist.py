@@ -7,6 +7,7 @@ bits follow Salakhutdinov and Murray (2008).
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ def _unpack(path: Path, split: str, rows: int) -> Tensor:
     return torch.from_numpy(bits).to(torch.get_default_dtype())
 
 
-def _read(path: Path, split: str) -> NDArray[np.generic]:
+def _read(path: Path, split: str) -> NDArray[Any]:
     try:
         with path.open("rb") as file:
             return np.load(file)[split]

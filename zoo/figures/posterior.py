@@ -1,4 +1,4 @@
-"""How far a guide's mean and spread are from the exact posterior's, in posterior standard deviations."""
+"""How far a guide's mean and spread are from the exact posterior's, in posterior sds."""
 
 from collections.abc import Callable
 

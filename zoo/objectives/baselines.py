@@ -1,7 +1,8 @@
 """Baselines: what a score-function estimator subtracts from its learning signal.
 
 b must not depend on the draw it is used for; then E[b grad log q(z)] = 0 and only the variance
-changes. Source: Mnih & Gregor 2014, "Neural Variational Inference and Learning in Belief Networks".
+changes.
+Source: Mnih & Gregor 2014, "Neural variational inference and learning in belief networks".
 """
 
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Baselines(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Signal with the baselines taken off (shape of `cost`, nats), and their squared error."""
         signal, own_loss = cost / scale, cost.new_zeros(())
-        for baseline in self.parts[self.names.index(name)]:
+        for baseline in self.parts[self.names.index(name)]:  # type: ignore[attr-defined]
             prediction = baseline(signal.detach(), args)
             own_loss = own_loss + ((signal.detach() - prediction) ** 2).mean()
             signal = signal - prediction.detach()

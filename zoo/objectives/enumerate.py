@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from zoo.enumeration import joint_states
 from zoo.latents import Kind, Latents, device_of
 from zoo.objectives.objective import Needs, Objective
-from zoo.traces import Assign, Pair, Traces, run, sample_sites, sum_plates, weigh
+from zoo.traces import Assign, Pair, Traces, add_up, run, sample_sites, sum_plates, weigh
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ class Enumerate(Objective):
         summed = [site for site in pair.latents.sites if site.kind is Kind.DISCRETE]
         states = joint_states(summed, pair.latents, device=device_of(args))
         rowwise = bool(summed) and all(site.local for site in summed)
-        total = 0.0
+        bounds = []
         for _ in range(self.particles):
             with Assign(states):
                 traces = run(pair.model, pair.guide, args, kwargs)
-            total = total + _bound(traces, pair.latents, set(states), rowwise)
-        return -total / self.particles
+            bounds.append(_bound(traces, pair.latents, set(states), rowwise=rowwise))
+        return -add_up(bounds) / self.particles
 
 
-def _bound(traces: Traces, latents: Latents, summed: set[str], rowwise: bool) -> Tensor:
+def _bound(traces: Traces, latents: Latents, summed: set[str], *, rowwise: bool) -> Tensor:
     weights = weigh([traces], latents, rowwise=rowwise)
     guided = [site for site in sample_sites(traces.guide) if site["name"] in summed]
     if guided:
-        log_q = sum(
+        log_q = add_up(
             sum_plates(site["unscaled_log_prob"], site, latents, keep_rows=rowwise)
             for site in guided
         )

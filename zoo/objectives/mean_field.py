@@ -11,11 +11,12 @@ Source: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", appendix B.
 from dataclasses import dataclass
 
 from pyro.distributions.util import scale_and_mask
+from pyro.poutine.runtime import Message
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
 from zoo.objectives.objective import Needs, Objective
-from zoo.traces import Pair, Traces, sample_sites
+from zoo.traces import Pair, Traces, add_up, sample_sites
 
 
 @dataclass(frozen=True)
@@ -32,26 +33,26 @@ class MeanFieldKL(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         runs = pair.draw(self.particles, args, kwargs)
-        return sum(negative_elbo(traces) for traces in runs) / self.particles
+        return add_up(negative_elbo(traces) for traces in runs) / self.particles
 
 
 def negative_elbo(traces: Traces) -> Tensor:
     """Minus E_q log p(x | z) plus the KL terms, over one run."""
     guide_sites = dict(traces.guide.nodes)
-    loss = 0.0
+    terms: list[Tensor] = []
     for site in sample_sites(traces.model):
         if site["is_observed"]:
-            loss = loss - site["log_prob"].sum()
+            terms.append(-site["log_prob"].sum())
         else:
-            loss = loss + kl_term(guide_sites.pop(site["name"]), site)
+            terms.append(kl_term(guide_sites.pop(str(site["name"])), site))
     auxiliary = [site for site in guide_sites.values() if site["type"] == "sample"]
-    return loss + sum(site["log_prob"].sum() for site in auxiliary)
+    return add_up(terms + [site["log_prob"].sum() for site in auxiliary])
 
 
-def kl_term(guide_site: dict, model_site: dict) -> Tensor:
+def kl_term(guide_site: Message, model_site: Message) -> Tensor:
     """KL(q || p) of one latent, summed over its plates: closed form, else one-sample."""
     try:
-        kl = kl_divergence(guide_site["fn"], model_site["fn"])
+        kl = kl_divergence(guide_site["fn"], model_site["fn"])  # type: ignore[arg-type]
     except NotImplementedError:
         return guide_site["log_prob"].sum() - model_site["log_prob"].sum()
     return scale_and_mask(kl, guide_site["scale"], guide_site["mask"]).sum()

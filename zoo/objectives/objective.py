@@ -1,4 +1,4 @@
-"""The contract of an objective: what it needs of a guide, and a loss whose gradient it estimates."""
+"""The contract of an objective: what it needs of a guide, and a loss with its estimator."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

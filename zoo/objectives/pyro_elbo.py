@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from zoo.latents import Kind, Model
 from zoo.objectives import mean_field, trace
 from zoo.objectives.objective import Needs, Objective, with_gradient
-from zoo.traces import Pair, Traces
+from zoo.traces import Pair, Traces, add_up
 
 NEEDS: dict[type, Needs] = {
     Trace_ELBO: Needs(),
@@ -76,7 +76,7 @@ class PyroELBO(Objective):
             )
         formula = mean_field if isinstance(elbo, TraceMeanField_ELBO) else trace
         runs = [Traces(*found) for found in elbo._get_traces(model, guide, args, kwargs)]
-        return sum(formula.negative_elbo(traces) for traces in runs) / elbo.num_particles
+        return add_up(formula.negative_elbo(traces) for traces in runs) / elbo.num_particles
 
     def backward(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Adds the gradient estimate to every parameter's ``grad``; returns the loss, shape ()."""

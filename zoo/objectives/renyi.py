@@ -6,9 +6,10 @@ It lies below log p(x) for alpha >= 0 and grows with K; alpha -> 1 is the ELBO. 
 formed for each independent row, and each row's bound is then counted N / batch times, so that it
 stays a bound under subsampled plates. Gradient for any alpha, with reparameterised draws or not:
 
-    grad L = sum_k v_k grad log w_k + L sum_k grad log q(z_k),   v_k = w_k^(1-alpha) / sum_j w_j^(1-alpha),
+    grad L = sum_k v_k grad log w_k + L sum_k grad log q(z_k),
 
-where the second sum is over draws that are not reparameterised.
+with v_k = w_k^(1-alpha) / sum_j w_j^(1-alpha); the second sum is over draws that are not
+reparameterised.
 
 Cost: K evaluations of log p(x, z).
 Source: Li & Turner 2016, "Renyi divergence variational inference"; Burda, Grosse & Salakhutdinov

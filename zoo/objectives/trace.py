@@ -15,12 +15,13 @@ Source: Wingate & Weber 2013; Ranganath, Gerrish & Blei 2014, "Black Box Variati
 
 from dataclasses import dataclass
 
+from pyro import poutine
 from pyro.distributions.util import is_identically_zero
 from pyro.infer.util import MultiFrameTensor
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Objective, with_gradient
-from zoo.traces import Pair, Traces, sample_sites
+from zoo.traces import Pair, Traces, add_up, sample_sites
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Trace(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         runs = pair.draw(self.particles, args, kwargs)
-        return sum(negative_elbo(traces) for traces in runs) / self.particles
+        return add_up(negative_elbo(traces) for traces in runs) / self.particles
 
 
 def negative_elbo(traces: Traces) -> Tensor:
@@ -51,9 +52,9 @@ def negative_elbo(traces: Traces) -> Tensor:
     return with_gradient(-elbo, -surrogate)
 
 
-def log_prob_sum(trace: object) -> Tensor:
+def log_prob_sum(trace: poutine.Trace) -> Tensor:
     """Sum of the log-probabilities of all sample sites, nats, shape ()."""
-    return sum(site["log_prob"].sum() for site in sample_sites(trace))
+    return add_up(site["log_prob"].sum() for site in sample_sites(trace))
 
 
 def learning_signal(traces: Traces) -> MultiFrameTensor:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from zoo.latents import Latents
 from zoo.objectives.baselines import Baselines, DecayingAverage, Neural
 from zoo.objectives.objective import Needs, Objective, with_gradient
-from zoo.traces import Pair, Traces, sample_sites
+from zoo.traces import Pair, Traces, add_up, sample_sites
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,21 @@ class TraceGraph(Objective):
         """Negative ELBO, nats, shape ()."""
         with TrackNonReparam():
             runs = pair.draw(self.particles, args, kwargs)
-        return sum(_negative_elbo(traces, state, args) for traces in runs) / self.particles
+        return add_up(_negative_elbo(traces, state, args) for traces in runs) / self.particles
 
 
 def _negative_elbo(traces: Traces, baselines: nn.Module, args: tuple) -> Tensor:
-    elbo, surrogate, downstream = 0.0, 0.0, {}
+    elbo: list[Tensor] = []
+    surrogate: list[Tensor] = []
+    downstream: dict[str, MultiFrameTensor] = {}
     signed = [(+1, site) for site in sample_sites(traces.model)]
     signed += [(-1, site) for site in sample_sites(traces.guide)]
     for sign, site in signed:
         term = sign * site["log_prob"]
-        elbo = elbo + term.sum()
+        elbo.append(term.sum())
         differentiable = site["log_prob"] if sign > 0 else -site["score_parts"].entropy_term
         if not is_identically_zero(differentiable):
-            surrogate = surrogate + differentiable.sum()
+            surrogate.append(differentiable.sum())
         for name in get_provenance(site["log_prob"]):
             costs = downstream.setdefault(name, MultiFrameTensor())
             costs.add((site["cond_indep_stack"], detach_provenance(term).detach()))
@@ -66,5 +68,6 @@ def _negative_elbo(traces: Traces, baselines: nn.Module, args: tuple) -> Tensor:
         cost = costs.sum_to(site["cond_indep_stack"])
         score_function = detach_provenance(site["score_parts"].score_function)
         signal, own_loss = baselines(name, cost, site["scale"], args)
-        surrogate = surrogate + (score_function * signal).sum() - own_loss
-    return with_gradient(-detach_provenance(elbo), -detach_provenance(surrogate))
+        surrogate.append((score_function * signal).sum() - own_loss)
+    value, differentiable = detach_provenance(add_up(elbo)), detach_provenance(add_up(surrogate))
+    return with_gradient(-value, -differentiable)

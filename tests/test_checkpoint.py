@@ -1,0 +1,206 @@
+"""A saved fit comes back whole: the same parameters, figures, and numbers when it goes on."""
+
+import json
+import pickle
+from functools import partial
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.infer import Trace_ELBO
+from pyro.infer.autoguide import AutoNormal
+from safetensors.torch import load_file
+from small_tasks import causes_task, ppca_task, regression
+from torch.distributions import constraints
+
+import zoo
+from guides import AmortisedDiscrete, AmortisedNormal, Empty, MeanField, PerDatum, Relaxed
+from zoo import checkpoint
+from zoo.objectives import DecayingAverage, Enumerate, Neural, Renyi, TraceGraph
+from zoo.schedules import Drops, Exponential, Linear
+
+NVIL = TraceGraph(particles=2, baselines=(DecayingAverage(0.8), Neural((4,))))
+
+CASES = {
+    "plain": (ppca_task, AmortisedNormal, {}),
+    "fixed scale": (ppca_task, partial(AmortisedNormal, fixed_scale=0.3), {"batch_size": 8}),
+    "validated": (ppca_task, AmortisedNormal, {"patience": 9, "valid_every": 4}),
+    "rows of their own": (ppca_task, PerDatum, {"optimizer": "sgd", "lr": 1e-4}),
+    "schedules": (
+        ppca_task,
+        AmortisedNormal,
+        {"lr_schedule": Drops((3, 9), 0.5), "kl_weight": Linear(0.0, 1.0, 20), "clip_norm": 9.0},
+    ),
+    "objective": (ppca_task, AmortisedNormal, {"objective": Renyi(3, alpha=0.2)}),
+    "temperature": (
+        causes_task,
+        partial(Relaxed, temperature=Exponential(1.0, 0.05, 0.2), straight_through=True),
+        {},
+    ),
+    "baselines": (causes_task, AmortisedDiscrete, {"objective": NVIL, "batch_size": 8}),
+    "no guide": (causes_task, Empty, {"objective": Enumerate(), "freeze_model": False}),
+}
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def same(first, second):
+    assert equal(first.program.state_dict(), second.program.state_dict())
+    assert equal(first.last["program"], second.last["program"])
+    assert torch.equal(first.losses, second.losses)
+    assert first.valid == second.valid
+    return True
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fit_comes_back_whole(case, tmp_path):
+    make, guide, settings = CASES[case]
+    task = make()
+    saved = zoo.fit(task, guide, steps=12, seed=5, **settings)
+    loaded = zoo.load_fit(zoo.save(saved, tmp_path / "deep" / "run"), task)
+    assert same(saved, loaded)
+    assert loaded.settings == saved.settings
+    assert (loaded.stopped, loaded.path) == (saved.stopped, saved.path)
+    assert not loaded.program.training
+    assert loaded.seconds == saved.seconds
+    figures = [dict(zoo.evaluate(result, draws=40)) for result in (saved, loaded)]
+    assert figures[0] == figures[1]
+    go_on = partial(zoo.fit, task, guide, steps=25, seed=5, **settings)
+    further = [go_on(resume=result) for result in (saved, loaded)]
+    assert same(*further)
+    assert same(further[1], go_on())
+
+
+@pytest.mark.parametrize("name", ["ppca", "eight_schools", "logistic_regression"])
+def test_a_fit_of_the_zoo_needs_its_folder_only(name, tmp_path):
+    guide = MeanField if name != "ppca" else AmortisedNormal
+    saved = zoo.fit(zoo.load(name), guide, steps=3)
+    assert same(saved, zoo.load_fit(zoo.save(saved, tmp_path)))
+
+
+def test_the_seed_and_binarization_of_data_come_back(tmp_path):
+    task = zoo.load("bernoulli_vae", seed=3, binarize="threshold")
+    loaded = zoo.load_fit(zoo.save(zoo.fit(task, AmortisedNormal, steps=2), tmp_path))
+    assert loaded.task.data.hash == task.data.hash
+    assert (loaded.task.data.seed, loaded.task.data.binarize) == (3, "threshold")
+
+
+def statements(x):
+    """A user's own model, with its parameter in a pyro.param statement."""
+    noise = pyro.param("noise", torch.ones(()), constraint=constraints.positive)
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal(mean, noise), obs=x)
+
+
+@pytest.mark.parametrize("guide", [AutoNormal, MeanField])
+def test_a_users_own_model_is_passed_again(guide, tmp_path):
+    x = torch.randn(9)
+    saved = zoo.fit(statements, guide, x, steps=8)
+    folder = zoo.save(saved, tmp_path)
+    with pytest.raises(ValueError, match="'statements', which is no model of the zoo"):
+        zoo.load_fit(folder)
+    loaded = zoo.load_fit(folder, statements, x, guide=guide)
+    assert same(saved, loaded)
+    again = [zoo.fit(statements, guide, x, steps=15, resume=r) for r in (saved, loaded)]
+    assert same(*again)
+
+
+def test_a_guide_that_is_none_of_the_zoos_is_passed_again(tmp_path):
+    model, *args = regression()
+    folder = zoo.save(zoo.fit(model, AutoNormal, *args, steps=2), tmp_path)
+    with pytest.raises(ValueError, match="guide is none of the zoo's"):
+        zoo.load_fit(folder, model, *args)
+
+
+def test_another_guide_is_refused(tmp_path):
+    task = ppca_task()
+    folder = zoo.save(zoo.fit(task, AmortisedNormal, steps=2), tmp_path)
+    with pytest.raises(ValueError, match="guide"):
+        zoo.load_fit(folder, task, guide=PerDatum)
+
+
+def scaled(x, scale=1.0):
+    """A user's own model with a keyword argument."""
+    mean = pyro.sample("mean", dist.Normal(0.0, scale))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
+
+
+def test_keyword_arguments_are_passed_again(tmp_path):
+    x, passed = torch.randn(9), {"scale": 3.0}
+    saved = zoo.fit(scaled, MeanField, x, steps=4, model_kwargs=passed)
+    folder = zoo.save(saved, tmp_path)
+    with pytest.raises(ValueError, match=r"keyword arguments \['scale'\]; got \[\]"):
+        zoo.load_fit(folder, scaled, x)
+    loaded = zoo.load_fit(folder, scaled, x, model_kwargs=passed)
+    on = partial(zoo.fit, scaled, MeanField, x, steps=9, model_kwargs=passed)
+    assert same(on(resume=saved), on(resume=loaded))
+    assert dict(zoo.evaluate(saved, draws=20)) == dict(zoo.evaluate(loaded, draws=20))
+
+
+def test_other_data_are_refused(tmp_path):
+    model, x, y = regression()
+    folder = zoo.save(zoo.fit(model, MeanField, x, y, steps=2), tmp_path)
+    with pytest.raises(ValueError, match="made on data with hash"):
+        zoo.load_fit(folder, model, x + 1, y)
+
+
+def test_a_folder_without_a_fit_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ValueError, match="there is no fit.json"):
+            zoo.load_fit(folder)
+
+
+def test_another_format_is_refused(tmp_path):
+    task = ppca_task()
+    folder = zoo.save(zoo.fit(task, AmortisedNormal, steps=2), tmp_path)
+    record = json.loads((folder / "fit.json").read_text())
+    (folder / "fit.json").write_text(json.dumps(record | {"format": 99}))
+    with pytest.raises(ValueError, match="Expected a fit of format 1; .* has 99"):
+        zoo.load_fit(folder, task)
+
+
+def test_what_json_cannot_say_is_refused_before_writing(tmp_path):
+    result = zoo.fit(ppca_task(), AmortisedNormal, steps=2, objective=Trace_ELBO())
+    with pytest.raises(ValueError, match="Cannot save"):
+        zoo.save(result, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("file", ["state.safetensors", "fit.json"])
+def test_a_failing_write_leaves_the_earlier_fit(file, tmp_path, monkeypatch):
+    task = ppca_task()
+    old = zoo.fit(task, AmortisedNormal, steps=3)
+    new = zoo.fit(task, AmortisedNormal, steps=6, resume=old)
+    folder = zoo.save(old, tmp_path)
+
+    def half(*_):
+        (folder / f"{file}.partial").write_bytes(b"{")
+        raise OSError("No space left on device")
+
+    target = "save_file" if file == "state.safetensors" else "Path.write_text"
+    monkeypatch.setattr(f"zoo.checkpoint.{target}", half)
+    with pytest.raises(OSError, match="No space left"):
+        zoo.save(new, folder)
+    monkeypatch.undo()
+    assert same(zoo.load_fit(folder, task), old)
+    assert same(zoo.load_fit(zoo.save(new, folder), task), new)
+
+
+def test_nothing_is_pickled(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("pickle was used")
+
+    task = ppca_task()
+    result = zoo.fit(task, AmortisedNormal, steps=2, patience=3, valid_every=1)
+    for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    folder = zoo.save(result, tmp_path)
+    zoo.load_fit(folder, task)
+    assert {path.name for path in folder.iterdir()} == {"fit.json", "state.safetensors"}
+    assert json.loads((folder / "fit.json").read_text())["format"] == checkpoint.FORMAT
+    assert set(load_file(folder / "state.safetensors")) > {"losses", "random"}

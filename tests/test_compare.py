@@ -1,0 +1,247 @@
+"""Comparisons: what is written down says how it came about, and bold means separated."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+import zoo
+from zoo import compare as compare_module
+from zoo.arviz_bridge import read_netcdf
+from zoo.compare import compare, write
+from zoo.data import load_data
+from zoo.figures import Figure
+from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.report import table
+from zoo.summary import Cell, Row, is_best, summarise
+from zoo.task import Task
+
+IDENTITY = 1e-8
+GUIDES = ("amortised_normal", "mean_field", "amortised_iaf")
+OBJECTIVES = ("trace", "mean_field")
+FIELDS = {
+    "model": str,
+    "data": str,
+    "guide": str,
+    "objective": str,
+    "seed": int,
+    "steps": int,
+    "seconds": float,
+    "path": str,
+    "stopped": str,
+    "figures": dict,
+    "skipped": dict,
+    "verdict": str,
+}
+
+
+@pytest.fixture(scope="module")
+def found():
+    task = zoo.load("bernoulli_vae")
+    small = Task("bernoulli_vae", lambda: BernoulliVAE(64, (8,), 2), task.data, task.recipe)
+    return compare(small, GUIDES, OBJECTIVES, seeds=2, steps=6, draws=40)
+
+
+@pytest.fixture(scope="module")
+def folder(found, tmp_path_factory):
+    return write(found, tmp_path_factory.mktemp("comparison") / "deep")
+
+
+@pytest.fixture(scope="module")
+def record(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_every_pair_that_goes_together_is_run_for_every_seed(found):
+    runs = [(row.guide, row.objective, row.seed) for row in found.rows]
+    assert runs == [
+        (guide, objective, seed)
+        for guide in ("amortised_normal", "amortised_iaf")
+        for objective in OBJECTIVES
+        for seed in (0, 1)
+    ]
+    assert set(found.fits) == {f"{g}-{o}-seed{s}" for g, o, s in runs}
+
+
+def test_mismatches_are_reported_and_the_rest_runs(found, record):
+    assert set(found.mismatches) == {f"mean_field x {objective}" for objective in OBJECTIVES}
+    for sentence in found.mismatches.values():
+        assert "MeanField covers" in sentence
+        assert "'z'" in sentence
+    assert record["mismatches"] == found.mismatches
+
+
+def test_results_say_how_they_came_about(record):
+    data = load_data("digits")
+    assert record["command"]
+    assert len(record["commit"]) in (0, 40)
+    assert record["versions"]["torch"] == torch.__version__
+    assert set(record["versions"]) == {
+        *("python", "pyro-zoo", "torch", "pyro-ppl", "numpy", "arviz")
+    }
+    assert all(record["versions"].values())
+    assert record["threads"] == torch.get_num_threads()
+    assert record["device"] == ("cuda:0" if torch.cuda.is_available() else "cpu")
+    assert record["data"] == {
+        "name": "digits",
+        "binarize": data.binarize,
+        "seed": 0,
+        "hash": data.hash,
+    }
+
+
+def test_every_row_is_complete(record, found):
+    for row, run in zip(record["rows"], found.rows, strict=True):
+        assert {name: type(value) for name, value in row.items()} == FIELDS
+        assert (row["model"], row["data"], row["steps"]) == ("bernoulli_vae", "digits", 6)
+        assert row["seconds"] > 0
+        assert {"elbo", "iwae_10", "log_evidence", "k_hat"} <= set(row["figures"])
+        for name, figure in row["figures"].items():
+            assert math.isfinite(figure["value"])
+            assert math.isfinite(figure["se"])
+            assert figure["unit"] == run.figures[name].unit
+        assert row["figures"]["elbo"]["unit"] == "nats/row"
+        assert row["skipped"]["gap"] == "the model does not know its log evidence"
+
+
+def test_a_run_is_the_fit_and_the_evaluation_of_its_seed(found):
+    row = found.rows[1]
+    again = zoo.fit(found.task, compare_module.guide_named(row.guide), steps=6, seed=1)
+    assert torch.equal(again.losses, found.fits["amortised_normal-trace-seed1"].losses)
+    assert dict(zoo.evaluate(again, draws=40, seed=1)) == row.figures
+    assert row.figures != found.rows[0].figures
+
+
+@pytest.mark.parametrize("name", ["losses.png", "amortised_normal-trace-seed0.png"])
+def test_pictures_show_something(name, folder):
+    with Image.open(folder / name) as picture:
+        picture.verify()
+    with Image.open(folder / name) as picture:
+        pixels = np.asarray(picture.convert("L"), dtype=float)
+    assert min(pixels.shape) > 100
+    middle = pixels[pixels.shape[0] // 4 : -pixels.shape[0] // 4]
+    assert len(np.unique(middle)) > 10
+    assert middle.std() > 5
+
+
+def test_every_run_has_a_picture_and_an_arviz_file(folder, found):
+    files = {path.name for path in folder.iterdir()}
+    runs = {f"{name}{suffix}" for name in found.fits for suffix in (".nc", ".png")}
+    assert files == runs | {"losses.png", "results.json"}
+
+
+def test_arviz_reads_the_draws(folder, found):
+    data = read_netcdf(folder / "amortised_normal-trace-seed0.nc")
+    z, log_likelihood = data["posterior"]["z"], data["log_likelihood"]["x"]
+    assert z.shape == (1, 200, 100, 2)
+    assert log_likelihood.shape == (1, 200, 100)
+    assert tuple(z.dims[:2]) == tuple(log_likelihood.dims[:2]) == ("chain", "draw")
+    model = found.fits["amortised_normal-trace-seed0"].model
+    x = found.task.split("test")[0][:100]
+    codes = torch.as_tensor(z.values[0])
+    with torch.no_grad():
+        logits = model.decode(codes)
+    expected = torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
+    torch.testing.assert_close(
+        torch.as_tensor(log_likelihood.values[0]), expected, rtol=IDENTITY, atol=IDENTITY
+    )
+
+
+@pytest.mark.parametrize(
+    ("guides", "objectives", "sentence"),
+    [
+        (["amortised_norml"], ["trace"], "No guide named 'amortised_norml'. Did you mean 'amorti"),
+        (["amortised_normal"], ["trace", "iwea"], "No objective named 'iwea'. Did you mean 'iwae"),
+    ],
+)
+def test_wrong_names_fail_before_training(guides, objectives, sentence, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("it was trained")
+
+    monkeypatch.setattr(compare_module, "fit", refuse)
+    with pytest.raises(ValueError, match=sentence):
+        compare(zoo.load("ppca"), guides, objectives)
+
+
+def row(guide, seed, value, se, better="higher"):
+    figures = {"elbo": Figure(value, se, "nats/row", better)}
+    return Row(
+        model="m",
+        data="d",
+        guide=guide,
+        objective="trace",
+        seed=seed,
+        steps=1,
+        seconds=float(seed),
+        path="plain",
+        stopped="finished",
+        figures=figures,
+        skipped={},
+        verdict="",
+    )
+
+
+def test_seeds_are_put_together():
+    noisy = [row("a", 0, 1.0, 0.8), row("a", 1, 1.0, 0.6)]
+    spread = [row("b", 0, 1.0, 0.1), row("b", 1, 4.0, 0.1), row("b", 2, 4.0, 0.1)]
+    first, second = summarise([*noisy, *spread])
+    assert (first.guide, first.seeds, first.seconds) == ("a", 2, 0.5)
+    assert first.cells["elbo"].value == pytest.approx(1.0, rel=IDENTITY)
+    assert first.cells["elbo"].se == pytest.approx(0.5, rel=IDENTITY)
+    assert second.cells["elbo"].value == pytest.approx(3.0, rel=IDENTITY)
+    assert second.cells["elbo"].se == pytest.approx(1.0, rel=IDENTITY)
+
+
+def cell(value, se, better="higher"):
+    return Cell(value, se, "nats", better)
+
+
+@pytest.mark.parametrize(
+    ("mine", "rivals", "best"),
+    [
+        (cell(1.0, 0.1), [cell(0.5, 0.1)], True),
+        (cell(1.0, 0.2), [cell(0.5, 0.1)], False),
+        (cell(1.0, 0.1), [cell(0.5, 0.1), cell(0.9, 0.0)], False),
+        (cell(0.5, 0.1, "lower"), [cell(1.0, 0.1, "lower")], True),
+        (cell(1.0, 0.1, "lower"), [cell(0.5, 0.1, "lower")], False),
+        (cell(1.0, 0.1, ""), [cell(0.5, 0.1, "")], False),
+        (cell(1.0, 0.0), [], False),
+    ],
+)
+def test_best_means_separated(mine, rivals, best):
+    assert is_best(mine, [mine, *rivals]) is best
+
+
+def shown(rows):
+    view = table(summarise(rows), cell(3.0, 0.0), "title")
+    console = Console(width=150, record=True, force_terminal=True, file=io.StringIO())
+    console.print(view)
+    return console.export_text(styles=True)
+
+
+def test_the_table_is_bold_where_error_bars_separate():
+    apart = shown([row("good", 0, 2.0, 0.1), row("poor", 0, 1.0, 0.1)])
+    close = shown([row("good", 0, 2.0, 0.4), row("poor", 0, 1.0, 0.4)])
+    assert "\x1b[1m2.00 ± 0.10\x1b[0m" in apart
+    assert "\x1b[1m1.00" not in apart
+    assert "2.00 ± 0.40" in close
+    assert "\x1b[1m2.00" not in close
+    assert "exact log p" in apart
+    assert "3.0000" in apart
+
+
+def test_the_exact_evidence_is_there_if_it_is_one_number():
+    frozen = compare(
+        zoo.load("eight_schools"), ["mean_field"], ["trace"], seeds=2, steps=3, draws=40
+    )
+    exact = frozen.task.build().log_evidence(*frozen.task.split("train"))
+    assert frozen.exact.value == pytest.approx(exact.item(), rel=IDENTITY)
+    learned = compare(
+        zoo.load("ppca"), ["amortised_normal"], ["trace"], seeds=2, steps=3, draws=40
+    )
+    assert "exact_log_evidence" in learned.rows[0].figures

@@ -1,0 +1,109 @@
+"""Figures of merit on weights whose answer is known, and the honesty of their standard errors."""
+
+import math
+
+import pytest
+import torch
+from small_tasks import best_diagonal_guide, fitted_ppca_task
+
+import zoo
+from zoo.figures import WEIGHT_FIGURES
+from zoo.figures.ess import effective_sample_size
+from zoo.figures.iwae import ImportanceBound
+from zoo.figures.k_hat import k_hat, k_hat_share, k_hat_threshold
+from zoo.figures.log_evidence import log_evidence
+
+IDENTITY = 1e-8
+SEEDS = 50
+HONEST = (
+    "elbo",
+    "iwae_10",
+    "iwae_100",
+    "log_evidence",
+    "ess",
+    "k_hat",
+    "k_hat_share",
+    "gap",
+    "posterior_mean_error",
+    "posterior_sd_error",
+)
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, torch.as_tensor(expected), rtol=IDENTITY, atol=IDENTITY)
+
+
+def test_the_formulas():
+    log_w = torch.randn(60, 4)
+    w = log_w.exp()
+    close(WEIGHT_FIGURES["elbo"].compute(log_w)[0], log_w.mean(0))
+    close(log_evidence(log_w)[0], w.mean(0).log())
+    close(log_evidence(log_w)[1], w.std(0) / w.mean(0) / 60**0.5)
+    close(effective_sample_size(log_w)[0], w.sum(0) ** 2 / (w**2).sum(0))
+    close(ImportanceBound(1)(log_w)[0], log_w.mean(0))
+    close(ImportanceBound(30)(log_w)[0], w.reshape(30, 2, 4).mean(0).log().mean(0))
+
+
+def test_weights_far_from_one_do_not_overflow():
+    log_w = torch.randn(100, 3)
+    for figure in WEIGHT_FIGURES.values():
+        if figure.compute == ImportanceBound(100):
+            continue
+        near, far = figure.compute(log_w), figure.compute(log_w - 5000)
+        shift = 5000.0 if figure.unit == "nats" else 0.0
+        torch.testing.assert_close(far[0] + shift, near[0], rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(far[1], near[1], rtol=1e-8, atol=1e-8)
+
+
+def test_uniform_weights_are_worth_all_draws():
+    value, error = effective_sample_size(torch.full((1000, 3), -7.0))
+    close(value, torch.full((3,), 1000.0))
+    close(error, torch.zeros(3))
+    assert (k_hat(torch.full((1000, 3), -7.0))[0] < 0).all()
+
+
+def test_one_weight_above_all_others_is_worth_one_draw():
+    log_w = torch.zeros(1000, 1)
+    log_w[17] = 100
+    close(effective_sample_size(log_w)[0], torch.ones(1))
+
+
+@pytest.mark.parametrize("tail", [0.1, 0.3, 1.0, 1.5])
+def test_k_hat_is_the_index_of_the_tail(tail):
+    heavy = tail * torch.distributions.Exponential(1.0).sample((4000, 20))
+    values, errors = k_hat(heavy)
+    assert abs(values.mean() - tail) < 5 * values.std() / 20**0.5 + 0.1 * (tail < 0.5)
+    assert (errors > 0).all()
+    share = k_hat_share(heavy)[0].mean()
+    assert share == (1.0 if tail > 0.7 else 0.0)
+
+
+def test_the_threshold_of_k_hat_grows_with_the_draws():
+    assert k_hat_threshold(100) == pytest.approx(0.5, rel=IDENTITY)
+    assert k_hat_threshold(1000) == pytest.approx(1 - 1 / 3, rel=IDENTITY)
+    assert k_hat_threshold(10**6) == 0.7
+
+
+def test_few_draws_make_no_importance_bound():
+    with pytest.raises(ValueError, match="at least 20 draws for two groups of K = 10; got 19"):
+        ImportanceBound(10)(torch.zeros(19, 2))
+
+
+@pytest.fixture(scope="module")
+def repeated():
+    """The figures of one fit under 50 seeds; its guide is off in mean and spread."""
+    torch.manual_seed(0)
+    task = fitted_ppca_task()
+    guide = best_diagonal_guide(task)
+    with torch.no_grad():
+        guide.encoder.heads[0].bias.add_(torch.tensor([0.1, -0.1, 0.5, 0.5]))
+    result = zoo.fit(task, guide, steps=1, lr=1e-30)
+    return [zoo.evaluate(result, draws=400, seed=seed) for seed in range(SEEDS)]
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_standard_errors_are_honest(name, repeated):
+    values = torch.tensor([found[name].value for found in repeated])
+    claimed = torch.tensor([found[name].se for found in repeated]).square().mean().sqrt()
+    spread = values.std() / claimed
+    assert abs(spread - 1) < 5 / math.sqrt(2 * (SEEDS - 1))

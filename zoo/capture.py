@@ -1,0 +1,162 @@
+"""One SVI step as a pure tensor program, backward pass included.
+
+Parameters (one vector), buffers, step number, row numbers, noise and data go in; loss, gradient and
+new buffers come out. The program is traced by ``make_fx`` from the very code that the plain
+step runs, and is then held against that step under the same noise before anybody may use it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, functionalize
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from zoo.layout import Layout, layout_of
+from zoo.noise import ExplicitNoise, Source, Spec, record, replay
+from zoo.program import Program
+from zoo.rows import Rows
+from zoo.verify import CaptureError, verify
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a step yields: loss in nats, shape (); gradient, shape (size,); held tensors."""
+
+    loss: Tensor
+    gradient: Tensor
+    held: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A captured step: ``graph(flat, held, step, picked, noise, args)``, pure.
+
+    Attributes:
+        graph: the program.
+        layout: how its vector is laid out.
+        noise: the noise it takes, in order.
+    """
+
+    graph: GraphModule
+    layout: Layout
+    noise: tuple[Spec, ...]
+
+    def __call__(
+        self,
+        flat: Tensor,
+        held: Sequence[Tensor],
+        step: Tensor,
+        picked: Tensor,
+        noise: Sequence[Tensor],
+        args: Sequence[object],
+    ) -> Outputs:
+        """Runs the step.
+
+        Args:
+            flat: all trained parameters, shape (size,).
+            held: its other tensors.
+            step: number of the step, shape ().
+            picked: row numbers, shape (batch,); empty where all rows are used.
+            noise: see :attr:`noise`.
+            args: the training arguments, all rows.
+        """
+        return Outputs(*self.graph(flat, tuple(held), step, picked, tuple(noise), tuple(args)))
+
+
+def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> Captured:
+    """Captures one step of a program, and checks the capture.
+
+    Run it inside :func:`zoo.isolation.isolated`; it leaves the program as it was.
+
+    Args:
+        program: the program, in train mode.
+        rows: its training data.
+        parameters: the parameters that move.
+
+    Raises:
+        CaptureError: if a part of the step cannot be traced, or the traced step does not equal
+            the plain one on fresh inputs; says which tensor differs and what the likely cause is.
+    """
+    layout = layout_of(program, parameters)
+    flat, held, step, picked, args = example_inputs(program, rows, layout)
+    specs: list[Spec] = []
+    try:
+        listen = step_function(program, rows, layout, lambda _: record(specs))
+        listen(flat, held, step, picked, (), args)
+        noise = tuple(spec.draw() for spec in specs)
+        function = step_function(program, rows, layout, replay)
+        inputs = (flat, held, step, picked, noise, args)
+        traced = make_fx(function)(*inputs)
+        with torch.no_grad():
+            graph = make_fx(functionalize(traced))(*inputs)
+    except Exception as error:
+        raise CaptureError(
+            f"The step cannot be traced: {type(error).__name__}: {error} The likely cause is "
+            "control flow that depends on data, such as .item() or `if` on a tensor."
+        ) from error
+    _refuse_hidden_noise(graph)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    found = Captured(graph, layout, tuple(specs))
+    verify(found, program, rows, parameters)
+    return found
+
+
+def _refuse_hidden_noise(graph: GraphModule) -> None:
+    for node in graph.graph.nodes:
+        tags = getattr(node.target, "tags", ())
+        if torch.Tag.nondeterministic_seeded in tags:
+            raise CaptureError(
+                f"The step draws random numbers by {node.target}, for which zoo.noise has no "
+                "rule: replicas would share them. Use another distribution, or the plain step."
+            )
+
+
+def step_function(
+    program: Program, rows: Rows, layout: Layout, source_of: Callable[[Sequence[Tensor]], Source]
+) -> Callable:
+    """The step as a function of tensors, in terms of the program's own modules.
+
+    Args:
+        program: the program.
+        rows: its training data.
+        layout: of the parameters.
+        source_of: makes the source of noise from the step's noise inputs.
+    """
+
+    def step_of(
+        flat: Tensor,
+        held: tuple[Tensor, ...],
+        step: Tensor,
+        picked: Tensor,
+        noise: tuple[Tensor, ...],
+        args: tuple,
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        leaf = flat.detach().requires_grad_()
+        copies = {n: b.clone() for n, b in zip(layout.held, held, strict=True)}
+        tensors = layout.split(leaf) | copies
+        with ExplicitNoise(source_of(noise)):
+            chosen = picked if rows.order is not None else None
+            batch = rows.take(chosen, args)
+            loss = functional_call(program, tensors, (step, chosen, *batch))
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        return loss.detach(), gradient, tuple(tensors[name].detach() for name in layout.held)
+
+    return step_of
+
+
+def example_inputs(program: Program, rows: Rows, layout: Layout) -> tuple:
+    """Inputs of a step without its noise; every tensor a copy of its own.
+
+    Tensors that are one object would become one input of the program.
+    """
+    flat, held = layout.read(program)
+    step = torch.full((), 1.0, device=flat.device)
+    picked = torch.zeros(0, dtype=torch.int64)
+    if rows.order is not None:
+        picked = rows.order.block(0, 1)[0]
+    args = tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in rows.args)
+    return flat, held, step, picked.to(flat.device), args

@@ -1,0 +1,63 @@
+"""Where a program's parameters lie in one vector, so that one update moves all of them at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.program import Program
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parameters lie in one vector, and which tensors of the program move.
+
+    Attributes:
+        names: of the parameters that are trained, in order.
+        shapes: theirs.
+        held: names of all other tensors of the program: buffers, which a step may change, and
+            parameters that are not trained.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    held: tuple[str, ...]
+
+    def split(self, flat: Tensor) -> dict[str, Tensor]:
+        """The vector's parts by name, shaped as the parameters."""
+        parts = flat.split([shape.numel() for shape in self.shapes])
+        named = zip(self.names, parts, self.shapes, strict=True)
+        return {name: part.reshape(shape) for name, part, shape in named}
+
+    def read(self, program: Program) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The parameters as one vector, and the held tensors, copied out of a program."""
+        tensors = all_tensors(program)
+        flat = torch.cat([tensors[name].detach().reshape(-1) for name in self.names])
+        return flat, tuple(tensors[name].detach().clone() for name in self.held)
+
+    @torch.no_grad()
+    def write(self, program: Program, flat: Tensor, held: Sequence[Tensor]) -> None:
+        """Copies a vector and held tensors back into a program."""
+        tensors = all_tensors(program)
+        for name, part in self.split(flat).items():
+            tensors[name].copy_(part)
+        for name, value in zip(self.held, held, strict=True):
+            tensors[name].copy_(value)
+
+
+def all_tensors(program: Program) -> dict[str, Tensor]:
+    """Parameters and buffers of a program by name, the tensors themselves."""
+    return dict(program.named_parameters()) | dict(program.named_buffers())
+
+
+def layout_of(program: Program, parameters: Sequence[nn.Parameter]) -> Layout:
+    """The layout of a program in which these parameters move."""
+    moving = {id(parameter) for parameter in parameters}
+    tensors = all_tensors(program)
+    named = {name: value for name, value in tensors.items() if id(value) in moving}
+    return Layout(
+        names=tuple(named),
+        shapes=tuple(value.shape for value in named.values()),
+        held=tuple(name for name in tensors if name not in named),
+    )

@@ -1,0 +1,81 @@
+"""The training loop: blocks of steps, with validation, early stopping and interruption between."""
+
+import time
+
+import torch
+
+from zoo.divergence import DivergenceError, blame
+from zoo.isolation import isolated
+from zoo.parameters import named_tensors, restore
+from zoo.prepare import Run
+from zoo.progress import Progress
+from zoo.result import Fit, Settings
+
+BLOCK_SECONDS = 1.0
+
+
+def train(run: Run, bar: Progress) -> None:
+    """Takes the steps that are left, block by block; the fit ends at its best or last state.
+
+    Raises:
+        DivergenceError: on a non-finite loss.
+    """
+    fit, trainer, block = run.fit, run.trainer, 1
+    begin = time.perf_counter() - fit.seconds
+    snapshot = trainer.snapshot()
+    try:
+        while trainer.step < fit.settings.steps:
+            started = time.perf_counter()
+            losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
+            fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
+            if not losses.isfinite().all():
+                raise blame(trainer, snapshot, losses)
+            snapshot = trainer.snapshot()
+            bar.reach(trainer.step, float(losses[-1]))
+            if run.valid_args and trainer.step % fit.settings.valid_every == 0 and _validate(run):
+                fit.stopped = "early"
+                break
+            block = (
+                min(trainer.largest_block, 2 * block)
+                if time.perf_counter() - started < BLOCK_SECONDS
+                else block
+            )
+    except KeyboardInterrupt:
+        trainer.restore(snapshot)
+        fit.stopped = "interrupted"
+    except DivergenceError as error:
+        fit.stopped, snapshot = "diverged", trainer.snapshot()
+        error.fit = _finish(fit, snapshot, begin)
+        raise
+    _finish(fit, snapshot, begin)
+
+
+def _until_next_stop(step: int, block: int, settings: Settings) -> int:
+    """Steps to take now: not past the end, nor past the next validation."""
+    left = settings.steps - step
+    to_validation = settings.valid_every - step % settings.valid_every
+    return min(block, left, to_validation if settings.patience is not None else left)
+
+
+def _validate(run: Run) -> bool:
+    """Notes the validation loss, keeps the best state; is it time to stop?"""
+    fit, program, patience = run.fit, run.fit.program, run.fit.settings.patience
+    assert patience is not None
+    program.eval()
+    with isolated(seed=0), torch.no_grad():
+        loss = float(program(torch.full((), float(run.trainer.step)), None, *run.valid_args))
+    program.train()
+    if all(loss < earlier for _, earlier in fit.valid):
+        fit.best = named_tensors(program)
+    fit.valid.append((run.trainer.step, loss))
+    best = min(range(len(fit.valid)), key=lambda i: fit.valid[i][1])
+    return len(fit.valid) - 1 - best >= patience
+
+
+def _finish(fit: Fit, snapshot: dict, begin: float) -> Fit:
+    fit.last, fit.seconds = snapshot, time.perf_counter() - begin
+    fit.losses = fit.losses[: snapshot["step"]]
+    if fit.best is not None:
+        restore(fit.program, fit.best)
+    fit.program.eval()
+    return fit

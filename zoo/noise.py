@@ -1,0 +1,199 @@
+"""Noise as an explicit input: every draw of a step becomes a function of normals and uniforms.
+
+A captured step must not draw for itself: functionalised, `empty().normal_()` gives all replicas
+the same draw, and two programs can be compared only under the same noise.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+class Spec(NamedTuple):
+    """One draw of noise that a step takes: standard normals or uniforms on [0, 1)."""
+
+    normal: bool
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    def draw(self, replicas: int | None = None) -> Tensor:
+        """Fresh noise from the global random state; with replicas, noise of its own for each."""
+        sample = torch.randn if self.normal else torch.rand
+        shape = self.shape if replicas is None else (replicas, *self.shape)
+        return sample(shape, dtype=self.dtype, device=self.device)
+
+
+Source = Callable[[Spec], Tensor]
+
+
+class ExplicitNoise(TorchFunctionMode):
+    """Inside, torch's random functions take their noise from `source`."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """Replaces a random function by its rule; lets everything else through."""
+        rule = RULES.get(func)
+        if rule is None:
+            return func(*args, **(kwargs or {}))
+        return rule(self, *args, **(kwargs or {}))
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Standard normals with the dtype and device of `like`."""
+        return self.source(
+            Spec(normal=True, shape=tuple(shape), dtype=like.dtype, device=like.device)
+        )
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Uniforms on [0, 1) with the dtype and device of `like`."""
+        return self.source(
+            Spec(normal=False, shape=tuple(shape), dtype=like.dtype, device=like.device)
+        )
+
+
+def record(specs: list[Spec]) -> Source:
+    """A source that draws fresh noise and notes what it was asked for."""
+
+    def source(spec: Spec) -> Tensor:
+        specs.append(spec)
+        return spec.draw()
+
+    return source
+
+
+def replay(noise: Sequence[Tensor]) -> Source:
+    """A source that hands out given noise in order."""
+    left: Iterator[Tensor] = iter(noise)
+    return lambda spec: next(left)
+
+
+def _like(dtype: torch.dtype | None, device: object) -> Tensor:
+    return torch.empty(0, dtype=dtype, device=device)  # type: ignore[arg-type]
+
+
+def _shape(size: tuple) -> tuple[int, ...]:
+    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else tuple(size)
+
+
+def _normal_(mode: ExplicitNoise, x: Tensor, mean: float = 0, std: float = 1) -> Tensor:
+    noise = mode.normal(x.shape, x)
+    return noise if (mean, std) == (0, 1) else mean + std * noise
+
+
+def _normal(
+    mode: ExplicitNoise, mean: Tensor, std: Tensor | float = 1.0, size: tuple | None = None
+) -> Tensor:
+    if size is not None:
+        return mean + std * mode.normal(size, _like(None, None))
+    shape = torch.broadcast_shapes(mean.shape, torch.as_tensor(std).shape)
+    return mean + std * mode.normal(shape, mean)
+
+
+def _randn(
+    mode: ExplicitNoise,
+    *size: object,
+    dtype: torch.dtype | None = None,
+    device: object = None,
+) -> Tensor:
+    return mode.normal(_shape(size), _like(dtype, device))
+
+
+def _rand(
+    mode: ExplicitNoise,
+    *size: object,
+    dtype: torch.dtype | None = None,
+    device: object = None,
+) -> Tensor:
+    return mode.uniform(_shape(size), _like(dtype, device))
+
+
+def _randn_like(mode: ExplicitNoise, x: Tensor) -> Tensor:
+    return mode.normal(x.shape, x)
+
+
+def _rand_like(mode: ExplicitNoise, x: Tensor) -> Tensor:
+    return mode.uniform(x.shape, x)
+
+
+def _uniform_(mode: ExplicitNoise, x: Tensor, low: float = 0, high: float = 1) -> Tensor:
+    return low + (high - low) * mode.uniform(x.shape, x)
+
+
+def _exponential_(mode: ExplicitNoise, x: Tensor, rate: float = 1) -> Tensor:
+    return -torch.log1p(-mode.uniform(x.shape, x)) / rate
+
+
+def _bernoulli(mode: ExplicitNoise, probs: Tensor) -> Tensor:
+    return (mode.uniform(probs.shape, probs) < probs).to(probs.dtype)
+
+
+def _bernoulli_(mode: ExplicitNoise, x: Tensor, p: Tensor | float = 0.5) -> Tensor:
+    return (mode.uniform(x.shape, x) < p).to(x.dtype)
+
+
+def _multinomial(
+    mode: ExplicitNoise,
+    probs: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+) -> Tensor:
+    """Inverse distribution function; without replacement by the exponential race."""
+    if replacement or num_samples == 1:
+        edges = probs.cumsum(-1)
+        shape = (*probs.shape[:-1], num_samples)
+        points = mode.uniform(shape, probs) * edges[..., -1:]
+        passed = (points.unsqueeze(-1) >= edges.unsqueeze(-2)).sum(-1)
+        return passed.clamp(max=probs.shape[-1] - 1)
+    race = -torch.log1p(-mode.uniform(probs.shape, probs)) / probs
+    return race.argsort(-1)[..., :num_samples]
+
+
+def _randperm(mode: ExplicitNoise, n: int, device: object = None) -> Tensor:
+    return mode.uniform((n,), _like(None, device)).argsort()
+
+
+def _dropout(
+    mode: ExplicitNoise,
+    x: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+) -> Tensor:
+    return x * (mode.uniform(x.shape, x) >= p).to(x.dtype) / (1 - p) if training else x
+
+
+def _one_hot(mode: ExplicitNoise, index: Tensor, num_classes: int = -1) -> Tensor:
+    """Not random, but torch's own reads a value off the device to check it."""
+    if num_classes < 0:
+        num_classes = int(index.max()) + 1
+    return (index.unsqueeze(-1) == torch.arange(num_classes, device=index.device)).long()
+
+
+RULES: dict[Callable, Callable] = {
+    torch.Tensor.normal_: _normal_,
+    torch.normal: _normal,
+    torch.randn: _randn,
+    torch.rand: _rand,
+    torch.randn_like: _randn_like,
+    torch.rand_like: _rand_like,
+    torch.Tensor.uniform_: _uniform_,
+    torch.Tensor.exponential_: _exponential_,
+    torch.bernoulli: _bernoulli,
+    torch.Tensor.bernoulli: _bernoulli,
+    torch.Tensor.bernoulli_: _bernoulli_,
+    torch.multinomial: _multinomial,
+    torch.Tensor.multinomial: _multinomial,
+    torch.randperm: _randperm,
+    functional.dropout: _dropout,
+    functional.one_hot: _one_hot,
+    torch.nn.functional.one_hot: _one_hot,
+}

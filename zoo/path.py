@@ -1,0 +1,84 @@
+"""Which loop a fit runs on: the compiled one where it pays, the plain one where it must."""
+
+import time
+import warnings
+
+from torch._dynamo.exc import TorchDynamoException
+from torch._inductor.exc import InductorError, InvalidCxxCompiler
+
+from zoo.capture import CaptureError
+from zoo.compiled_trainer import CompiledTrainer
+from zoo.prepare import Run
+from zoo.trainer import Trainer
+
+AUTO_STEPS = 5000  # from here on, compiling (about ten seconds) costs less than it saves
+COMPILER_ERRORS = (TorchDynamoException, InductorError, InvalidCxxCompiler, OSError)
+
+
+def choose_path(run: Run) -> None:
+    """Puts a compiled trainer into a run where that is asked for, or pays.
+
+    Raises:
+        CaptureError: if compile=True and the step cannot be captured.
+    """
+    asked, steps = run.fit.settings.compile, run.fit.settings.steps
+    if run.resumed_path is not None and asked == "auto":
+        asked = run.resumed_path == "compiled"
+    trainer, reason = _decide([run], asked, steps)
+    run.fit.path_reason = reason
+    if trainer is not None:
+        run.trainer, run.fit.path = trainer, "compiled"
+
+
+def choose_replicas(runs: list[Run]) -> bool:
+    """Puts one compiled trainer into all runs; False where they have to run one by one."""
+    settings = runs[0].fit.settings
+    trainer, reason = _decide(runs, settings.compile, settings.steps * len(runs))
+    for run in runs:
+        run.fit.path_reason = reason
+        if trainer is not None:
+            run.trainer, run.fit.path = trainer, "compiled"
+    return trainer is not None
+
+
+def _decide(
+    runs: list[Run],
+    asked: bool | str,  # noqa: FBT001
+    steps: int,
+) -> tuple[CompiledTrainer | None, str]:
+    if asked is False:
+        return None, "compile=False"
+    if asked == "auto" and steps < AUTO_STEPS:
+        return (
+            None,
+            f"{steps} steps take less time than compiling; auto compiles from {AUTO_STEPS}",
+        )
+    begin = time.perf_counter()
+    try:
+        trainer = CompiledTrainer(*(_plain(run) for run in runs))
+    except CaptureError as error:
+        if asked is True:
+            raise
+        return None, _warn(str(error))
+    except COMPILER_ERRORS as error:
+        return None, _warn(f"the compiler failed: {type(error).__name__}: {_first_line(error)}")
+    for run in runs:
+        run.fit.build_seconds = time.perf_counter() - begin
+        run.fit.seconds += run.fit.build_seconds
+    return trainer, "asked for" if asked is True else f"{steps} steps pay for compiling"
+
+
+def _plain(run: Run) -> Trainer:
+    assert isinstance(run.trainer, Trainer)
+    return run.trainer
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), "")
+
+
+def _warn(reason: str) -> str:
+    warnings.warn(
+        f"The compiled path is off, training goes on with the plain step: {reason}", stacklevel=6
+    )
+    return reason

@@ -1,0 +1,95 @@
+"""What a fit is asked to do, and what comes of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from zoo.latents import Family, Latents, Model
+from zoo.objectives import Objective
+from zoo.program import Program
+from zoo.schedules import Schedule
+from zoo.task import Task
+from zoo.traces import Pair
+from zoo.update import Update
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a fit was asked to do; together with the task and the guide it fixes the result."""
+
+    objective: Objective
+    steps: int
+    update: Update
+    batch_size: int | None
+    seed: int
+    kl_weight: Schedule | None = None
+    freeze_model: bool = False
+    patience: int | None = None
+    valid_every: int = 500
+    compile: bool | str = "auto"
+
+
+@dataclass
+class Fit:
+    """A trained pair of model and guide, and how it came about.
+
+    Attributes:
+        task: what it was trained on.
+        settings: how.
+        program: model, guide and objective, at the best state if there was a validation bound.
+        guide_spec: the guide as it was passed to `fit`.
+        losses: loss of every step in nats for the full data, shape (steps taken,).
+        valid: pairs (step, validation loss in nats).
+        last: state after the last step; resuming goes on from it.
+        seconds: time taken by the steps.
+        stopped: "finished", "early", "interrupted" or "diverged".
+        path: which loop ran: "plain" or "compiled".
+        path_reason: why.
+        build_seconds: time taken to capture and compile, part of `seconds`.
+    """
+
+    task: Task
+    settings: Settings
+    program: Program
+    guide_spec: Callable
+    losses: Tensor
+    valid: list[tuple[int, float]] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    last: dict = field(default_factory=dict, repr=False)
+    seconds: float = 0.0
+    stopped: str = "finished"
+    path: str = "plain"
+    path_reason: str = ""
+    build_seconds: float = 0.0
+
+    @property
+    def model(self) -> Model:
+        """The trained model; the one that was passed in is untouched."""
+        return self.program.model
+
+    @property
+    def guide(self) -> Callable:
+        """The trained guide."""
+        return self.program.guide
+
+    @property
+    def latents(self) -> Latents:
+        """The description of the model's latents."""
+        return self.program.latents
+
+    @property
+    def pair(self) -> Pair:
+        """Model and guide together, for evaluation."""
+        return Pair(self.program.model, self.program.guide, self.program.latents)
+
+    @property
+    def amortised(self) -> bool:
+        """Can the guide be put on new rows as it is?"""
+        return not isinstance(self.guide, Family) or self.guide.amortised
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.program.parameters()).device

@@ -1,0 +1,126 @@
+"""Is a captured step the plain step? Both are run on fresh inputs under the same noise."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from zoo.layout import Layout, all_tensors
+from zoo.noise import ExplicitNoise, Spec, replay
+from zoo.parameters import named_tensors, restore
+from zoo.program import Program
+from zoo.rows import Rows
+
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+CASES = ((3.0, 0.0), (7.0, 1e-2), (7.0, 3e-2))  # step number, size of a random move of parameters
+
+Named = dict[str, Tensor]
+
+
+class CaptureError(RuntimeError):
+    """A step that cannot be captured, or whose capture does not equal it."""
+
+
+class Step(Protocol):
+    """What is verified: see :class:`zoo.capture.Captured`."""
+
+    layout: Layout
+    noise: tuple[Spec, ...]
+    graph: Callable
+
+
+def verify(found: Step, program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
+    """Compares loss, every gradient and every new buffer with the plain step's.
+
+    Parameters, step number, rows and noise differ from those the capture was made with. The
+    program is left as it was.
+
+    Raises:
+        CaptureError: naming the first tensor that differs, and the likely cause.
+    """
+    before = named_tensors(program)
+    try:
+        for i, (number, move) in enumerate(CASES):
+            _move(parameters, move)
+            _one_case(
+                found, program, rows, torch.full_like(parameters[0].detach().sum(), number), i
+            )
+    finally:
+        restore(program, before)
+        program.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def _move(parameters: Sequence[nn.Parameter], size: float) -> None:
+    for parameter in parameters:
+        parameter.add_(size * torch.randn_like(parameter))
+
+
+def _one_case(found: Step, program: Program, rows: Rows, step: Tensor, case: int) -> None:
+    noise = tuple(spec.draw() for spec in found.noise)
+    picked = None
+    if rows.order is not None:
+        picked = rows.order.block(case + 1, 1)[0].to(step.device)
+    flat, held = found.layout.read(program)
+    empty = torch.zeros(0, dtype=torch.int64, device=step.device)
+    given = empty if picked is None else picked
+    loss, gradient, after = found.graph(flat, held, step, given, noise, rows.args)
+    captured = {"loss": loss}
+    captured |= {f"gradient of {k}": v for k, v in found.layout.split(gradient).items()}
+    captured |= dict(zip((f"buffer {name}" for name in found.layout.held), after, strict=True))
+    plain = plain_step(program, rows, found.layout, step, picked, noise)
+    name = first_difference(captured, plain)
+    if name is not None:
+        found.layout.write(program, flat, held)
+        again = plain_step(program, rows, found.layout, step, picked, noise)
+        raise CaptureError(_explain(name, captured[name], plain, again))
+
+
+def plain_step(
+    program: Program,
+    rows: Rows,
+    layout: Layout,
+    step: Tensor,
+    picked: Tensor | None,
+    noise: Sequence[Tensor],
+) -> Named:
+    """Loss, gradients and new buffers of the plain step under given noise, by name."""
+    program.zero_grad(set_to_none=True)
+    with ExplicitNoise(replay(noise)):
+        loss = program.backward(step, picked, *rows.take(picked))
+    tensors = all_tensors(program)
+    gradients = {
+        f"gradient of {name}": torch.zeros_like(tensors[name])
+        if tensors[name].grad is None
+        else tensors[name].grad
+        for name in layout.names
+    }
+    held = {f"buffer {name}": tensors[name].detach().clone() for name in layout.held}
+    return {"loss": loss.detach()} | gradients | held
+
+
+def first_difference(found: Named, expected: Named) -> str | None:
+    """Name of the first tensor that differs beyond the tolerance of its dtype, or None."""
+    for name, value in expected.items():
+        tolerance = TOLERANCE.get(value.dtype, 0.0)
+        scale = value.abs().max() if value.numel() else 0.0
+        error = (found[name] - value).abs().max() if value.numel() else 0.0
+        if not error <= tolerance * scale + torch.finfo(torch.float32).tiny:
+            return name
+    return None
+
+
+def _explain(name: str, captured: Tensor, plain: Named, again: Named) -> str:
+    if first_difference(again, plain) is not None or pyro.get_param_store():
+        cause = "state on the Python side: the plain step, run twice on the same inputs, differs"
+    elif name == "loss" or name.startswith("buffer"):
+        cause = "control flow that depends on data, or a Python number that moves, frozen in"
+    else:
+        cause = "a value that was detached, or a constant that was frozen in"
+    error = float((captured - plain[name]).abs().max())
+    return (
+        f"The captured step does not equal the plain one: {name} differs by {error:.3g}. "
+        f"The likely cause is {cause}."
+    )
