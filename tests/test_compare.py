@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -80,7 +81,8 @@ def test_results_say_how_they_came_about(record):
     data = load_data("digits")
     assert record["command"]
     assert len(record["commit"]) in (0, 40)
-    assert record["versions"]["torch"] == torch.__version__
+    assert record["versions"]["torch"] == version("torch")
+    assert record["versions"]["pyro-zoo"] == zoo.__version__
     assert set(record["versions"]) == {
         *("python", "pyro-zoo", "torch", "pyro-ppl", "numpy", "arviz")
     }

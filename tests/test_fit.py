@@ -213,3 +213,16 @@ def test_a_diverged_fit_is_finite():
     assert all(value.isfinite().all() for value in kept.last["program"].values())
     assert kept.losses.isfinite().all()
     assert len(kept.losses) == kept.last["step"] <= caught.value.step
+
+
+def broken_gradient(x):
+    """A finite loss whose gradient is not a number: sqrt at 0, times 0."""
+    shift = pyro.param("shift", torch.zeros(()))
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    pyro.sample("x", dist.Normal(mean + 0 * shift.abs().sqrt(), 1.0), obs=x)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9])
+def test_a_gradient_that_is_not_finite_is_a_divergence(steps):
+    with pytest.raises(zoo.DivergenceError, match="loss or its gradient is not finite at step 0"):
+        zoo.fit(broken_gradient, MeanField, torch.ones(()), steps=steps)

@@ -13,12 +13,23 @@ LEGACY = arviz.__version__.startswith("0.")
 
 
 def pareto_k(log_weights: np.ndarray) -> np.ndarray:
-    """Pareto k-hat of each row of log importance weights: (rows, draws) -> (rows,)."""
+    """Pareto k-hat of each row of log importance weights: (rows, draws) -> (rows,).
+
+    It is infinite where the tail cannot be fitted.
+    """
     if LEGACY:
         return np.atleast_1d(arviz.psislw(log_weights.copy())[1])
+    return np.array([_pareto_k_of_row(row) for row in log_weights])
+
+
+def _pareto_k_of_row(log_weights: np.ndarray) -> float:
     from arviz_stats.base import array_stats
 
-    return np.atleast_1d(array_stats.psislw(log_weights.copy(), axis=-1)[1])
+    try:
+        value = float(array_stats.psislw(-log_weights)[1])  # 1.x takes log-likelihoods
+    except ValueError:
+        return np.inf
+    return value if np.isfinite(value) else np.inf
 
 
 def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:

@@ -1,7 +1,7 @@
 """One SVI step as a pure tensor program, backward pass included.
 
-Parameters (one vector), buffers, step number, row numbers, noise and data go in; loss, gradient and
-new buffers come out. The program is traced by ``make_fx`` from the very code that the plain
+Parameters (one vector), buffers, step number, row numbers, noise and data go in; loss, gradient
+and new buffers come out. The program is traced by ``make_fx`` from the very code that the plain
 step runs, and is then held against that step under the same noise before anybody may use it.
 """
 
@@ -18,7 +18,7 @@ from zoo.layout import Layout, layout_of
 from zoo.noise import ExplicitNoise, Source, Spec, record, replay
 from zoo.program import Program
 from zoo.rows import Rows
-from zoo.verify import CaptureError, verify
+from zoo.verify import CaptureError, Claim, verify
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
     graph.graph.eliminate_dead_code()
     graph.recompile()
     found = Captured(graph, layout, tuple(specs))
-    verify(found, program, rows, parameters)
+    verify(Claim(found.graph, layout, found.noise), program, rows, parameters)
     return found
 
 

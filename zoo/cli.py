@@ -17,11 +17,10 @@ from zoo.compare import Comparison, compare, row_of, write
 from zoo.data import DATA
 from zoo.divergence import DivergenceError
 from zoo.evaluate import Figures, as_numbers, evaluate
-from zoo.isolation import isolated
-from zoo.latents import describe
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
 from zoo.pairing import mismatch
+from zoo.prepare import describe_task
 from zoo.report import image_picture, loss_picture, table
 from zoo.summary import summarise
 from zoo.task import Task, load
@@ -46,6 +45,7 @@ Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate of Adam.
 Batch = Annotated[int | None, typer.Option(help="Rows in a step; 0 for all of them.")]
 Seed = Annotated[int, typer.Option(help="Fixes initial values, row order and noise.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Compile = Annotated[str, typer.Option(help="auto, on or off: the compiled path.")]
 Draws = Annotated[int, typer.Option(help="Draws from the guide for each row, for scoring.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write results to.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -78,9 +78,7 @@ def list_command(*, as_json: AsJson = False) -> None:
 
 def _pairs(model: str) -> dict[str, list[str]]:
     """Guide -> objectives that go with it on the model."""
-    task = load(model)
-    with isolated(seed=0):
-        latents = describe(task.build(), *(arg[:20] for arg in task.split("train")))
+    latents = describe_task(load(model))
     pairs = {
         guide: [name for name, o in OBJECTIVES.items() if mismatch(latents, family, o) is None]
         for guide, family in GUIDES.items()
@@ -100,6 +98,7 @@ def fit_command(
     batch_size: Batch = None,
     seed: Seed = 0,
     device: Device = "auto",
+    compile: Compile = "auto",
     draws: Draws = 1000,
     out: Out = None,
     *,
@@ -119,6 +118,7 @@ def fit_command(
         batch_size=_batch(batch_size),
         seed=seed,
         device=device,
+        compile=_compile(compile),
         progress=not as_json,
     )
     figures = evaluate(result, draws=draws, seed=seed)
@@ -162,6 +162,7 @@ def compare_command(
     lr: Rate = None,
     batch_size: Batch = None,
     device: Device = "auto",
+    compile: Compile = "auto",
     draws: Draws = 1000,
     out: Out = None,
     *,
@@ -180,6 +181,7 @@ def compare_command(
         batch_size=_batch(batch_size),
         draws=draws,
         device=device,
+        compile=_compile(compile),
         progress=not as_json,
     )
     if out is not None:
@@ -240,6 +242,13 @@ def _names(text: str) -> list[str]:
 def _batch(size: int | None) -> int | str | None:
     """--batch-size: not given is the model's own, 0 is all rows."""
     return "auto" if size is None else (size or None)
+
+
+def _compile(text: str) -> bool | str:
+    choices: dict[str, bool | str] = {"auto": "auto", "on": True, "off": False}
+    if text not in choices:
+        raise ValueError(f"Expected --compile auto, on or off; got '{text}'.")
+    return choices[text]
 
 
 def main() -> None:

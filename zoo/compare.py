@@ -11,22 +11,22 @@ from subprocess import DEVNULL, CalledProcessError, check_output
 import numpy as np
 import torch
 
+import zoo
 from guides import guide_named
 from zoo.arviz_bridge import write_netcdf
 from zoo.draws import draw
 from zoo.evaluate import Figures, evaluate, held_out_split
 from zoo.fit import fit
 from zoo.isolation import isolated
-from zoo.latents import describe
 from zoo.objectives import as_objective
 from zoo.pairing import mismatch
-from zoo.prepare import to_device
+from zoo.prepare import describe_task, to_device
 from zoo.report import image_picture, loss_picture
 from zoo.result import Fit
 from zoo.summary import Cell, Row, summarise
 from zoo.task import Task
 
-VERSIONS = ("pyro-zoo", "torch", "pyro-ppl", "numpy", "arviz")
+VERSIONS = ("torch", "pyro-ppl", "numpy", "arviz")
 ARVIZ_DRAWS, ARVIZ_ROWS = 200, 100
 
 
@@ -65,6 +65,7 @@ def compare(
     batch_size: int | str | None = "auto",
     draws: int = 1000,
     device: str = "auto",
+    compile: bool | str = "auto",
     progress: bool = False,
 ) -> Comparison:
     """Fits and scores every pair of guide and objective that goes together, for each seed.
@@ -79,6 +80,7 @@ def compare(
         batch_size: rows in a step.
         draws: draws from the guide for each row, for scoring.
         device: "auto", "cpu" or "cuda".
+        compile: see :func:`zoo.fit`; compiled seeds of one pair run side by side.
         progress: show a bar for each run.
 
     Raises:
@@ -87,8 +89,7 @@ def compare(
     families = {name: guide_named(name) for name in guides}
     for name in objectives:
         as_objective(name)
-    with isolated(seed=0):
-        latents = describe(task.build(), *task.split("train"))
+    latents = describe_task(task, batch_size)
     found = Comparison(task, [], {}, {})
     for guide, family in families.items():
         for objective in objectives:
@@ -96,20 +97,20 @@ def compare(
             if sentence:
                 found.mismatches[f"{guide} x {objective}"] = sentence
                 continue
-            for seed in range(seeds):
-                result = fit(
-                    task,
-                    family,
-                    objective=objective,
-                    steps=steps,
-                    lr=lr,
-                    batch_size=batch_size,
-                    seed=seed,
-                    device=device,
-                    progress=progress,
-                )
-                name = f"{guide}-{objective}-seed{seed}"
-                found.fits[name] = result
+            fits = fit(
+                task,
+                family,
+                objective=objective,
+                steps=steps,
+                lr=lr,
+                batch_size=batch_size,
+                device=device,
+                compile=compile,
+                replicas=seeds,
+                progress=progress,
+            )
+            for seed, result in enumerate(fits):
+                found.fits[f"{guide}-{objective}-seed{seed}"] = result
                 figures = evaluate(result, draws=draws, seed=seed)
                 found.rows.append(row_of(result, figures, guide, objective))
     return found
@@ -161,7 +162,7 @@ def provenance(task: Task) -> dict[str, object]:
     return {
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": _commit(),
-        "versions": {"python": sys.version.split()[0]}
+        "versions": {"python": sys.version.split()[0], "pyro-zoo": zoo.__version__}
         | {name: _version(name) for name in VERSIONS},
         "threads": torch.get_num_threads(),
         "data": {

@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -101,7 +101,7 @@ def compile_block(step: Step, captured: Captured) -> Block:
 
     The compiler keeps its output on disk; a later process with the same shapes starts from it.
     """
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     if not any(spec.device.type == "cuda" for spec in captured.noise):
         options["cpp_wrapper"] = True
         if _largest(captured) <= SMALL:

@@ -145,6 +145,7 @@ def _for_rows_of(result: Fit, split: str) -> tuple[Program, str]:
         seed=result.settings.seed,
         device=str(result.device),
         freeze_model=True,
+        compile=result.settings.compile,
     )
     return inner.program, f"row parameters fitted to the {split} rows for {steps} steps"
 

@@ -1,17 +1,19 @@
 """`zoo.fit`: one call trains a guide under a model."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pyro.infer import ELBO
 
+from zoo.divergence import DivergenceError
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.loop import train
 from zoo.objectives import Objective, as_objective
 from zoo.path import choose_path, choose_replicas
-from zoo.prepare import go_on, pick_device, prepare
+from zoo.prepare import batch_rows, go_on, pick_device, prepare
 from zoo.progress import Progress
 from zoo.replicas import train_replicas
 from zoo.result import Fit, Settings
@@ -80,7 +82,7 @@ def fit(
         replicas: train this many independent seeds side by side.
 
     Returns:
-        The fit; with replicas, a list of fits.
+        The fit; with replicas, a list of fits, where one that diverged says so in `stopped`.
 
     Raises:
         PairingError: if model, guide and objective do not go together.
@@ -95,7 +97,7 @@ def fit(
         objective=as_objective(objective),
         steps=_positive("steps", steps, recipe.steps if recipe else 1000),
         update=Update(optimizer, rates[0], lr_schedule, weight_decay, clip_norm),
-        batch_size=_batch_size(batch_size, task),
+        batch_size=batch_rows(batch_size, task),
         seed=seed,
         kl_weight=kl_weight,
         freeze_model=freeze_model,
@@ -152,7 +154,24 @@ def fit_replicas(
         if choose_replicas(runs):
             with Progress(task.name, several[0].steps, shown=progress) as bar:
                 return train_replicas(runs, bar)
-    return [fit_one(task, guide, s, device, kwargs, progress=progress) for s in several]
+    return [_one_of_several(task, guide, s, device, kwargs, progress=progress) for s in several]
+
+
+def _one_of_several(
+    task: Task,
+    guide: Callable,
+    settings: Settings,
+    device: str,
+    kwargs: dict[str, object] | None,
+    *,
+    progress: bool,
+) -> Fit:
+    """A replica on its own: where it diverges, it ends there, and the others go on."""
+    try:
+        return fit_one(task, guide, settings, device, kwargs, progress=progress)
+    except DivergenceError as error:
+        warnings.warn(f"Seed {settings.seed}: {error}", stacklevel=4)
+        return cast(Fit, error.fit)
 
 
 def _positive(name: str, asked: Number | None, usual: Number) -> Number:
@@ -175,16 +194,3 @@ def _rates(
             )
         return [_positive("lr", rate, usual) for rate in asked]
     return [_positive("lr", asked, usual)] * count
-
-
-def _batch_size(asked: int | str | None, task: Task) -> int | None:
-    recipe = task.recipe
-    size = (recipe.batch_size if recipe else None) if asked == "auto" else asked
-    if size is None or isinstance(size, str):
-        return None
-    rows = task.data.rows
-    if not 0 < size <= rows:
-        raise ValueError(
-            f"Expected batch_size between 1 and the {rows} rows there are; got {size}."
-        )
-    return size

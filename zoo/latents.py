@@ -7,11 +7,12 @@ Nothing here asks who wrote the model: functions with ``pyro.param``, ``nn.Modul
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyro
 import torch
 from pyro import poutine
+from pyro.poutine.subsample_messenger import _Subsample
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor, nn
 from torch.distributions import biject_to, constraints
@@ -19,6 +20,7 @@ from torch.distributions.constraints import Constraint
 
 from zoo.isolation import isolated
 from zoo.minibatch import ROWS, Minibatch
+from zoo.parameters import adopt, reachable_modules
 
 Model = Callable[..., object]
 
@@ -205,6 +207,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         ValueError: if the model has no sample sites at all.
     """
     with isolated(seed=0):
+        adopt(reachable_modules(model))
         trace = _prior_trace(model, rows, args, kwargs)
         sites: list[dict] = [dict(n) for n in trace.nodes.values() if n["type"] == "sample"]
         if not sites:
@@ -279,6 +282,10 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
     )
 
 
+def _is_subsample(node: dict) -> bool:
+    return node["type"] == "sample" and isinstance(node["fn"], _Subsample)
+
+
 def _kind(support: Constraint) -> Kind:
     if support.is_discrete:
         return Kind.DISCRETE
@@ -290,16 +297,46 @@ def _kind(support: Constraint) -> Kind:
 
 
 def _vectorises(model: Model, trace: Trace, nesting: int, args: tuple, kwargs: dict) -> bool:
-    """Runs the model once on two particles; whatever it raises there means that it does not."""
+    """Runs the model on two particles at once; whatever it raises there means that it does not.
+
+    Shapes can fit by chance (z[0] of two particles), so each must also score as it does alone.
+    """
     wide = poutine.trace(particles(model, 2, nesting))
+    names = [name for name, node in trace.nodes.items() if node["type"] == "sample"]
     try:
         with poutine.block(), torch.no_grad():
-            found = poutine.util.prune_subsample_sites(wide.get_trace(*args, **kwargs))
+            found = wide.get_trace(*args, **kwargs)
             found.compute_log_prob()
-    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
+            if any(found.nodes[name]["log_prob"].shape[-1 - nesting] != 2 for name in names):
+                return False
+            return all(
+                _scores_alone(model, trace, found, i, nesting, args, kwargs) for i in (0, 1)
+            )
+    except (RuntimeError, ValueError, IndexError, KeyError, TypeError, AssertionError):
         return False
-    names = {name for name, node in trace.nodes.items() if node["type"] == "sample"}
-    return all(found.nodes[name]["log_prob"].shape[-1 - nesting] == 2 for name in names)
+
+
+def _scores_alone(
+    model: Model, trace: Trace, wide: Trace, i: int, nesting: int, args: tuple, kwargs: dict
+) -> bool:
+    """Has particle `i` of `wide` the log-probabilities that the model gives its values alone?"""
+    nodes: dict[str, Any] = dict(wide.nodes)
+    sites: dict[str, Any] = {n: v for n, v in trace.nodes.items() if v["type"] == "sample"}
+    plates = {n: node["value"] for n, node in nodes.items() if _is_subsample(node)}
+    values = {
+        n: nodes[n]["value"].select(-1 - nesting - len(node["fn"].event_shape), i)
+        for n, node in sites.items()
+        if not node["is_observed"]
+    }
+    values = {n: value.reshape(sites[n]["value"].shape) for n, value in values.items()}
+    alone = poutine.trace(poutine.condition(model, data={**plates, **values}))
+    scored = alone.get_trace(*args, **kwargs)
+    scored.compute_log_prob()
+    pairs = ((scored.nodes[n]["log_prob"], nodes[n]["log_prob"]) for n in sites)
+    return all(
+        torch.allclose(one.sum(), two.select(-1 - nesting, i).sum(), rtol=1e-3, equal_nan=True)
+        for one, two in pairs
+    )
 
 
 def particles(fn: Model, count: int, nesting: int) -> Model:

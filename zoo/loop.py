@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from zoo.divergence import DivergenceError, blame
+from zoo.divergence import DivergenceError, all_finite, blame
 from zoo.isolation import isolated
 from zoo.parameters import named_tensors, restore
 from zoo.prepare import Run
@@ -28,7 +28,7 @@ def train(run: Run, bar: Progress) -> None:
             started = time.perf_counter()
             losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
-            if not losses.isfinite().all():
+            if not all_finite([losses, *trainer.parameters]):
                 raise blame(trainer, snapshot, losses)
             snapshot = trainer.snapshot()
             bar.reach(trainer.step, float(losses[-1]))

@@ -77,7 +77,7 @@ def replay(noise: Sequence[Tensor]) -> Source:
 
 
 def _like(dtype: torch.dtype | None, device: object) -> Tensor:
-    return torch.empty(0, dtype=dtype, device=device)  # type: ignore[arg-type]
+    return torch.empty(0, dtype=dtype, device=device)  # type: ignore[call-overload]
 
 
 def _shape(size: tuple) -> tuple[int, ...]:

@@ -27,10 +27,11 @@ def mismatch(latents: Latents, guide: Callable, objective: Objective) -> str | N
     """
     family = _family(guide)
     if family is None:
-        return _shared_weights(latents, objective)
+        return _one_level(latents, objective) or _shared_weights(latents, objective)
     checks = (_nothing_to_sum, _coverage, _reparameterised, _score_function, _factorised, _relaxed)
     found = (check(latents, family, objective) for check in checks)
-    return next((sentence for sentence in found if sentence), _shared_weights(latents, objective))
+    sentence = next((sentence for sentence in found if sentence), None)
+    return sentence or _one_level(latents, objective) or _shared_weights(latents, objective)
 
 
 def check(latents: Latents, guide: Callable, objective: Objective) -> None:
@@ -131,6 +132,19 @@ def _relaxed(latents: Latents, family: type[Family], objective: Objective) -> st
     return (
         f"{type(objective).__name__} sums over the values of '{min(summed)}'; {family.__name__} "
         "replaces them by continuous ones. Use a discrete guide, or trace."
+    )
+
+
+def _one_level(latents: Latents, objective: Objective) -> str | None:
+    summed = [latents[name] for name in sorted(_summed(latents, objective))]
+    shared = [site.name for site in summed if not site.local]
+    own = [site.name for site in summed if site.local]
+    if not (objective.needs.row_weights and shared and own):
+        return None
+    return (
+        f"{type(objective).__name__} sums over the states of one row, or over what all rows "
+        f"share; '{own[0]}' belongs to a row and '{shared[0]}' is shared. Use Pyro's "
+        "TraceEnum_ELBO, which sums over both."
     )
 
 

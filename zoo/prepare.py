@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo.compiled_trainer import CompiledTrainer
-from zoo.latents import Family, Latents
+from zoo.isolation import isolated
+from zoo.latents import Family, Latents, describe
 from zoo.order import Order
 from zoo.program import Program, build
 from zoo.result import Fit, Settings
@@ -38,6 +39,33 @@ def pick_device(device: str) -> str:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"Device '{device}' asked for; torch finds no CUDA. Use 'auto' or 'cpu'.")
     return device
+
+
+def batch_rows(asked: int | str | None, task: Task) -> int | None:
+    """Rows in a step; None for all of them.
+
+    Raises:
+        ValueError: if there are not so many rows.
+    """
+    recipe = task.recipe
+    size = (recipe.batch_size if recipe else None) if asked == "auto" else asked
+    if size is None or isinstance(size, str):
+        return None
+    rows = task.data.rows
+    if not 0 < size <= rows:
+        raise ValueError(
+            f"Expected batch_size between 1 and the {rows} rows there are; got {size}."
+        )
+    return size
+
+
+def describe_task(task: Task, batch_size: int | str | None = "auto") -> Latents:
+    """The latents of a task's model, on one minibatch of its training rows."""
+    args, batch = task.split("train"), batch_rows(batch_size, task)
+    rows = Rows(args, task.data.observe, Order(task.data.rows, batch, 0) if batch else None)
+    with isolated(seed=0):
+        first = rows.take(torch.arange(batch) if batch else None)
+        return describe(task.build(), *first, rows=task.data.rows if batch else None)
 
 
 def prepare(

@@ -31,7 +31,8 @@ def table(summaries: Sequence[Summary], exact: Cell | None, title: str) -> Table
         exact: the exact log evidence, if one number serves all lines.
         title: above the table.
     """
-    found = [name for name in COLUMNS if any(name in summary.cells for summary in summaries)]
+    columns = [name for name in COLUMNS if exact is None or name != "exact_log_evidence"]
+    found = [name for name in columns if any(name in summary.cells for summary in summaries)]
     view = Table(title=title)
     for heading in ("guide", "objective"):
         view.add_column(heading, overflow="fold")
@@ -62,13 +63,15 @@ def loss_picture(fits: dict[str, Fit], path: Path) -> Path:
     """Loss curves of several fits, smoothed over 50 steps; seeds of one pair share a colour."""
     picture, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     pairs = list(dict.fromkeys(name.rsplit("-seed", 1)[0] for name in fits))
+    unlabelled = set(pairs)
     for name, result in fits.items():
         rows = result.task.data.rows if result.latents.rowwise else 1
         losses = result.losses.double().numpy() / rows
         window = min(SMOOTHING, len(losses))
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
         pair = name.rsplit("-seed", 1)[0]
-        colour, label = f"C{pairs.index(pair)}", pair if name.endswith("seed0") else None
+        colour, label = f"C{pairs.index(pair)}", pair if pair in unlabelled else None
+        unlabelled.discard(pair)
         axes.plot(np.arange(window, len(losses) + 1), smooth, color=colour, label=label, lw=1)
     axes.set(xlabel="step", ylabel="loss (nats/row)" if rows > 1 else "loss (nats)")
     axes.legend(fontsize="small")

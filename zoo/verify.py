@@ -1,7 +1,7 @@
 """Is a captured step the plain step? Both are run on fresh inputs under the same noise."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import pyro
 import torch
@@ -23,15 +23,16 @@ class CaptureError(RuntimeError):
     """A step that cannot be captured, or whose capture does not equal it."""
 
 
-class Step(Protocol):
-    """What is verified: see :class:`zoo.capture.Captured`."""
+@dataclass(frozen=True)
+class Claim:
+    """A captured step that claims to be the plain one; see :class:`zoo.capture.Captured`."""
 
+    graph: Callable
     layout: Layout
     noise: tuple[Spec, ...]
-    graph: Callable
 
 
-def verify(found: Step, program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
+def verify(claim: Claim, program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
     """Compares loss, every gradient and every new buffer with the plain step's.
 
     Parameters, step number, rows and noise differ from those the capture was made with. The
@@ -44,9 +45,8 @@ def verify(found: Step, program: Program, rows: Rows, parameters: Sequence[nn.Pa
     try:
         for i, (number, move) in enumerate(CASES):
             _move(parameters, move)
-            _one_case(
-                found, program, rows, torch.full_like(parameters[0].detach().sum(), number), i
-            )
+            step = torch.full((), number, device=parameters[0].device)
+            _one_case(claim, program, rows, step, i)
     finally:
         restore(program, before)
         program.zero_grad(set_to_none=True)
@@ -58,23 +58,23 @@ def _move(parameters: Sequence[nn.Parameter], size: float) -> None:
         parameter.add_(size * torch.randn_like(parameter))
 
 
-def _one_case(found: Step, program: Program, rows: Rows, step: Tensor, case: int) -> None:
-    noise = tuple(spec.draw() for spec in found.noise)
+def _one_case(claim: Claim, program: Program, rows: Rows, step: Tensor, case: int) -> None:
+    noise = tuple(spec.draw() for spec in claim.noise)
     picked = None
     if rows.order is not None:
         picked = rows.order.block(case + 1, 1)[0].to(step.device)
-    flat, held = found.layout.read(program)
+    flat, held = claim.layout.read(program)
     empty = torch.zeros(0, dtype=torch.int64, device=step.device)
     given = empty if picked is None else picked
-    loss, gradient, after = found.graph(flat, held, step, given, noise, rows.args)
+    loss, gradient, after = claim.graph(flat, held, step, given, noise, rows.args)
     captured = {"loss": loss}
-    captured |= {f"gradient of {k}": v for k, v in found.layout.split(gradient).items()}
-    captured |= dict(zip((f"buffer {name}" for name in found.layout.held), after, strict=True))
-    plain = plain_step(program, rows, found.layout, step, picked, noise)
+    captured |= {f"gradient of {k}": v for k, v in claim.layout.split(gradient).items()}
+    captured |= dict(zip((f"buffer {name}" for name in claim.layout.held), after, strict=True))
+    plain = plain_step(program, rows, claim.layout, step, picked, noise)
     name = first_difference(captured, plain)
     if name is not None:
-        found.layout.write(program, flat, held)
-        again = plain_step(program, rows, found.layout, step, picked, noise)
+        claim.layout.write(program, flat, held)
+        again = plain_step(program, rows, claim.layout, step, picked, noise)
         raise CaptureError(_explain(name, captured[name], plain, again))
 
 
@@ -91,14 +91,14 @@ def plain_step(
     with ExplicitNoise(replay(noise)):
         loss = program.backward(step, picked, *rows.take(picked))
     tensors = all_tensors(program)
-    gradients = {
-        f"gradient of {name}": torch.zeros_like(tensors[name])
-        if tensors[name].grad is None
-        else tensors[name].grad
-        for name in layout.names
-    }
+    gradients = {f"gradient of {name}": gradient_of(tensors[name]) for name in layout.names}
     held = {f"buffer {name}": tensors[name].detach().clone() for name in layout.held}
     return {"loss": loss.detach()} | gradients | held
+
+
+def gradient_of(parameter: Tensor) -> Tensor:
+    """Its gradient; zeros if it has none."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
 def first_difference(found: Named, expected: Named) -> str | None:

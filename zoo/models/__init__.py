@@ -57,8 +57,8 @@ MODELS: dict[str, Recipe] = {
         labels=("sigma", "y"),
         data="eight_schools",
         guide="mean_field",
-        steps=3000,
-        lr=2e-2,
+        steps=5000,
+        lr=1e-2,
         batch_size=None,
     ),
     "eight_schools_noncentred": Recipe(
@@ -66,8 +66,8 @@ MODELS: dict[str, Recipe] = {
         labels=("sigma", "y"),
         data="eight_schools",
         guide="mean_field",
-        steps=3000,
-        lr=2e-2,
+        steps=5000,
+        lr=1e-2,
         batch_size=None,
     ),
     "logistic_regression": Recipe(
@@ -75,8 +75,8 @@ MODELS: dict[str, Recipe] = {
         labels=("x", "y"),
         data="breast_cancer",
         guide="full_rank",
-        steps=3000,
-        lr=2e-2,
+        steps=5000,
+        lr=1e-2,
         batch_size=None,
     ),
     "bernoulli_vae": Recipe(

@@ -52,6 +52,12 @@ class Enumerate(Objective):
 def _bound(traces: Traces, latents: Latents, summed: set[str], *, rowwise: bool) -> Tensor:
     weights = weigh([traces], latents, rowwise=rowwise)
     guided = [site for site in sample_sites(traces.guide) if site["name"] in summed]
+    if guided and len(guided) < len(summed):
+        left = min(summed - {str(site["name"]) for site in guided})
+        raise ValueError(
+            f"The guide covers '{guided[0]['name']}' and leaves the discrete '{left}' to the sum. "
+            "Cover all finite discrete latents in the guide, or none of them."
+        )
     if guided:
         log_q = add_up(
             sum_plates(site["unscaled_log_prob"], site, latents, keep_rows=rowwise)

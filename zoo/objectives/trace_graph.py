@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from zoo.latents import Latents
 from zoo.objectives.baselines import Baselines, DecayingAverage, Neural
 from zoo.objectives.objective import Needs, Objective, with_gradient
-from zoo.traces import Pair, Traces, add_up, sample_sites
+from zoo.traces import Pair, Traces, add_up, plate_scale, sample_sites
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _negative_elbo(traces: Traces, baselines: nn.Module, args: tuple) -> Tensor:
         site = traces.guide.nodes[name]
         cost = costs.sum_to(site["cond_indep_stack"])
         score_function = detach_provenance(site["score_parts"].score_function)
-        signal, own_loss = baselines(name, cost, site["scale"], args)
+        signal, own_loss = baselines(name, cost, plate_scale(site), args)
         surrogate.append((score_function * signal).sum() - own_loss)
     value, differentiable = detach_provenance(add_up(elbo)), detach_provenance(add_up(surrogate))
     return with_gradient(-value, -differentiable)

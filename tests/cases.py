@@ -1,0 +1,271 @@
+"""What the tests say of every model and guide in the tables, and helpers that many tests share."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from guides import GUIDES
+from zoo.isolation import isolated
+from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.models.categorical_vae import CategoricalVAE
+from zoo.models.eight_schools import EightSchools
+from zoo.models.gaussian_vae import GaussianVAE
+from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.ppca import ProbabilisticPCA
+from zoo.program import build
+
+IDENTITY = 1e-8
+AUTODIFF = 1e-4
+ERRORS = 5  # standard errors
+ROWS = 7
+
+
+@dataclass(frozen=True)
+class Site:
+    """What `describe` must say of one latent."""
+
+    kind: str
+    scope: str
+    event: tuple[int, ...]
+    batch: tuple[int, ...]
+    plates: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A small model of the table, its arguments, and what `describe` must say of it."""
+
+    build: Callable[[], nn.Module]
+    data: Callable[[int], tuple[Tensor, ...]]
+    sites: dict[str, Site]
+    observed: tuple[str, ...]
+    row_plate: str | None
+    context: int
+    hidden: tuple[int, ...]
+    nesting: int = 1
+
+    def make(self, device: str = "cpu", rows: int = ROWS) -> tuple[nn.Module, tuple[Tensor, ...]]:
+        """Model and arguments, the same at every call."""
+        with isolated(seed=1):
+            model = self.build()
+            args = self.data(rows)
+        return model.to(device), tuple(arg.to(device) for arg in args)
+
+
+def pixels(rows: int) -> tuple[Tensor]:
+    return (torch.bernoulli(torch.full((rows, 6), 0.4)),)
+
+
+def reals(rows: int) -> tuple[Tensor]:
+    return (torch.randn(rows, 5),)
+
+
+def schools(rows: int) -> tuple[Tensor, Tensor]:
+    sigma = torch.tensor([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]).double()
+    return sigma, torch.tensor([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0]).double()
+
+
+def labelled(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows, 3), torch.bernoulli(torch.full((rows,), 0.5))
+
+
+def local_normal(size: int) -> Site:
+    return Site("continuous", "local", (size,), (ROWS,), ("data",), ROWS * size)
+
+
+HYPERS = {
+    "mu": Site("continuous", "global", (), (), (), 1),
+    "tau": Site("continuous", "global", (), (), (), 1),
+}
+EFFECTS = Site("continuous", "global", (), (8,), ("schools",), 8)
+
+MODEL_CASES: dict[str, ModelCase] = {
+    "ppca": ModelCase(
+        lambda: ProbabilisticPCA(5, 2), reals, {"z": local_normal(2)}, ("x",), "data", 5, (64, 64)
+    ),
+    "eight_schools": ModelCase(
+        lambda: EightSchools(centred=True),
+        schools,
+        {**HYPERS, "theta": EFFECTS},
+        ("y",),
+        None,
+        0,
+        (64, 64),
+    ),
+    "eight_schools_noncentred": ModelCase(
+        lambda: EightSchools(centred=False),
+        schools,
+        {**HYPERS, "eta": EFFECTS},
+        ("y",),
+        None,
+        0,
+        (64, 64),
+    ),
+    "logistic_regression": ModelCase(
+        lambda: LogisticRegression(3),
+        labelled,
+        {"beta": Site("continuous", "global", (3,), (), (), 3)},
+        ("y",),
+        "data",
+        4,
+        (64, 64),
+    ),
+    "bernoulli_vae": ModelCase(
+        lambda: BernoulliVAE(6, (8, 7), 3),
+        pixels,
+        {"z": local_normal(3)},
+        ("x",),
+        "data",
+        6,
+        (7, 8),
+    ),
+    "gaussian_vae": ModelCase(
+        lambda: GaussianVAE(5, (8,), 3, learned_scale=True),
+        reals,
+        {"z": local_normal(3)},
+        ("x",),
+        "data",
+        5,
+        (8,),
+    ),
+    "bernoulli_latent": ModelCase(
+        lambda: BernoulliLatent(6, (8,), 3),
+        pixels,
+        {"z": Site("discrete", "local", (3,), (ROWS,), ("data",), 0)},
+        ("x",),
+        "data",
+        6,
+        (8,),
+    ),
+    "categorical_vae": ModelCase(
+        lambda: CategoricalVAE(6, 2, 3, (8,)),
+        pixels,
+        {"z": Site("discrete", "local", (2, 3), (ROWS,), ("data",), 0)},
+        ("x",),
+        "data",
+        6,
+        (8,),
+    ),
+}
+
+REPARAMETERISED = {"trace", "trace_graph", "renyi", "iwae"}
+FACTORISED = REPARAMETERISED | {"mean_field"}
+LOCAL_CONTINUOUS = {
+    "per_datum": FACTORISED,
+    "amortised_normal": FACTORISED,
+    "amortised_fixed_scale": FACTORISED,
+    "amortised_full_rank": FACTORISED,
+    "amortised_iaf": FACTORISED,
+}
+GLOBAL_CONTINUOUS = {
+    "mean_field": FACTORISED,
+    "full_rank": REPARAMETERISED,
+    "iaf": REPARAMETERISED,
+}
+LOCAL_DISCRETE = {
+    "amortised_discrete": REPARAMETERISED | {"nvil", "enumerate"},
+    "relaxed": FACTORISED,
+    "straight_through": FACTORISED,
+    "empty": {"enumerate"},
+}
+
+ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused
+    "ppca": LOCAL_CONTINUOUS,
+    "eight_schools": GLOBAL_CONTINUOUS,
+    "eight_schools_noncentred": GLOBAL_CONTINUOUS,
+    "logistic_regression": GLOBAL_CONTINUOUS,
+    "bernoulli_vae": LOCAL_CONTINUOUS,
+    "gaussian_vae": LOCAL_CONTINUOUS,
+    "bernoulli_latent": LOCAL_DISCRETE,
+    "categorical_vae": LOCAL_DISCRETE,
+}
+
+GUIDE_CASES: dict[str, tuple[str, str]] = {  # guide -> (a model that suits it, an objective)
+    "mean_field": ("eight_schools", "trace"),
+    "full_rank": ("eight_schools", "trace"),
+    "iaf": ("eight_schools", "trace"),
+    "per_datum": ("ppca", "trace"),
+    "amortised_normal": ("bernoulli_vae", "trace"),
+    "amortised_fixed_scale": ("bernoulli_vae", "trace"),
+    "amortised_full_rank": ("ppca", "trace"),
+    "amortised_iaf": ("gaussian_vae", "trace"),
+    "amortised_discrete": ("bernoulli_latent", "trace_graph"),
+    "relaxed": ("bernoulli_latent", "trace"),
+    "straight_through": ("categorical_vae", "trace"),
+    "empty": ("bernoulli_latent", "enumerate"),
+}
+
+
+@contextmanager
+def built(model, guide, objective, args, *, device="cpu", seed=0, **settings):
+    """A program, in the isolation that training gives it; parameters moved off special values."""
+    with isolated(seed=seed):
+        program = build(model, guide, objective, args, device=device, **settings)
+        scatter(program)
+        yield program
+
+
+@torch.no_grad()
+def scatter(module: nn.Module, spread: float = 0.1, seed: int = 2) -> None:
+    """Moves every parameter a little, so that no gradient vanishes by symmetry."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+        parameter.add_(spread * noise)
+
+
+def clock(device="cpu", step=0.0) -> Tensor:
+    return torch.full((), step, device=device)
+
+
+def step_of(program, args, *, seed=0, rows=None, step=0.0):
+    """Loss and the gradients of all parameters by name, at a seed."""
+    program.zero_grad(set_to_none=True)
+    torch.manual_seed(seed)
+    loss = program.backward(clock(args[0].device, step), rows, *args)
+    grads = {name: p.grad for name, p in program.named_parameters() if p.grad is not None}
+    return loss, {name: grad.clone() for name, grad in grads.items()}
+
+
+def flat(tensors) -> Tensor:
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+
+
+def relative_error(found: Tensor, exact: Tensor) -> float:
+    """Largest error, relative to the largest value."""
+    return float((found - exact).abs().max() / exact.abs().max().clamp(min=1e-12))
+
+
+def standard_error(values: Tensor) -> Tensor:
+    """Of the mean over the first dimension."""
+    return values.std(0) / len(values) ** 0.5
+
+
+def unvectorised(program):
+    """The same program with its particles in a loop."""
+    program.latents = replace(program.latents, vectorises=False)
+    return program
+
+
+def guide_of(name: str) -> Any:
+    return GUIDES[name]
+
+
+def conjugate_rows(x: Tensor) -> None:
+    """z_n ~ N(0, 1), x_n ~ N(z_n, 1): log p(x_n) = log N(x_n; 0, 2), all known."""
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Normal(x.new_zeros(()), 1.0))
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def conjugate_evidence(x: Tensor) -> Tensor:
+    """Exact log p(x_n) under `conjugate_rows`, nats, shape (rows,)."""
+    return dist.Normal(0.0, 2.0**0.5).log_prob(x)
