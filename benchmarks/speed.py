@@ -32,6 +32,7 @@ from zoo.data.data import fingerprint
 from zoo.fit import Settings
 from zoo.gradients import gradient_draws
 from zoo.isolation import isolated
+from zoo.noise import draw_noise
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.categorical_vae import CategoricalVAE
@@ -173,7 +174,7 @@ def gradient_agreement(compiled: CompiledTrainer) -> float:
 
     found, program, rows = compiled.captured, compiled.program, compiled.rows
     with isolated(seed=1):
-        noise = tuple(spec.draw() for spec in found.noise)
+        noise = draw_noise(found.noise)
         picked = None if rows.order is None else rows.order.block(3, 1)[0].to(compiled.device)
         empty = torch.zeros(0, dtype=torch.int64, device=compiled.device)
         step = torch.zeros((), device=compiled.device)

@@ -81,7 +81,8 @@ def test_a_mixture_equals_pyros_enumeration(particles):
 
 def two_discrete(x):
     """A switch common to all rows, and one for every row."""
-    common = pyro.sample("common", dist.Bernoulli(x.new_full((), 0.3)))
+    chance = pyro.param("common_chance", x.new_tensor(0.3), constraint=constraints.unit_interval)
+    common = pyro.sample("common", dist.Bernoulli(chance))
     with pyro.plate("data", len(x)):
         own = pyro.sample("own", dist.Bernoulli(0.2 + 0.5 * common))
         pyro.sample("x", dist.Normal(own + 2.0 * common, 0.5), obs=x)
@@ -103,8 +104,9 @@ def test_switches_of_rows_and_one_common_to_all(guide):
     log_prior = torch.tensor([0.7, 0.3]).log()
     each = torch.stack([two_discrete_log_joint(x, c).logsumexp(-1).sum() for c in (0, 1)])
     way_out = as_objective(TraceEnum_ELBO(max_plate_nesting=1))
-    with built(config_enumerate(two_discrete), Empty, way_out, (x,)) as program:
-        found = program(clock(), None, x)
+    with zoo.isolation.isolated():
+        model = config_enumerate(two_discrete)
+        found = zoo.program.build(model, Empty, way_out, (x,))(clock(), None, x)
     assert found.item() == pytest.approx(-(log_prior + each).logsumexp(0).item(), rel=IDENTITY)
 
 

@@ -15,7 +15,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from zoo.layout import Layout, layout_of
-from zoo.noise import ExplicitNoise, Source, Spec, record, replay
+from zoo.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
 from zoo.program import Program
 from zoo.rows import Rows
 from zoo.verify import CaptureError, Claim, verify
@@ -86,7 +86,7 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
     try:
         listen = step_function(program, rows, layout, lambda _: record(specs))
         listen(flat, held, step, picked, (), args)
-        noise = tuple(spec.draw() for spec in specs)
+        noise = draw_noise(specs)
         function = step_function(program, rows, layout, replay)
         inputs = (flat, held, step, picked, noise, args)
         traced = make_fx(function)(*inputs)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop
 
 from zoo.capture import Captured
+from zoo.noise import draw_noise
 from zoo.update import Update
 from zoo.updates import RULES, clip_to_norm
 
@@ -62,7 +63,7 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         gradient_of = torch.vmap(gradient_of, in_dims=(0, 0, None, 0, 0, None))
 
     def take(state: State, step: Tensor, picked: Tensor, inputs: Inputs) -> tuple[State, Tensor]:
-        noise = tuple(spec.draw(replicas) for spec in captured.noise)
+        noise = draw_noise(captured.noise, replicas)
         loss, gradient, held = gradient_of(
             state.flat, state.held, step, picked, noise, inputs.args
         )
@@ -106,6 +107,7 @@ def compile_block(step: Step, captured: Captured) -> Block:
         options["cpp_wrapper"] = True
         if _largest(captured) <= SMALL:
             options["cpp.threads"] = 1
+            options["force_pointwise_cat"] = True  # the gradient's pieces in one kernel
     return torch.compile(block_of_steps(step), fullgraph=True, dynamic=False, options=options)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from zoo.capture import Captured, capture
 from zoo.isolation import isolated
 from zoo.layout import Layout
+from zoo.noise import draw_noise
 from zoo.program import Program
 from zoo.rows import Rows
 
@@ -64,7 +65,7 @@ def _chunk(
     captured: Captured, program: Program, rows: Rows, count: int, step: int
 ) -> tuple[Tensor, Tensor]:
     flat, held = captured.layout.read(program)
-    noise = tuple(spec.draw(count) for spec in captured.noise)
+    noise = draw_noise(captured.noise, count)
     picked = torch.zeros(0, dtype=torch.int64)
     if rows.order is not None:
         picked = rows.order.block(step, 1)[0]

@@ -4,6 +4,7 @@ A captured step must not draw for itself: functionalised, `empty().normal_()` gi
 the same draw, and two programs can be compared only under the same noise.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -21,11 +22,31 @@ class Spec(NamedTuple):
     dtype: torch.dtype
     device: torch.device
 
-    def draw(self, replicas: int | None = None) -> Tensor:
-        """Fresh noise from the global random state; with replicas, noise of its own for each."""
-        sample = torch.randn if self.normal else torch.rand
-        shape = self.shape if replicas is None else (replicas, *self.shape)
-        return sample(shape, dtype=self.dtype, device=self.device)
+    def draw(self) -> Tensor:
+        """Fresh noise from the global random state."""
+        return draw_noise([self])[0]
+
+
+def draw_noise(specs: Sequence[Spec], replicas: int | None = None) -> tuple[Tensor, ...]:
+    """Fresh noise for each spec; with replicas, noise of its own for each of them in front.
+
+    All specs of one kind are cut from one draw: a small step is bound by the number of its calls.
+    """
+    kinds = list(dict.fromkeys((spec.normal, spec.dtype, spec.device) for spec in specs))
+    cut = {kind: iter(_draw_kind(kind, specs, replicas)) for kind in kinds}
+    return tuple(next(cut[spec.normal, spec.dtype, spec.device]) for spec in specs)
+
+
+def _draw_kind(
+    kind: tuple[bool, torch.dtype, torch.device], specs: Sequence[Spec], replicas: int | None
+) -> list[Tensor]:
+    normal, dtype, device = kind
+    shapes = [spec.shape for spec in specs if (spec.normal, spec.dtype, spec.device) == kind]
+    sizes = [math.prod(shape) for shape in shapes]
+    lead = () if replicas is None else (replicas,)
+    sample = torch.randn if normal else torch.rand
+    parts = sample((*lead, sum(sizes)), dtype=dtype, device=device).split(sizes, dim=-1)
+    return [part.reshape((*lead, *shape)) for part, shape in zip(parts, shapes, strict=True)]
 
 
 Source = Callable[[Spec], Tensor]
@@ -86,7 +107,7 @@ def _shape(size: tuple) -> tuple[int, ...]:
 
 def _normal_(mode: ExplicitNoise, x: Tensor, mean: float = 0, std: float = 1) -> Tensor:
     noise = mode.normal(x.shape, x)
-    return noise if (mean, std) == (0, 1) else mean + std * noise
+    return x.copy_(noise if (mean, std) == (0, 1) else mean + std * noise)
 
 
 def _normal(
@@ -100,36 +121,42 @@ def _normal(
 
 def _randn(
     mode: ExplicitNoise,
-    *size: object,
+    *shape: object,
+    size: Sequence[int] | None = None,
     dtype: torch.dtype | None = None,
     device: object = None,
 ) -> Tensor:
-    return mode.normal(_shape(size), _like(dtype, device))
+    return mode.normal(_shape(shape if size is None else tuple(size)), _like(dtype, device))
 
 
 def _rand(
     mode: ExplicitNoise,
-    *size: object,
+    *shape: object,
+    size: Sequence[int] | None = None,
     dtype: torch.dtype | None = None,
     device: object = None,
 ) -> Tensor:
-    return mode.uniform(_shape(size), _like(dtype, device))
+    return mode.uniform(_shape(shape if size is None else tuple(size)), _like(dtype, device))
 
 
-def _randn_like(mode: ExplicitNoise, x: Tensor) -> Tensor:
-    return mode.normal(x.shape, x)
+def _randn_like(
+    mode: ExplicitNoise, x: Tensor, dtype: torch.dtype | None = None, device: object = None
+) -> Tensor:
+    return mode.normal(x.shape, _like(dtype or x.dtype, device or x.device))
 
 
-def _rand_like(mode: ExplicitNoise, x: Tensor) -> Tensor:
-    return mode.uniform(x.shape, x)
+def _rand_like(
+    mode: ExplicitNoise, x: Tensor, dtype: torch.dtype | None = None, device: object = None
+) -> Tensor:
+    return mode.uniform(x.shape, _like(dtype or x.dtype, device or x.device))
 
 
 def _uniform_(mode: ExplicitNoise, x: Tensor, low: float = 0, high: float = 1) -> Tensor:
-    return low + (high - low) * mode.uniform(x.shape, x)
+    return x.copy_(low + (high - low) * mode.uniform(x.shape, x))
 
 
 def _exponential_(mode: ExplicitNoise, x: Tensor, rate: float = 1) -> Tensor:
-    return -torch.log1p(-mode.uniform(x.shape, x)) / rate
+    return x.copy_(-torch.log1p(-mode.uniform(x.shape, x)) / rate)
 
 
 def _bernoulli(mode: ExplicitNoise, probs: Tensor) -> Tensor:
@@ -137,7 +164,7 @@ def _bernoulli(mode: ExplicitNoise, probs: Tensor) -> Tensor:
 
 
 def _bernoulli_(mode: ExplicitNoise, x: Tensor, p: Tensor | float = 0.5) -> Tensor:
-    return (mode.uniform(x.shape, x) < p).to(x.dtype)
+    return x.copy_(mode.uniform(x.shape, x) < p)
 
 
 def _multinomial(
@@ -168,7 +195,10 @@ def _dropout(
     training: bool = True,
     inplace: bool = False,
 ) -> Tensor:
-    return x * (mode.uniform(x.shape, x) >= p).to(x.dtype) / (1 - p) if training else x
+    if not training:
+        return x
+    kept = x * (mode.uniform(x.shape, x) >= p).to(x.dtype) / (1 - p)
+    return x.copy_(kept) if inplace else kept
 
 
 def _one_hot(mode: ExplicitNoise, index: Tensor, num_classes: int = -1) -> Tensor:
@@ -195,5 +225,4 @@ RULES: dict[Callable, Callable] = {
     torch.randperm: _randperm,
     functional.dropout: _dropout,
     functional.one_hot: _one_hot,
-    torch.nn.functional.one_hot: _one_hot,
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.layout import Layout, all_tensors
-from zoo.noise import ExplicitNoise, Spec, replay
+from zoo.noise import ExplicitNoise, Spec, draw_noise, replay
 from zoo.parameters import named_tensors, restore
 from zoo.program import Program
 from zoo.rows import Rows
@@ -59,7 +59,7 @@ def _move(parameters: Sequence[nn.Parameter], size: float) -> None:
 
 
 def _one_case(claim: Claim, program: Program, rows: Rows, step: Tensor, case: int) -> None:
-    noise = tuple(spec.draw() for spec in claim.noise)
+    noise = draw_noise(claim.noise)
     picked = None
     if rows.order is not None:
         picked = rows.order.block(case + 1, 1)[0].to(step.device)

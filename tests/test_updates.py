@@ -1,0 +1,224 @@
+"""Update rules on one vector, each held against torch's optimizer over the same parameters."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from small_tasks import ppca_task
+from steps import EXACT, interpreted
+from torch import nn
+
+import zoo
+from guides import AmortisedNormal
+from zoo.capture import capture
+from zoo.compiled import Inputs, State, step_with_update
+from zoo.compiled_trainer import CompiledTrainer
+from zoo.isolation import isolated
+from zoo.objectives import Trace
+from zoo.optimizers import OPTIMIZERS, make_optimizer
+from zoo.prepare import prepare
+from zoo.result import Settings
+from zoo.schedules import Constant, Cosine, Drops, Exponential, Linear
+from zoo.trainer import Trainer
+from zoo.update import Update
+from zoo.updates import RULES, clip_to_norm
+
+STEPS = 100
+RATES = {
+    "adam": 0.05,
+    "adamw": 0.05,
+    "sgd": 1e-3,
+    "rmsprop": 0.02,
+    "adagrad": 0.1,
+    "clipped_adam": 0.05,
+}
+SCHEDULES = {
+    "none": None,
+    "constant": Constant(0.5),
+    "linear": Linear(1.0, 0.1, 60),
+    "exponential": Exponential(1.0, 0.02, 0.3),
+    "cosine": Cosine(80),
+    "drops": Drops((30, 70), 0.1),
+}
+VARIANTS = {
+    "decay": {"weight_decay": 0.1},
+    "clip": {"clip_norm": 3.0},
+    **{name: {"lr_schedule": schedule} for name, schedule in SCHEDULES.items()},
+    "all": {"lr_schedule": Cosine(80), "weight_decay": 0.1, "clip_norm": 3.0},
+}
+
+
+def test_every_rule_has_an_optimizer_and_a_case():
+    assert set(RULES) == set(OPTIMIZERS) == set(RATES)
+
+
+def test_every_schedule_has_a_case():
+    kinds = {kind for kind in vars(zoo.schedules).values() if isinstance(kind, type)}
+    own = {kind for kind in kinds if kind.__module__ == "zoo.schedules"}
+    assert own == {type(schedule) for schedule in SCHEDULES.values() if schedule}
+
+
+def close(found, exact):
+    error = (found - exact).norm() / exact.norm().clamp(min=1e-300)
+    assert error <= EXACT, f"relative error {error}"
+    return True
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", RULES)
+def test_rules_equal_torchs_optimizers(name, decay):
+    """Gradients of all sizes, some of them zero, over two parameters of unlike shape."""
+    parameters = [nn.Parameter(torch.randn(3, 4)), nn.Parameter(torch.randn(5))]
+    optimizer = make_optimizer(name, parameters, RATES[name], decay)
+    flat = torch.cat([p.detach().reshape(-1) for p in parameters])
+    rule, rate = RULES[name], torch.tensor(RATES[name])
+    moments = tuple(torch.zeros_like(flat) for _ in rule.moments)
+    sizes = 10.0 ** torch.linspace(-6, 2, len(flat))
+    for count in range(1, STEPS + 1):
+        gradient = sizes * torch.randn(len(flat)) * (torch.rand(len(flat)) < 0.8)
+        parts = gradient.split([12, 5])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.reshape(parameter.shape).clone()
+        optimizer.step()
+        flat, moments = rule.apply(
+            flat, gradient, moments, torch.tensor(float(count)), rate, decay
+        )
+    assert close(flat, torch.cat([p.detach().reshape(-1) for p in parameters]))
+    for moment, key in zip(moments, rule.moments, strict=True):
+        theirs = [optimizer.state[p][key].reshape(-1) for p in parameters]
+        assert close(moment, torch.cat(theirs))
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_clipping_is_torchs(size):
+    parameters = [nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 2))]
+    gradient = size * torch.randn(7)
+    for parameter, part in zip(parameters, gradient.split([3, 4]), strict=True):
+        parameter.grad = part.reshape(parameter.shape).clone()
+    nn.utils.clip_grad_norm_(parameters, 2.0)
+    assert close(
+        clip_to_norm(gradient, 2.0), torch.cat([p.grad.reshape(-1) for p in parameters])
+    )
+
+
+@pytest.fixture(scope="module")
+def deterministic():
+    """A captured step without noise: its losses are functions of the parameters alone."""
+
+    def model(x):
+        slope = pyro.param("slope", torch.tensor([0.5, -1.0]))
+        spread = pyro.param("spread", torch.tensor(2.0), dist.constraints.positive)
+        pyro.sample("x", dist.Normal(slope, spread).expand(x.shape).to_event(2), obs=x)
+
+    x = torch.tensor([[3.0, -40.0], [0.5, 2.0], [-1.0, 7.0]])
+
+    def build(update):
+        with isolated(seed=0):
+            task = zoo.task.given(model, (x,))
+            run = prepare(task, lambda x: None, Settings(Trace(), 1, update, None, 0), "cpu", None)
+        return run.trainer
+
+    trainer = build(Update())
+    with isolated(seed=0):
+        captured = capture(trainer.program, trainer.rows, trainer.parameters)
+    assert captured.noise == ()
+    return build, captured
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", RULES)
+def test_captured_steps_with_their_update_equal_the_plain_loop(deterministic, name, variant):
+    build, captured = deterministic
+    update = Update(name, 10 * RATES[name], **VARIANTS[variant])
+    trainer: Trainer = build(update)
+    flat, held = captured.layout.read(trainer.program)
+    state = State(flat, tuple(torch.zeros_like(flat) for _ in RULES[name].moments), held)
+    nothing = torch.zeros(0, dtype=torch.int64)
+    inputs = Inputs(torch.tensor(0.0), torch.tensor(update.lr), nothing, trainer.rows.args)
+    step, losses = step_with_update(captured, update, None), []
+    for i in range(STEPS):
+        state, loss = step(state, torch.tensor(float(i)), nothing, inputs)
+        losses.append(loss)
+    assert close(torch.stack(losses), trainer.advance(STEPS))
+    assert close(state.flat, captured.layout.read(trainer.program)[0])
+    assert not torch.equal(state.flat, flat)
+
+
+def test_variants_are_not_all_the_same(deterministic):
+    """Each setting changes where the steps lead, so that leaving it out would be seen."""
+    build, captured = deterministic
+    ends = []
+    for variant in VARIANTS.values():
+        trainer = build(Update("adam", 0.5, **variant))
+        trainer.advance(STEPS)
+        ends.append(captured.layout.read(trainer.program)[0])
+    same = [(i, j) for i in range(len(ends)) for j in range(i) if torch.equal(ends[i], ends[j])]
+    assert same == []
+
+
+def a_trainer(name):
+    update = Update(name, RATES[name])
+    settings = Settings(Trace(), 1, update, 16, 0)
+    return prepare(ppca_task(), AmortisedNormal, settings, "cpu", None).trainer
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_moments_pass_between_the_two_loops(name, monkeypatch):
+    """Plain, compiled, plain: what one leaves the other finds, and the state is torch's own."""
+    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    with isolated(seed=0):
+        plain, compiled = a_trainer(name), CompiledTrainer(a_trainer(name))
+        plain.advance(7)
+        left = plain.snapshot()
+        compiled.restore(left)
+        assert same_optimizer(compiled.snapshot(), left)
+        compiled.advance(5)
+        handed = compiled.snapshot()
+        plain.restore(handed)
+        assert same_optimizer(plain.snapshot(), handed)
+        assert plain.step == compiled.step == 12
+        again = CompiledTrainer(a_trainer(name))
+        again.restore(plain.snapshot())
+        for mine, other in zip(flattened(again.state), flattened(compiled.state), strict=True):
+            assert torch.equal(mine, other)
+        torch.manual_seed(9)
+        losses = compiled.advance(4)
+        torch.manual_seed(9)
+        assert torch.equal(again.advance(4), losses)
+        own = make_optimizer(name, plain.parameters, RATES[name])
+        own.load_state_dict(handed["optimizer"])
+        assert set(own.state[plain.parameters[0]]) == set(
+            left["optimizer"]["state"].get(0, {})
+        )
+
+
+def flattened(state):
+    return state.flat, *state.moments, *state.held
+
+
+def same_optimizer(first, second):
+    states = [snapshot["optimizer"]["state"] for snapshot in (first, second)]
+    assert states[0].keys() == states[1].keys()
+    for key in states[0]:
+        assert states[0][key].keys() == states[1][key].keys()
+        for name, value in states[0][key].items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(states[1][key][name]))
+    assert all(torch.equal(v, second["program"][k]) for k, v in first["program"].items())
+    return True
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_plain_loop_goes_on_from_the_compiled_one(deterministic, name, monkeypatch):
+    """Without noise the two are one sequence, whoever takes which step."""
+    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    build, _ = deterministic
+    update = Update(name, 10 * RATES[name], lr_schedule=Cosine(40))
+    with isolated(seed=0):
+        whole, plain, compiled = build(update), build(update), CompiledTrainer(build(update))
+        expected = whole.advance(30)
+        losses = [plain.advance(10)]
+        compiled.restore(plain.snapshot())
+        losses.append(compiled.advance(10))
+        plain.restore(compiled.snapshot())
+        losses.append(plain.advance(10))
+    assert close(torch.cat(losses), expected)
