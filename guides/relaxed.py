@@ -3,12 +3,15 @@
     z = softmax( (g + l(x)) / tau ),   g ~ Gumbel:   differentiable in l, discrete as tau -> 0.
 
 While training, the model's own prior is relaxed at the same temperature, so that the loss is the
-bound of a proper (relaxed) model; with `straight_through` the model sees the discrete value and
-the gradient goes through the relaxed one. In eval mode the draws are discrete, with the same
-logits: every reported bound is one on the true model.
+bound of a proper (relaxed) model (Maddison et al.); with `straight_through` the model sees the
+discrete value and the gradient goes through the relaxed one. In eval mode the draws are discrete,
+with the same logits: every reported bound is one on the true model.
 
-Parameters: the encoder's. The gradient is biased for the discrete model; the bias falls and the
-variance rises as tau -> 0.
+The gradient is biased for the discrete model. The bias of the likelihood part falls and its
+variance rises as tau -> 0; the KL between two relaxed distributions differs from the discrete one
+at any tau. The objective `mean_field` takes the discrete KL in closed form instead (Jang et al.).
+
+Parameters: the encoder's.
 Source: Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017.
 """
 
@@ -88,9 +91,10 @@ class Relaxed(Guide):
         plates, values = self.plates(args), {}
         for site, output in zip(self.latents.sites, self.encoder(args), strict=True):
             logits = by_row(output, site, self.latents, logits_shape(site))
-            q = self.relax(logits, site) if self.training else discrete(logits, site)
+            exact = discrete(logits, site)
+            q = self.relax(logits, site) if self.training else exact
             with inside(plates, site):
-                values[site.name] = pyro.sample(site.name, q)
+                values[site.name] = pyro.sample(site.name, q, infer={"discrete": exact})
         return values
 
     def relax(self, logits: Tensor, latent: Latent) -> TorchDistributionMixin:
@@ -117,4 +121,5 @@ class RelaxPriors(Messenger):
             prior: Any = msg["fn"]
             while isinstance(prior, dist.Independent):
                 prior = prior.base_dist
+            msg["infer"] = {**(msg["infer"] or {}), "discrete": msg["fn"]}
             msg["fn"] = self.guide.relax(prior.logits, self.guide.latents[msg["name"]])

@@ -239,3 +239,16 @@ def test_a_minibatch_gradient_is_unbiased_for_all_rows():
                 program.backward(clock(), rows, x[rows])
                 found.append(flat(p.grad for p in parameters(program)))
             assert largest_z(torch.stack(found), exact) < ERRORS
+
+
+@pytest.mark.parametrize("objective", [Trace(8), MeanFieldKL(8)], ids=str)
+def test_a_minibatch_counts_the_kl_term_for_all_rows(objective):
+    x = torch.tensor([[1.0, -0.5, 2.0], [0.3, 0.1, -1.0], [0.0, 2.0, 0.4], [1.0, 1.0, -1.0]])
+    with built(linear(), AmortisedNormal, objective, (x[:2],), rows=len(x)) as program:
+        exact, found = exact_gradient(program, closed_form_elbo, x), []
+        for _ in range(300):
+            rows = torch.randperm(len(x))[:2]
+            program.zero_grad(set_to_none=True)
+            program.backward(clock(), rows, x[rows])
+            found.append(flat(p.grad for p in parameters(program)))
+        assert largest_z(torch.stack(found), exact) < ERRORS

@@ -96,9 +96,7 @@ def test_clipping_is_torchs(size):
     for parameter, part in zip(parameters, gradient.split([3, 4]), strict=True):
         parameter.grad = part.reshape(parameter.shape).clone()
     nn.utils.clip_grad_norm_(parameters, 2.0)
-    assert close(
-        clip_to_norm(gradient, 2.0), torch.cat([p.grad.reshape(-1) for p in parameters])
-    )
+    assert close(clip_to_norm(gradient, 2.0), torch.cat([p.grad.reshape(-1) for p in parameters]))
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +185,7 @@ def test_moments_pass_between_the_two_loops(name, monkeypatch):
         assert torch.equal(again.advance(4), losses)
         own = make_optimizer(name, plain.parameters, RATES[name])
         own.load_state_dict(handed["optimizer"])
-        assert set(own.state[plain.parameters[0]]) == set(
-            left["optimizer"]["state"].get(0, {})
-        )
+        assert set(own.state[plain.parameters[0]]) == set(left["optimizer"]["state"].get(0, {}))
 
 
 def flattened(state):

@@ -5,6 +5,7 @@ and new buffers come out. The program is traced by ``make_fx`` from the very cod
 step runs, and is then held against that step under the same noise before anybody may use it.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, functionalize
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
 
 from zoo.layout import Layout, layout_of
 from zoo.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
@@ -138,7 +140,7 @@ def step_function(
         leaf = flat.detach().requires_grad_()
         copies = {n: b.clone() for n, b in zip(layout.held, held, strict=True)}
         tensors = layout.split(leaf) | copies
-        with ExplicitNoise(source_of(noise)):
+        with ExplicitNoise(source_of(noise)), Answers():
             chosen = picked if rows.order is not None else None
             batch = rows.take(chosen, args)
             loss = functional_call(program, tensors, (step, chosen, *batch))
@@ -146,6 +148,33 @@ def step_function(
         return loss.detach(), gradient, tuple(tensors[name].detach() for name in layout.held)
 
     return step_of
+
+
+TRUTH = torch.Tensor.__bool__
+GRADIENT = torch.Tensor.requires_grad.__get__  # type: ignore[attr-defined]
+ANSWERS = {  # what Pyro and torch ask of a tensor, and where -> the answer in any finite step
+    # TraceEnum_ELBO: is every probability above 0? If not, it spares terms that are 0 anyway.
+    (TRUTH, "pyro.infer.util.Dice.compute_expectation"): True,
+    # TraceEnum_ELBO: is the loss to be warned of, now or in the backward pass?
+    (TRUTH, "pyro.util.warn_if_nan"): False,
+    (GRADIENT, "pyro.util.warn_if_nan"): False,
+    # A distribution built while validation was on, and kept: are its values and arguments valid?
+    (TRUTH, "torch.distributions.distribution._all_true_or_runtime_assert"): True,
+    (TRUTH, "torch.distributions.distribution.Distribution._validate_sample"): True,
+    (TRUTH, "torch.distributions.distribution.Distribution.__init__"): True,
+}
+
+
+class Answers(TorchFunctionMode):
+    """Answers :data:`ANSWERS` where library code asks; nobody else is answered."""
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """Answers for the function that called; lets everything else through."""
+        frame = sys._getframe(1)
+        question = func, f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
+        return ANSWERS[question] if question in ANSWERS else func(*args, **(kwargs or {}))
 
 
 def example_inputs(program: Program, rows: Rows, layout: Layout) -> tuple:

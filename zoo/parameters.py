@@ -6,6 +6,7 @@ Both kinds end up as ordinary ``nn.Parameter`` of ordinary modules, so that one 
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ def reachable_modules(fn: Callable) -> list[nn.Module]:
     """Modules that a callable is, is bound to, or refers to by its closure and globals."""
     if isinstance(fn, nn.Module):
         return [fn]
+    if isinstance(fn, partial):  # what poutine.condition and its like are
+        parts = [part for part in (fn.func, *fn.args, *fn.keywords.values()) if callable(part)]
+        return [module for part in parts for module in reachable_modules(part)]
     if inspect.ismethod(fn):
         return reachable_modules(fn.__self__) if isinstance(fn.__self__, nn.Module) else []
     if not inspect.isfunction(fn):

@@ -159,13 +159,26 @@ def build(
 
 
 def _copies(model: Model, guide: Callable) -> tuple[Model, Callable]:
+    """Copies of both that still refer to each other.
+
+    Copying an AutoGuide cuts it and its original off from their model: it is put back on both.
+    """
+    memo: dict = {}
+    parts = guide.modules() if isinstance(guide, nn.Module) else ()
+    autos = [(part, part._model) for part in parts if isinstance(part, AutoGuide)]
     try:
-        return copy.deepcopy((model, guide))
+        copied = copy.deepcopy((model, guide), memo)
+        for auto, own in autos:
+            memo[id(auto)]._model = copy.deepcopy(own, memo)
     except RuntimeError as error:
         raise ValueError(
             f"Cannot copy the model and the guide: {error} Pass the guide's class (or a partial "
             "of it) instead of an instance that has run already."
         ) from error
+    finally:
+        for auto, own in autos:
+            auto._model = own
+    return copied
 
 
 def _build_guide(guide: Callable, latents: Latents, model: Model) -> Callable:

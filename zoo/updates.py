@@ -50,7 +50,9 @@ def clipped_adam(
     p: Tensor, g: Tensor, moments: Moments, count: Tensor, lr: Tensor, decay: float
 ) -> tuple[Tensor, Moments]:
     """Pyro's ClippedAdam: every coordinate of the gradient clipped to [-10, 10]."""
-    return adam(p, g.clamp(-10.0, 10.0), moments, count, lr, decay)
+    g = g.clamp(-10.0, 10.0)
+    m, v, unbias_m, unbias_v = _averages(g + decay * p if decay else g, moments, count)
+    return p - lr * unbias_v.sqrt() / unbias_m * m / (v.sqrt() + 1e-8), (m, v)
 
 
 def rmsprop(
@@ -74,11 +76,17 @@ def adagrad(
 def _adam_step(
     p: Tensor, g: Tensor, moments: Moments, count: Tensor, lr: Tensor
 ) -> tuple[Tensor, Moments]:
+    m, v, unbias_m, unbias_v = _averages(g, moments, count)
+    return p - lr / unbias_m * m / (v.sqrt() / unbias_v.sqrt() + 1e-8), (m, v)
+
+
+def _averages(g: Tensor, moments: Moments, count: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Running averages of the gradient and its square, and what to divide them by."""
     m = 0.9 * moments[0] + 0.1 * g
     v = 0.999 * moments[1] + 0.001 * g * g
     unbias_m = 1 - torch.exp(count * math.log(0.9))
     unbias_v = 1 - torch.exp(count * math.log(0.999))
-    return p - lr / unbias_m * m / (v.sqrt() / unbias_v.sqrt() + 1e-8), (m, v)
+    return m, v, unbias_m, unbias_v
 
 
 def clip_to_norm(g: Tensor, limit: float) -> Tensor:

@@ -50,9 +50,14 @@ def negative_elbo(traces: Traces) -> Tensor:
 
 
 def kl_term(guide_site: Message, model_site: Message) -> Tensor:
-    """KL(q || p) of one latent, summed over its plates: closed form, else one-sample."""
+    """KL(q || p) of one latent, summed over its plates: closed form, else one-sample.
+
+    A guide that relaxes a discrete latent leaves the discrete distributions on the sites; the KL
+    is between those (Jang, Gu & Poole 2017).
+    """
+    q, p = ((site["infer"] or {}).get("discrete", site["fn"]) for site in (guide_site, model_site))
     try:
-        kl = kl_divergence(guide_site["fn"], model_site["fn"])  # type: ignore[arg-type]
+        kl = kl_divergence(q, p)  # type: ignore[arg-type]
     except NotImplementedError:
         return guide_site["log_prob"].sum() - model_site["log_prob"].sum()
     return scale_and_mask(kl, guide_site["scale"], guide_site["mask"]).sum()

@@ -1,0 +1,303 @@
+"""The ways in which a captured step can be silently wrong, each with what is done about it."""
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from cases import ERRORS, MODEL_CASES, guide_of
+from pyro.infer import Trace_ELBO, TraceEnum_ELBO, TraceGraph_ELBO
+from small_tasks import causes_task, ppca_task
+from steps import (
+    EXACT,
+    a_capture,
+    a_program,
+    equal,
+    equal_on_fresh_inputs,
+    interpreted,
+    run_captured,
+    run_plain,
+)
+from torch import nn
+from torch.func import functional_call, functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from guides import AmortisedDiscrete, AmortisedNormal, MeanField
+from zoo.capture import ANSWERS, CaptureError, capture, example_inputs
+from zoo.compiled_trainer import CompiledTrainer
+from zoo.isolation import isolated
+from zoo.layout import layout_of
+from zoo.noise import draw_noise
+from zoo.objectives import OBJECTIVES, Neural, TraceGraph, as_objective
+from zoo.objectives.baselines import DecayingAverage
+from zoo.prepare import prepare
+from zoo.result import Settings
+from zoo.schedules import Cosine, Exponential, Linear
+from zoo.update import Update
+
+X = torch.linspace(-1.0, 2.0, 6)
+
+
+def refused(model, objective=None, *, match, guide=MeanField, args=(X,)):
+    with (
+        a_program(model, guide, args, objective) as parts,
+        pytest.raises(CaptureError, match=match),
+    ):
+        capture(*parts)
+    return True
+
+
+# 1: one tensor given as two inputs becomes one input
+
+
+def test_one_tensor_as_two_inputs_is_merged_by_the_tracer():
+    def add(pair):
+        return pair[0] + 10 * pair[1]
+
+    zeros = torch.zeros(2)
+    merged = make_fx(add)((zeros, zeros))((torch.ones(2), torch.zeros(2)))
+    apart = make_fx(add)((zeros, zeros.clone()))((torch.ones(2), torch.zeros(2)))
+    assert torch.equal(apart, torch.ones(2))
+    assert not torch.equal(merged, apart)
+
+
+def test_inputs_that_are_one_object_stay_apart():
+    """The same rows as two arguments, and one tensor as two buffers."""
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            shared = torch.ones(())
+            self.register_buffer("first", shared)
+            self.register_buffer("second", shared)
+
+        def forward(self, x, y):
+            mean = pyro.sample("mean", dist.Normal(self.first, 3 * self.second))
+            pyro.sample("x", dist.Normal(mean, 1.0).expand(x.shape).to_event(1), obs=x)
+            pyro.sample("y", dist.Normal(2 * mean, 1.0).expand(y.shape).to_event(1), obs=y)
+
+    with a_program(Twice(), MeanField, (X, X)) as (program, rows, parameters):
+        inputs = example_inputs(program, rows, layout_of(program, parameters))
+        tensors = [*inputs[1], inputs[0], inputs[2], inputs[3], *inputs[4]]
+        kept = [tensor for tensor in tensors if tensor.numel()]
+        assert len({tensor.data_ptr() for tensor in kept}) == len(kept)
+        captured = capture(program, rows, parameters)
+        flat, held = captured.layout.read(program)
+        step, noise = torch.tensor(0.0), draw_noise(captured.noise)
+        losses = [
+            captured(flat, held, step, inputs[3], noise, args).loss
+            for args in ((X, X), (X, X + 1), (X + 1, X))
+        ]
+        assert len({loss.item() for loss in losses}) == 3
+
+
+def a_trainer(task, guide, objective, update=Update(), batch=None, **settings):  # noqa: B008
+    asked = Settings(objective, 1, update, batch, 0, **settings)
+    return prepare(task, guide, asked, "cpu", None).trainer
+
+
+def test_the_moments_of_adam_stay_apart(monkeypatch):
+    """Both start at zero; after some steps they are what torch's Adam has."""
+    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    with isolated(seed=0):
+        trainer = CompiledTrainer(a_trainer(ppca_task(), AmortisedNormal, TraceGraph()))
+        first, second = trainer.state.moments
+        assert first.data_ptr() != second.data_ptr()
+        trainer.advance(3)
+    first, second = trainer.state.moments
+    assert (second >= 0).all()
+    assert (first < 0).any()
+
+
+# 2: Python numbers are baked in; schedules move because the step is a tensor
+
+
+MOVING = {
+    "kl_weight": (ppca_task, AmortisedNormal, {"kl_weight": Linear(0.0, 1.0, 4)}),
+    "temperature": (
+        causes_task,
+        lambda latents: guide_of("relaxed")(latents, temperature=Exponential(2.0, 0.3)),
+        {},
+    ),
+    "lr_schedule": (ppca_task, AmortisedNormal, {"update": Update(lr_schedule=Cosine(5))}),
+    "step count": (ppca_task, AmortisedNormal, {"update": Update("adam", lr=0.1)}),
+}
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_numbers_that_move_go_on_moving(name, monkeypatch):
+    """Four steps of the compiled program against four plain ones under the same noise."""
+    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    make, guide, settings = MOVING[name]
+    with isolated(seed=0):
+        compiled = CompiledTrainer(a_trainer(make(), guide, OBJECTIVES["trace"], **settings))
+        plain = a_trainer(make(), guide, OBJECTIVES["trace"], **settings)
+        plain.restore(compiled.snapshot())
+        for _ in range(4):
+            torch.manual_seed(plain.step)
+            noise = draw_noise(compiled.captured.noise)
+            torch.manual_seed(plain.step)
+            compiled.advance(1)
+            step_under(noise, plain)
+        found, expected = (t.captured_parameters for t in (Flat(compiled), Flat(plain)))
+    assert equal({"parameters": found}, {"parameters": expected})
+
+
+class Flat:
+    """All parameters of a trainer, in one vector."""
+
+    def __init__(self, trainer):
+        values = [p.detach().reshape(-1) for p in trainer.parameters]
+        self.captured_parameters = torch.cat(values)
+
+
+def step_under(noise, trainer):
+    from zoo.noise import ExplicitNoise, replay
+
+    with ExplicitNoise(replay(noise)):
+        trainer.advance(1)
+
+
+def test_a_step_number_in_python_would_be_baked_in():
+    weight = Linear(0.0, 1.0, 10)
+    by_tensor = make_fx(lambda step: weight(step))(torch.tensor(2.0))
+    by_number = make_fx(lambda step: weight(torch.tensor(2.0)) + 0 * step)(torch.tensor(2.0))
+    assert by_tensor(torch.tensor(5.0)).item() == 0.5
+    assert by_number(torch.tensor(5.0)).item() == 0.2
+
+
+# 3: state on the Python side is baked in; buffers come out
+
+
+def test_a_python_counter_is_refused():
+    class Counting(nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            Counting.calls += 1
+            mean = pyro.sample("mean", dist.Normal(0.0, 1.0 + Counting.calls))
+            pyro.sample("x", dist.Normal(mean, 1.0).expand(x.shape).to_event(1), obs=x)
+
+    assert refused(Counting(), match="state on the Python side")
+
+
+class Normed(nn.Module):
+    """A decoder with BatchNorm, whose statistics are buffers."""
+
+    def __init__(self):
+        super().__init__()
+        self.decoder = nn.Sequential(nn.Linear(2, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+
+    def forward(self, x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(self.decoder(z), 1.0).to_event(1), obs=x)
+
+
+def test_statistics_of_batchnorm_come_out_updated():
+    with a_capture(Normed(), AmortisedNormal, (torch.randn(6, 3),)) as (captured, program, rows):
+        names = [n for n in captured.layout.held if n.endswith(("_mean", "_var", "_tracked"))]
+        assert len(names) == 3
+        for _ in range(3):
+            before = {n: v.clone() for n, v in program.named_buffers()}
+            noise = draw_noise(captured.noise)
+            found = run_captured(captured, program, rows, noise)
+            assert equal(found, run_plain(captured, program, rows, noise))
+            assert all(not torch.equal(found[f"buffer {n}"], before[n]) for n in names)
+
+
+def test_pyros_decaying_average_baseline_is_refused():
+    """It lives in the global parameter store and is changed there."""
+
+    def guide(x):
+        logit = pyro.param("logit", torch.zeros(len(x)))
+        baseline = {"use_decaying_avg_baseline": True}
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Bernoulli(logits=logit), infer={"baseline": baseline})
+
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Bernoulli(torch.tensor(0.4)))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    elbo = as_objective(TraceGraph_ELBO())
+    assert refused(model, elbo, guide=guide, match="state on the Python side")
+
+
+def test_our_baselines_are_captured_with_their_state():
+    made, args = MODEL_CASES["bernoulli_latent"].make()
+    nvil = TraceGraph(2, (DecayingAverage(0.7), Neural((4,))))
+    with a_capture(made, AmortisedDiscrete, args, nvil) as (captured, program, rows):
+        averages = []
+        for _ in range(4):
+            noise = draw_noise(captured.noise)
+            found = run_captured(captured, program, rows, noise)
+            assert equal(found, run_plain(captured, program, rows, noise))
+            averages += [found[n] for n in found if n.endswith("average")]
+        assert len({float(average) for average in averages}) == 4
+
+
+# 4: Pyro's own gradients are zero where parameters are plain tensors
+
+
+def test_pyros_own_gradients_of_plain_tensors_are_zero_and_ours_are_not():
+    made, args = MODEL_CASES["bernoulli_vae"].make()
+    with a_program(made, AmortisedNormal, args) as (program, rows, parameters):
+
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.program = program
+
+            def forward(self, *batch):
+                pair = self.program.pair
+                return torch.tensor(Trace_ELBO().loss_and_grads(pair.model, pair.guide, *batch))
+
+        own = Own()
+        leaves = {n: p.detach().clone().requires_grad_() for n, p in own.named_parameters()}
+        functional_call(own, leaves, args)
+        assert all(leaf.grad is None for leaf in leaves.values())
+        captured = capture(program, rows, parameters)
+        found = run_captured(captured, program, rows, draw_noise(captured.noise))
+        assert all(found[name].abs().max() > 0 for name in captured.layout.names)
+
+
+# 5 and 8: .item(), and control flow that depends on data
+
+
+def asks(question):
+    def model(x):
+        mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+        scale = 1.0 if question(mean) else 2.0
+        pyro.sample("x", dist.Normal(mean, scale).expand(x.shape).to_event(1), obs=x)
+
+    return model
+
+
+@pytest.mark.parametrize(
+    "question", [lambda mean: mean.item() > 0, lambda mean: mean > 0, lambda mean: float(mean) > 0]
+)
+def test_a_value_asked_for_is_refused(question):
+    assert refused(asks(question), match=r"likely cause is control flow .*\.item\(\) or `if`")
+
+
+def test_a_branch_that_the_tracer_cannot_see_is_found_by_the_check():
+    """The data itself is no tensor of the program where it is a Python number."""
+    values = iter(np.tile([1.0, -1.0], 500))
+    assert refused(asks(lambda mean: next(values) > 0), match="not equal the plain one: loss")
+
+
+def test_a_branch_on_a_parameter_that_the_tracer_cannot_see():
+    bias = nn.Parameter(torch.tensor(1e-9))
+
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = bias
+
+        def forward(self, x):
+            mean = pyro.sample("mean", dist.Normal(self.bias, 1.0))
+            sign = 1.0 if np.asarray(x.detach().sum()) * 0 + 1 > 0 else 2.0
+            pyro.sample("x", dist.Normal(mean, sign).expand(x.shape).to_event(1), obs=x)
+
+    assert refused(Branching(), match="cannot be traced")
