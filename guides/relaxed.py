@@ -94,7 +94,7 @@ class Relaxed(Guide):
             exact = discrete(logits, site)
             q = self.relax(logits, site) if self.training else exact
             with inside(plates, site):
-                values[site.name] = pyro.sample(site.name, q, infer={"discrete": exact})
+                values[site.name] = pyro.sample(site.name, q, infer={"discrete": exact})  # type: ignore[arg-type]
         return values
 
     def relax(self, logits: Tensor, latent: Latent) -> TorchDistributionMixin:
@@ -121,5 +121,5 @@ class RelaxPriors(Messenger):
             prior: Any = msg["fn"]
             while isinstance(prior, dist.Independent):
                 prior = prior.base_dist
-            msg["infer"] = {**(msg["infer"] or {}), "discrete": msg["fn"]}
+            msg["discrete"] = msg["fn"]  # type: ignore[typeddict-unknown-key]
             msg["fn"] = self.guide.relax(prior.logits, self.guide.latents[msg["name"]])

@@ -66,7 +66,8 @@ def _one_case(claim: Claim, program: Program, rows: Rows, step: Tensor, case: in
     flat, held = claim.layout.read(program)
     empty = torch.zeros(0, dtype=torch.int64, device=step.device)
     given = empty if picked is None else picked
-    loss, gradient, after = claim.graph(flat, held, step, given, noise, rows.args)
+    with torch.no_grad():
+        loss, gradient, after = claim.graph(flat, held, step, given, noise, rows.args)
     captured = {"loss": loss}
     captured |= {f"gradient of {k}": v for k, v in claim.layout.split(gradient).items()}
     captured |= dict(zip((f"buffer {name}" for name in claim.layout.held), after, strict=True))

@@ -8,6 +8,7 @@ Cost: one evaluation of log p(x | z) a particle.
 Source: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", appendix B.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyro.distributions.util import scale_and_mask
@@ -33,10 +34,30 @@ class MeanFieldKL(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         runs = pair.draw(self.particles, args, kwargs)
-        return add_up(negative_elbo(traces) for traces in runs) / self.particles
+        return add_up(negative_elbo(traces, kl=discrete_kl) for traces in runs) / self.particles
 
 
-def negative_elbo(traces: Traces) -> Tensor:
+Divergence = Callable[[Message, Message], Tensor]
+
+
+def own_kl(guide_site: Message, model_site: Message) -> Tensor:
+    """KL(q || p) between the distributions that were sampled and scored."""
+    return kl_divergence(guide_site["fn"], model_site["fn"])  # type: ignore[arg-type]
+
+
+def discrete_kl(guide_site: Message, model_site: Message) -> Tensor:
+    """KL(q || p), between the discrete distributions where a guide relaxes them.
+
+    Source: Jang, Gu & Poole 2017, "Categorical reparameterization with Gumbel-softmax".
+    """
+    q, p = (guide_site["infer"] or {}).get("discrete"), dict(model_site).get("discrete")
+    if q is None or p is None:
+        return own_kl(guide_site, model_site)
+    batch = guide_site["fn"].batch_shape  # type: ignore[union-attr]
+    return kl_divergence(q, p).expand(batch)  # type: ignore[arg-type]
+
+
+def negative_elbo(traces: Traces, kl: Divergence = own_kl) -> Tensor:
     """Minus E_q log p(x | z) plus the KL terms, over one run."""
     guide_sites = dict(traces.guide.nodes)
     terms: list[Tensor] = []
@@ -44,20 +65,15 @@ def negative_elbo(traces: Traces) -> Tensor:
         if site["is_observed"]:
             terms.append(-site["log_prob"].sum())
         else:
-            terms.append(kl_term(guide_sites.pop(str(site["name"])), site))
+            terms.append(kl_term(guide_sites.pop(str(site["name"])), site, kl))
     auxiliary = [site for site in guide_sites.values() if site["type"] == "sample"]
     return add_up(terms + [site["log_prob"].sum() for site in auxiliary])
 
 
-def kl_term(guide_site: Message, model_site: Message) -> Tensor:
-    """KL(q || p) of one latent, summed over its plates: closed form, else one-sample.
-
-    A guide that relaxes a discrete latent leaves the discrete distributions on the sites; the KL
-    is between those (Jang, Gu & Poole 2017).
-    """
-    q, p = ((site["infer"] or {}).get("discrete", site["fn"]) for site in (guide_site, model_site))
+def kl_term(guide_site: Message, model_site: Message, kl: Divergence) -> Tensor:
+    """KL(q || p) of one latent, summed over its plates: closed form, else one-sample."""
     try:
-        kl = kl_divergence(q, p)  # type: ignore[arg-type]
+        value = kl(guide_site, model_site)
     except NotImplementedError:
         return guide_site["log_prob"].sum() - model_site["log_prob"].sum()
-    return scale_and_mask(kl, guide_site["scale"], guide_site["mask"]).sum()
+    return scale_and_mask(value, guide_site["scale"], guide_site["mask"]).sum()
