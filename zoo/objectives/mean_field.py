@@ -53,7 +53,7 @@ def discrete_kl(guide_site: Message, model_site: Message) -> Tensor:
     q, p = (guide_site["infer"] or {}).get("discrete"), dict(model_site).get("discrete")
     if q is None or p is None:
         return own_kl(guide_site, model_site)
-    batch = guide_site["fn"].batch_shape  # type: ignore[union-attr]
+    batch = guide_site["fn"].batch_shape  # type: ignore[attr-defined]
     return kl_divergence(q, p).expand(batch)  # type: ignore[arg-type]
 
 
