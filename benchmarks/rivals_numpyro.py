@@ -33,7 +33,9 @@ def time_auto(model, guide: str, particles: int, args, steps: int) -> tuple[floa
     svi = SVI(model, AUTO[guide](model), numpyro.optim.Adam(0.01), Trace_ELBO(particles))
     args = tuple(jnp.asarray(arg) for arg in args)
     state = svi.init(jax.random.PRNGKey(0), *args)
-    run = jax.jit(lambda state: jax.lax.scan(lambda s, _: svi.update(s, *args), state, None, steps))
+    run = jax.jit(
+        lambda state: jax.lax.scan(lambda s, _: svi.update(s, *args), state, None, steps)
+    )
     return _time(run, state, steps)
 
 

@@ -32,17 +32,16 @@ from torch import nn
 from torch.distributions import constraints
 
 from guides import AmortisedNormal, MeanField
-from zoo.capture import CaptureError, Claim, capture
+from zoo.capture import CaptureError, capture
 from zoo.compiled_trainer import CompiledTrainer
 from zoo.isolation import isolated
 from zoo.noise import draw_noise
-from zoo.objectives import IWAE, Trace, TraceGraph, as_objective
+from zoo.objectives import IWAE, Trace, as_objective
 from zoo.parameters import named_tensors
 from zoo.prepare import prepare
 from zoo.result import Settings
 from zoo.schedules import Linear
 from zoo.update import Update
-from zoo.verify import verify
 
 X = torch.linspace(-1.0, 2.0, 7)
 
@@ -106,7 +105,7 @@ def pairs():
     }
 
 
-@pytest.mark.parametrize("objective", [Trace(), Trace(3), IWAE(4)], ids=repr)
+@pytest.mark.parametrize("objective", [Trace(), IWAE(4)], ids=repr)
 @pytest.mark.parametrize("name", pairs())
 def test_the_captured_step_is_the_plain_step(name, objective):
     model, guide, args = pairs()[name]
@@ -267,50 +266,3 @@ def test_building_a_compiled_trainer_draws_nothing(monkeypatch):
         assert torch.equal(torch.get_rng_state(), before)
         assert compiled.step == 0
         assert all(torch.equal(v, tensors[k]) for k, v in named_tensors(trainer.program).items())
-
-
-def spoil_gradient(graph):
-    """The second output, the gradient, times 1.001."""
-    (output,) = [node for node in graph.graph.nodes if node.op == "output"]
-    loss, gradient, *rest = output.args[0]
-    with graph.graph.inserting_before(output):
-        wrong = graph.graph.call_function(torch.ops.aten.mul.Tensor, (gradient, 1.001))
-    output.args = ((loss, wrong, *rest),)
-
-
-def spoil_loss(graph):
-    """The first output, the negative bound, without log q: its last subtraction is left out."""
-    (output,) = [node for node in graph.graph.nodes if node.op == "output"]
-    loss, *rest = output.args[0]
-    names = ("sub", "rsub")
-    found = [node for node in ancestors(loss) if node.target.__name__.split(".")[0] in names]
-    assert found
-    with graph.graph.inserting_before(output):
-        wrong = graph.graph.call_function(torch.ops.aten.neg.default, (found[0].args[0],))
-    output.args = ((wrong, *rest),)
-
-
-def ancestors(node):
-    """What a node is computed from, nearest first."""
-    line, found = [node], []
-    while line:
-        found += [now := line.pop(0)]
-        line += [n for n in now.all_input_nodes if n.op == "call_function" and n not in found]
-    return found
-
-
-@pytest.mark.parametrize(
-    ("spoil", "tensor"), [(spoil_gradient, "gradient of "), (spoil_loss, "loss")]
-)
-def test_planted_wrongness_is_found(spoil, tensor):
-    made, args = MODEL_CASES["bernoulli_vae"].make()
-    with a_program(made, AmortisedNormal, args, TraceGraph()) as (program, rows, parameters):
-        captured = capture(program, rows, parameters)
-        claim = Claim(captured.graph, captured.layout, captured.noise)
-        verify(claim, program, rows, parameters)
-        first = captured.layout.names[0]
-        spoil(captured.graph)
-        captured.graph.recompile()
-        name = tensor + first if tensor.endswith("of ") else tensor
-        with pytest.raises(CaptureError, match=f"not equal the plain one: {name} differs"):
-            verify(claim, program, rows, parameters)

@@ -22,7 +22,7 @@ from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField, Relaxed
-from zoo.capture import CaptureError, capture, example_inputs
+from zoo.capture import CaptureError, Claim, capture, example_inputs
 from zoo.compiled_trainer import CompiledTrainer
 from zoo.isolation import isolated
 from zoo.layout import layout_of
@@ -33,6 +33,7 @@ from zoo.prepare import prepare
 from zoo.result import Settings
 from zoo.schedules import Cosine, Exponential, Linear
 from zoo.update import Update
+from zoo.verify import verify
 
 X = torch.linspace(-1.0, 2.0, 6)
 
@@ -240,3 +241,53 @@ def test_pyros_own_gradients_of_plain_tensors_are_zero_and_ours_are_not():
         captured = capture(program, rows, parameters)
         found = run_captured(captured, program, rows, draw_noise(captured.noise))
         assert all(found[name].abs().max() > 0 for name in captured.layout.names)
+
+
+# What the check is for: a program that is not the step
+
+
+def spoil_gradient(graph):
+    """The second output, the gradient, times 1.001."""
+    (output,) = [node for node in graph.graph.nodes if node.op == "output"]
+    loss, gradient, *rest = output.args[0]
+    with graph.graph.inserting_before(output):
+        wrong = graph.graph.call_function(torch.ops.aten.mul.Tensor, (gradient, 1.001))
+    output.args = ((loss, wrong, *rest),)
+
+
+def spoil_loss(graph):
+    """The first output, the negative bound, without log q: its last subtraction is left out."""
+    (output,) = [node for node in graph.graph.nodes if node.op == "output"]
+    loss, *rest = output.args[0]
+    names = ("sub", "rsub")
+    found = [node for node in ancestors(loss) if node.target.__name__.split(".")[0] in names]
+    assert found
+    with graph.graph.inserting_before(output):
+        wrong = graph.graph.call_function(torch.ops.aten.neg.default, (found[0].args[0],))
+    output.args = ((wrong, *rest),)
+
+
+def ancestors(node):
+    """What a node is computed from, nearest first."""
+    line, found = [node], []
+    while line:
+        found += [now := line.pop(0)]
+        line += [n for n in now.all_input_nodes if n.op == "call_function" and n not in found]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("spoil", "tensor"), [(spoil_gradient, "gradient of "), (spoil_loss, "loss")]
+)
+def test_planted_wrongness_is_found(spoil, tensor):
+    made, args = MODEL_CASES["bernoulli_vae"].make()
+    with a_program(made, AmortisedNormal, args, TraceGraph()) as (program, rows, parameters):
+        captured = capture(program, rows, parameters)
+        claim = Claim(captured.graph, captured.layout, captured.noise)
+        verify(claim, program, rows, parameters)
+        first = captured.layout.names[0]
+        spoil(captured.graph)
+        captured.graph.recompile()
+        name = tensor + first if tensor.endswith("of ") else tensor
+        with pytest.raises(CaptureError, match=f"not equal the plain one: {name} differs"):
+            verify(claim, program, rows, parameters)

@@ -73,7 +73,7 @@ DRAWS = {  # function -> calls of it whose results are independent along the fir
         lambda: torch.multinomial(PROBS, N, replacement=True),
         lambda: torch.multinomial(wide(PROBS), 3),
     ],
-    torch.Tensor.multinomial: [lambda: wide(PROBS).multinomial(2, True)],
+    torch.Tensor.multinomial: [lambda: wide(PROBS).multinomial(2, replacement=True)],
     torch.randperm: [lambda: torch.stack([torch.randperm(5) for _ in range(N)])],
     functional.dropout: [
         lambda: functional.dropout(torch.ones(N, 2), 0.3),

@@ -22,6 +22,8 @@ from zoo.program import Program
 from zoo.rows import Rows
 from zoo.verify import CaptureError, Claim, verify
 
+COPY = torch.ops.aten.copy.default
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -100,6 +102,7 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
             "control flow that depends on data, such as .item() or `if` on a tensor."
         ) from error
     _refuse_hidden_noise(graph)
+    _skip_copies(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     found = Captured(graph, layout, tuple(specs))
@@ -115,6 +118,14 @@ def _refuse_hidden_noise(graph: GraphModule) -> None:
                 f"The step draws random numbers by {node.target}, for which zoo.noise has no "
                 "rule: replicas would share them. Use another distribution, or the plain step."
             )
+
+
+def _skip_copies(graph: GraphModule) -> None:
+    """What was written in place ends up in copies, which vmap would take one replica at a time."""
+    for node in graph.graph.find_nodes(op="call_function", target=COPY):
+        into, source = (argument.meta["val"] for argument in node.args[:2])
+        if (into.shape, into.dtype) == (source.shape, source.dtype):
+            node.replace_all_uses_with(node.args[1])
 
 
 def step_function(

@@ -16,7 +16,7 @@ from zoo.update import Update
 from zoo.updates import RULES, clip_to_norm
 
 BLOCK = 500
-SMALL = 2**15  # numbers in a step's largest tensor below which a second thread only costs
+SMALL = 2**17  # numbers in a step's largest tensor below which a second thread only costs
 
 
 class State(NamedTuple):
@@ -94,6 +94,7 @@ def block_of_steps(step: Step) -> Block:
         _, losses, *end = while_loop(more, body, (begin, losses, *_flatten(state)))
         return losses, _unflatten(state, tuple(end))
 
+    run.__code__ = run.__code__.replace()  # the compiler stops after 8 results of one code object
     return run
 
 
@@ -103,12 +104,35 @@ def compile_block(step: Step, captured: Captured) -> Block:
     The compiler keeps its output on disk; a later process with the same shapes starts from it.
     """
     options: dict[str, Any] = {}
-    if not any(spec.device.type == "cuda" for spec in captured.noise):
-        options["cpp_wrapper"] = True
-        if _largest(captured) <= SMALL:
-            options["cpp.threads"] = 1
-            options["force_pointwise_cat"] = True  # the gradient's pieces in one kernel
-    return torch.compile(block_of_steps(step), fullgraph=True, dynamic=False, options=options)
+    if captured.noise and captured.noise[0].device.type == "cuda":
+        return torch.compile(block_of_steps(step), fullgraph=True, dynamic=False)
+    options["cpp_wrapper"] = True
+    if not is_small(captured):
+        return torch.compile(block_of_steps(step), fullgraph=True, dynamic=False, options=options)
+    options["cpp.threads"] = 1
+    options["force_pointwise_cat"] = True  # the gradient's pieces in one kernel
+    block = torch.compile(block_of_steps(step), fullgraph=True, dynamic=False, options=options)
+    return on_one_thread(block)
+
+
+def on_one_thread(block: Block) -> Block:
+    """The block with torch's own threads held back: for small tensors a second one only costs."""
+
+    def run(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tuple[Tensor, State]:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return block(count, state, losses, inputs)
+        finally:
+            torch.set_num_threads(threads)
+
+    return run
+
+
+def is_small(captured: Captured) -> bool:
+    """Is the largest tensor of a step too small for a second thread to pay?"""
+    values = [node.meta.get("val") for node in captured.graph.graph.nodes]
+    return max(value.numel() for value in values if isinstance(value, Tensor)) <= SMALL
 
 
 @contextmanager
@@ -125,11 +149,6 @@ def quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def _largest(captured: Captured) -> int:
-    values = [node.meta.get("val") for node in captured.graph.graph.nodes]
-    return max(value.numel() for value in values if isinstance(value, Tensor))
 
 
 def _flatten(state: State) -> tuple[Tensor, ...]:

@@ -32,14 +32,14 @@ class CompiledTrainer:
         self.program, self.rows, self.update = first.program, first.rows, first.update
         self.parameters, self.device = first.parameters, first.device
         self.replicas = len(trainers) if len(trainers) > 1 else None
-        random = torch.get_rng_state()
-        self.captured = capture(first.program, first.rows, first.parameters)
-        step = step_with_update(self.captured, first.update, self.replicas)
-        self.block = compile_block(step, self.captured)
-        self.state = self._read()
-        with quiet():
-            self._run(0)  # compiles the block by taking no step
-        torch.set_rng_state(random)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # what a failure draws would move the plain steps
+            self.captured = capture(first.program, first.rows, first.parameters)
+            step = step_with_update(self.captured, first.update, self.replicas)
+            self.block = compile_block(step, self.captured)
+            self.state = self._read()
+            with quiet():
+                self._run(0)  # compiles the block by taking no step
 
     @property
     def step(self) -> int:

@@ -1,6 +1,7 @@
 """`zoo.fit`: one call trains a guide under a model."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -13,7 +14,7 @@ from zoo.latents import Model
 from zoo.loop import train
 from zoo.objectives import Objective, as_objective
 from zoo.path import choose_path, choose_replicas
-from zoo.prepare import batch_rows, go_on, pick_device, prepare
+from zoo.prepare import Run, batch_rows, go_on, pick_device, prepare
 from zoo.progress import Progress
 from zoo.replicas import train_replicas
 from zoo.result import Fit, Settings
@@ -150,11 +151,27 @@ def fit_replicas(
     for settings in several:
         with isolated(seed=settings.seed):
             runs.append(prepare(task, guide, settings, device, kwargs))
+    _check_replicas(runs)
     with isolated(seed=several[0].seed):
         if choose_replicas(runs):
             with Progress(task.name, several[0].steps, shown=progress) as bar:
                 return train_replicas(runs, bar)
     return [_one_of_several(task, guide, s, device, kwargs, progress=progress) for s in several]
+
+
+def _check_replicas(runs: list[Run]) -> None:
+    patience = runs[0].fit.settings.patience
+    if patience is not None:
+        raise ValueError(f"Replicas are not validated; got patience={patience}. Leave it out.")
+    owners = Counter(id(p) for run in runs for p in run.fit.program.parameters())
+    named = runs[0].fit.program.named_parameters()
+    shared = next((name for name, p in named if owners[id(p)] > 1), None)
+    if shared is not None:
+        raise ValueError(
+            f"Replicas need parameters of their own; all of them would share '{shared}' of a "
+            "module that a function refers to. Make that module part of the model, an nn.Module, "
+            "or call fit with a fresh model for each seed."
+        )
 
 
 def _one_of_several(

@@ -1,5 +1,6 @@
 """Many independent gradients of one objective at once, for measuring their bias and variance."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -51,11 +52,19 @@ def gradient_draws(
     with isolated(seed=seed):
         captured = capture(program, rows, parameters)
         torch.manual_seed(seed)
-        size = sum(parameter.numel() for parameter in parameters)
-        at_once = max(1, min(draws, CHUNK // size))
-        parts = []
-        for start in range(0, draws, at_once):
-            parts.append(_chunk(captured, program, rows, min(at_once, draws - start), step))
+        return draw_gradients(captured, program, rows, draws, step=step)
+
+
+def draw_gradients(
+    captured: Captured, program: Program, rows: Rows, draws: int, *, step: int = 0
+) -> GradientDraws:
+    """The same from a captured step, with noise from the global random state."""
+    size = sum(shape.numel() for shape in captured.layout.shapes)
+    at_once = max(1, min(draws, CHUNK // size))
+    parts = [
+        _chunk(captured, program, rows, min(at_once, draws - start), step)
+        for start in range(0, draws, at_once)
+    ]
     losses, gradients = zip(*parts, strict=True)
     return GradientDraws(torch.cat(losses), torch.cat(gradients), captured.layout)
 
@@ -70,6 +79,8 @@ def _chunk(
     if rows.order is not None:
         picked = rows.order.block(step, 1)[0]
     number = torch.full((), float(step), device=flat.device)
-    many = torch.vmap(captured.graph, in_dims=(None, None, None, None, 0, None))
+    many: Callable = captured.graph
+    if noise:
+        many = torch.vmap(captured.graph, in_dims=(None, None, None, None, 0, None))
     loss, gradient, _ = many(flat, held, number, picked.to(flat.device), noise, tuple(rows.args))
     return loss.expand(count), gradient.expand(count, -1)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.compiled_trainer import CompiledTrainer
+from zoo.divergence import all_finite
 from zoo.parameters import restore
 from zoo.prepare import Run
 from zoo.progress import Progress
@@ -16,16 +17,11 @@ from zoo.result import Fit
 def train_replicas(runs: list[Run], bar: Progress) -> list[Fit]:
     """Trains runs that share one compiled trainer; each ends as a fit of its own.
 
-    A replica whose loss leaves the finite numbers ends as "diverged", at the start of that block;
-    the others go on.
-
-    Raises:
-        ValueError: if validation is asked for, which replicas do not do.
+    A replica whose loss or parameters leave the finite numbers ends as "diverged", at the start
+    of that block; the others go on.
     """
     trainer, settings = runs[0].trainer, runs[0].fit.settings
     assert isinstance(trainer, CompiledTrainer)
-    if settings.patience is not None:
-        raise ValueError(f"Replicas are not validated; got patience={settings.patience}.")
     begin = time.perf_counter() - runs[0].fit.build_seconds
     ends, parts = trainer.snapshots(), [torch.zeros(len(runs), 0)]
     try:
@@ -50,13 +46,15 @@ def train_replicas(runs: list[Run], bar: Progress) -> list[Fit]:
 
 def _end(run: Run, losses: Tensor, now: dict, before: dict) -> dict:
     """The snapshot that a replica ends at if it goes no further."""
-    if run.fit.stopped == "diverged" or losses.isfinite().all():
-        return before if run.fit.stopped == "diverged" else now
+    if run.fit.stopped == "diverged":
+        return before
+    if all_finite([losses, *now["program"].values()]):
+        return now
     run.fit.stopped = "diverged"
-    first = before["step"] + int((~losses.isfinite()).nonzero()[0])
+    first = before["step"] + int(losses.isfinite().long().cumprod(0).sum())
     warnings.warn(
-        f"Seed {run.fit.settings.seed}: the loss is not finite at step {first}; that fit ends at "
-        f"step {before['step']}. Try a smaller lr or clip_norm.",
+        f"Seed {run.fit.settings.seed}: the loss or its gradient is not finite by step {first}; "
+        f"that fit ends at step {before['step']}. Try a smaller lr or clip_norm.",
         stacklevel=2,
     )
     return before

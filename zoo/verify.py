@@ -103,12 +103,18 @@ def gradient_of(parameter: Tensor) -> Tensor:
 
 
 def first_difference(found: Named, expected: Named) -> str | None:
-    """Name of the first tensor that differs beyond the tolerance of its dtype, or None."""
+    """Name of the first tensor that differs beyond the tolerance of its dtype, or None.
+
+    Not a number equals not a number: a step that diverges is captured, and diverges.
+    """
     for name, value in expected.items():
-        tolerance = TOLERANCE.get(value.dtype, 0.0)
-        scale = value.abs().max() if value.numel() else 0.0
-        error = (found[name] - value).abs().max() if value.numel() else 0.0
-        if not error <= tolerance * scale + torch.finfo(torch.float32).tiny:
+        other = found[name]
+        same = (other == value) | ((other != other) & (value != value))
+        error = torch.where(same, 0.0, (other - value).abs().double())
+        scale = torch.where(value.isfinite(), value.abs().double(), 0.0)
+        largest = scale.max() if value.numel() else 0.0
+        limit = TOLERANCE.get(value.dtype, 0.0) * largest + torch.finfo(torch.float32).tiny
+        if not (error <= limit).all():
             return name
     return None
 

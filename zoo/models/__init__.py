@@ -84,6 +84,7 @@ MODELS: dict[str, Recipe] = {
         labels=("x",),
         data="digits",
         guide="amortised_normal",
+        steps=1500,
     ),
     "gaussian_vae": Recipe(
         build=lambda data: GaussianVAE(data.features, learned_scale=True),

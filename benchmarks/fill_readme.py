@@ -1,0 +1,64 @@
+"""Puts the committed results into README.md, between its markers.
+
+zoo compare --out runs/main && cp runs/main/results.json benchmarks/results/main.json
+python benchmarks/speed.py --out benchmarks/results/speed.json
+python benchmarks/fill_readme.py
+"""
+
+import json
+import re
+from pathlib import Path
+
+import speed
+
+from zoo.figures import Figure
+from zoo.summary import Row, summarise
+
+HERE = Path(__file__).parent
+FIGURES = ("elbo", "iwae_10", "iwae_100", "log_evidence", "k_hat")
+
+
+def main_job() -> str:
+    record = json.loads((HERE / "results" / "main.json").read_text())
+    rows = [Row(**row | {"figures": figures_of(row)}) for row in record["rows"]]
+    lines = [
+        f"`{record['command']}`: test rows of digits, dynamically binarized, nats per row, "
+        f"{len({row.seed for row in rows})} seeds of {rows[0].steps} steps "
+        f"(torch {record['versions']['torch']}, {record['threads']} threads).",
+        "",
+        "| guide | objective | " + " | ".join(FIGURES) + " | seconds a fit |",
+        "|---|---|" + "---|" * (len(FIGURES) + 1),
+    ]
+    for each in summarise(rows):
+        cells = [f"{each.cells[n].value:.3f} ± {each.cells[n].se:.3f}" for n in FIGURES]
+        shown = " | ".join([each.guide, each.objective, *cells, f"{each.seconds:.1f}"])
+        lines.append(f"| {shown} |")
+    return "\n".join(lines)
+
+
+def figures_of(row: dict) -> dict[str, Figure]:
+    return {name: Figure(**figure) for name, figure in row["figures"].items()}
+
+
+def speeds() -> str:
+    record = json.loads((HERE / "results" / "speed.json").read_text())
+    return (
+        f"`python benchmarks/speed.py` ({record['date']}, {record['device']}, torch "
+        f"{record['versions']['torch']}): milliseconds a step, and in brackets how many times the "
+        f"compiled step's.\n\n{speed.table(record['rows'])}"
+    )
+
+
+def fill(text: str, name: str, body: str) -> str:
+    pattern = rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)"
+    return re.sub(pattern, lambda m: f"{m[1]}{body}\n{m[2]}", text, flags=re.DOTALL)
+
+
+def main() -> None:
+    readme = HERE.parent / "README.md"
+    text = fill(readme.read_text(), "main job", main_job())
+    readme.write_text(fill(text, "speed", speeds()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Which loop a fit runs on, and what happens where the compiled one cannot be had."""
+
+import os
+import subprocess
+import sys
+import warnings
+from functools import partial
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from steps import interpreted
+from torch._inductor.exc import InvalidCxxCompiler
+
+import zoo
+from guides import MeanField
+from zoo.path import AUTO_STEPS
+
+
+def shifted(x):
+    """A small model that can be captured."""
+    mean = pyro.sample("mean", dist.Normal(0.0, 3.0))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
+
+
+X = torch.linspace(0.0, 2.0, 8)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """What does not depend on the code generator goes without it."""
+    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+
+
+def untraceable(x):
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    scale = 1.0 if mean.item() > 0 else 2.0
+    pyro.sample("x", dist.Normal(mean, scale).expand(x.shape).to_event(1), obs=x)
+
+
+def test_auto_compiles_where_it_pays(uncompiled):
+    short = zoo.fit(shifted, MeanField, X, steps=20)
+    assert short.path == "plain"
+    assert short.path_reason.startswith("20 steps take less time than compiling; auto compiles")
+    assert short.path_reason.endswith(f"from {AUTO_STEPS}")
+    off = zoo.fit(shifted, MeanField, X, steps=2, compile=False)
+    assert (off.path, off.path_reason) == ("plain", "compile=False")
+
+
+@pytest.fixture
+def eager_to_compile(monkeypatch):
+    """Auto compiles from ten steps on."""
+    monkeypatch.setattr("zoo.path.AUTO_STEPS", 10)
+
+
+def test_auto_from_its_number_of_steps_on(uncompiled, eager_to_compile):
+    assert [zoo.fit(shifted, MeanField, X, steps=n).path for n in (9, 10)] == ["plain", "compiled"]
+    assert zoo.fit(shifted, MeanField, X, steps=10).path_reason == "10 steps pay for compiling"
+    several = [zoo.fit(shifted, MeanField, X, steps=5, replicas=r)[0].path for r in (1, 2)]
+    assert several == ["plain", "compiled"]
+
+
+def test_a_resumed_fit_stays_on_its_path(uncompiled):
+    fit = partial(zoo.fit, shifted, MeanField, X)
+    first = fit(steps=5, compile=True)
+    assert fit(steps=9, resume=first).path == "compiled"
+    assert fit(steps=9, resume=fit(steps=5)).path == "plain"
+    assert fit(steps=9, resume=first, compile=False).path == "plain"
+
+
+def test_auto_falls_back_with_one_warning(eager_to_compile):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = zoo.fit(untraceable, MeanField, X, steps=12)
+    told = [str(one.message) for one in caught if "compiled path is off" in str(one.message)]
+    assert len(told) == 1
+    assert "goes on with the plain step: The step cannot be traced" in told[0]
+    assert (found.path, found.stopped, len(found.losses)) == ("plain", "finished", 12)
+    assert "cannot be traced" in found.path_reason
+    plain = zoo.fit(untraceable, MeanField, X, steps=12, compile=False)
+    assert torch.equal(found.losses, plain.losses)
+
+
+def test_asked_for_it_raises():
+    with pytest.raises(zoo.CaptureError, match="cannot be traced"):
+        zoo.fit(untraceable, MeanField, X, steps=5, compile=True)
+
+
+@pytest.mark.parametrize("asked", [True, "auto"])
+@pytest.mark.parametrize("replicas", [None, 2])
+def test_without_a_compiler_the_fit_goes_on_plain(asked, replicas, monkeypatch, eager_to_compile):
+    def missing(*_):
+        raise InvalidCxxCompiler
+
+    monkeypatch.setattr("zoo.compiled_trainer.compile_block", missing)
+    with pytest.warns(UserWarning, match="the compiler failed: InvalidCxxCompiler"):
+        found = zoo.fit(shifted, MeanField, X, steps=12, compile=asked, replicas=replicas)
+    plain = zoo.fit(shifted, MeanField, X, steps=12, compile=False)
+    one = found if replicas is None else found[0]
+    assert (one.path, one.stopped) == ("plain", "finished")
+    assert torch.equal(one.losses, plain.losses)
+
+
+WITHOUT_COMPILER = """
+import pyro, torch, zoo, warnings
+import pyro.distributions as dist
+from guides import MeanField
+
+def model(x):
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+    pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    fit = zoo.fit(model, MeanField, torch.ones(()), steps=4, compile=True)
+told = [str(w.message) for w in caught if "compiled path is off" in str(w.message)]
+print(fit.path, len(fit.losses), len(told), "the compiler failed" in told[0])
+"""
+
+
+@pytest.mark.slow
+def test_a_process_without_a_compiler(tmp_path):
+    nowhere = {"CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_COMPILER],
+        env=os.environ | nowhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["plain", "4", "1", "True"]
