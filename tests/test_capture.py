@@ -105,7 +105,7 @@ def pairs():
     }
 
 
-@pytest.mark.parametrize("objective", [Trace(), IWAE(4)], ids=repr)
+@pytest.mark.parametrize("objective", [Trace(), pytest.param(IWAE(4), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", pairs())
 def test_the_captured_step_is_the_plain_step(name, objective):
     model, guide, args = pairs()[name]
