@@ -53,7 +53,8 @@ def fit(
 
     Works on copies and in isolation: the model and guide passed in, the random state, the
     parameter store, the validation flags and the default dtype stay as they were. The result
-    follows from the seed alone.
+    follows from the seed alone. Only a module that a plain function refers to by closure cannot be
+    copied with it: it is trained in place.
 
     Args:
         model: a task from :func:`zoo.load`, or any Pyro model (then `args` are its arguments).
