@@ -29,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure over seeds; `se` covers the draws' noise and the spread between seeds."""
+    """A figure over seeds; `se` is the larger of the draws' noise and the spread of seeds."""
 
     value: float
     se: float
@@ -49,28 +49,46 @@ class Summary:
 
 
 def summarise(rows: Sequence[Row]) -> list[Summary]:
-    """Means over seeds, one summary for each guide and objective, in the order of the rows."""
+    """Means over seeds, one summary for each guide and objective, in the order of the rows.
+
+    The spread between seeds is pooled over all pairs, since two seeds of one pair know too little
+    of it: their difference may be small by chance.
+    """
     pairs = list(dict.fromkeys((row.guide, row.objective) for row in rows))
-    return [_over_seeds([row for row in rows if (row.guide, row.objective) == p]) for p in pairs]
+    groups = [[row for row in rows if (row.guide, row.objective) == pair] for pair in pairs]
+    return [_over_seeds(group, groups) for group in groups]
 
 
-def _over_seeds(rows: list[Row]) -> Summary:
+def _over_seeds(rows: list[Row], groups: list[list[Row]]) -> Summary:
     names = [name for name in rows[0].figures if all(name in row.figures for row in rows)]
     return Summary(
         guide=rows[0].guide,
         objective=rows[0].objective,
         seeds=len(rows),
         seconds=sum(row.seconds for row in rows) / len(rows),
-        cells={name: _cell([row.figures[name] for row in rows]) for name in names},
+        cells={
+            name: _cell([row.figures[name] for row in rows], _spread(name, groups))
+            for name in names
+        },
     )
 
 
-def _cell(figures: list[Figure]) -> Cell:
+def _spread(name: str, groups: list[list[Row]]) -> float:
+    """Variance of a figure between seeds, pooled over the pairs; 0 for one seed."""
+    squares, freedom = 0.0, 0
+    for group in groups:
+        values = [row.figures[name].value for row in group if name in row.figures]
+        mean = sum(values) / max(len(values), 1)
+        squares += sum((value - mean) ** 2 for value in values)
+        freedom += max(len(values) - 1, 0)
+    return squares / max(freedom, 1)
+
+
+def _cell(figures: list[Figure], spread: float) -> Cell:
     count = len(figures)
     mean = sum(figure.value for figure in figures) / count
     noise = math.sqrt(sum(figure.se**2 for figure in figures)) / count
-    spread = sum((figure.value - mean) ** 2 for figure in figures) / max(count - 1, 1)
-    se = max(noise, math.sqrt(spread / count))
+    se = max(noise, math.sqrt(spread / count) if count > 1 else 0.0)
     return Cell(mean, se, figures[0].unit, figures[0].better)
 
 
