@@ -6,8 +6,8 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from zoo.latents import particles
 from zoo.log_weights import row_count, take_rows
+from zoo.particles import particles
 from zoo.program import Program
 from zoo.traces import run, sample_sites
 

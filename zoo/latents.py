@@ -7,12 +7,10 @@ Nothing here asks who wrote the model: functions with ``pyro.param``, ``nn.Modul
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import pyro
 import torch
 from pyro import poutine
-from pyro.poutine.subsample_messenger import _Subsample
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor, nn
 from torch.distributions import biject_to, constraints
@@ -21,6 +19,7 @@ from torch.distributions.constraints import Constraint
 from zoo.isolation import isolated
 from zoo.minibatch import ROWS, Minibatch
 from zoo.parameters import adopt, reachable_modules
+from zoo.particles import vectorises
 
 Model = Callable[..., object]
 
@@ -219,7 +218,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         latents = tuple(
             _latent(site, args, row_plate) for site in sites if not site["is_observed"]
         )
-        vectorises = _vectorises(model, trace, nesting, args, kwargs)
+        broadcasts = vectorises(model, trace, nesting, args, kwargs)
     modules = model.modules() if isinstance(model, nn.Module) else []
     hidden, activation = _architecture(list(modules))
     return Latents(
@@ -233,7 +232,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         row_args=row_args,
         context=sum(args[i][0].numel() for i in row_args),  # type: ignore[index]
         nesting=nesting,
-        vectorises=vectorises,
+        vectorises=broadcasts,
         hidden=hidden,
         activation=activation,
     )
@@ -282,10 +281,6 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
     )
 
 
-def _is_subsample(node: dict) -> bool:
-    return node["type"] == "sample" and isinstance(node["fn"], _Subsample)
-
-
 def _kind(support: Constraint) -> Kind:
     if support.is_discrete:
         return Kind.DISCRETE
@@ -294,59 +289,6 @@ def _kind(support: Constraint) -> Kind:
     except NotImplementedError:
         return Kind.UNBIJECTABLE
     return Kind.CONTINUOUS
-
-
-def _vectorises(model: Model, trace: Trace, nesting: int, args: tuple, kwargs: dict) -> bool:
-    """Runs the model on two particles at once; whatever it raises there means that it does not.
-
-    Shapes can fit by chance (z[0] of two particles), so each must also score as it does alone.
-    """
-    wide = poutine.trace(particles(model, 2, nesting))
-    names = [name for name, node in trace.nodes.items() if node["type"] == "sample"]
-    try:
-        with poutine.block(), torch.no_grad():
-            found = wide.get_trace(*args, **kwargs)
-            found.compute_log_prob()
-            if any(found.nodes[name]["log_prob"].shape[-1 - nesting] != 2 for name in names):
-                return False
-            return all(
-                _scores_alone(model, trace, found, i, nesting, args, kwargs) for i in (0, 1)
-            )
-    except (RuntimeError, ValueError, IndexError, KeyError, TypeError, AssertionError):
-        return False
-
-
-def _scores_alone(
-    model: Model, trace: Trace, wide: Trace, i: int, nesting: int, args: tuple, kwargs: dict
-) -> bool:
-    """Has particle `i` of `wide` the log-probabilities that the model gives its values alone?"""
-    nodes: dict[str, Any] = dict(wide.nodes)
-    sites: dict[str, Any] = {n: v for n, v in trace.nodes.items() if v["type"] == "sample"}
-    plates = {n: node["value"] for n, node in nodes.items() if _is_subsample(node)}
-    values = {
-        n: nodes[n]["value"].select(-1 - nesting - len(node["fn"].event_shape), i)
-        for n, node in sites.items()
-        if not node["is_observed"]
-    }
-    values = {n: value.reshape(sites[n]["value"].shape) for n, value in values.items()}
-    alone = poutine.trace(poutine.condition(model, data={**plates, **values}))
-    scored = alone.get_trace(*args, **kwargs)
-    scored.compute_log_prob()
-    pairs = ((scored.nodes[n]["log_prob"], nodes[n]["log_prob"]) for n in sites)
-    return all(
-        torch.allclose(one.sum(), two.select(-1 - nesting, i).sum(), rtol=1e-3, equal_nan=True)
-        for one, two in pairs
-    )
-
-
-def particles(fn: Model, count: int, nesting: int) -> Model:
-    """`fn` run on `count` particles at once, in a plate to the left of all its own."""
-
-    def vectorised(*args: object, **kwargs: object) -> object:
-        with pyro.plate("particles", count, dim=-1 - nesting):
-            return fn(*args, **kwargs)
-
-    return vectorised
 
 
 def _architecture(modules: list[nn.Module]) -> tuple[tuple[int, ...], type[nn.Module]]:

@@ -15,7 +15,8 @@ from pyro.poutine.runtime import Message
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor
 
-from zoo.latents import Latents, Model, particles
+from zoo.latents import Latents, Model
+from zoo.particles import particles
 
 Guide = Callable[..., object]
 
