@@ -21,10 +21,13 @@ from zoo.objectives import (
     IWAE,
     OBJECTIVES,
     DecayingAverage,
+    DisARM,
     Enumerate,
+    LeaveOneOut,
     MeanFieldKL,
     Neural,
     Renyi,
+    StickingTheLanding,
     Trace,
     TraceGraph,
 )
@@ -104,9 +107,12 @@ NOISY = {
     "trace_graph, 3 particles": (TraceGraph(particles=3), exact_elbo),
     "nvil, 3 particles": (TraceGraph(3, NVIL.baselines), exact_elbo),
     "iwae, 1 particle": (IWAE(particles=1), exact_elbo),
+    "rloo": (LeaveOneOut(), exact_elbo),
+    "rloo, 4 particles": (LeaveOneOut(4), exact_elbo),
+    "disarm": (DisARM(), exact_elbo),
 }
 EXACT = {"enumerate": (Enumerate(), exact_elbo)}
-CLOSED = {"mean_field"}  # continuous latents only: compared below
+CLOSED = {"mean_field", "stl"}  # continuous latents only: compared below
 
 
 def test_every_objective_has_a_case():
@@ -213,7 +219,8 @@ def closed_form_elbo(program, x):
 
 @pytest.mark.parametrize(
     "objective",
-    [Trace(), TraceGraph(), MeanFieldKL(), Trace(3), MeanFieldKL(3), IWAE(1), Renyi(1, 0.5)],
+    [Trace(), TraceGraph(), MeanFieldKL(), Trace(3), MeanFieldKL(3), IWAE(1), Renyi(1, 0.5)]
+    + [StickingTheLanding(), StickingTheLanding(3), LeaveOneOut(3)],
     ids=str,
 )
 def test_reparameterised_gradients_against_closed_form(objective, device):

@@ -174,6 +174,20 @@ RULES = {
         "'own' belongs to a row and 'common' is shared",
         "Use Pyro's TraceEnum_ELBO, which sums over both.",
     ),
+    "score of relaxed draws": (
+        case("bernoulli_latent"),
+        Relaxed,
+        "rloo",
+        "multiplies the score of draws that are held constant; Relaxed relaxes them",
+        "Use a discrete guide, or trace.",
+    ),
+    "continuous, where bits are flipped": (
+        case("ppca"),
+        AmortisedNormal,
+        "disarm",
+        "DisARM takes binary latents; 'z' has support",
+        "Use rloo, which takes any.",
+    ),
     "relaxed, where values are summed": (
         case("bernoulli_latent"),
         Relaxed,

@@ -110,6 +110,7 @@ class Family:
         scopes: "global", "local" or both.
         reparameterised: are draws differentiable functions of the parameters?
         factorised: does each latent have a distribution of its own?
+        independent: are latents independent of each other, given the data?
         amortised: are local parameters computed from the data row, so that new rows need no fit?
         relaxes: are discrete latents replaced by continuous ones while training?
     """
@@ -118,6 +119,7 @@ class Family:
     scopes: ClassVar[frozenset[str]] = frozenset()
     reparameterised: ClassVar[bool] = True
     factorised: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
     amortised: ClassVar[bool] = True
     relaxes: ClassVar[bool] = False
 

@@ -1,5 +1,6 @@
 """Which guide goes with which model and objective, decided by what they declare alone."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -28,7 +29,17 @@ def mismatch(latents: Latents, guide: Callable, objective: Objective) -> str | N
     family = _family(guide)
     if family is None:
         return _one_level(latents, objective) or _shared_weights(latents, objective)
-    checks = (_nothing_to_sum, _coverage, _reparameterised, _score_function, _factorised, _relaxed)
+    checks = (
+        _nothing_to_sum,
+        _coverage,
+        _reparameterised,
+        _score_function,
+        _factorised,
+        _relaxed,
+        _scores,
+        _finite,
+        _independent,
+    )
     found = (check(latents, family, objective) for check in checks)
     sentence = next((sentence for sentence in found if sentence), None)
     return sentence or _one_level(latents, objective) or _shared_weights(latents, objective)
@@ -132,6 +143,37 @@ def _relaxed(latents: Latents, family: type[Family], objective: Objective) -> st
     return (
         f"{type(objective).__name__} sums over the values of '{min(summed)}'; {family.__name__} "
         "replaces them by continuous ones. Use a discrete guide, or trace."
+    )
+
+
+def _scores(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    if not (family.relaxes and objective.needs.scores):
+        return None
+    return (
+        f"{type(objective).__name__} multiplies the score of draws that are held constant; "
+        f"{family.__name__} relaxes them so that they need not be. Use a discrete guide, or trace."
+    )
+
+
+def _finite(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    needs = objective.needs
+    least, most = (2, 2) if needs.binary else (2 if needs.finite else 0, sys.maxsize)
+    for site in latents.sites:
+        if not least <= site.classes <= most:
+            wanted = "binary" if needs.binary else "binary or categorical"
+            return (
+                f"{type(objective).__name__} takes {wanted} latents; '{site.name}' has support "
+                f"{site.support}. Use rloo, which takes any."
+            )
+    return None
+
+
+def _independent(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    if family.independent or not (objective.needs.binary or objective.needs.finite):
+        return None
+    return (
+        f"{type(objective).__name__} moves each latent on its own; {family.__name__} draws one "
+        "given another. Use rloo, or a guide whose latents are independent given the data."
     )
 
 

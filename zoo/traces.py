@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from pyro import poutine
-from pyro.distributions.util import is_identically_zero
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from pyro.poutine.trace_struct import Trace
@@ -79,17 +78,24 @@ class Weights(NamedTuple):
     """Log importance weights in nats, one per particle and independent row.
 
     Attributes:
-        log_w: log p(x, z) - log q(z), shape (particles, rows); one column where all of the data
-            share one weight, because they share a latent.
-        log_q: score function of the draws that are not reparameterised, shape of `log_w` or ().
+        log_p: log p(x, z), shape (particles, rows); one column where all of the data share one
+            weight, because they share a latent.
+        log_q: log q(z), same shape.
+        score: the part of log q(z) whose draws are constants for autograd, same shape.
         outside: log-probability of what no row weight holds, shape ().
         scale: how many rows of the full data one row stands for.
     """
 
-    log_w: Tensor
+    log_p: Tensor
     log_q: Tensor
+    score: Tensor
     outside: Tensor
     scale: float
+
+    @property
+    def log_w(self) -> Tensor:
+        """The log-weights log p(x, z) - log q(z), shape (particles, rows)."""
+        return self.log_p - self.log_q
 
 
 def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weights:
@@ -105,8 +111,9 @@ def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weigh
     """
     parts = [_weigh_one(traces_, latents, rowwise=rowwise) for traces_ in traces]
     return Weights(
-        log_w=torch.cat([part.log_w for part in parts]),
-        log_q=torch.cat([part.log_q.expand_as(part.log_w) for part in parts]),
+        log_p=torch.cat([part.log_p for part in parts]),
+        log_q=torch.cat([part.log_q for part in parts]),
+        score=torch.cat([part.score for part in parts]),
         outside=torch.stack([part.outside for part in parts]).mean(),
         scale=parts[0].scale,
     )
@@ -116,20 +123,24 @@ def _weigh_one(traces: Traces, latents: Latents, *, rowwise: bool) -> Weights:
     plate = latents.row_plate if rowwise else None
     signed = [(+1, site) for site in sample_sites(traces.model)]
     signed += [(-1, site) for site in sample_sites(traces.guide)]
-    log_w = log_q = outside = signed[0][1]["log_prob"].new_zeros(())
+    log_p = log_q = score = outside = signed[0][1]["log_prob"].new_zeros(())
     scale = 1.0
     for sign, site in signed:
         inside = plate is not None and plate.name in {f.name for f in site["cond_indep_stack"]}
         factor = plate_scale(site) if rowwise else 1.0
-        term = sign * sum_plates(site["log_prob"], site, latents, keep_rows=inside) / factor
-        if inside or not rowwise:
-            log_w, scale = log_w + term, factor
-        else:
-            outside = outside + term.mean() * factor
-        score = site["score_parts"].score_function if sign < 0 else None
-        if score is not None and not is_identically_zero(score):
-            log_q = log_q + sum_plates(score, site, latents, keep_rows=inside)
-    return Weights(log_w, log_q, outside, scale)
+        term = sum_plates(site["log_prob"], site, latents, keep_rows=inside) / factor
+        if rowwise and not inside:
+            outside = outside + sign * term.mean() * factor
+            continue
+        scale = factor
+        if sign > 0:
+            log_p = log_p + term
+            continue
+        log_q = log_q + term
+        if not dict(site)["value"].requires_grad:  # type: ignore[attr-defined]
+            score = score + sum_plates(site["unscaled_log_prob"], site, latents, keep_rows=inside)
+    log_p, log_q, score = torch.broadcast_tensors(log_p, log_q, score)
+    return Weights(log_p, log_q, score, outside, scale)
 
 
 def sum_plates(value: Tensor, site: Message, latents: Latents, *, keep_rows: bool) -> Tensor:
@@ -158,3 +169,8 @@ def add_up(terms: Iterable[Tensor]) -> Tensor:
 def log_mean_exp(value: Tensor, dim: int = 0) -> Tensor:
     """Log of the mean of exp along `dim`, stable."""
     return value.logsumexp(dim) - math.log(value.shape[dim])
+
+
+def with_gradient(value: Tensor, surrogate: Tensor) -> Tensor:
+    """A scalar with the value of the first and the gradient of the second."""
+    return torch.as_tensor(value).detach() + surrogate - surrogate.detach()

@@ -9,12 +9,15 @@ from difflib import get_close_matches
 from pyro.infer import ELBO
 
 from zoo.objectives.baselines import DecayingAverage, Neural
+from zoo.objectives.disarm import DisARM
 from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.mean_field import MeanFieldKL
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.pyro_elbo import PyroELBO
 from zoo.objectives.renyi import Renyi
+from zoo.objectives.rloo import LeaveOneOut
+from zoo.objectives.stl import StickingTheLanding
 from zoo.objectives.trace import Trace
 from zoo.objectives.trace_graph import TraceGraph
 
@@ -26,6 +29,9 @@ OBJECTIVES: dict[str, Objective] = {
     "iwae": IWAE(),
     "mean_field": MeanFieldKL(),
     "enumerate": Enumerate(),
+    "stl": StickingTheLanding(),
+    "rloo": LeaveOneOut(),
+    "disarm": DisARM(),
 }
 
 
@@ -49,13 +55,16 @@ __all__ = [
     "IWAE",
     "OBJECTIVES",
     "DecayingAverage",
+    "DisARM",
     "Enumerate",
+    "LeaveOneOut",
     "MeanFieldKL",
     "Needs",
     "Neural",
     "Objective",
     "PyroELBO",
     "Renyi",
+    "StickingTheLanding",
     "Trace",
     "TraceGraph",
     "as_objective",

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from zoo.latents import Kind, Latents
@@ -20,6 +19,9 @@ class Needs:
         sums_out: kinds of latents that the objective sums out itself, if they are finite.
         row_weights: does it weigh rows, so that shared latents rule out minibatches?
         score_function: is it about draws that are not reparameterised, and nothing else?
+        scores: does it take log q of draws that are constants for autograd?
+        binary: are all latents to be Bernoulli, independent of each other given the data?
+        finite: the same, for Bernoulli or categorical latents.
     """
 
     reparameterised: bool = False
@@ -27,6 +29,9 @@ class Needs:
     sums_out: frozenset[Kind] = frozenset()
     row_weights: bool = False
     score_function: bool = False
+    scores: bool = False
+    binary: bool = False
+    finite: bool = False
 
 
 class Objective(ABC):
@@ -52,6 +57,10 @@ class Objective(ABC):
             gradient is the estimator.
         """
 
+    def evaluations(self, latents: Latents) -> int:
+        """Evaluations of f = log p(x, z) - log q(z) in one gradient: by default `particles`."""
+        return int(getattr(self, "particles", 1))
+
     def state(self, latents: Latents) -> nn.Module:
         """Parameters and buffers of the objective's own, e.g. baselines; empty by default."""
         return nn.Module()
@@ -61,8 +70,3 @@ class Objective(ABC):
         loss = self.loss(pair, state, args, kwargs)
         loss.backward()
         return loss.detach()
-
-
-def with_gradient(value: Tensor, surrogate: Tensor) -> Tensor:
-    """A scalar with the value of the first and the gradient of the second."""
-    return torch.as_tensor(value).detach() + surrogate - surrogate.detach()

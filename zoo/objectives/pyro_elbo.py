@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from zoo.latents import Kind, Model
 from zoo.objectives import mean_field, trace
-from zoo.objectives.objective import Needs, Objective, with_gradient
-from zoo.traces import Pair, Traces, add_up
+from zoo.objectives.objective import Needs, Objective
+from zoo.traces import Pair, Traces, add_up, with_gradient
 
 NEEDS: dict[type, Needs] = {
     Trace_ELBO: Needs(),

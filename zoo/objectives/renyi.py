@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.objectives.objective import Needs, Objective, with_gradient
-from zoo.traces import Pair, log_mean_exp, weigh
+from zoo.objectives.objective import Needs, Objective
+from zoo.traces import Pair, log_mean_exp, weigh, with_gradient
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,5 @@ class Renyi(Objective):
         weights = weigh(runs, pair.latents, rowwise=pair.latents.rowwise)
         bound = log_mean_exp((1 - self.alpha) * weights.log_w) / (1 - self.alpha)
         total = weights.scale * bound.sum() + weights.outside
-        score = weights.scale * (bound.detach() * weights.log_q.sum(0)).sum()
+        score = weights.scale * (bound.detach() * weights.score.sum(0)).sum()
         return with_gradient(-total, -(total + score))

@@ -20,8 +20,8 @@ from pyro.distributions.util import is_identically_zero
 from pyro.infer.util import MultiFrameTensor
 from torch import Tensor, nn
 
-from zoo.objectives.objective import Objective, with_gradient
-from zoo.traces import Pair, Traces, add_up, sample_sites
+from zoo.objectives.objective import Objective
+from zoo.traces import Pair, Traces, add_up, sample_sites, with_gradient
 
 
 @dataclass(frozen=True)

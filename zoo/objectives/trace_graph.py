@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from zoo.latents import Latents
 from zoo.objectives.baselines import Baselines, DecayingAverage, Neural
-from zoo.objectives.objective import Needs, Objective, with_gradient
-from zoo.traces import Pair, Traces, add_up, plate_scale, sample_sites
+from zoo.objectives.objective import Needs, Objective
+from zoo.traces import Pair, Traces, add_up, plate_scale, sample_sites, with_gradient
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,50 @@
+"""DisARM, also called U2G: antithetic pairs for Bernoulli latents, Rao-Blackwellised.
+
+Two draws share their noise, b = 1[u < p] and b' = 1[1 - u < p], p = sigmoid(l). With the noise
+summed out of ARM given both draws, the gradient in each logit l_i is
+
+    1/2 ( f(b) - f(b') ) (-1)^{b'_i} 1[b_i != b'_i] sigmoid(|l_i|).
+
+Cost: two evaluations of f.
+Source: Dong, Mnih & Tucker 2020, "DisARM"; Yin, Ho, Yan, Qian & Zhou 2020, "Probabilistic best
+subset selection via gradient-based optimization" (U2G).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import at, bernoulli_logits, estimate, spread
+from zoo.traces import Pair, add_up
+
+
+@dataclass(frozen=True)
+class DisARM(Objective):
+    """The ELBO of Bernoulli latents from one antithetic pair."""
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True, binary=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """Two."""
+        return 2
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        logits = bernoulli_logits(pair, args, kwargs, type(self).__name__)
+        u = {name: torch.rand_like(logit) for name, logit in logits.items()}
+        one = {name: (u[name] < logits[name].sigmoid()).to(u[name]) for name in u}
+        two = {name: (1 - u[name] < logits[name].sigmoid()).to(u[name]) for name in u}
+        weights = at(pair, [one, two], args, kwargs)
+        f = weights.log_w.detach()
+        terms = []
+        for name, logit in logits.items():
+            half = spread(f[0] - f[1], pair.latents, pair.latents[name]) / 2
+            sign = one[name] - two[name]  # (-1)^{b'} 1[b != b']
+            terms.append((half * sign * logit.detach().abs().sigmoid() * logit).sum())
+        return estimate(weights, f.mean(0).sum(), weights.log_p.mean(0).sum() + add_up(terms))

@@ -1,0 +1,51 @@
+"""REINFORCE with a leave-one-out baseline.
+
+For K draws the baseline of each is the mean of f = log p(x, z) - log q(z) over the others:
+
+    1/K sum_k ( f(z_k) - 1/(K-1) sum_{j != k} f(z_j) ) grad log q(z_k).
+
+The draws are taken for constants, also where the guide could be differentiated through.
+
+Cost: K evaluations of f.
+Source: Salimans & Knowles 2014; Kool, van Hoof & Welling 2019, "Buy 4 REINFORCE samples, get a
+baseline for free!".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair
+
+
+@dataclass(frozen=True)
+class LeaveOneOut(Objective):
+    """The ELBO with the leave-one-out estimator over `particles` draws.
+
+    Raises:
+        ValueError: for fewer than two particles.
+    """
+
+    particles: int = 2
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise ValueError(
+                f"Expected particles of at least 2; got {self.particles}. Each draw's baseline is "
+                "the mean of the others: for one draw use reinforce."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=True)
+        f = weights.log_w.detach()
+        baseline = (f.sum(0) - f) / (self.particles - 1)
+        surrogate = (f - baseline) * weights.score + weights.log_p
+        return estimate(weights, f.mean(0).sum(), surrogate.mean(0).sum())

@@ -1,0 +1,42 @@
+"""Sticking the landing: the path derivative of the ELBO.
+
+With z = g(noise; phi), grad log q(z) splits into a path through z and the score function, whose
+mean is 0. The score is left out:
+
+    grad ( log p(x, z) - log q(z; phi held constant) ),      z differentiated through.
+
+Its variance vanishes where q is the exact posterior.
+
+Cost: one evaluation of log p(x, z) a particle, and q is scored twice; where q is a flow, the
+second time inverts it.
+Source: Roeder, Wu & Duvenaud 2017, "Sticking the landing".
+"""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import estimate, frozen, score_again
+from zoo.traces import Pair, weigh
+
+
+@dataclass(frozen=True)
+class StickingTheLanding(Objective):
+    """The ELBO from `particles` draws, without the score-function term."""
+
+    particles: int = 1
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(reparameterised=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        runs = pair.draw(self.particles, args, kwargs)
+        still = replace(pair, guide=frozen(pair.guide))
+        runs = score_again(still, runs, self.particles, args, kwargs)
+        weights = weigh(runs, pair.latents, rowwise=pair.latents.rowwise)
+        bound = weights.log_w.mean(0).sum()
+        return estimate(weights, bound, bound)
