@@ -7,6 +7,7 @@ from functools import partial
 from guides.amortised_discrete import AmortisedDiscrete
 from guides.amortised_full_rank import AmortisedFullRank
 from guides.amortised_iaf import AmortisedIAF
+from guides.amortised_layers import AmortisedLayers
 from guides.amortised_normal import AmortisedNormal
 from guides.empty import Empty
 from guides.full_rank import FullRank
@@ -26,8 +27,10 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "amortised_full_rank": AmortisedFullRank,
     "amortised_iaf": AmortisedIAF,
     "amortised_discrete": AmortisedDiscrete,
+    "amortised_layers": AmortisedLayers,
     "relaxed": Relaxed,
     "straight_through": partial(Relaxed, straight_through=True),
+    "gumbel_rao": partial(Relaxed, straight_through=True, rao=10),
     "empty": Empty,
 }
 
@@ -50,6 +53,7 @@ __all__ = [
     "AmortisedDiscrete",
     "AmortisedFullRank",
     "AmortisedIAF",
+    "AmortisedLayers",
     "AmortisedNormal",
     "Empty",
     "FullRank",

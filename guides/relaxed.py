@@ -4,15 +4,16 @@
 
 While training, the model's own prior is relaxed at the same temperature, so that the loss is the
 bound of a proper (relaxed) model (Maddison et al.); with `straight_through` the model sees the
-discrete value and the gradient goes through the relaxed one. In eval mode the draws are discrete,
-with the same logits: every reported bound is one on the true model.
+discrete value and the gradient goes through the relaxed one, averaged over `rao` draws of noise
+that give the same discrete value (see :mod:`guides.gumbel_rao`). In eval mode the draws are
+discrete, with the same logits: every reported bound is one on the true model.
 
 The gradient is biased for the discrete model. The bias of the likelihood part falls and its
 variance rises as tau -> 0; the KL between two relaxed distributions differs from the discrete one
 at any tau. The objective `mean_field` takes the discrete KL in closed form instead (Jang et al.).
 
-Parameters: the encoder's.
-Source: Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017.
+Parameters: the encoder's, and log tau if it is learned.
+Source: Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017; Paulus, Maddison & Krause 2021.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from torch.distributions import constraints
 from guides.amortised_discrete import discrete, logits_shape
 from guides.encoder import Encoder, by_row, values_per_row
 from guides.guide import Guide, inside
+from guides.gumbel_rao import GumbelRaoBernoulli, GumbelRaoOneHotCategorical
 from zoo.latents import Kind, Latent, Latents
 
 RELAXABLE = (constraints.boolean, constraints.one_hot)
@@ -40,6 +42,10 @@ FAMILIES = {  # (binary, straight-through) -> family
     (False, False): dist.RelaxedOneHotCategorical,
     (False, True): dist.RelaxedOneHotCategoricalStraightThrough,
 }
+AVERAGED: dict[bool, Callable[..., TorchDistributionMixin]] = {  # binary -> family
+    True: GumbelRaoBernoulli,
+    False: GumbelRaoOneHotCategorical,
+}
 
 
 class Relaxed(Guide):
@@ -49,13 +55,21 @@ class Relaxed(Guide):
         latents: the latents to cover.
         temperature: tau, a number or a schedule over steps (see :mod:`zoo.schedules`).
         straight_through: hand the model discrete values, with the relaxed gradient.
+        learned: is log tau a parameter, which follows the loss? `temperature` is where it starts.
+        rao: average the straight-through gradient over that many draws of noise that give the
+            same discrete value (Gumbel-Rao); 0 for its own draw alone.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Raises:
+        ValueError: for a temperature that is not positive, or a schedule of one that is learned;
+            for a negative `rao`, or one without `straight_through`.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.DISCRETE})
     scopes: ClassVar[frozenset[str]] = frozenset({"local"})
     relaxes: ClassVar[bool] = True
     temperature: Tensor
+    log_temperature: nn.Parameter | None
 
     def __init__(
         self,
@@ -63,15 +77,20 @@ class Relaxed(Guide):
         temperature: float | Callable[[Tensor], Tensor] = 0.5,
         *,
         straight_through: bool = False,
+        learned: bool = False,
+        rao: int = 0,
         body: nn.Module | None = None,
     ) -> None:
         super().__init__(latents)
+        _require_sense(temperature, rao, straight_through=straight_through, learned=learned)
         self.schedule = temperature if callable(temperature) else None
         start = temperature(torch.zeros(())) if callable(temperature) else temperature
         if start <= 0:
             raise ValueError(f"Expected a temperature above 0; got {float(start)}.")
         self.register_buffer("temperature", torch.as_tensor(start).to(torch.get_default_dtype()))
-        self.straight_through = straight_through
+        log_tau = nn.Parameter(self.temperature.log()) if learned else None
+        self.register_parameter("log_temperature", log_tau)
+        self.straight_through, self.rao = straight_through, rao
         self.encoder = Encoder(
             latents, lambda site: values_per_row(site, latents, logits_shape(site)), body
         )
@@ -80,6 +99,11 @@ class Relaxed(Guide):
     def handles(cls, latent: Latent) -> bool:
         """Binary and one-hot latents; not integers, since a model indexes by them."""
         return super().handles(latent) and latent.base_support in RELAXABLE
+
+    @property
+    def tau(self) -> Tensor:
+        """The temperature as it is now, shape ()."""
+        return self.temperature if self.log_temperature is None else self.log_temperature.exp()
 
     def advance(self, step: Tensor) -> None:
         """Sets the temperature of this step."""
@@ -100,13 +124,31 @@ class Relaxed(Guide):
     def relax(self, logits: Tensor, latent: Latent) -> TorchDistributionMixin:
         """The relaxed distribution with those logits on the latent's support."""
         binary = latent.base_support is constraints.boolean
-        family = FAMILIES[binary, self.straight_through]
         event = len(latent.event_shape) - (0 if binary else 1)
-        return family(self.temperature, logits=logits).to_event(event)
+        if self.rao:
+            return AVERAGED[binary](self.tau, logits, self.rao).to_event(event)
+        family = FAMILIES[binary, self.straight_through]
+        return family(self.tau, logits=logits).to_event(event)
 
     def view(self, model: Callable) -> Callable:
         """The model with its discrete priors relaxed, in training; itself in eval mode."""
         return RelaxPriors(self)(model) if self.training else model
+
+
+def _require_sense(
+    temperature: object, rao: int, *, straight_through: bool, learned: bool
+) -> None:
+    if learned and callable(temperature):
+        raise ValueError(
+            f"Expected a number to start a learned temperature at; got the schedule {temperature}."
+            " Pass learned=False to follow the schedule."
+        )
+    if rao < 0 or (rao and not straight_through):
+        raise ValueError(
+            f"Expected rao of at least 0, and 0 unless straight_through; got rao={rao}, "
+            f"straight_through={straight_through}. It averages the straight-through gradient: "
+            "pass straight_through=True."
+        )
 
 
 class RelaxPriors(Messenger):

@@ -19,6 +19,7 @@ from zoo.models.eight_schools import EightSchools
 from zoo.models.gaussian_vae import GaussianVAE
 from zoo.models.logistic_regression import LogisticRegression
 from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.program import build
 
 IDENTITY = 1e-8
@@ -154,9 +155,24 @@ MODEL_CASES: dict[str, ModelCase] = {
         6,
         (8,),
     ),
+    "sigmoid_belief": ModelCase(
+        lambda: SigmoidBeliefNet(6, (2, 3), learned_prior=True),
+        pixels,
+        {
+            "z2": Site("discrete", "local", (2,), (ROWS,), ("data",), 0),
+            "z1": Site("discrete", "local", (3,), (ROWS,), ("data",), 0),
+        },
+        ("x",),
+        "data",
+        6,
+        (3,),
+    ),
 }
 
-REPARAMETERISED = {"trace", "trace_graph", "renyi", "iwae"}
+ANY = {"trace", "trace_graph", "renyi", "iwae"}
+DISCRETE = ANY | {"nvil", "enumerate", "rloo"}
+RELAXED = ANY | {"mean_field", "stl"}
+REPARAMETERISED = ANY | {"stl", "rloo"}
 FACTORISED = REPARAMETERISED | {"mean_field"}
 LOCAL_CONTINUOUS = {
     "per_datum": FACTORISED,
@@ -171,11 +187,14 @@ GLOBAL_CONTINUOUS = {
     "iaf": REPARAMETERISED,
 }
 LOCAL_DISCRETE = {
-    "amortised_discrete": REPARAMETERISED | {"nvil", "enumerate"},
-    "relaxed": FACTORISED,
-    "straight_through": FACTORISED,
+    "amortised_discrete": DISCRETE,
+    "amortised_layers": DISCRETE,
+    "relaxed": RELAXED,
+    "straight_through": RELAXED,
+    "gumbel_rao": RELAXED,
     "empty": {"enumerate"},
 }
+LOCAL_BINARY = {**LOCAL_DISCRETE, "amortised_discrete": DISCRETE | {"disarm"}}
 
 ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused
     "ppca": LOCAL_CONTINUOUS,
@@ -184,8 +203,9 @@ ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the
     "logistic_regression": GLOBAL_CONTINUOUS,
     "bernoulli_vae": LOCAL_CONTINUOUS,
     "gaussian_vae": LOCAL_CONTINUOUS,
-    "bernoulli_latent": LOCAL_DISCRETE,
+    "bernoulli_latent": LOCAL_BINARY,
     "categorical_vae": LOCAL_DISCRETE,
+    "sigmoid_belief": LOCAL_BINARY,
 }
 
 GUIDE_CASES: dict[str, tuple[str, str]] = {  # guide -> (a model that suits it, an objective)
@@ -198,8 +218,10 @@ GUIDE_CASES: dict[str, tuple[str, str]] = {  # guide -> (a model that suits it, 
     "amortised_full_rank": ("ppca", "trace"),
     "amortised_iaf": ("gaussian_vae", "trace"),
     "amortised_discrete": ("bernoulli_latent", "trace_graph"),
+    "amortised_layers": ("sigmoid_belief", "trace_graph"),
     "relaxed": ("bernoulli_latent", "trace"),
     "straight_through": ("categorical_vae", "trace"),
+    "gumbel_rao": ("bernoulli_latent", "trace"),
     "empty": ("bernoulli_latent", "enumerate"),
 }
 

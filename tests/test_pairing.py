@@ -12,7 +12,16 @@ from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
 
 import zoo
 import zoo.pairing
-from guides import GUIDES, IAF, AmortisedDiscrete, AmortisedNormal, Empty, MeanField, Relaxed
+from guides import (
+    GUIDES,
+    IAF,
+    AmortisedDiscrete,
+    AmortisedLayers,
+    AmortisedNormal,
+    Empty,
+    MeanField,
+    Relaxed,
+)
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES, as_objective
 from zoo.pairing import mismatch
@@ -187,6 +196,13 @@ RULES = {
         "disarm",
         "DisARM takes binary latents; 'z' has support",
         "Use rloo, which takes any.",
+    ),
+    "dependent, where bits are flipped": (
+        case("sigmoid_belief"),
+        AmortisedLayers,
+        "disarm",
+        "DisARM moves each latent on its own; AmortisedLayers draws one given another",
+        "Use rloo, or a guide whose latents are independent given the data.",
     ),
     "relaxed, where values are summed": (
         case("bernoulli_latent"),

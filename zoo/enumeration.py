@@ -29,7 +29,7 @@ def joint_states(
     Raises:
         ValueError: if a latent is not finite, or there are more than 65,536 joint states.
     """
-    shapes = {site.name: _elements(site, latents) for site in summed}
+    shapes = {site.name: elements(site, latents) for site in summed}
     counts = [site.classes ** math.prod(shapes[site.name]) for site in summed]
     if 0 in counts:
         name = summed[counts.index(0)].name
@@ -49,8 +49,11 @@ def joint_states(
     return states
 
 
-def _elements(site: Latent, latents: Latents) -> tuple[int, ...]:
-    """Shape of the independent elements of one row: its other plates and its event."""
+def elements(site: Latent, latents: Latents) -> tuple[int, ...]:
+    """Shape of a site's independent elements: all its plates, the rows' of size 1, and its event.
+
+    A one-hot vector is one element.
+    """
     batch = [1] * (latents.nesting - len(site.batch_shape)) + list(site.batch_shape)
     if site.local and latents.row_plate is not None:
         batch[latents.row_plate.dim] = 1

@@ -7,6 +7,8 @@ guide's draws, or at values of its own (:func:`at`).
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,7 +46,7 @@ class _Call(nn.Module):
     def __init__(self, fn: Callable) -> None:
         super().__init__()
         self.fn = (fn,)  # not a submodule: each parameter is to have one name
-        found = reachable_modules(fn)
+        found = list({id(part): part for part in reachable_modules(fn)}.values())
         inner = {id(part) for one in found for part in list(one.modules())[1:]}
         self.parts = nn.ModuleList(part for part in found if id(part) not in inner)
 
@@ -207,3 +209,96 @@ def estimate(weights: Weights, value: Tensor, surrogate: Tensor) -> Tensor:
     """
     total = weights.scale * value + weights.outside
     return with_gradient(-total, -(weights.scale * surrogate + weights.outside))
+
+
+def widen(draw: Tensor, latents: Latents, latent: Latent) -> Tensor:
+    """A draw with a dimension for every plate, so that particles can go in front of them."""
+    dims = latents.nesting + len(latent.event_shape)
+    return draw.reshape((1,) * (dims - draw.dim()) + draw.shape)
+
+
+def row_sums(value: Tensor, latents: Latents, latent: Latent) -> Tensor:
+    """Sums each row's part of a site: (particles, *plates, *event) -> (particles, rows)."""
+    rows = latents.row_plate.dim if latents.rowwise and latents.row_plate else 0
+    events = len(latent.event_shape)
+    inner = [-d for d in range(1, latents.nesting + 1) if -d != rows]
+    dims = [*range(-events, 0), *(d - events for d in inner)]
+    return (value.sum(dims) if dims else value).reshape(len(value), -1)
+
+
+def others(value: Tensor) -> Tensor:
+    """For each particle the mean over all others: 1/(K-1) sum_{j != k} value_j."""
+    return (value.sum(0) - value) / (len(value) - 1)
+
+
+def apart(values: Values) -> list[Values]:
+    """One dict for each particle out of one dict of all particles."""
+    return [dict(zip(values, one, strict=True)) for one in zip(*values.values(), strict=True)]
+
+
+def at_with_slopes(
+    pair: Pair, values: Values, args: tuple, kwargs: dict
+) -> tuple[Weights, Values]:
+    """Scores binary values and takes f's derivatives in them, as if they were real numbers.
+
+    Args:
+        pair: the model and the guide.
+        values: by site, shape (particles, *plates, *event).
+        args: arguments of both.
+        kwargs: their keyword arguments.
+
+    Returns:
+        The weights, and the gradient of each particle's f by site, constants of the same shape.
+    """
+    with torch.enable_grad():  # a validation loss is taken without
+        reals = {name: value.detach().requires_grad_() for name, value in values.items()}
+        weights = at(pair, apart(reals), args, kwargs)
+        slopes = torch.autograd.grad(weights.log_w.sum(), list(reals.values()), retain_graph=True)
+    return weights, dict(zip(reals, slopes, strict=True))
+
+
+def constant(site: Message) -> Tensor:
+    """The value of a site as a constant; a `change` for :func:`score_again`."""
+    return _value(site).detach()
+
+
+def draw_path(
+    pair: Pair, count: int, args: tuple, kwargs: dict, factor: Callable[[Tensor], Tensor]
+) -> Weights:
+    """Scores draws with the guide's parameters constant, so that phi moves f through z alone.
+
+    Args:
+        pair: the model and the guide.
+        count: number of particles.
+        args: arguments of both.
+        kwargs: their keyword arguments.
+        factor: of the log-weights, (particles, rows), same shape: how many times the gradient
+            through each draw counts. The model's own gradient is left as it is.
+    """
+    latents, log_w = pair.latents, list[Tensor]()
+    unscored = replace(pair, model=_nothing).draw(count, args, kwargs)
+    still = replace(pair, guide=frozen(pair.guide))
+    each, runs = count // len(unscored), list[Traces]()
+
+    def weighted(site: Message, first: int) -> Tensor:
+        q: Any = site["fn"]
+
+        def times_factor(grad: Tensor) -> Tensor:  # runs after log_w is known
+            chosen = factor(log_w[0])[first : first + each]
+            return (grad * spread(chosen, latents, q)).reshape(grad.shape)
+
+        value = _value(site).clone()
+        if value.requires_grad:
+            value.register_hook(times_factor)
+        return value
+
+    for i, traces in enumerate(unscored):
+        change = partial(weighted, first=i * each)
+        runs += score_again(still, [traces], each, args, kwargs, change)
+    weights = weigh(runs, latents, rowwise=latents.rowwise)
+    log_w.append(weights.log_w.detach())
+    return weights
+
+
+def _nothing(*args: object, **kwargs: object) -> None:
+    """A model that is not asked."""

@@ -13,6 +13,7 @@ from zoo.models.eight_schools import EightSchools
 from zoo.models.gaussian_vae import GaussianVAE
 from zoo.models.logistic_regression import LogisticRegression
 from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.sigmoid_belief import SigmoidBeliefNet
 
 
 @dataclass(frozen=True)
@@ -106,5 +107,12 @@ MODELS: dict[str, Recipe] = {
         labels=("x",),
         data="digits",
         guide="relaxed",
+    ),
+    "sigmoid_belief": Recipe(
+        build=lambda data: SigmoidBeliefNet(data.features, layers=(8, 8)),
+        labels=("x",),
+        data="digits",
+        guide="amortised_layers",
+        objective="trace_graph",
     ),
 }

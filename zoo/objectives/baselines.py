@@ -14,13 +14,24 @@ from zoo.latents import Latents
 
 
 @dataclass(frozen=True)
+class Constant:
+    """b = `value`, nats per row."""
+
+    value: float
+
+    def build(self, latents: Latents) -> "FixedValue":
+        """The baseline's state for one signal."""
+        return FixedValue(self.value)
+
+
+@dataclass(frozen=True)
 class DecayingAverage:
     """b = running mean of past signals: b <- decay * b + (1 - decay) * mean signal."""
 
     decay: float = 0.9
 
     def build(self, latents: Latents) -> "RunningMean":
-        """The baseline's state for one latent."""
+        """The baseline's state for one signal."""
         return RunningMean(self.decay)
 
 
@@ -31,8 +42,23 @@ class Neural:
     hidden: tuple[int, ...] = (64,)
 
     def build(self, latents: Latents) -> "RowNetwork":
-        """The baseline's network for one latent."""
+        """The baseline's network for one signal."""
         return RowNetwork(latents, self.hidden)
+
+
+Baseline = Constant | DecayingAverage | Neural
+
+
+class FixedValue(nn.Module):
+    """A number that stays."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, signal: Tensor, args: tuple) -> Tensor:
+        """The number, shape ()."""
+        return signal.new_full((), self.value)
 
 
 class RunningMean(nn.Module):
@@ -76,13 +102,20 @@ class RowNetwork(nn.Module):
 
 
 class Baselines(nn.Module):
-    """The baselines of all latents, by site name.
+    """The baselines of several learning signals, by name.
+
+    Args:
+        specs: the baselines of each signal, taken off one after another.
+        latents: description of the model.
+        names: of the signals; by default there is one for each latent.
 
     Raises:
         ValueError: if a network of the data row is asked for and the latents have no rows.
     """
 
-    def __init__(self, specs: tuple[DecayingAverage | Neural, ...], latents: Latents) -> None:
+    def __init__(
+        self, specs: tuple[Baseline, ...], latents: Latents, names: tuple[str, ...] | None = None
+    ) -> None:
         super().__init__()
         reads_rows = any(isinstance(spec, Neural) for spec in specs)
         if reads_rows and not (latents.rowwise and latents.row_args):
@@ -90,7 +123,7 @@ class Baselines(nn.Module):
                 f"A neural baseline reads data rows; not all of {latents.names} lie in a row "
                 "plate. Use DecayingAverage(), or put row-wise latents in a plate named 'data'."
             )
-        self.names = latents.names
+        self.names = latents.names if names is None else names
         self.parts = nn.ModuleList(
             nn.ModuleList(spec.build(latents) for spec in specs) for _ in self.names
         )

@@ -20,7 +20,7 @@ from pyro.ops.provenance import detach_provenance, get_provenance
 from torch import Tensor, nn
 
 from zoo.latents import Latents
-from zoo.objectives.baselines import Baselines, DecayingAverage, Neural
+from zoo.objectives.baselines import Baseline, Baselines
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Pair, Traces, add_up, plate_scale, sample_sites, with_gradient
 
@@ -30,7 +30,7 @@ class TraceGraph(Objective):
     """The ELBO from `particles` draws; `baselines` are subtracted from the learning signal."""
 
     particles: int = 1
-    baselines: tuple[DecayingAverage | Neural, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
 
     def state(self, latents: Latents) -> Baselines:
         """One set of baselines for each latent."""

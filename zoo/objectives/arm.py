@@ -1,0 +1,50 @@
+"""ARM: augment-REINFORCE-merge, antithetic pairs for Bernoulli latents.
+
+Two draws share their noise u, b = 1[u < p] and b' = 1[1 - u < p], p = sigmoid(l). The gradient
+in each logit l_i is
+
+    ( f(b) - f(b') ) (1/2 - u_i).
+
+DisARM is its mean given b and b', and so has no larger variance.
+
+Cost: two evaluations of f.
+Source: Yin & Zhou 2019, "ARM: augment-REINFORCE-merge gradient for stochastic binary networks".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import at, bernoulli_logits, estimate, spread
+from zoo.traces import Pair, add_up
+
+
+@dataclass(frozen=True)
+class ARM(Objective):
+    """The ELBO of Bernoulli latents from one antithetic pair and its noise."""
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True, binary=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """Two."""
+        return 2
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        logits = bernoulli_logits(pair, args, kwargs, type(self).__name__)
+        u = {name: torch.rand_like(logit) for name, logit in logits.items()}
+        one = {name: (u[name] < logits[name].sigmoid()).to(u[name]) for name in u}
+        two = {name: (1 - u[name] < logits[name].sigmoid()).to(u[name]) for name in u}
+        weights = at(pair, [one, two], args, kwargs)
+        f = weights.log_w.detach()
+        terms = []
+        for name, logit in logits.items():
+            difference = spread(f[0] - f[1], pair.latents, pair.latents[name])
+            terms.append((difference * (0.5 - u[name]) * logit).sum())
+        return estimate(weights, f.mean(0).sum(), weights.log_p.mean(0).sum() + add_up(terms))

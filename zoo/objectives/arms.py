@@ -1,0 +1,80 @@
+"""ARMS: leave-one-out over K mutually antithetic draws, for Bernoulli latents.
+
+With rho_i the correlation of two draws of coordinate i, the gradient in each logit l_i is
+
+    1/K sum_k ( f(b_k) - 1/(K-1) sum_{j != k} f(b_j) ) (b_ki - p_i) / (1 - rho_i).
+
+The draws share a Dirichlet copula: (d_1, ..., d_K) is uniform on the simplex, so that each
+u_k = (1 - d_k)^{K-1} is uniform on [0, 1] and
+
+    C(m) = P(u_j < m, u_k < m) = max(0, 2 m^{1/(K-1)} - 1)^{K-1}.
+
+The rarer value, of probability m = sigmoid(-|l|), is taken where u_k < m. Hence
+1 - rho = (m - C(m)) / (m (1 - m)). At K = 2, C = 0 and the estimator is DisARM.
+
+Cost: K evaluations of f.
+Source: Dimitriev & Zhou 2021, "ARMS: antithetic-REINFORCE-multi-sample gradient for binary
+variables".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import apart, at, bernoulli_logits, estimate, others, spread, widen
+from zoo.traces import Pair, add_up
+
+
+@dataclass(frozen=True)
+class ARMS(Objective):
+    """The ELBO of Bernoulli latents from `particles` antithetic draws.
+
+    Raises:
+        ValueError: for fewer than two particles.
+    """
+
+    particles: int = 4
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise ValueError(
+                f"Expected particles of at least 2; got {self.particles}. Each draw's baseline is "
+                "the mean of the others: for one draw use reinforce."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True, binary=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        latents = pair.latents
+        found = bernoulli_logits(pair, args, kwargs, type(self).__name__)
+        logits = {name: widen(logit, latents, latents[name]) for name, logit in found.items()}
+        b = {name: antithetic(logit.detach(), self.particles) for name, logit in logits.items()}
+        weights = at(pair, apart(b), args, kwargs)
+        f = weights.log_w.detach()
+        terms = []
+        for name, logit in logits.items():
+            signal = spread(f - others(f), latents, latents[name])
+            score = (b[name] - logit.detach().sigmoid()) * debias(logit.detach(), self.particles)
+            terms.append(((signal * score).mean(0) * logit).sum())
+        return estimate(weights, f.mean(0).sum(), weights.log_p.mean(0).sum() + add_up(terms))
+
+
+def antithetic(logit: Tensor, particles: int) -> Tensor:
+    """Bernoulli draws through the Dirichlet copula, shape (particles, *logit.shape)."""
+    exponential = -torch.log1p(-torch.rand_like(logit.expand(particles, *logit.shape)))
+    u = (1 - exponential / exponential.sum(0)) ** (particles - 1)
+    rare = u < torch.sigmoid(-logit.abs())
+    return (rare == (logit < 0)).to(logit)
+
+
+def debias(logit: Tensor, particles: int) -> Tensor:
+    """1 / (1 - rho) of each coordinate; C(m) / m is formed at once, for m may underflow."""
+    root = torch.sigmoid(-logit.abs()) ** (1 / (particles - 1))
+    joint = (2 - 1 / root).clamp(min=0) ** (particles - 1)  # C(m) / m
+    return torch.sigmoid(logit.abs()) / (1 - joint)

@@ -1,0 +1,57 @@
+"""CIWAE: a compromise between the ELBO and the importance-weighted bound.
+
+    CIWAE_beta = beta * 1/K sum_k log w_k + (1 - beta) * log( 1/K sum_k w_k ),
+
+w_k = p(x, z_k) / q(z_k). The ELBO's gradient keeps its signal as K grows, the importance-weighted
+bound is tighter. For draws that are not reparameterised each of the two adds its score term:
+1/K sum_k log w_k grad log q(z_k), and the bound times sum_k grad log q(z_k).
+
+Cost: K evaluations of f.
+Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood & Teh 2018, "Tighter variational bounds are
+not necessarily better".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair, log_mean_exp
+
+
+@dataclass(frozen=True)
+class CIWAE(Objective):
+    """`beta` times the ELBO and the rest times the bound of K = `particles`.
+
+    Raises:
+        ValueError: for fewer than one particle, or beta outside of [0, 1].
+    """
+
+    particles: int = 5
+    beta: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+        if not 0 <= self.beta <= 1:
+            raise ValueError(
+                f"Expected beta in [0, 1]; got {self.beta}. 1 is the ELBO, 0 the "
+                "importance-weighted bound."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative bound, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=False)
+        log_w, score = weights.log_w, weights.score
+        elbo, iwae = log_w.mean(0), log_mean_exp(log_w)
+        of_elbo = elbo + (log_w.detach() * score).mean(0)
+        of_iwae = iwae + iwae.detach() * score.sum(0)
+        bound = self.beta * elbo + (1 - self.beta) * iwae
+        surrogate = self.beta * of_elbo + (1 - self.beta) * of_iwae
+        return estimate(weights, bound.sum(), surrogate.sum())

@@ -1,0 +1,113 @@
+"""Double control variates: leave-one-out, twice corrected by f's own gradient.
+
+With x_1, ..., x_K from q, mu its mean, and the linear control variate of each draw
+
+    b_k(x) = ( 1/(K-1) sum_{j != k} grad f(x_j) )^T (x - mu),
+
+which has mean 0, the gradient in the logits is
+
+    1/K sum_k ( f(x_k) + a b_k(x_k) - 1/(K-1) sum_{j != k} ( f(x_j) + a b_j(x_j) ) ) (x_k - mu)
+      - a/K sum_k grad f(x_k) * mu (1 - mu).
+
+The last term is the mean of what b_k adds to the first. The coefficient a is learned: it
+descends the squared gradient. At a = 0 this is leave-one-out; if f is linear, a = -1 leaves no
+variance. f must be defined between 0 and 1; where the model rounds z, its part of grad f is 0.
+
+Cost: K evaluations of f, and K gradients of it in x.
+Source: Titsias & Shi 2022, "Double control variates for gradient estimation in discrete latent
+variable models".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import (
+    Values,
+    at_with_slopes,
+    bernoulli_logits,
+    estimate,
+    others,
+    row_sums,
+    spread,
+    widen,
+)
+from zoo.traces import Pair, add_up
+
+
+class Coefficient(nn.Module):
+    """The learned number a."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.zeros(()))
+
+    def forward(self) -> Tensor:
+        """The number itself, shape ()."""
+        return self.a
+
+
+@dataclass(frozen=True)
+class DoubleControlVariates(Objective):
+    """The ELBO of Bernoulli latents from `particles` draws and f's gradients there.
+
+    Raises:
+        ValueError: for fewer than two particles.
+    """
+
+    particles: int = 2
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise ValueError(
+                f"Expected particles of at least 2; got {self.particles}. Each draw is corrected "
+                "by the others' gradients: for one draw use reinforce."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True, binary=True)
+
+    def state(self, latents: Latents) -> Coefficient:
+        """The coefficient a."""
+        return Coefficient()
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        latents, a = pair.latents, state()
+        found = bernoulli_logits(pair, args, kwargs, type(self).__name__)
+        logits = {name: widen(logit, latents, latents[name]) for name, logit in found.items()}
+        mu = {name: logit.detach().sigmoid() for name, logit in logits.items()}
+        x = {
+            name: torch.bernoulli(mu[name].expand(self.particles, *mu[name].shape)) for name in mu
+        }
+        weights, grad_f = at_with_slopes(pair, x, args, kwargs)
+        f = weights.log_w.detach()
+        b = add_up(row_sums(others(grad_f[n]) * (x[n] - mu[n]), latents, latents[n]) for n in x)
+        signal = f + a * b - others(f + a * b)
+        gradient = {}
+        for n in x:
+            gradient[n] = (spread(signal, latents, latents[n]) * (x[n] - mu[n])).mean(0)
+            gradient[n] = gradient[n] - a * grad_f[n].mean(0) * mu[n] * (1 - mu[n])
+        surrogate = weights.log_p.mean(0).sum() + self_tuned(gradient, logits)
+        return estimate(weights, f.mean(0).sum(), surrogate)
+
+
+def self_tuned(gradient: Values, logits: Values) -> Tensor:
+    """A surrogate whose gradient in the logits is the one given, and which lowers its variance.
+
+    Args:
+        gradient: by site, a function of the estimator's own parameters and of nothing else.
+        logits: of the guide, same shapes.
+
+    Returns:
+        Shape (); its gradient in the estimator's own parameters is minus that of the mean square
+        of `gradient`. As the mean of `gradient` does not depend on them, that is its variance.
+    """
+    chosen = add_up((gradient[name].detach() * logits[name]).sum() for name in logits)
+    square = torch.cat([value.reshape(-1) for value in gradient.values()]).square().mean()
+    return chosen - square

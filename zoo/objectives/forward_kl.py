@@ -1,0 +1,53 @@
+"""The inclusive divergence: phi descends KL( p(z | x) || q(z | x) ).
+
+    - grad KL = E_{p(z | x)} grad log q(z | x)  ~  sum_k v_k grad log q(z_k | x),
+
+with z_k ~ q(z | x), w_k = p(x, z_k) / q(z_k | x) and self-normalised v_k = w_k / sum_j w_j.
+Theta follows grad log p(x) = E_{p(z | x)} grad log p(x, z) by the same weights. Both have a bias
+of order 1/K. A q that is small where the posterior is not is punished without bound, so q covers
+the posterior's modes where the ELBO would choose one.
+
+It is reweighted wake-sleep without the sleep.
+
+Cost: K evaluations of f = log p(x, z) - log q(z).
+Source: Minka 2005, "Divergence measures and message passing"; Gu, Ghahramani & Turner 2015,
+"Neural adaptive sequential Monte Carlo".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair, log_mean_exp
+
+
+@dataclass(frozen=True)
+class ForwardKL(Objective):
+    """The inclusive divergence by K = `particles` weighted draws; its value is the K-sample bound.
+
+    Raises:
+        ValueError: for fewer than two particles.
+    """
+
+    particles: int = 10
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise ValueError(
+                f"Expected particles of at least 2; got {self.particles}. One draw alone has "
+                "weight 1, and the mean of grad log q is then 0."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative importance-weighted bound, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=True)
+        v = weights.log_w.softmax(0).detach()
+        surrogate = v * (weights.log_p + weights.score)
+        return estimate(weights, log_mean_exp(weights.log_w).sum(), surrogate.sum())

@@ -1,0 +1,59 @@
+"""MuProp: the first-order Taylor expansion of f around the latents' mean for a baseline.
+
+With mu the probabilities of b, one evaluation there gives f(mu) and f'(mu), and the gradient is
+
+    ( f(b) - f(mu) - f'(mu)^T (b - mu) ) grad log q(b)  +  f'(mu)^T grad mu.
+
+The last term is the mean of what the linear part takes off the first, so that nothing is lost. f
+is a fixed function of b in it, and must be defined between 0 and 1. If f is linear, no variance is
+left.
+
+Cost: 2 evaluations of f, and one gradient of it in b.
+Source: Gu, Levine, Sutskever & Mnih 2016, "MuProp: unbiased backpropagation for stochastic neural
+networks".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.concrete import Between, draw, finite_latents, mean, score_gradient
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import at_with_slopes, estimate, row_sums, spread
+from zoo.traces import Pair, add_up
+
+
+@dataclass(frozen=True)
+class MuProp(Objective):
+    """The ELBO of binary or one-hot latents from one draw and their mean."""
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True, finite=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """Two."""
+        return 2
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        latents = pair.latents
+        q = finite_latents(pair, args, kwargs, type(self).__name__)
+        mu = {name: mean(q[name]) for name in q}
+        b = {name: draw(q[name]) for name in q}
+        both = {name: torch.stack((b[name], mu[name])) for name in q}
+        with Between():
+            weights, slopes = at_with_slopes(pair, both, args, kwargs)
+        slope = {name: slopes[name][1] for name in q}
+        f_b, f_mu = weights.log_w.detach()
+        linear = add_up(
+            row_sums((slope[n] * (b[n] - mu[n]).detach())[None], latents, latents[n])[0] for n in q
+        )
+        signal, terms = f_b - f_mu - linear, []
+        for n in q:
+            score = score_gradient(q[n], b[n]) * q[n].logits
+            terms.append((spread(signal, latents, latents[n]) * score + slope[n] * mu[n]).sum())
+        return estimate(weights, f_b.sum(), weights.log_p[0].sum() + add_up(terms))

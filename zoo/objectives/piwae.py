@@ -1,0 +1,59 @@
+"""PIWAE: the model follows the tight bound, the guide the one with the better gradient.
+
+    theta:  grad IWAE_{M K}      (all draws in one bound),
+    phi:    grad MIWAE_{M, K}    (M bounds of K draws each),          from the same draws.
+
+A tight bound helps the model and harms the guide, whose gradient loses its signal; each gets the
+bound that suits it. M = 1 is IWAE; K = 1 trains the guide by the ELBO.
+
+Cost: M K evaluations of f for each of the two, 2 M K in all.
+Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood & Teh 2018, "Tighter variational bounds are
+not necessarily better".
+"""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.miwae import in_groups, require_draws
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import constant, estimate, frozen, score_again
+from zoo.traces import Pair, log_mean_exp, weigh
+
+
+@dataclass(frozen=True)
+class PIWAE(Objective):
+    """The model by one bound of `M` * `K` draws, the guide by `M` bounds of `K` draws.
+
+    Raises:
+        ValueError: if M or K is below 1.
+    """
+
+    M: int = 2
+    K: int = 4
+
+    def __post_init__(self) -> None:
+        require_draws(self.M, self.K)
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """2 M K."""
+        return 2 * self.M * self.K
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative bound of all draws, nats, shape ()."""
+        draws, rowwise = self.M * self.K, pair.latents.rowwise
+        runs = replace(pair, model=frozen(pair.model)).draw(draws, args, kwargs)
+        phi = weigh(runs, pair.latents, rowwise=rowwise)
+        still = replace(pair, guide=frozen(pair.guide))
+        runs = score_again(still, runs, draws, args, kwargs, constant)
+        theta = weigh(runs, pair.latents, rowwise=rowwise)
+        iwae = log_mean_exp(theta.log_w)
+        miwae = log_mean_exp(in_groups(phi.log_w, self.M), dim=1)
+        score = miwae.detach() * in_groups(phi.score, self.M).sum(1)
+        return estimate(theta, iwae.sum(), (iwae + (miwae + score).mean(0)).sum())

@@ -1,0 +1,149 @@
+"""REBAR: REINFORCE with the relaxed f as a control variate, its gradient put back by its path.
+
+The draw b is the threshold of a real z; z~ is a second one given b (see zoo.objectives.concrete).
+With c(z) = eta f( sigma_tau(z) ), f relaxed at temperature tau, the gradient in the logits is
+
+    ( f(b) - c(z~) ) grad log q(b)  +  grad c(z)  -  grad c(z~),
+
+the last two through z and z~. It is unbiased at every tau and eta; both are learned, as
+log tau and eta descend the squared gradient. f is a fixed function of its argument, and must be
+defined between 0 and 1.
+
+Departs from the paper: the noises of z and z~ are independent; sigma_tau lacks the term that makes
+it MuProp as tau grows; one tau and one eta serve all latents.
+
+Cost: 3 evaluations of f, and a gradient in z of two of them, which is differentiated once more.
+Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein 2017, "REBAR: low-variance, unbiased
+gradient estimates for discrete latent variable models".
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.concrete import (
+    Between,
+    draw_given,
+    draw_real,
+    finite_latents,
+    noise,
+    relax,
+    score_gradient,
+    threshold,
+)
+from zoo.objectives.double_cv import self_tuned
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import Values, at, estimate, frozen, spread
+from zoo.traces import Pair
+
+Control = Callable[[list[Values]], Tensor]
+
+
+class Relaxation(nn.Module):
+    """The learned numbers log tau and eta."""
+
+    def __init__(self, temperature: float, scale: float) -> None:
+        super().__init__()
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
+        self.eta = nn.Parameter(torch.tensor(scale))
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """The temperature tau and the scale eta, each of shape ()."""
+        return self.log_temperature.exp(), self.eta
+
+
+@dataclass(frozen=True)
+class REBAR(Objective):
+    """The ELBO of binary or one-hot latents; tau starts at `temperature`, eta at `scale`.
+
+    Raises:
+        ValueError: for a temperature that is not positive.
+    """
+
+    temperature: float = 0.5
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(self.temperature)
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True, finite=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """Three."""
+        return 3
+
+    def state(self, latents: Latents) -> Relaxation:
+        """The temperature and the scale."""
+        return Relaxation(self.temperature, self.scale)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        tau, eta = state()
+
+        def control(relaxed: list[Values]) -> Tensor:
+            return eta * relaxed_f(pair, relaxed, args, kwargs)
+
+        return controlled_loss(pair, control, tau, args, kwargs, type(self).__name__)
+
+
+def controlled_loss(
+    pair: Pair, control: Control, tau: Tensor, args: tuple, kwargs: dict, who: str
+) -> Tensor:
+    """Negative ELBO with c(z) = control(sigma_tau(z)) for a control variate, nats, shape ().
+
+    Args:
+        pair: the model and the guide.
+        control: c of some relaxed draws, shape (len(draws), rows); of no parameters but the
+            estimator's own.
+        tau: temperature, shape ().
+        args: arguments of both.
+        kwargs: their keyword arguments.
+        who: the objective that asks, for messages.
+    """
+    latents, guided = pair.latents, finite_latents(pair, args, kwargs, who)
+    leaves = {
+        n: one._replace(logits=one.logits.detach().requires_grad_()) for n, one in guided.items()
+    }
+    z = {n: draw_real(q, noise(q)) for n, q in leaves.items()}
+    b = {n: threshold(q, z[n]) for n, q in leaves.items()}
+    z_tilde = {n: draw_given(q, b[n], noise(q)) for n, q in leaves.items()}
+    c = control([{n: relax(q, one[n], tau) for n, q in leaves.items()} for one in (z, z_tilde)])
+    logits = [q.logits for q in leaves.values()]
+    paths = torch.autograd.grad((c[0] - c[1]).sum(), logits, create_graph=True)
+    weights = at(pair, [b], args, kwargs)
+    f = weights.log_w[0].detach()
+    gradient = {}
+    for (n, q), path in zip(leaves.items(), paths, strict=True):
+        left = spread(f - c[1], latents, latents[n])
+        gradient[n] = left * score_gradient(q, b[n]) + path
+    surrogate = weights.log_p[0].sum() + self_tuned(
+        gradient, {n: q.logits for n, q in guided.items()}
+    )
+    return estimate(weights, f.sum(), surrogate)
+
+
+def relaxed_f(pair: Pair, relaxed: list[Values], args: tuple, kwargs: dict) -> Tensor:
+    """Scores draws between 0 and 1, model and guide constant: nats, (len(relaxed), rows)."""
+    still = replace(pair, model=frozen(pair.model), guide=frozen(pair.guide))
+    with Between():
+        return at(still, relaxed, args, kwargs).log_w
+
+
+def require_positive(temperature: float) -> None:
+    """Refuses a temperature that is not positive.
+
+    Raises:
+        ValueError: saying so.
+    """
+    if not temperature > 0:
+        raise ValueError(
+            f"Expected a temperature above 0; got {temperature}. It is where a learned one "
+            "starts: use 0.5."
+        )

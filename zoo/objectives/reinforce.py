@@ -1,0 +1,62 @@
+"""REINFORCE, the score-function estimator, with or without baselines.
+
+For draws of f(z) = log p(x, z) - log q(z) the gradient in q's parameters is
+
+    1/K sum_k ( f(z_k) - b ) grad log q(z_k),
+
+where b does not depend on z_k. Every draw is taken for a constant, also where the guide could be
+differentiated through, and every draw of a row is held responsible for all of the row's f. With
+DecayingAverage() and Neural() for b it is NVIL without its local signals.
+
+Cost: K evaluations of f.
+Source: Williams 1992, "Simple statistical gradient-following algorithms"; Ranganath, Gerrish &
+Blei 2014, "Black box variational inference"; Mnih & Gregor 2014, "Neural variational inference".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.latents import Latents
+from zoo.objectives.baselines import Baseline, Baselines
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair
+
+ROWS = "rows"  # name of the only signal: f of each row
+
+
+@dataclass(frozen=True)
+class Reinforce(Objective):
+    """The ELBO from `particles` draws; `baselines` are subtracted from each row's f.
+
+    Raises:
+        ValueError: for fewer than one particle.
+    """
+
+    particles: int = 1
+    baselines: tuple[Baseline, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise ValueError(
+                f"Expected particles of at least 1; got {self.particles}. To sum out the latents "
+                "instead of drawing them use enumerate."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True)
+
+    def state(self, latents: Latents) -> Baselines:
+        """One set of baselines."""
+        return Baselines(self.baselines, latents, (ROWS,))
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=True)
+        f = weights.log_w.detach()
+        signal, own_loss = state(ROWS, f, 1.0, args)
+        surrogate = signal * weights.score + weights.log_p
+        return estimate(weights, f.mean(0).sum(), surrogate.mean(0).sum() - own_loss)

@@ -1,0 +1,117 @@
+"""RELAX: REBAR with a free network in the control variate.
+
+    c(z) = eta f( sigma_tau(z) ) + r( sigma_tau(z), x )
+
+takes the place of REBAR's c in
+
+    ( f(b) - c(z~) ) grad log q(b)  +  grad c(z)  -  grad c(z~).
+
+log tau, eta and the network r descend the squared gradient; it is unbiased whatever they are. r
+starts at 0, where this is REBAR. It reads all relaxed latents of a row, and the data row if there
+is one.
+
+Cost: 3 evaluations of f and 2 of the network, and their gradients as for REBAR.
+Source: Grathwohl, Choi, Wu, Roeder & Duvenaud 2018, "Backpropagation through the void: optimizing
+control variates for black-box gradient estimation".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from zoo.latents import Latent, Latents
+from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f, require_positive
+from zoo.samples import Values
+from zoo.traces import Pair
+
+
+class FreeControl(nn.Module):
+    """log tau, eta and the network r."""
+
+    def __init__(
+        self, latents: Latents, temperature: float, scale: float, hidden: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.latents, self.relaxation = latents, Relaxation(temperature, scale)
+        self.reads_rows = latents.rowwise and bool(latents.row_args)
+        width = sum(_per_row(site, latents) for site in latents.sites)
+        widths = (width + latents.context * self.reads_rows, *hidden)
+        layers = [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        self.layers, self.last = nn.ModuleList(layers), nn.Linear(widths[-1], 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, relaxed: list[Values], args: tuple) -> Tensor:
+        """The network at some relaxed draws, nats, shape (len(relaxed), rows)."""
+        parts = [
+            _by_row(torch.stack([one[site.name] for one in relaxed]), site, self.latents)
+            for site in self.latents.sites
+        ]
+        if self.reads_rows:
+            context = self.latents.row_context(args)
+            parts.append(context.expand(len(relaxed), *context.shape))
+        value = torch.cat(parts, -1)
+        for layer in self.layers:
+            value = silu(layer(value))
+        return self.last(value).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class RELAX(Objective):
+    """The ELBO of binary or one-hot latents; the network's layers have the widths `hidden`.
+
+    Raises:
+        ValueError: for a temperature that is not positive, or a layer without units.
+    """
+
+    temperature: float = 0.5
+    scale: float = 1.0
+    hidden: tuple[int, ...] = (32,)
+
+    def __post_init__(self) -> None:
+        require_positive(self.temperature)
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(
+                f"Expected hidden layers of at least one unit each; got {self.hidden}. For no "
+                "network use rebar."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True, finite=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """Three."""
+        return 3
+
+    def state(self, latents: Latents) -> FreeControl:
+        """The temperature, the scale and the network."""
+        return FreeControl(latents, self.temperature, self.scale, self.hidden)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        assert isinstance(state, FreeControl)
+        tau, eta = state.relaxation()
+
+        def control(relaxed: list[Values]) -> Tensor:
+            return eta * relaxed_f(pair, relaxed, args, kwargs) + state(relaxed, args)
+
+        return controlled_loss(pair, control, tau, args, kwargs, type(self).__name__)
+
+
+def _per_row(site: Latent, latents: Latents) -> int:
+    size = site.batch_shape.numel() * site.event_shape.numel()
+    plate = latents.row_plate
+    return size // plate.size if latents.rowwise and plate is not None else size
+
+
+def _by_row(value: Tensor, site: Latent, latents: Latents) -> Tensor:
+    """Lays (draws, *plates, *event) out as (draws, rows, numbers)."""
+    if not latents.rowwise or latents.row_plate is None:
+        return value.reshape(len(value), 1, -1)
+    rows = latents.row_plate.dim - len(site.event_shape)
+    return value.movedim(rows, 1).flatten(2)

@@ -1,0 +1,67 @@
+"""Reweighted wake-sleep: both networks follow the draws by their importance weights.
+
+For K draws z_k ~ q(z | x), w_k = p(x, z_k) / q(z_k | x) and v_k = w_k / sum_j w_j,
+
+    wake-theta:  sum_k v_k grad log p(x, z_k),
+    wake-phi:    sum_k v_k grad log q(z_k | x),
+    sleep-phi:   grad log q(z | x) for a dream (x, z) ~ p,
+
+and phi follows (1 - sleep) wake-phi + sleep sleep-phi. In theta this is the gradient of the
+importance-weighted bound. In phi there is no bound behind it: wake-phi descends
+KL( p(z | x) || q(z | x) ) for the data's x, with a bias of order 1/K, and sleep-phi for the x of
+dreams, with none.
+
+Cost: K evaluations of f = log p(x, z) - log q(z); a dream is about one more.
+Source: Bornschein & Bengio 2015, "Reweighted wake-sleep"; Le, Kosiorek, Siddharth, Teh & Wood
+2019, "Revisiting reweighted wake-sleep".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.dreams import log_q_of_dreams
+from zoo.latents import Latents
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair, log_mean_exp, with_gradient
+
+
+@dataclass(frozen=True)
+class ReweightedWakeSleep(Objective):
+    """K = `particles` weighted draws and one dream a row; its value is the K-sample bound.
+
+    `sleep` is the share of the sleep phase in phi's update: 0 for wake-phi alone.
+
+    Raises:
+        ValueError: for fewer than one particle, or a share outside [0, 1].
+    """
+
+    particles: int = 5
+    sleep: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+        if not 0 <= self.sleep <= 1:
+            raise ValueError(f"Expected sleep, a share, between 0 and 1; got {self.sleep}.")
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """One a particle, and one for the dream if there is one."""
+        return self.particles + (1 if self.sleep else 0)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative importance-weighted bound, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=True)
+        v = weights.log_w.softmax(0).detach()
+        wake = v * (weights.log_p + (1 - self.sleep) * weights.score)
+        loss = estimate(weights, log_mean_exp(weights.log_w).sum(), wake.sum())
+        if not self.sleep:
+            return loss
+        dreamed = log_q_of_dreams(pair, 1, args, kwargs)
+        return loss + with_gradient(dreamed.new_zeros(()), -self.sleep * dreamed)

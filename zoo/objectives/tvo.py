@@ -1,0 +1,88 @@
+"""The thermodynamic variational objective: the ELBO is the first strip of an integral.
+
+On the path pi_b ~ q^(1-b) p^b = q w^b from q to the posterior, log p(x) is the integral over
+b in [0, 1] of E_{pi_b}[ log w ], w = p(x, z) / q(z). The integrand never falls, so its left
+Riemann sum over 0 = b_0 < b_1 < ... < b_P = 1 is a lower bound, and its first term is the ELBO:
+
+    TVO = sum_p (b_{p+1} - b_p) E_{pi_{b_p}}[ log w ],       E_{pi_b}[ h ] ~ sum_k v_k h(z_k),
+
+v_k = w_k^b / sum_j w_j^b of K draws from q. b_1, ..., b_P are even on the log scale. Gradient:
+
+    grad E_{pi_b}[ log w ] = E_{pi_b}[ grad log w ] + Cov_{pi_b}( grad log( q w^b ), log w ),
+
+both from the same weighted draws; the covariance takes K / (K - 1). The draws are held constant.
+Exact for b = 0 (there it is leave-one-out REINFORCE); biased by 1/K for b > 0.
+
+Cost: K evaluations of f, for any P.
+Source: Masrani, Le & Wood 2019, "The thermodynamic variational objective".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair, Weights
+
+
+@dataclass(frozen=True)
+class Thermodynamic(Objective):
+    """The lower thermodynamic bound from K = `particles`, in P = `partitions` strips.
+
+    Raises:
+        ValueError: for fewer than two particles or one partition, or beta_1 outside of (0, 1).
+    """
+
+    particles: int = 10
+    partitions: int = 5
+    beta_1: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise ValueError(
+                f"Expected particles of at least 2; got {self.particles}. The covariance of one "
+                "draw is not defined."
+            )
+        if self.partitions < 1:
+            raise ValueError(f"Expected partitions of at least 1; got {self.partitions}.")
+        if not 0 < self.beta_1 < 1:
+            raise ValueError(
+                f"Expected beta_1 in (0, 1); got {self.beta_1}. It is the end of the first of the "
+                "strips."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative bound, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=True)
+        return self.of_weights(weights)
+
+    def betas(self) -> list[float]:
+        """b_0 = 0, b_1, ..., b_P = 1."""
+        steps = self.partitions - 1
+        return [0.0, *(self.beta_1 ** (1 - p / steps) for p in range(steps)), 1.0]
+
+    def of_weights(self, weights: Weights) -> Tensor:
+        """The loss of draws that are constants, shape ()."""
+        betas = self.betas()
+        strips = zip(betas[:-1], betas[1:], strict=True)
+        terms = [(end - b) * torch.stack(_expectation(weights, b)) for b, end in strips]
+        value, surrogate = torch.stack(terms).sum(0)
+        return estimate(weights, value, surrogate)
+
+
+def _expectation(weights: Weights, b: float) -> tuple[Tensor, Tensor]:
+    """E_{pi_b}[log w] summed over rows, and what has its gradient."""
+    f, count = weights.log_w.detach(), len(weights.log_w)
+    v = (b * f).softmax(0)
+    mean = (v * f).sum(0)
+    log_pi = weights.score + b * weights.log_w
+    covariance = (v * (f - mean) * log_pi).sum(0) * count / (count - 1)
+    own = weights.log_w if b > 0 else weights.log_p  # E_q grad log q = 0
+    return mean.sum(), ((v * own).sum(0) + covariance).sum()

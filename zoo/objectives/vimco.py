@@ -1,0 +1,73 @@
+"""VIMCO: the importance-weighted bound, each draw with a baseline made of the others.
+
+With w_k = p(x, z_k) / q(z_k), L = log 1/K sum_k w_k and v_k = w_k / sum_j w_j the gradient is
+
+    sum_k ( L - L_{-k} ) grad log q(z_k)  +  sum_k v_k grad log w_k,
+    L_{-k} = log 1/K ( sum_{j != k} w_j + w^_k ),
+
+where w^_k stands in for the missing weight: the arithmetic mean of the other w_j, or their
+geometric mean. It is unbiased for L with either. The draws are taken for constants.
+
+Cost: K evaluations of f.
+Source: Mnih & Rezende 2016, "Variational inference for Monte Carlo objectives".
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate, others
+from zoo.traces import Pair, log_mean_exp
+
+
+@dataclass(frozen=True)
+class VIMCO(Objective):
+    """The bound of K = `particles` weights; the missing one by an arithmetic or geometric mean.
+
+    Raises:
+        ValueError: for fewer than two particles.
+    """
+
+    particles: int = 5
+    geometric: bool = False
+
+    def __post_init__(self) -> None:
+        if self.particles < 2:
+            raise ValueError(
+                f"Expected particles of at least 2; got {self.particles}. Each draw's baseline is "
+                "made of the others: for one draw use reinforce."
+            )
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative bound, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=True)
+        log_w = weights.log_w.detach()
+        bound, v = log_mean_exp(log_w), log_w.softmax(0)
+        signal = bound - leave_one_out(log_w, geometric=self.geometric)
+        surrogate = signal * weights.score + v * weights.log_w
+        return estimate(weights, bound.sum(), surrogate.sum())
+
+
+def leave_one_out(log_w: Tensor, *, geometric: bool) -> Tensor:
+    """L_{-k}, the bound with a stand-in for the k-th weight.
+
+    Args:
+        log_w: log-weights, nats, shape (particles, rows).
+        geometric: is the stand-in the geometric mean of the other weights?
+
+    Returns:
+        Nats, shape (particles, rows).
+    """
+    count = len(log_w)
+    itself = torch.eye(count, dtype=torch.bool, device=log_w.device)[:, :, None]
+    rest = log_w.masked_fill(itself, -math.inf).logsumexp(1)
+    missing = others(log_w) if geometric else rest - math.log(count - 1)
+    return torch.logaddexp(rest, missing) - math.log(count)

@@ -1,0 +1,46 @@
+"""The variational Renyi bound in the limit alpha -> -infinity: only the best draw counts.
+
+    L_max = E [ max_k log w_k ],   w_k = p(x, z_k) / q(z_k);      gradient  grad log w_k*,
+
+k* the draw of largest weight, for each row. It lies above Renyi's bound of K draws for every
+alpha, and can lie above log p(x). Draws that are not reparameterised add max_k log w_k *
+sum_k grad log q(z_k), as in Renyi's bound.
+
+Cost: K evaluations of f.
+Source: Li & Turner 2016, "Renyi divergence variational inference", section 4 (VR-max).
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair
+
+
+@dataclass(frozen=True)
+class VRMax(Objective):
+    """The largest log-weight of K = `particles`.
+
+    Raises:
+        ValueError: for fewer than one particle.
+    """
+
+    particles: int = 5
+
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True)
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Minus the largest log-weight, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=False)
+        largest = weights.log_w.max(0).values
+        surrogate = largest + largest.detach() * weights.score.sum(0)
+        return estimate(weights, largest.sum(), surrogate.sum())

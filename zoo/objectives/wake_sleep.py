@@ -1,0 +1,55 @@
+"""Wake-sleep: each network is taught by what the other one makes up.
+
+    wake:   x from the data, z ~ q(z | x):     theta follows  grad log p(x, z),
+    sleep:  (x, z) ~ p, a dream:               phi follows    grad log q(z | x).
+
+The wake phase ascends the ELBO in theta. The sleep phase descends KL( p(z | x) || q(z | x) ) in
+phi, the other way round, averaged over x ~ p where the ELBO has the data: no gradient of any one
+bound. It needs no score function and no reparameterisation, so its variance is low; phi learns
+little about the data as long as the dreams do not look like them.
+
+Cost: `particles` evaluations of f = log p(x, z) - log q(z), and as many dreams, each about one.
+Source: Hinton, Dayan, Frey & Neal 1995, "The wake-sleep algorithm for unsupervised neural
+networks".
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from zoo.dreams import log_q_of_dreams
+from zoo.latents import Latents
+from zoo.objectives.objective import Needs, Objective
+from zoo.samples import draw, estimate
+from zoo.traces import Pair, with_gradient
+
+
+@dataclass(frozen=True)
+class WakeSleep(Objective):
+    """Both phases at once, from `particles` draws and as many dreams; its value is the ELBO's.
+
+    Raises:
+        ValueError: for fewer than one particle.
+    """
+
+    particles: int = 1
+
+    def __post_init__(self) -> None:
+        if self.particles < 1:
+            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of a guide."""
+        return Needs(row_weights=True, scores=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """One a particle and one a dream."""
+        return 2 * self.particles
+
+    def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """Negative ELBO, nats, shape ()."""
+        weights = draw(pair, self.particles, args, kwargs, fixed=True)
+        wake = estimate(weights, weights.log_w.mean(0).sum(), weights.log_p.mean(0).sum())
+        sleep = log_q_of_dreams(pair, self.particles, args, kwargs)
+        return wake + with_gradient(sleep.new_zeros(()), -sleep)
