@@ -6,7 +6,7 @@ import torch
 from cases import built
 
 from zoo.capture import capture
-from zoo.compiled import BLOCK
+from zoo.compiled import BLOCK, rates_of
 from zoo.data import keep
 from zoo.layout import all_tensors
 from zoo.noise import ExplicitNoise, draw_noise, replay
@@ -44,8 +44,9 @@ def moving(program):
 def run_captured(captured, program, rows, noise, *, step=5.0):
     """Loss, gradients and new buffers of the captured step, by name."""
     flat, held = captured.layout.read(program)
-    out = captured(flat, held, torch.tensor(step), picked_at(rows, step), noise, rows.args)
-    return named(out.loss, captured.layout, captured.layout.split(out.gradient), out.held)
+    inputs = (flat, held, torch.tensor(step), picked_at(rows, step), noise, rows.args)
+    loss, gradient, after = captured.graph(*inputs)
+    return named(loss, captured.layout, captured.layout.split(gradient), after)
 
 
 def run_plain(captured, program, rows, noise, *, step=5.0):
@@ -95,14 +96,15 @@ def equal(found, expected, tolerance=EXACT):
     return True
 
 
-def interpreted(step, captured):
+def interpreted(step, captured, update):
     """In the place of `zoo.compiled.compile_block`: the same steps one by one, uncompiled."""
 
     def run(count, state, losses, inputs):
         losses = losses.clone()
         assert losses.shape[-1] == BLOCK
         for i in range(int(count)):
-            state, loss = step(state, inputs.start + i, inputs.order[i], inputs)
+            rates = rates_of(update, inputs.start + i, inputs.lr)
+            state, loss = step(state, rates, inputs.start + i, inputs.order[i], inputs)
             losses[..., i] = loss
         return losses, state
 

@@ -78,10 +78,11 @@ def run_block(*plain, seed=7):
         compiled = CompiledTrainer(*plain)
         torch.manual_seed(seed)
         losses = compiled.advance(STEPS)
-    state = compiled.state
-    named = {"losses": losses, "parameters": state.flat}
-    named |= {f"moment {i}": value for i, value in enumerate(state.moments)}
-    return named | {f"held {i}": value for i, value in enumerate(state.held)}
+    lead = losses.shape[:-1]
+    vectors = (compiled.state.parts, *compiled.state.moments)
+    joined = [torch.cat([p.reshape(*lead, -1) for p in parts], dim=-1) for parts in vectors]
+    named = {"losses": losses} | {f"vector {i}": value for i, value in enumerate(joined)}
+    return named | {f"held {i}": value for i, value in enumerate(compiled.state.held)}
 
 
 @pytest.mark.parametrize(("model", "guide", "objective", "settings"), COVERING)
@@ -101,6 +102,22 @@ def test_compiled_replicas_are_the_program_step_by_step(monkeypatch):
     make = partial(trainers, "eight_schools", "mean_field", "trace", {"clip_norm": 9.0}, 3)
     with isolated(seed=0):
         compiled = run_block(*make())
+        monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+        plain = run_block(*make())
+    assert equal(compiled, plain, 100 * EXACT)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize(("small", "tiny"), [(0, 0), (2**17, 0), (2**17, 2**17)])
+def test_however_the_parameters_are_laid_out(small, tiny, replicas, monkeypatch):
+    """One tensor each, one vector, or one vector with the averages of the optimizer."""
+    settings = {"clip_norm": 5.0, "lr_schedule": Cosine(9)}
+    make = partial(trainers, "eight_schools", "full_rank", "trace", settings, replicas)
+    monkeypatch.setattr("zoo.compiled.SMALL", small)
+    monkeypatch.setattr("zoo.compiled.TINY", tiny)
+    with isolated(seed=0):
+        compiled = run_block(*make())
+        monkeypatch.undo()
         monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
         plain = run_block(*make())
     assert equal(compiled, plain, 100 * EXACT)

@@ -9,14 +9,15 @@ import pytest
 import torch
 from cases import AUTODIFF, ERRORS, MODEL_CASES, flat
 from small_tasks import causes_task, ppca_task
-from steps import EXACT, a_capture, equal, interpreted
+from steps import a_capture, equal, interpreted
 from test_capture import closure_model
 from test_fit import broken_gradient
 from torch.func import functionalize
+from torch.utils._pytree import tree_leaves, tree_map
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField
-from zoo.compiled import BLOCK, Inputs, State, step_with_update
+from zoo.compiled import BLOCK, Inputs, State, rates_of, step_with_update
 from zoo.noise import draw_noise
 from zoo.objectives import DecayingAverage, Trace, TraceGraph
 from zoo.update import Update
@@ -78,39 +79,38 @@ def test_each_replica_takes_the_single_step_under_its_noise(objective, optimizer
     rates = torch.tensor([0.05, 0.01, 0.1])
     with a_capture(made, AmortisedDiscrete, args, objective, batch=4) as (captured, program, rows):
         flat, held = captured.layout.read(program)
-        moments = tuple(torch.zeros_like(flat) for _ in range(2 if optimizer == "adam" else 0))
-        start = [State(flat + 0.1 * r, moments, held) for r in range(3)]
+        kinds = 2 if optimizer == "adam" else 0
+        moments = tuple((torch.zeros_like(flat),) for _ in range(kinds))
+        start = [State((flat + 0.1 * r,), moments, held) for r in range(3)]
         order = torch.stack([rows.order.block(5 * r, 5) for r in range(3)])
         noises = [draw_noise(captured.noise, 3) for _ in range(5)]
         both = (stacked(start), *start)
         ends = []
         for r, state in enumerate(both, start=-1):
             single, losses = r >= 0, []
-            lr = rates[r] if single else rates[:, None]
+            lr = rates[r] if single else rates
             inputs = Inputs(torch.tensor(0.0), lr, order, rows.args)
             step = step_with_update(captured, update, None if single else 3)
             for i in range(5):
                 noise = tuple(n[r] for n in noises[i]) if single else noises[i]
                 monkeypatch.setattr("zoo.compiled.draw_noise", lambda *_, given=noise: given)
                 picked = order[r, i] if single else order[:, i]
-                state, loss = step(state, torch.tensor(float(i)), picked, inputs)
+                number = torch.tensor(float(i))
+                now = rates_of(update, number, lr)
+                state, loss = step(state, now, number, picked, inputs)
                 losses.append(loss)
             ends.append((state, torch.stack(losses, dim=-1)))
     (together, losses), *alone = ends
     for r, (state, loss) in enumerate(alone):
-        found = {"loss": losses[r], "flat": together.flat[r]}
-        assert equal(found, {"loss": loss, "flat": state.flat}, EXACT)
-        for parts, own in ((together.moments, state.moments), (together.held, state.held)):
-            found = {str(i): part[r] for i, part in enumerate(parts)}
-            assert not found or equal(found, {str(i): value for i, value in enumerate(own)})
-    assert not torch.equal(together.flat[0], together.flat[1])
+        found = [losses[r], *(part[r] for part in tree_leaves(together))]
+        own = [loss, *tree_leaves(state)]
+        pairs = {str(i): pair for i, pair in enumerate(zip(found, own, strict=True))}
+        assert equal({k: a for k, (a, _) in pairs.items()}, {k: b for k, (_, b) in pairs.items()})
+    assert not torch.equal(together.parts[0][0], together.parts[0][1])
 
 
 def stacked(states):
-    parts = zip(*((s.flat, *s.moments, *s.held) for s in states), strict=True)
-    flat, *rest = (torch.stack(part) for part in parts)
-    cut = len(states[0].moments)
-    return State(flat, tuple(rest[:cut]), tuple(rest[cut:]))
+    return tree_map(lambda *parts: torch.stack(parts), *states)
 
 
 # Fits

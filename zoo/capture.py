@@ -26,38 +26,30 @@ COPY = torch.ops.aten.copy.default
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """What a step yields: loss in nats, shape (); gradient, shape (size,); held tensors."""
-
-    loss: Tensor
-    gradient: Tensor
-    held: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
 class Captured:
-    """A captured step: ``graph(flat, held, step, picked, noise, args)``, pure.
+    """A captured step, pure.
 
     Attributes:
-        graph: the program.
+        pieces: the program ``pieces(parts, held, step, picked, noise, args)``; its parameters and
+            their gradients are tuples of tensors.
         layout: how its vector is laid out.
         noise: the noise it takes, in order.
     """
 
-    graph: GraphModule
+    pieces: GraphModule
     layout: Layout
     noise: tuple[Spec, ...]
 
-    def __call__(
+    def graph(
         self,
         flat: Tensor,
-        held: Sequence[Tensor],
+        held: tuple[Tensor, ...],
         step: Tensor,
         picked: Tensor,
-        noise: Sequence[Tensor],
-        args: Sequence[object],
-    ) -> Outputs:
-        """Runs the step.
+        noise: tuple[Tensor, ...],
+        args: tuple,
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """The step with all parameters, and their gradient, in one vector.
 
         Args:
             flat: all trained parameters, shape (size,).
@@ -66,8 +58,13 @@ class Captured:
             picked: row numbers, shape (batch,); empty where all rows are used.
             noise: see :attr:`noise`.
             args: the training arguments, all rows.
+
+        Returns:
+            Loss in nats, shape (); gradient, shape (size,); held tensors after the step.
         """
-        return Outputs(*self.graph(flat, tuple(held), step, picked, tuple(noise), tuple(args)))
+        parts = tuple(self.layout.split(flat).values())
+        loss, gradients, held = self.pieces(parts, held, step, picked, noise, args)
+        return loss, torch.cat([gradient.reshape(-1) for gradient in gradients]), held
 
 
 def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> Captured:
@@ -85,14 +82,14 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
             the plain one on fresh inputs; says which tensor differs and what the likely cause is.
     """
     layout = layout_of(program, parameters)
-    flat, held, step, picked, args = example_inputs(program, rows, layout)
+    parts, held, step, picked, args = example_inputs(program, rows, layout)
     specs: list[Spec] = []
     try:
         listen = step_function(program, rows, layout, lambda _: record(specs))
-        listen(flat, held, step, picked, (), args)
+        listen(parts, held, step, picked, (), args)
         noise = draw_noise(specs)
         function = step_function(program, rows, layout, replay)
-        inputs = (flat, held, step, picked, noise, args)
+        inputs = (parts, held, step, picked, noise, args)
         traced = make_fx(function)(*inputs)
         with torch.no_grad():
             graph = make_fx(functionalize(traced))(*inputs)
@@ -141,22 +138,22 @@ def step_function(
     """
 
     def step_of(
-        flat: Tensor,
+        parts: tuple[Tensor, ...],
         held: tuple[Tensor, ...],
         step: Tensor,
         picked: Tensor,
         noise: tuple[Tensor, ...],
         args: tuple,
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        leaf = flat.detach().requires_grad_()
+    ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        leaves = tuple(part.detach().requires_grad_() for part in parts)
         copies = {n: b.clone() for n, b in zip(layout.held, held, strict=True)}
-        tensors = layout.split(leaf) | copies
+        tensors = dict(zip(layout.names, leaves, strict=True)) | copies
         with ExplicitNoise(source_of(noise)), Answers():
             chosen = picked if rows.order is not None else None
             batch = rows.take(chosen, args)
             loss = functional_call(program, tensors, (step, chosen, *batch))
-        (gradient,) = torch.autograd.grad(loss, leaf)
-        return loss.detach(), gradient, tuple(tensors[name].detach() for name in layout.held)
+        gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
+        return loss.detach(), gradients, tuple(tensors[name].detach() for name in layout.held)
 
     return step_of
 
@@ -194,9 +191,10 @@ def example_inputs(program: Program, rows: Rows, layout: Layout) -> tuple:
     Tensors that are one object would become one input of the program.
     """
     flat, held = layout.read(program)
+    parts = tuple(part.clone() for part in layout.split(flat).values())
     step = torch.full((), 1.0, device=flat.device)
     picked = torch.zeros(0, dtype=torch.int64)
     if rows.order is not None:
         picked = rows.order.block(0, 1)[0]
     args = tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in rows.args)
-    return flat, held, step, picked.to(flat.device), args
+    return parts, held, step, picked.to(flat.device), args

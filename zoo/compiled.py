@@ -9,21 +9,30 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop
+from torch.utils._pytree import tree_map
 
+from zoo.arena import pooled
 from zoo.capture import Captured
 from zoo.noise import draw_noise
 from zoo.update import Update
-from zoo.updates import RULES, clip_to_norm
+from zoo.updates import RULES, Rates, clip_to_norm
 
 BLOCK = 500
 SMALL = 2**17  # numbers in a step's largest tensor below which a second thread only costs
+TINY = 2**8  # parameters below which a tensor costs more than what is in it
 
 
 class State(NamedTuple):
-    """What one step hands to the next; with replicas, every tensor leads with them."""
+    """What one step hands to the next; with replicas, every tensor leads with them.
 
-    flat: Tensor
-    moments: tuple[Tensor, ...]
+    Attributes:
+        parts: the parameters: one vector, or, where that is long, one tensor each.
+        moments: running averages, each in as many tensors as the parameters.
+        held: the program's other tensors.
+    """
+
+    parts: tuple[Tensor, ...]
+    moments: tuple[tuple[Tensor, ...], ...]
     held: tuple[Tensor, ...]
 
 
@@ -32,7 +41,7 @@ class Inputs(NamedTuple):
 
     Attributes:
         start: number of the first step, shape ().
-        lr: learning rate, shape (), or (replicas, 1).
+        lr: learning rate, shape (), or (replicas,).
         order: row numbers of every step, shape (BLOCK, batch), or (BLOCK, replicas, batch).
         args: the training arguments.
     """
@@ -43,76 +52,137 @@ class Inputs(NamedTuple):
     args: tuple
 
 
+Tensors = tuple[Tensor, ...]
 CHATTY = ("torch.utils.cpp_extension", "torch._inductor")
 
-Step = Callable[[State, Tensor, Tensor, Inputs], tuple[State, Tensor]]
+Step = Callable[[State, Rates, Tensor, Tensor, Inputs], tuple[State, Tensor]]
 Block = Callable[[Tensor, State, Tensor, Inputs], tuple[Tensor, State]]
 
 
 def step_with_update(captured: Captured, update: Update, replicas: int | None) -> Step:
     """One captured step with its noise and its update, as a function of tensors."""
-    rule = RULES[update.optimizer]
+    rule, small = RULES[update.optimizer], is_small(captured)
 
-    def gradient_of(*inputs: object) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        loss, gradient, held = captured.graph(*inputs)
+    def gradient_of(parts: Tensors, *inputs: Any) -> tuple[Tensor, Tensors, Tensors]:
+        if small:
+            loss, gradient, held = captured.graph(parts[0], *inputs)
+            gradients: Tensors = (gradient,)
+        else:
+            loss, gradients, held = captured.pieces(parts, *inputs)
         if update.clip_norm is not None:
-            gradient = clip_to_norm(gradient, update.clip_norm)
-        return loss, gradient, held
+            gradients = clip_to_norm(gradients, update.clip_norm)
+        return loss, gradients, held
 
     if replicas is not None:
         gradient_of = torch.vmap(gradient_of, in_dims=(0, 0, None, 0, 0, None))
 
-    def take(state: State, step: Tensor, picked: Tensor, inputs: Inputs) -> tuple[State, Tensor]:
+    def take(
+        state: State, rates: Rates, step: Tensor, picked: Tensor, inputs: Inputs
+    ) -> tuple[State, Tensor]:
         noise = draw_noise(captured.noise, replicas)
-        loss, gradient, held = gradient_of(
-            state.flat, state.held, step, picked, noise, inputs.args
+        loss, gradients, held = gradient_of(
+            state.parts, state.held, step, picked, noise, inputs.args
         )
-        lr = inputs.lr
-        if update.lr_schedule is not None:
-            lr = lr * update.lr_schedule(step)
-        decay = update.weight_decay
-        flat, moments = rule.apply(state.flat, gradient, state.moments, step + 1, lr, decay)
-        return State(flat, moments, held), loss
+        moved = [
+            rule.apply(p, g, tuple(moments), _beside(rates, p), update.weight_decay)
+            for p, g, *moments in zip(state.parts, gradients, *state.moments, strict=True)
+        ]
+        parts = tuple(part for part, _ in moved)
+        return State(parts, tuple(zip(*(m for _, m in moved), strict=True)), held), loss
 
     return take
 
 
-def block_of_steps(step: Step) -> Block:
-    """Up to BLOCK steps in a loop of their own; what does not change is closed over."""
+def _beside(rates: Rates, part: Tensor) -> Rates:
+    """Rates, one of each replica where they lead, shaped to multiply a part."""
+    return tuple(r.reshape(r.shape + (1,) * (part.dim() - 1)) if r.dim() else r for r in rates)
+
+
+def rates_of(update: Update, step: Tensor, lr: Tensor) -> Rates:
+    """What the update rule asks for at a step, given the learning rate (of each replica)."""
+    if update.lr_schedule is not None:
+        lr = lr * update.lr_schedule(step)
+    return RULES[update.optimizer].rates(step + 1, lr)
+
+
+def block_of_steps(step: Step, update: Update, *, packed: bool) -> Block:
+    """Up to BLOCK steps in a loop of their own; what does not change is closed over.
+
+    The rates of the next step are handed on, so that no element of the update computes them.
+
+    Args:
+        step: one step.
+        update: how parameters move.
+        packed: hand on one vector in the place of many tensors? On small ones each tensor costs
+            more than what is in it.
+    """
 
     def run(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tuple[Tensor, State]:
-        def more(i: Tensor, *_: object) -> Tensor:
-            return i < count
+        first = rates_of(update, inputs.start, inputs.lr)
 
-        def body(i: Tensor, losses: Tensor, *tensors: Tensor) -> tuple:
-            picked = inputs.order.index_select(0, i.reshape(1))[0]
-            after, loss = step(_unflatten(state, tensors), inputs.start + i, picked, inputs)
-            now = torch.arange(BLOCK, device=i.device) == i
-            return i + 1, torch.where(now, loss[..., None], losses), *_flatten(after)
+        def more(clock: Tensor, *_: object) -> Tensor:
+            return clock[0] < clock[1]
 
-        begin = torch.zeros((), dtype=torch.int64, device=count.device)
-        _, losses, *end = while_loop(more, body, (begin, losses, *_flatten(state)))
-        return losses, _unflatten(state, tuple(end))
+        def body(clock: Tensor, losses: Tensor, *tensors: Tensor) -> tuple:
+            rates, lr, before = unpack(tensors, state, len(first), packed=packed)
+            picked = inputs.order.index_select(0, clock[0].reshape(1))[0]
+            number = (clock[2] + clock[0]).to(lr.dtype)
+            after, loss = step(before, rates, number, picked, inputs)
+            now = torch.arange(BLOCK, device=clock.device) == clock[0]
+            losses = torch.where(now, loss[..., None], losses)
+            next_rates = rates_of(update, number + 1, lr)
+            ticked = clock + (torch.arange(3, device=clock.device) == 0)
+            return ticked, losses, *pack(next_rates, lr, after, packed=packed)
+
+        clock = torch.stack([torch.zeros_like(count), count, inputs.start.to(count.dtype)])
+        begin = (clock, losses, *pack(first, inputs.lr, state, packed=packed))
+        _, losses, *end = while_loop(more, body, begin)
+        _, _, after = unpack(tuple(end), state, len(first), packed=packed)
+        return losses, tree_map(torch.clone, after) if packed else after
 
     run.__code__ = run.__code__.replace()  # the compiler stops after 8 results of one code object
     return run
 
 
-def compile_block(step: Step, captured: Captured) -> Block:
+def pack(rates: Rates, lr: Tensor, state: State, *, packed: bool) -> tuple[Tensor, ...]:
+    """What one step hands to the next, as the tensors of a loop."""
+    scalars = torch.stack([*rates, lr], dim=-1)
+    vectors = [*state.parts, *(value for moment in state.moments for value in moment)]
+    if packed:
+        return torch.cat([scalars, *vectors], dim=-1), *state.held
+    return scalars, *vectors, *state.held
+
+
+def unpack(
+    tensors: tuple[Tensor, ...], like: State, rates: int, *, packed: bool
+) -> tuple[Rates, Tensor, State]:
+    """Rates, learning rate and state out of the tensors of a loop."""
+    kinds, parts = 1 + len(like.moments), len(like.parts)
+    if packed:
+        sizes = [rates + 1] + [like.parts[0].shape[-1]] * kinds
+        tensors = (*tensors[0].split(sizes, dim=-1), *tensors[1:])
+    scalars, *left = tensors
+    vectors = [tuple(left[i * parts : (i + 1) * parts]) for i in range(kinds)]
+    held = tuple(left[kinds * parts :])
+    state = State(vectors[0], tuple(vectors[1:]), held)
+    return scalars.unbind(-1)[:rates], scalars[..., rates], state
+
+
+def compile_block(step: Step, captured: Captured, update: Update) -> Block:
     """The block as machine code: a C++ loop, on one thread where the tensors are small.
 
     The compiler keeps its output on disk; a later process with the same shapes starts from it.
     """
+    block = block_of_steps(step, update, packed=is_tiny(captured))
     options: dict[str, Any] = {}
     if captured.noise and captured.noise[0].device.type == "cuda":
-        return torch.compile(block_of_steps(step), fullgraph=True, dynamic=False)
+        return torch.compile(block, fullgraph=True, dynamic=False)
     options["cpp_wrapper"] = True
     if not is_small(captured):
-        return torch.compile(block_of_steps(step), fullgraph=True, dynamic=False, options=options)
+        return torch.compile(block, fullgraph=True, dynamic=False, options=options)
     options["cpp.threads"] = 1
-    options["force_pointwise_cat"] = True  # the gradient's pieces in one kernel
-    block = torch.compile(block_of_steps(step), fullgraph=True, dynamic=False, options=options)
-    return on_one_thread(block)
+    options["force_pointwise_cat"] = is_tiny(captured)
+    return on_one_thread(torch.compile(block, fullgraph=True, dynamic=False, options=options))
 
 
 def on_one_thread(block: Block) -> Block:
@@ -122,7 +192,8 @@ def on_one_thread(block: Block) -> Block:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return block(count, state, losses, inputs)
+            with pooled():
+                return block(count, state, losses, inputs)
         finally:
             torch.set_num_threads(threads)
 
@@ -131,8 +202,13 @@ def on_one_thread(block: Block) -> Block:
 
 def is_small(captured: Captured) -> bool:
     """Is the largest tensor of a step too small for a second thread to pay?"""
-    values = [node.meta.get("val") for node in captured.graph.graph.nodes]
+    values = [node.meta.get("val") for node in captured.pieces.graph.nodes]
     return max(value.numel() for value in values if isinstance(value, Tensor)) <= SMALL
+
+
+def is_tiny(captured: Captured) -> bool:
+    """Are there so few parameters that they and their averages are best kept in one vector?"""
+    return sum(shape.numel() for shape in captured.layout.shapes) <= TINY and is_small(captured)
 
 
 @contextmanager
@@ -149,13 +225,3 @@ def quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def _flatten(state: State) -> tuple[Tensor, ...]:
-    return state.flat, *state.moments, *state.held
-
-
-def _unflatten(like: State, tensors: tuple[Tensor, ...]) -> State:
-    flat, *rest = tensors
-    cut = len(like.moments)
-    return State(flat, tuple(rest[:cut]), tuple(rest[cut:]))

@@ -1,10 +1,21 @@
 """The compiled training loop, with the interface of the plain one."""
 
+from operator import itemgetter
+
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from zoo.capture import capture
-from zoo.compiled import BLOCK, Inputs, State, compile_block, quiet, step_with_update
+from zoo.compiled import (
+    BLOCK,
+    Inputs,
+    State,
+    compile_block,
+    is_small,
+    quiet,
+    step_with_update,
+)
 from zoo.layout import Layout
 from zoo.order import Order
 from zoo.trainer import Trainer
@@ -36,7 +47,7 @@ class CompiledTrainer:
         with torch.random.fork_rng(devices):  # what a failure draws would move the plain steps
             self.captured = capture(first.program, first.rows, first.parameters)
             step = step_with_update(self.captured, first.update, self.replicas)
-            self.block = compile_block(step, self.captured)
+            self.block = compile_block(step, self.captured, first.update)
             self.state = self._read()
             with quiet():
                 self._run(0)  # compiles the block by taking no step
@@ -75,12 +86,12 @@ class CompiledTrainer:
     @torch.no_grad()
     def _run(self, count: int) -> tuple[Tensor, State]:
         lead = () if self.replicas is None else (self.replicas,)
-        flat = self.state.flat
-        losses = torch.zeros((*lead, BLOCK), dtype=flat.dtype, device=self.device)
-        lr = torch.tensor([t.update.lr for t in self.trainers], dtype=flat.dtype)
+        dtype = self.state.parts[0].dtype
+        losses = torch.zeros((*lead, BLOCK), dtype=dtype, device=self.device)
+        lr = torch.tensor([t.update.lr for t in self.trainers], dtype=dtype)
         inputs = Inputs(
             start=torch.full((), float(self.step), device=self.device),
-            lr=(lr[0] if self.replicas is None else lr[:, None]).to(self.device),
+            lr=(lr[0] if self.replicas is None else lr).to(self.device),
             order=self._order(count).to(self.device),
             args=tuple(self.rows.args),
         )
@@ -92,25 +103,36 @@ class CompiledTrainer:
         return orders[0] if self.replicas is None else torch.stack(orders, dim=1)
 
     def _read(self) -> State:
+        states = [self._read_one(trainer) for trainer in self.trainers]
+        return states[0] if self.replicas is None else tree_map(_stack, *states)
+
+    def _read_one(self, trainer: Trainer) -> State:
         layout, names = self.captured.layout, RULES[self.update.optimizer].moments
-        read = [layout.read(trainer.program) for trainer in self.trainers]
-        moments = [
-            tuple(_moment(trainer, layout, name) for name in names) for trainer in self.trainers
-        ]
-        if self.replicas is None:
-            return State(read[0][0], moments[0], read[0][1])
-        return State(
-            torch.stack([flat for flat, _ in read]),
-            tuple(torch.stack(parts) for parts in zip(*moments, strict=True)),
-            tuple(torch.stack(parts) for parts in zip(*(held for _, held in read), strict=True)),
-        )
+        flat, held = layout.read(trainer.program)
+        moments = tuple(self._cut(_moment(trainer, layout, name)) for name in names)
+        return State(self._cut(flat), moments, held)
+
+    def _cut(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """A vector over all parameters as the compiled step takes it."""
+        if is_small(self.captured):
+            return (flat,)
+        return tuple(part.clone() for part in self.captured.layout.split(flat).values())
 
     def _write(self) -> None:
         """Copies the state into the programs and optimizers of the plain trainers."""
         for i, trainer in enumerate(self.trainers):
-            flat, moments, held = self.state if self.replicas is None else _pick(self.state, i)
-            self.captured.layout.write(trainer.program, flat, held)
-            _set_moments(trainer, self.captured.layout, moments)
+            state = self.state if self.replicas is None else tree_map(itemgetter(i), self.state)
+            flat, *moments = (_join(parts) for parts in (state.parts, *state.moments))
+            self.captured.layout.write(trainer.program, flat, state.held)
+            _set_moments(trainer, self.captured.layout, tuple(moments))
+
+
+def _stack(*tensors: Tensor) -> Tensor:
+    return torch.stack(tensors)
+
+
+def _join(parts: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 def _rows(order: Order | None, start: int, count: int) -> Tensor:
@@ -120,11 +142,6 @@ def _rows(order: Order | None, start: int, count: int) -> Tensor:
     if count:
         rows[:count] = order.block(start, count)
     return rows
-
-
-def _pick(state: State, i: int) -> State:
-    moments = tuple(value[i] for value in state.moments)
-    return State(state.flat[i], moments, tuple(value[i] for value in state.held))
 
 
 def _named_parameters(trainer: Trainer, layout: Layout) -> list[torch.nn.Parameter]:
