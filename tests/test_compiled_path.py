@@ -94,7 +94,7 @@ def test_without_a_compiler_the_fit_goes_on_plain(asked, replicas, monkeypatch, 
     def missing(*_):
         raise InvalidCxxCompiler
 
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", missing)
+    monkeypatch.setattr("zoo.package.Packaged._load", missing)
     with pytest.warns(UserWarning, match="the compiler failed: InvalidCxxCompiler"):
         found = zoo.fit(shifted, MeanField, X, steps=12, compile=asked, replicas=replicas)
     plain = zoo.fit(shifted, MeanField, X, steps=12, compile=False)

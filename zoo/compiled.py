@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 from zoo.arena import pooled
 from zoo.capture import Captured
 from zoo.noise import draw_noise
+from zoo.package import Packaged
 from zoo.update import Update
 from zoo.updates import RULES, Rates, clip_to_norm
 
@@ -174,15 +175,12 @@ def compile_block(step: Step, captured: Captured, update: Update) -> Block:
     The compiler keeps its output on disk; a later process with the same shapes starts from it.
     """
     block = block_of_steps(step, update, packed=is_tiny(captured))
-    options: dict[str, Any] = {}
     if captured.noise and captured.noise[0].device.type == "cuda":
         return torch.compile(block, fullgraph=True, dynamic=False)
-    options["cpp_wrapper"] = True
     if not is_small(captured):
-        return torch.compile(block, fullgraph=True, dynamic=False, options=options)
-    options["cpp.threads"] = 1
-    options["force_pointwise_cat"] = is_tiny(captured)
-    return on_one_thread(torch.compile(block, fullgraph=True, dynamic=False, options=options))
+        return Packaged(block, {})
+    options = {"cpp.threads": 1, "force_pointwise_cat": is_tiny(captured)}
+    return on_one_thread(Packaged(block, options))
 
 
 def on_one_thread(block: Block) -> Block:

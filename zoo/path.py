@@ -8,11 +8,12 @@ from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
 from zoo.capture import CaptureError
 from zoo.compiled_trainer import CompiledTrainer
+from zoo.package import CompileError
 from zoo.prepare import Run
 from zoo.trainer import Trainer
 
 AUTO_STEPS = 5000  # from here on, compiling (about ten seconds) costs less than it saves
-COMPILER_ERRORS = (TorchDynamoException, InductorError, InvalidCxxCompiler, OSError)
+COMPILER_ERRORS = (CompileError, TorchDynamoException, InductorError, InvalidCxxCompiler, OSError)
 
 
 def choose_path(run: Run) -> None:
@@ -61,7 +62,7 @@ def _decide(
             raise
         return None, _warn(str(error))
     except COMPILER_ERRORS as error:
-        return None, _warn(f"the compiler failed: {type(error).__name__}: {_first_line(error)}")
+        return None, _warn(f"the compiler failed: {_first_line(error)}")
     for run in runs:
         run.fit.build_seconds = time.perf_counter() - begin
         run.fit.seconds += run.fit.build_seconds

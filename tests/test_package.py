@@ -1,0 +1,104 @@
+"""Compiled code kept on disk: found again by what it is made of, and by nothing less."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch._higher_order_ops.while_loop import while_loop
+from torch._inductor.runtime.cache_dir_utils import cache_dir
+from torch.export import export
+
+import zoo.package
+from zoo.compiled import quiet
+from zoo.isolation import isolated
+from zoo.package import CompileError, Packaged, _Flat, _tensors, fingerprint
+
+X = torch.tensor([1.0, 2.0, 3.0])
+
+
+def power_of(base):
+    """A loop with a constant tensor in it: count -> x * base ** count."""
+
+    def run(count, state):
+        (x, fixed) = state
+
+        def body(i, value):
+            return i + 1, value * base
+
+        _, value = while_loop(lambda i, _: i < count, body, (torch.zeros_like(count), x + fixed))
+        return value, (x, value.sum())
+
+    return run
+
+
+@pytest.fixture
+def disk(tmp_path, monkeypatch):
+    """An empty cache, and a list of what is compiled into it."""
+    monkeypatch.setattr("zoo.package.cache_dir", lambda: str(tmp_path))
+    built, build = [], zoo.package._build
+    monkeypatch.setattr("zoo.package._build", lambda *a: (built.append(a[1]), build(*a)))
+    return built
+
+
+def call(function, x=X, count=3, options=None, fixed=0.5):
+    code = Packaged(function, options or {})
+    with isolated(seed=0), quiet(), torch.no_grad():
+        value, (_, total) = code(torch.tensor(count), (x, fixed))
+        again, _ = code(torch.tensor(count + 1), (x, fixed))
+    return value, total, again
+
+
+def test_the_code_computes_what_the_function_does(disk):
+    value, total, again = call(power_of(2.0))
+    assert torch.equal(value, (X + 0.5) * 8)
+    assert torch.equal(total, value.sum())
+    assert torch.equal(again, (X + 0.5) * 16)
+    assert len(disk) == 1
+    assert disk[0].exists()
+
+
+def test_a_second_process_would_find_it(disk):
+    """Another object, the same program: nothing is compiled, and the code is the first one's."""
+    call(power_of(2.0))
+    assert torch.equal(call(power_of(2.0))[0], (X + 0.5) * 8)
+    assert len(disk) == 1
+
+
+def key(function, x=X, fixed=0.5, options=None):
+    args = (torch.tensor(3), (x, fixed))
+    with isolated(seed=0), torch.no_grad():
+        program = export(_Flat(function, args), _tensors(args), strict=False)
+        return fingerprint(program, options or {})
+
+
+def test_whatever_changes_the_code_changes_the_key():
+    keys = [
+        key(power_of(2.0)),
+        key(power_of(3.0)),
+        key(power_of(torch.tensor(2.0))),
+        key(power_of(torch.tensor(3.0))),
+        key(power_of(2.0), fixed=0.25),
+        key(power_of(2.0), X[:2]),
+        key(power_of(2.0), X.float()),
+        key(power_of(2.0), options={"cpp.threads": 1}),
+    ]
+    with torch._inductor.config.patch(fallback_random=True):
+        keys.append(key(power_of(2.0)))
+    assert len(set(keys)) == len(keys)
+    assert key(power_of(2.0)) == keys[0]
+
+
+def test_a_failure_leaves_nothing_behind_and_says_what_failed(disk, monkeypatch):
+    def broken(*args, **kwargs):
+        Path(kwargs["package_path"]).write_bytes(b"half")
+        raise OSError("no compiler here")
+
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", broken)
+    with pytest.raises(CompileError, match="OSError: no compiler here"):
+        call(power_of(2.0))
+    (place,) = disk
+    assert list(place.parent.iterdir()) == []
+
+
+def test_packages_lie_in_the_compilers_own_cache():
+    assert zoo.package.cache_dir is cache_dir
