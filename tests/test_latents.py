@@ -1,5 +1,6 @@
 """describe: what it finds in the zoo's models, and in any other."""
 
+import copy
 import random
 
 import numpy as np
@@ -285,3 +286,10 @@ def test_the_model_is_untouched():
     describe(model, *args)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_copied_guide_keeps_the_supports():
+    """Supports are compared by identity: a copy of one would be another."""
+    made, args = MODEL_CASES["gaussian_vae"].make()
+    latents = zoo.describe(made, *args)
+    assert copy.deepcopy(latents)["z"].base_support is latents["z"].base_support

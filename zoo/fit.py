@@ -48,6 +48,7 @@ def fit(
     resume: Fit | None = None,
     compile: bool | str = "auto",  # noqa: FBT001
     replicas: int | None = None,
+    until: str = "steps",
 ) -> Any:
     """Trains a guide, and the model's own parameters, by stochastic variational inference.
 
@@ -82,6 +83,8 @@ def fit(
         compile: True takes the compiled path; False the plain one; "auto" compiles from 5,000
             steps (over all replicas) on, and falls back to the plain step with a warning.
         replicas: train this many independent seeds side by side.
+        until: "converged" stops once the iterates are stationary, and averages them (see
+            :mod:`zoo.convergence`); `steps` is then the most it takes, 20 times its default.
 
     Returns:
         The fit; with replicas, a list of fits, where one that diverged says so in `stopped`.
@@ -94,10 +97,12 @@ def fit(
     """
     task = model if isinstance(model, Task) else given(model, args)
     recipe = task.recipe
+    _check_until(until, patience, replicas)
+    usual = (recipe.steps if recipe else 1000) * (20 if until == "converged" else 1)
     rates = _rates(lr, recipe.lr if recipe else 1e-2, replicas)
     settings = Settings(
         objective=as_objective(objective),
-        steps=_positive("steps", steps, recipe.steps if recipe else 1000),
+        steps=_positive("steps", steps, usual),
         update=Update(optimizer, rates[0], lr_schedule, weight_decay, clip_norm),
         batch_size=batch_rows(batch_size, task),
         seed=seed,
@@ -106,6 +111,7 @@ def fit(
         patience=patience,
         valid_every=valid_every,
         compile=compile,
+        until=until,
     )
     place = pick_device(device)
     if replicas is not None:
@@ -190,6 +196,16 @@ def _one_of_several(
     except DivergenceError as error:
         warnings.warn(f"Seed {settings.seed}: {error}", stacklevel=4)
         return cast(Fit, error.fit)
+
+
+def _check_until(until: str, patience: int | None, replicas: int | None) -> None:
+    if until not in ("steps", "converged"):
+        raise ValueError(f"Expected until='steps' or 'converged'; got '{until}'.")
+    if until == "converged" and (patience is not None or replicas is not None):
+        raise ValueError(
+            "until='converged' watches one fit and stops it by itself; got "
+            f"patience={patience}, replicas={replicas}. Leave both out."
+        )
 
 
 def _positive(name: str, asked: Number | None, usual: Number) -> Number:

@@ -110,7 +110,7 @@ class Family:
         scopes: "global", "local" or both.
         reparameterised: are draws differentiable functions of the parameters?
         factorised: does each latent have a distribution of its own?
-        independent: are latents independent of each other, given the data?
+        independent: are all elements of the latents independent, given the data?
         amortised: are local parameters computed from the data row, so that new rows need no fit?
         relaxes: are discrete latents replaced by continuous ones while training?
     """
@@ -155,6 +155,9 @@ class Latents:
     vectorises: bool
     hidden: tuple[int, ...]
     activation: type[nn.Module]
+
+    def __deepcopy__(self, memo: dict) -> "Latents":
+        return self  # nothing in it changes, and supports are compared by identity
 
     def __getitem__(self, name: str) -> Latent:
         for site in self.sites:

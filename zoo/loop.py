@@ -4,6 +4,7 @@ import time
 
 import torch
 
+from zoo.convergence import Iterates
 from zoo.divergence import DivergenceError, all_finite, blame
 from zoo.isolation import isolated
 from zoo.parameters import named_tensors, restore
@@ -21,17 +22,21 @@ def train(run: Run, bar: Progress) -> None:
         DivergenceError: on a non-finite loss.
     """
     fit, trainer, block = run.fit, run.trainer, 1
+    iterates = Iterates(run.trainer) if fit.settings.until == "converged" else None
     begin = time.perf_counter() - fit.seconds
     snapshot = trainer.snapshot()
     try:
         while trainer.step < fit.settings.steps:
             started = time.perf_counter()
-            losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
+            now = _until_next_stop(trainer.step, block, fit.settings)
+            losses = trainer.advance(now if iterates is None else iterates.due(trainer.step))
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
             if not all_finite([losses, *trainer.parameters]):
                 raise blame(trainer, snapshot, losses)
             snapshot = trainer.snapshot()
             bar.reach(trainer.step, float(losses[-1]))
+            if iterates is not None and _converged(run, iterates):
+                break
             if run.valid_args and trainer.step % fit.settings.valid_every == 0 and _validate(run):
                 fit.stopped = "early"
                 break
@@ -48,6 +53,17 @@ def train(run: Run, bar: Progress) -> None:
         error.fit = _finish(fit, snapshot, begin)
         raise
     _finish(fit, snapshot, begin)
+
+
+def _converged(run: Run, iterates: Iterates) -> bool:
+    """Keeps the mean of the iterates where they have become stationary."""
+    reached = iterates.note(run.fit.losses)
+    run.fit.convergence = iterates.found
+    if reached:
+        run.fit.stopped = "converged"
+        iterates.average()
+        run.fit.best = named_tensors(run.fit.program)
+    return reached
 
 
 def _until_next_stop(step: int, block: int, settings: Settings) -> int:

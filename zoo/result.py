@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from zoo.convergence import Convergence
 from zoo.latents import Family, Latents, Model
 from zoo.objectives import Objective
 from zoo.program import Program
@@ -29,6 +30,7 @@ class Settings:
     patience: int | None = None
     valid_every: int = 500
     compile: bool | str = "auto"
+    until: str = "steps"
 
 
 @dataclass
@@ -44,7 +46,8 @@ class Fit:
         valid: pairs (step, validation loss in nats).
         last: state after the last step; resuming goes on from it.
         seconds: time taken by the steps.
-        stopped: "finished", "early", "interrupted" or "diverged".
+        convergence: what the last look at the iterates found, with until="converged".
+        stopped: "finished", "converged", "early", "interrupted" or "diverged".
         path: which loop ran: "plain" or "compiled".
         path_reason: why.
         build_seconds: time taken to capture and compile, part of `seconds`.
@@ -59,6 +62,7 @@ class Fit:
     best: dict[str, Tensor] | None = None
     last: dict = field(default_factory=dict, repr=False)
     seconds: float = 0.0
+    convergence: Convergence | None = None
     stopped: str = "finished"
     path: str = "plain"
     path_reason: str = ""

@@ -1,0 +1,90 @@
+"""Stopping by stationarity: it waits for the drift to end, and the mean beats the last iterate."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+
+import zoo
+from guides import MeanField
+from zoo.convergence import change_of_mean, split_r_hat
+
+Y = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.5, 2.5])
+
+
+def conjugate(y):
+    """Normal mean with a wide prior: its posterior is normal, in closed form."""
+    mean = pyro.sample("mean", dist.Normal(0.0, 10.0))
+    with pyro.plate("data", len(y)):
+        pyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+
+
+PRECISION = 1 / 100 + len(Y)
+MEAN, SD = float(Y.sum() / PRECISION), PRECISION**-0.5
+
+
+def of_guide(found):
+    (loc,) = [p.item() for name, p in found.guide.named_parameters() if "loc" in name]
+    return loc
+
+
+def test_r_hat_of_noise_of_a_trend_and_of_a_constant():
+    noise = torch.randn(400)
+    columns = torch.stack([noise, noise + torch.linspace(0, 3, 400), torch.ones(400)], dim=1)
+    still, trend, constant = split_r_hat(columns)
+    assert still < 1.02
+    assert trend > 1.3
+    assert constant == pytest.approx((199 / 200) ** 0.5, rel=1e-8)
+    jump = torch.cat([torch.zeros(5, 1), torch.ones(5, 1)])
+    assert split_r_hat(jump).isinf().all()
+
+
+def test_r_hat_by_its_definition():
+    draws = torch.tensor([[1.0], [3.0], [4.0], [8.0]])
+    within, between = (2.0 + 8.0) / 2, 0.5 * (6.0 - 2.0) ** 2
+    assert split_r_hat(draws).item() == pytest.approx((0.5 + between / within) ** 0.5, rel=1e-8)
+
+
+def test_the_change_of_a_mean_carries_its_error():
+    z = []
+    for _ in range(200):
+        change, error = change_of_mean(torch.randn(1000) + 5)
+        z.append(change / error)
+    spread = torch.stack(z)
+    assert abs(spread.mean()) < 5 / 200**0.5
+    assert 0.8 < spread.std() < 1.3
+    change, error = change_of_mean(torch.linspace(10, 0, 1000) + torch.randn(1000))
+    assert abs(change - 5.0) < 5 * error
+
+
+def test_a_fit_stops_by_itself_near_the_exact_posterior():
+    found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000, seed=1)
+    assert found.stopped == "converged"
+    assert len(found.losses) < found.settings.steps
+    assert found.convergence.reached
+    assert abs(of_guide(found) - MEAN) < 0.2 * SD
+
+
+def test_the_mean_of_the_iterates_beats_the_last_one():
+    errors = []
+    for seed in range(3):
+        found = zoo.fit(conjugate, MeanField, Y, until="converged", steps=4000, lr=0.1, seed=seed)
+        last = zoo.fit(conjugate, MeanField, Y, steps=len(found.losses), lr=0.1, seed=seed)
+        errors.append([(of_guide(one) - MEAN) ** 2 for one in (found, last)])
+    averaged, final = torch.tensor(errors).mean(0)
+    assert averaged < 0.25 * final
+
+
+def test_a_fit_that_still_drifts_does_not_stop():
+    found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=1e-4, steps=1500)
+    assert found.stopped == "finished"
+    assert not found.convergence.reached
+    assert len(found.losses) == 1500
+
+
+def test_wrong_requests_are_refused():
+    with pytest.raises(ValueError, match="Expected until='steps' or 'converged'; got 'done'"):
+        zoo.fit(conjugate, MeanField, Y, until="done")
+    for more in ({"patience": 3}, {"replicas": 2}):
+        with pytest.raises(ValueError, match="watches one fit and stops it by itself; got"):
+            zoo.fit(conjugate, MeanField, Y, until="converged", **more)

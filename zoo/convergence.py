@@ -1,0 +1,119 @@
+"""When to stop: the iterates have become stationary and the bound no longer moves.
+
+After every few steps the parameters are noted. Over the last half of them the two halves are
+compared as two chains would be,
+
+    R-hat = sqrt( (n - 1)/n + between / within )        for each parameter,
+
+and the bound's means over the two halves are compared against their Monte Carlo error. Once both
+say that nothing moves but noise, the parameters are set to their mean over that half: at a
+constant learning rate the iterates circle around an optimum that their mean is closer to.
+
+Source: Dhaka et al. 2020, "Robust, accurate stochastic optimization for variational inference";
+Welandawe et al. 2022, "Robust, automated, and accurate black-box variational inference".
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo.trainer import Trainer
+
+STRIDE = 10  # steps between two noted iterates, to begin with
+FEWEST, MOST = 100, 200  # iterates kept; at MOST every second is dropped
+LARGEST = 2**24  # numbers kept at most
+R_HAT = 1.1
+SHARE = 0.99  # of the parameters whose R-hat is to be below that
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """What the last look at the iterates found.
+
+    Attributes:
+        r_hat: 99 % quantile over the parameters; 1 is stationary.
+        change: by how much the bound's mean rose from one half of the window to the other, nats.
+        change_se: its Monte Carlo standard error, from batch means.
+        window: steps looked at.
+    """
+
+    r_hat: float
+    change: float
+    change_se: float
+    window: int
+
+    @property
+    def reached(self) -> bool:
+        """Are iterates stationary and the bound still, within two standard errors?"""
+        return self.r_hat < R_HAT and self.change < 2 * self.change_se
+
+
+class Iterates:
+    """The parameters after every few steps of one fit."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        size = sum(parameter.numel() for parameter in trainer.parameters)
+        self.most = max(FEWEST, min(MOST, LARGEST // size))
+        self.stride, self.noted = STRIDE, list[Tensor]()
+        self.found: Convergence | None = None
+
+    def due(self, step: int) -> int:
+        """Steps to take until the next iterate is noted."""
+        return self.stride - step % self.stride
+
+    def note(self, losses: Tensor) -> bool:
+        """Notes the parameters where it is due; is it time to stop?
+
+        Args:
+            losses: of all steps so far, nats, shape (steps,).
+        """
+        if self.trainer.step % self.stride:
+            return False
+        with torch.no_grad():
+            vector = torch.cat([p.detach().reshape(-1) for p in self.trainer.parameters])
+        self.noted.append(vector.clone())
+        if len(self.noted) < FEWEST or len(self.noted) % 10:
+            return False
+        self.found = self._look(losses)
+        if not self.found.reached and len(self.noted) >= self.most:
+            self.noted = self.noted[1::2]
+            self.stride *= 2
+        return self.found.reached
+
+    def average(self) -> None:
+        """Sets the parameters to their mean over the window."""
+        mean = torch.stack(self._window()).mean(0)
+        parts = mean.split([p.numel() for p in self.trainer.parameters])
+        with torch.no_grad():
+            for parameter, part in zip(self.trainer.parameters, parts, strict=True):
+                parameter.copy_(part.reshape(parameter.shape))
+
+    def _window(self) -> list[Tensor]:
+        return self.noted[len(self.noted) // 2 :]
+
+    def _look(self, losses: Tensor) -> Convergence:
+        window = self._window()
+        steps = len(window) * self.stride
+        change, error = change_of_mean(losses[-steps:])
+        r_hat = split_r_hat(torch.stack(window)).quantile(SHARE)
+        return Convergence(float(r_hat), float(change), float(error), steps)
+
+
+def split_r_hat(draws: Tensor) -> Tensor:
+    """R-hat of each column between the two halves of its rows: (draws, n) -> (n,)."""
+    count = len(draws) // 2
+    halves = draws[-2 * count :].double().reshape(2, count, -1)
+    within, between = halves.var(1).mean(0), halves.mean(1).var(0)
+    ratio = torch.where(between == 0, 0.0, between / within)
+    return ((count - 1) / count + ratio).sqrt()
+
+
+def change_of_mean(losses: Tensor, batches: int = 10) -> tuple[Tensor, Tensor]:
+    """How much the loss fell from one half to the other, and the error by batch means."""
+    size = len(losses) // (2 * batches)
+    means = losses[-2 * batches * size :].double().reshape(2, batches, size).mean(-1)
+    first, second = means
+    error = ((first.var() + second.var()) / batches).sqrt()
+    return first.mean() - second.mean(), error
