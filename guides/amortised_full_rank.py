@@ -31,6 +31,7 @@ class AmortisedFullRank(Guide):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:
         super().__init__(latents)

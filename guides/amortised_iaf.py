@@ -35,6 +35,7 @@ class AmortisedIAF(Guide):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    independent: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -17,7 +17,8 @@ def autoregressive_stack(size: int, depth: int, hidden: int) -> nn.ModuleList:
         AutoRegressiveNN(size, [hidden], permutation=order)  # type: ignore[arg-type]
         for order in _orders(size, depth)
     ]
-    return nn.ModuleList(transforms.AffineAutoregressive(net, stable=True) for net in nets)
+    steps = [transforms.AffineAutoregressive(_in_order(net), stable=True) for net in nets]
+    return nn.ModuleList(steps)
 
 
 def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.ModuleList:
@@ -26,9 +27,10 @@ def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.Mo
         ConditionalAutoRegressiveNN(size, context, [hidden], permutation=order)  # type: ignore[arg-type]
         for order in _orders(size, depth)
     ]
-    return nn.ModuleList(
-        transforms.ConditionalAffineAutoregressive(net, stable=True) for net in nets
-    )
+    steps = [
+        transforms.ConditionalAffineAutoregressive(_in_order(net), stable=True) for net in nets
+    ]
+    return nn.ModuleList(steps)
 
 
 def push(base: TorchDistributionMixin, steps: list) -> TorchDistributionMixin:
@@ -38,3 +40,11 @@ def push(base: TorchDistributionMixin, steps: list) -> TorchDistributionMixin:
 
 def _orders(size: int, depth: int) -> list[torch.Tensor]:
     return [torch.arange(size) if i % 2 == 0 else torch.arange(size).flip(0) for i in range(depth)]
+
+
+def _in_order(net: nn.Module) -> nn.Module:
+    """Makes its order plain numbers, for which inverting a step asks: tensors defy capture."""
+    order = net.permutation.tolist()  # type: ignore[operator,union-attr]
+    del net.permutation
+    net.permutation = order  # type: ignore[assignment]
+    return net

@@ -23,6 +23,7 @@ class FullRank(Guide):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
+    independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents) -> None:
         super().__init__(latents)

@@ -32,6 +32,7 @@ class IAF(Guide):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
+    independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents, depth: int = 2, hidden: int | None = None) -> None:
         super().__init__(latents)

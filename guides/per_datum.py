@@ -10,6 +10,7 @@ Source: Hoffman, Blei, Wang & Paisley 2013, "Stochastic variational inference"; 
 of UMass COMPSCI 688.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import pyro
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from guides.guide import Guide, inside, positive
 from guides.normal import SMALL_SCALE, normal
+from guides.per_row import unconstrained, unscaled
 from zoo.latents import Kind, Latent, Latents
 
 
@@ -44,6 +46,14 @@ class PerDatum(Guide):
             with inside(plates, site):
                 values[site.name] = pyro.sample(site.name, normal(loc, positive(scale), site))
         return values
+
+    @torch.no_grad()
+    def start(self, draws: Mapping[str, Tensor]) -> None:
+        """Takes the mean and sd of each row's draws; site -> (draws, *batch, *event)."""
+        found = unconstrained(draws, self.latents)
+        for site, loc, scale in zip(self.latents.sites, self.loc, self.scale, strict=True):
+            loc.copy_(found[site.name].mean(0))
+            scale.copy_(unscaled(found[site.name].std(0)))
 
 
 def _rows_of(value: Tensor, rows: Tensor, site: Latent, latents: Latents) -> Tensor:

@@ -12,12 +12,20 @@ from torch import Tensor, nn
 
 from guides import GUIDES
 from zoo.isolation import isolated
+from zoo.models.banana import Banana
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.categorical_vae import CategoricalVAE
 from zoo.models.eight_schools import EightSchools
+from zoo.models.factor_analysis import FactorAnalysis
+from zoo.models.gaussian_mixture import GaussianMixture
 from zoo.models.gaussian_vae import GaussianVAE
+from zoo.models.gp_regression import GPRegression
+from zoo.models.hmm import HiddenMarkov
+from zoo.models.linear_regression import LinearRegression
+from zoo.models.local_level import LocalLevel
 from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.neals_funnel import NealsFunnel
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.program import build
@@ -76,6 +84,14 @@ def schools(rows: int) -> tuple[Tensor, Tensor]:
 
 def labelled(rows: int) -> tuple[Tensor, Tensor]:
     return torch.randn(rows, 3), torch.bernoulli(torch.full((rows,), 0.5))
+
+
+def regressed(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows, 3), torch.randn(rows)
+
+
+def places(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.linspace(0.0, 3.0, 5).double(), torch.randn(5)
 
 
 def local_normal(size: int) -> Site:
@@ -167,34 +183,104 @@ MODEL_CASES: dict[str, ModelCase] = {
         6,
         (3,),
     ),
+    "factor_analysis": ModelCase(
+        lambda: FactorAnalysis(5, 2), reals, {"z": local_normal(2)}, ("x",), "data", 5, (64, 64)
+    ),
+    "linear_regression": ModelCase(
+        lambda: LinearRegression(3),
+        regressed,
+        {"beta": Site("continuous", "global", (3,), (), (), 3)},
+        ("y",),
+        "data",
+        4,
+        (64, 64),
+    ),
+    "gaussian_mixture": ModelCase(
+        lambda: GaussianMixture(5, 3),
+        reals,
+        {"z": Site("discrete", "local", (3,), (ROWS,), ("data",), 0)},
+        ("x",),
+        "data",
+        5,
+        (64, 64),
+    ),
+    "hmm": ModelCase(
+        lambda: HiddenMarkov(5, 2),
+        reals,
+        {f"z_{t}": Site("discrete", "local", (2,), (ROWS,), ("data",), 0) for t in range(5)},
+        ("x",),
+        "data",
+        5,
+        (64, 64),
+    ),
+    "local_level": ModelCase(
+        lambda: LocalLevel(5), reals, {"level": local_normal(5)}, ("x",), "data", 5, (64, 64)
+    ),
+    "gp_regression": ModelCase(
+        GPRegression,
+        places,
+        {"f": Site("continuous", "global", (5,), (), (), 5)},
+        ("y",),
+        None,
+        0,
+        (64, 64),
+        nesting=0,
+    ),
+    "neals_funnel": ModelCase(
+        lambda: NealsFunnel(2),
+        lambda rows: (torch.tensor([3.0, 1.0, 0.5]).double(),),
+        {
+            "v": Site("continuous", "global", (), (), (), 1),
+            "x": Site("continuous", "global", (2,), (), (), 2),
+        },
+        (),
+        None,
+        0,
+        (64, 64),
+        nesting=0,
+    ),
+    "banana": ModelCase(
+        lambda: Banana(0.2),
+        lambda rows: (torch.tensor([3.0, 1.0]).double(),),
+        {name: Site("continuous", "global", (), (), (), 1) for name in ("x1", "x2")},
+        (),
+        None,
+        0,
+        (64, 64),
+        nesting=0,
+    ),
 }
 
-ANY = {"trace", "trace_graph", "renyi", "iwae"}
-DISCRETE = ANY | {"nvil", "enumerate", "rloo"}
-RELAXED = ANY | {"mean_field", "stl"}
-REPARAMETERISED = ANY | {"stl", "rloo"}
-FACTORISED = REPARAMETERISED | {"mean_field"}
+ANY = {"trace", "trace_graph", "renyi", "iwae", "vr_max", "miwae", "ciwae", "piwae"}
+PATHS = {"stl", "dreg", "tail_adaptive"}
+SCORES = {"reinforce", "reinforce_average", "rloo", "vimco", "vimco_geometric", "tvo"}
+SCORES |= {"forward_kl"}
+DREAMS = {"wake_sleep", "rws"}
+RELAXED = ANY | PATHS | {"mean_field"}
+JOINT = ANY | PATHS | SCORES
+FACTORISED = JOINT | {"mean_field"}
+INDEPENDENT = FACTORISED | {"measure_valued"}
+DISCRETE = ANY | SCORES | DREAMS | {"nvil", "enumerate", "layer_sum"}
+CATEGORICAL = DISCRETE | {"muprop", "rebar", "relax", "local_sum"}
+BITS = {"arm", "disarm", "u2g", "arms", "double_cv", "rodeo"}
+BINARY = CATEGORICAL | BITS | {"measure_valued"}
 LOCAL_CONTINUOUS = {
-    "per_datum": FACTORISED,
-    "amortised_normal": FACTORISED,
-    "amortised_fixed_scale": FACTORISED,
-    "amortised_full_rank": FACTORISED,
-    "amortised_iaf": FACTORISED,
+    "per_datum": INDEPENDENT,
+    "amortised_normal": INDEPENDENT | DREAMS,
+    "amortised_fixed_scale": INDEPENDENT | DREAMS,
+    "amortised_full_rank": FACTORISED | DREAMS,
+    "amortised_iaf": FACTORISED | DREAMS,
 }
-GLOBAL_CONTINUOUS = {
-    "mean_field": FACTORISED,
-    "full_rank": REPARAMETERISED,
-    "iaf": REPARAMETERISED,
-}
+GLOBAL_CONTINUOUS = {"mean_field": INDEPENDENT, "full_rank": JOINT, "iaf": JOINT}
 LOCAL_DISCRETE = {
-    "amortised_discrete": DISCRETE,
+    "amortised_discrete": CATEGORICAL,
     "amortised_layers": DISCRETE,
     "relaxed": RELAXED,
     "straight_through": RELAXED,
     "gumbel_rao": RELAXED,
     "empty": {"enumerate"},
 }
-LOCAL_BINARY = {**LOCAL_DISCRETE, "amortised_discrete": DISCRETE | {"disarm"}}
+LOCAL_BINARY = {**LOCAL_DISCRETE, "amortised_discrete": BINARY}
 
 ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused
     "ppca": LOCAL_CONTINUOUS,
@@ -206,6 +292,14 @@ ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the
     "bernoulli_latent": LOCAL_BINARY,
     "categorical_vae": LOCAL_DISCRETE,
     "sigmoid_belief": LOCAL_BINARY,
+    "factor_analysis": LOCAL_CONTINUOUS,
+    "linear_regression": GLOBAL_CONTINUOUS,
+    "gaussian_mixture": LOCAL_DISCRETE,
+    "hmm": LOCAL_DISCRETE,
+    "local_level": LOCAL_CONTINUOUS,
+    "gp_regression": GLOBAL_CONTINUOUS,
+    "neals_funnel": GLOBAL_CONTINUOUS,
+    "banana": GLOBAL_CONTINUOUS,
 }
 
 GUIDE_CASES: dict[str, tuple[str, str]] = {  # guide -> (a model that suits it, an objective)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cases import ALLOWED
 from typer.testing import CliRunner
 
 from guides import GUIDES
@@ -46,10 +47,26 @@ def test_list_names_everything():
 
 
 def test_list_shows_which_pairs_go_together():
-    lines = call("list").splitlines()
-    (line,) = [line for line in lines if "amortised_discrete" in line and "nvil" in line][:1]
-    assert "trace_graph" in line
-    assert "mean_field," not in line
+    """What is printed, read back: group numbers stand for objectives, a block for its models."""
+    objectives, pairs = call("list").split("Which guides go on")
+    lines = [_cells(line) for line in objectives.splitlines()]
+    groups = {number: names.split(", ") for number, names in lines if number.isdigit()}
+    found = {}
+    for block in pairs.split("├"):
+        lines = [_cells(line) for line in block.splitlines()]
+        lines = [cells for cells in lines if len(cells) == 3]
+        models = [model.split(" (")[0] for model, _, _ in lines if model]
+        for _, guide, numbers in lines:
+            taken = {name for number in numbers.split() for name in groups[number]}
+            found |= {(model, guide): taken for model in models if guide}
+    allowed = {(m, g): names for m, guides in ALLOWED.items() for g, names in guides.items()}
+    assert found == allowed
+
+
+def _cells(line):
+    """Contents of a row of a printed table; two empty ones for any other line."""
+    cells = [cell.strip() for cell in line.split("│")[1:-1]]
+    return cells or ["", ""]
 
 
 def test_list_as_json():

@@ -50,7 +50,43 @@ SLOW = [
     ("categorical_vae", "empty", "enumerate", {}),
     ("categorical_vae", "relaxed", "trace_graph", {}),
     ("bernoulli_latent", "straight_through", "mean_field", {}),
+    ("factor_analysis", "amortised_full_rank", "mean_field", {}),
+    ("factor_analysis", "per_datum", "trace", {}),
+    ("linear_regression", "full_rank", "trace", {}),
+    ("linear_regression", "iaf", "iwae", {}),
+    ("gaussian_mixture", "amortised_discrete", "enumerate", {}),
+    ("gaussian_mixture", "amortised_discrete", "rloo", {}),
+    ("hmm", "amortised_discrete", "rloo", {}),
+    ("hmm", "relaxed", "trace", {}),
+    ("local_level", "amortised_full_rank", "mean_field", {}),
+    ("local_level", "amortised_iaf", "trace", {}),
+    ("gp_regression", "full_rank", "trace", {}),
+    ("gp_regression", "mean_field", "trace", {}),
+    ("neals_funnel", "iaf", "trace", {}),
+    ("neals_funnel", "mean_field", "mean_field", {}),
+    ("banana", "iaf", "trace", {}),
+    ("banana", "full_rank", "iwae", {}),
 ]
+SUITABLE = [  # models with guides, and the objectives that are compiled on each of them
+    (("eight_schools", "mean_field"), ("stl", "dreg", "tail_adaptive", "measure_valued")),
+    (("bernoulli_vae", "amortised_normal"), ("stl", "dreg", "tail_adaptive", "measure_valued")),
+    (("logistic_regression", "iaf"), ("vr_max", "miwae", "ciwae", "piwae", "tvo", "reinforce")),
+    (("gaussian_vae", "amortised_iaf"), ("vr_max", "miwae", "ciwae", "piwae", "tvo")),
+    (("sigmoid_belief", "amortised_layers"), ("vimco", "vimco_geometric", "layer_sum", "rws")),
+    (("sigmoid_belief", "amortised_layers"), ("reinforce", "reinforce_average", "rloo")),
+    (("bernoulli_latent", "amortised_discrete"), ("vimco", "vimco_geometric", "layer_sum")),
+    (("bernoulli_latent", "amortised_discrete"), ("reinforce_average", "rws", "wake_sleep")),
+    (("ppca", "amortised_full_rank"), ("wake_sleep", "forward_kl")),
+    (("categorical_vae", "amortised_discrete"), ("forward_kl", "local_sum")),
+    (("categorical_vae", "amortised_discrete"), ("muprop", "rebar", "relax")),
+    (("bernoulli_latent", "amortised_discrete"), ("muprop", "rebar", "relax", "local_sum")),
+    (("bernoulli_latent", "amortised_discrete"), ("arm", "disarm", "u2g", "arms")),
+    (("bernoulli_latent", "amortised_discrete"), ("double_cv", "rodeo")),
+    (("sigmoid_belief", "amortised_discrete"), ("arm", "disarm", "u2g", "arms")),
+    (("sigmoid_belief", "amortised_discrete"), ("double_cv", "rodeo")),
+    (("bernoulli_latent", "gumbel_rao"), ("dreg", "trace")),
+]
+SLOW += [(*pair, objective, {}) for pair, names in SUITABLE for objective in names]
 COVERING = [pytest.param(*case) for case in FAST]
 COVERING += [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW]
 STEPS = 6

@@ -73,6 +73,14 @@ def write_idx(path: Path, pixels: np.ndarray) -> None:
 
 PICTURES = ("none", "threshold", "static", "dynamic")
 MNIST_SPLITS = ((50_000, 784), (10_000, 784), (10_000, 784))
+
+
+def simulated(features: int, train: int = 400) -> Case:
+    """Rows drawn from a model; another seed is another data set."""
+    splits = (train, features), (50, features), (100, features)
+    return Case(splits, ("x",), None, "none", ("none",), seeded=True)
+
+
 CASES = {
     "binarized_mnist": Case(
         MNIST_SPLITS, ("x",), (28, 28), "static", ("static",), seeded=False, source=packed_bits
@@ -93,6 +101,16 @@ CASES = {
     "eight_schools": Case(
         ((8,), None, (8,)), ("sigma", "y"), None, "none", ("none",), seeded=False
     ),
+    "factor_analysis": simulated(8),
+    "linear_regression": Case(
+        ((60, 4), (20, 4), (20, 4)), ("x", "y"), None, "none", ("none",), seeded=True
+    ),
+    "gaussian_mixture": simulated(2),
+    "hmm": simulated(6),
+    "local_level": simulated(12, train=200),
+    "gp_regression": Case(((30,), None, (30,)), ("x", "y"), None, "none", ("none",), seeded=True),
+    "neals_funnel": Case(((10,), None, (10,)), ("scale",), None, "none", ("none",), seeded=False),
+    "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
     "fashion_mnist": Case(
         MNIST_SPLITS,
         ("x",),
@@ -184,7 +202,7 @@ def test_default_matches_its_case(name, load):
     assert (data.name, data.labels, data.image) == (name, case.labels, case.image)
     assert data.binarize == case.binarize
     assert (data.rows, data.features) == (case.splits[0][0], case.splits[0][-1])
-    assert data.rowwise == (name != "eight_schools")
+    assert data.rowwise == (case.splits[1] is not None)
     assert data.observe is (draw_bits if data.binarize == "dynamic" else keep)
     assert all(t.dtype == torch.get_default_dtype() for b in splits_of(data) for t in b)
     assert all(len(t) == len(b[0]) for b in splits_of(data) for t in b)
@@ -251,7 +269,7 @@ def test_values_are_in_range_and_follow_the_seed(name, mode, load):
     data = load(name, seed=5, binarize=mode)
     check_range(data)
     assert same(data, load(name, seed=5, binarize=mode))
-    drawn = mode in ("static", "dynamic") or name in ("digits", "breast_cancer")
+    drawn = mode in ("static", "dynamic") or CASES[name].splits != MNIST_SPLITS
     other = load(name, seed=6, binarize=mode).hash
     assert (data.hash != other) == (CASES[name].seeded and drawn)
     assert torch.equal(before[0], torch.get_rng_state())

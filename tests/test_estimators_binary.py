@@ -38,7 +38,7 @@ from toys import (
 )
 
 from guides import AmortisedDiscrete, AmortisedNormal
-from zoo.gradients import gradient_draws
+from zoo.gradient_draws import gradient_draws
 from zoo.isolation import isolated
 from zoo.latents import describe
 from zoo.objectives import DisARM, LeaveOneOut, TraceGraph

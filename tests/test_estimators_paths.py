@@ -1,6 +1,5 @@
 """Gradients through reparameterised draws, and measure-valued ones: exact means and identities."""
 
-import pyro
 import pyro.distributions as dist
 import pytest
 import torch
@@ -17,17 +16,15 @@ from cases import (
     step_of,
     unvectorised,
 )
-from exact_bounds import BITS, REALS, elbo, iwae, of_nodes, of_states, one_factor, two_causes
+from exact_bounds import REALS, elbo, iwae, of_nodes, one_factor
 from small_tasks import exact_guide, fitted_ppca_task
 from steps import a_capture, a_program, equal_on_fresh_inputs
 from test_gradients_exact import batch_gradients, exact_gradient, largest_z
-from torch.distributions import constraints
 
-from guides import AmortisedDiscrete, AmortisedNormal, MeanField
-from zoo.gradients import gradient_draws
-from zoo.models.bernoulli_latent import BernoulliLatent
+from guides import AmortisedNormal
+from zoo.gradient_draws import gradient_draws
 from zoo.noise import ExplicitNoise, replay
-from zoo.objectives import IWAE, LeaveOneOut, StickingTheLanding
+from zoo.objectives import IWAE, StickingTheLanding
 from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.measure_valued import MeasureValued
 from zoo.objectives.tail_adaptive import TailAdaptive, tail_adaptive_weights
@@ -175,110 +172,6 @@ def test_the_tail_adaptive_gradient_is_not_the_elbos():
         size = sum(p.numel() for p in program.model.parameters())
     assert largest_z(found[:, :size], exact[:size]) < ERRORS
     assert largest_z(found[:, size:], exact[size:]) > 2 * ERRORS
-
-
-@pytest.mark.parametrize("setting", [0, 1], ids=["Bernoulli", "Normal"])
-def test_the_measure_valued_gradient_is_exact(setting):
-    model, guide, x, parts = (
-        (two_causes, AmortisedDiscrete, BITS, of_states),
-        (one_factor, AmortisedNormal, REALS, of_nodes),
-    )[setting]
-    with built(model(), guide, MeasureValued(), (x,)) as program:
-        exact = exact_gradient(program, lambda p, x: elbo(parts(p, x)), x)
-        found = batch_gradients(program, x)
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
-
-
-def test_one_bernoulli_latent_leaves_no_noise():
-    with built(
-        BernoulliLatent(3, (8,), 1), AmortisedDiscrete, MeasureValued(), (BITS,)
-    ) as program:
-        exact = exact_gradient(program, lambda p, x: elbo(of_states(p, x)), BITS)
-        skip = sum(p.numel() for p in program.model.parameters())
-        found = of_guide(step_of(program, (BITS,))[1])
-    assert relative_error(found, exact[skip:]) < IDENTITY
-
-
-def counts(x):
-    """Two counts a row, with normal noise."""
-    with pyro.plate("data", len(x)):
-        z = pyro.sample("z", dist.Poisson(x.new_tensor([2.0, 1.0])).to_event(1))
-        pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
-
-
-def poisson_guide(x):
-    rate = pyro.param("rate", x.new_tensor([3.0, 0.7]), constraint=constraints.positive)
-    with pyro.plate("data", len(x)):
-        pyro.sample("z", dist.Poisson(rate).to_event(1))
-
-
-def test_poisson_latents_against_closed_form():
-    x = torch.tensor([[2.0, 1.5], [4.0, 0.0]])
-    with built(counts, poisson_guide, MeasureValued(), (x,)) as program:
-        assert program.objective.evaluations(program.latents) == 5
-        (unconstrained,) = program.store.values
-        rate, prior = unconstrained.exp(), torch.tensor([2.0, 1.0])
-        fit = -((x - rate) ** 2 + rate) / 2
-        kl = rate * (rate / prior).log() - rate + prior
-        (exact,) = torch.autograd.grad(-(fit - kl).sum(), unconstrained)
-        found = torch.stack(
-            [step_of(program, (x,), seed=i)[1]["store.values.0"] for i in range(500)]
-        )
-        assert largest_z(found, exact) < ERRORS
-        assert standard_error(found).norm() < 0.2 * exact.norm()
-
-
-def mean_of_all(x):
-    """One place z and one more, common to all rows: x_n ~ N(z_0 + z_1, 1)."""
-    z = pyro.sample("z", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
-    with pyro.plate("data", len(x)):
-        pyro.sample("x", dist.Normal(z.sum(-1, keepdim=True), 1.0), obs=x)
-
-
-def test_measure_valued_under_shared_latents():
-    x = torch.tensor([1.0, 2.0, -0.5])
-    with a_program(mean_of_all, MeanField, (x,), MeasureValued()) as (program, rows, _):
-        assert program.objective.evaluations(program.latents) == 9
-        m = program.guide.loc[0]
-        s = torch.nn.functional.softplus(program.guide.scale[0]) + 1e-6
-        fit = -((x - m.sum()) ** 2 + s.square().sum()).sum() / 2
-        kl = ((m**2 + s**2) / 2 - s.log()).sum()
-        exact = flat(torch.autograd.grad(-(fit - kl), [m, program.guide.scale[0]]))
-        draws = gradient_draws(program, rows, 1500)
-    found, names = draws.gradients, draws.layout.names
-    assert names == ("guide.loc.0", "guide.scale.0")
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
-
-
-@pytest.mark.parametrize("latent", ["discrete", "continuous"])
-def test_measure_valued_has_less_noise_than_reinforce(latent):
-    model, guide, x = (two_causes, AmortisedDiscrete, BITS)
-    if latent == "continuous":
-        model, guide, x = one_factor, AmortisedNormal, REALS
-    noise = []
-    for objective in (MeasureValued(), LeaveOneOut(5)):
-        with built(model(), guide, objective, (x,)) as program:
-            skip = sum(p.numel() for p in program.model.parameters())
-            assert objective.evaluations(program.latents) == 5
-            noise.append(batch_gradients(program, x, 30, 100)[:, skip:].var(0).sum())
-    assert noise[0] < noise[1]
-
-
-def test_measure_valued_with_particles_in_a_loop():
-    with built(two_causes(), AmortisedDiscrete, MeasureValued(), (BITS,)) as program:
-        wide, loop = step_of(program, (BITS,)), step_of(unvectorised(program), (BITS,))
-    assert relative_error(flat(wide[1].values()), flat(loop[1].values())) < IDENTITY
-
-
-def test_other_distributions_are_refused_by_name():
-    made, args = MODEL_CASES["eight_schools"].make()
-    with built(made, MeanField, MeasureValued(), args) as program:
-        with pytest.raises(
-            ValueError, match="Normal or Bernoulli or Poisson; 'tau' is drawn from"
-        ):
-            step_of(program, args)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from test_gradients_exact import batch_gradients, exact_gradient, largest_z
 
 from guides import AmortisedDiscrete, AmortisedNormal, Relaxed
 from zoo.noise import ExplicitNoise, replay
-from zoo.objectives import IWAE, LeaveOneOut, Renyi, Trace
+from zoo.objectives import IWAE, LeaveOneOut, Renyi, StickingTheLanding, Trace
 from zoo.objectives.ciwae import CIWAE
 from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.measure_valued import MeasureValued
@@ -120,6 +120,25 @@ def test_piwae_under_a_guide_that_changes_the_model():
     relaxed = (two_causes, Relaxed, BITS, None)
     (_, grads), (_, exact) = (gradients_of(o, relaxed) for o in (PIWAE(M=1, K=4), IWAE(4)))
     assert relative_error(flat(grads.values()), flat(exact.values())) < IDENTITY
+
+
+STRAIGHT = [
+    (DoublyReparameterised(1), StickingTheLanding()),
+    (TailAdaptive(4, beta=0.0), StickingTheLanding(4)),
+    (PIWAE(1, 4), IWAE(4)),
+]
+
+
+@pytest.mark.parametrize("guide", ["relaxed", "straight_through", "gumbel_rao"])
+@pytest.mark.parametrize("model", ["bernoulli_latent", "categorical_vae"])
+@pytest.mark.parametrize(("one", "other"), STRAIGHT, ids=str)
+def test_a_draw_made_discrete_is_scored_again_where_it_was_relaxed(one, other, model, guide):
+    made, args = MODEL_CASES[model].make()
+    found = []
+    for objective in (one, other):
+        with built(made, guide_of(guide), objective, args) as program:
+            found.append(flat(step_of(program, args, seed=3)[1].values()))
+    assert relative_error(*found) < IDENTITY
 
 
 def test_the_largest_weight_is_the_limit_of_renyis_bound():

@@ -1,18 +1,16 @@
 """Wake-sleep, reweighted wake-sleep and the inclusive divergence against sums over all states."""
 
-import itertools
 from functools import partial
 
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from cases import AUTODIFF, ERRORS, IDENTITY, built, clock, flat, relative_error, scatter, step_of
+from cases import AUTODIFF, ERRORS, IDENTITY, built, clock, flat, relative_error, step_of
 from pyro.infer import ReweightedWakeSleep as PyrosOwn
 from steps import a_capture, equal_on_fresh_inputs
 from test_gradients_exact import (
     ROWS,
-    K,
     batch_gradients,
     causes,
     exact_gradient,
@@ -22,18 +20,10 @@ from test_gradients_exact import (
 )
 from torch import nn
 
-import zoo
-from guides import AmortisedDiscrete, AmortisedLayers, AmortisedNormal, MeanField, PerDatum
-from zoo.dreams import dream
+from guides import AmortisedDiscrete
 from zoo.enumeration import joint_states
-from zoo.gradients import gradient_draws
 from zoo.latents import describe
-from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.enumeration import states
-from zoo.models.logistic_regression import LogisticRegression
-from zoo.models.ppca import ProbabilisticPCA
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
-from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.rws import ReweightedWakeSleep
@@ -117,60 +107,6 @@ def test_a_minibatch_gradient_is_unbiased_for_all_rows():
                 program.backward(clock(), rows, x[rows])
                 found.append(flat(p.grad for p in parameters(program)))
             assert largest_z(torch.stack(found), exact) < ERRORS
-
-
-def small():
-    return BernoulliLatent(3, (4,), 2)
-
-
-def mean_gradient(particles, objective, x):
-    """The exact mean of an objective's own gradient: all joint states of its draws, in turn."""
-    torch.manual_seed(1)
-    with built(small(), AmortisedDiscrete, objective, (x,)) as program:
-        scatter(program.model, spread=2.0)
-        limit = exact_gradient_of_small(program, x)
-        (logits,) = program.guide.encoder((x,))
-        log_q, total = dist.Bernoulli(logits=logits.detach()), torch.zeros_like(limit)
-        for draws in itertools.product(states(2), repeat=particles):
-            z = torch.stack(draws)[:, None]
-            program.zero_grad(set_to_none=True)
-            with Assign({"z": z if particles > 1 else z[0]}):
-                program.backward(clock(), None, x)
-            grads = flat(p.grad for p in parameters(program))
-            total += log_q.log_prob(z).sum().exp() * grads
-    return total, limit
-
-
-def exact_gradient_of_small(program, x):
-    z = states(2)
-    (logits,) = program.guide.encoder((x,))
-    log_q = dist.Bernoulli(logits=logits).log_prob(z).sum(-1)
-    log_p = program.model._log_joint(x, z)[0]
-    bound = (log_p.softmax(-1).detach() * log_q).sum() + log_p.logsumexp(-1)
-    return flat(torch.autograd.grad(-bound, parameters(program)))
-
-
-def test_the_bias_falls_as_one_over_the_number_of_particles():
-    x = ROWS[:1]
-    biases = {}
-    for particles in (1, 2, 4):
-        objective = ReweightedWakeSleep(particles, sleep=0.0)
-        mean, limit = mean_gradient(particles, objective, x)
-        biases[particles] = (mean - limit).norm() / limit.norm()
-    assert biases[1] > 1
-    assert biases[2] < 0.75 * biases[1]
-    assert biases[4] < 0.6 * biases[2]
-
-
-def test_with_many_particles_the_bias_is_gone():
-    with built(causes(), AmortisedDiscrete, ForwardKL(500), (ROWS,)) as program:
-        exact = exact_gradient(program, inclusive, ROWS)
-        found = batch_gradients(program, ROWS, batches=20, copies=1)
-        error = found.std(0).norm() / 20**0.5
-    with built(causes(), AmortisedDiscrete, ForwardKL(2), (ROWS,)) as program:
-        biased = exact_gradient(program, weighted_pairs, ROWS)
-    assert (found.mean(0) - exact).norm() < 2 * error
-    assert (biased - exact).norm() > 10 * error
 
 
 def grads_at(objective, x=ROWS, model=causes, guide=AmortisedDiscrete, seed=3):
@@ -296,131 +232,6 @@ OBJECTIVES = [WakeSleep(), WakeSleep(2), ReweightedWakeSleep(3), ForwardKL(3)]
 def test_captured_equals_plain(objective):
     with a_capture(causes(), AmortisedDiscrete, (ROWS.repeat(2, 1),), objective, batch=3) as parts:
         assert equal_on_fresh_inputs(*parts)
-
-
-def test_the_helmholtz_machine():
-    """Two layers, and a recognition network that runs the other way."""
-    model = SigmoidBeliefNet(3, (2, 2), learned_prior=True)
-    with built(model, AmortisedLayers, WakeSleep(), (ROWS,)) as program:
-        scatter(program, spread=0.5)
-        exact = exact_gradient(program, partial(wake_sleep, densities=layered), ROWS)
-        found = batch_gradients(program, ROWS, batches=40, copies=100)
-    assert largest_z(found, exact) < ERRORS
-    assert (exact != 0).all()
-
-
-def test_the_helmholtz_machine_captured():
-    model = SigmoidBeliefNet(3, (2, 2), learned_prior=True)
-    with a_capture(model, AmortisedLayers, (ROWS,), ReweightedWakeSleep(3)) as parts:
-        assert equal_on_fresh_inputs(*parts)
-
-
-def gap_after(objective, model, x):
-    """What a fit of the guide alone leaves between the bound and the evidence, nats a row."""
-    fitted = zoo.fit(
-        model,
-        partial(AmortisedDiscrete, body=nn.Identity()),
-        x.expand(20, -1),
-        objective=objective,
-        steps=300,
-        lr=0.1,
-        freeze_model=True,
-        device="cpu",
-        compile=False,
-    )
-    with torch.no_grad():
-        log_p, log_q = layered(fitted.program, x)
-        elbo = (log_q.exp() * (log_p - log_q)).sum()
-        return (model.log_evidence(x).sum() - elbo).item()
-
-
-def test_wake_sleep_lags_behind_the_elbo_where_dreams_do_not_look_like_the_data():
-    """An affine network learns the posterior of dreams at the cost of that of the data."""
-    torch.manual_seed(3)
-    model, every = BernoulliLatent(3, (4,), 4), states(3)
-    scatter(model, spread=3.0)
-    chance = model.log_evidence(every).exp()
-    rare, common = every[chance.argmin()][None], every[chance.argmax()][None]
-    lag = [
-        gap_after(WakeSleep(), model, x) - gap_after(Enumerate(), model, x) for x in (rare, common)
-    ]
-    assert lag[0] > 0.5
-    assert abs(lag[1]) < lag[0] / 5
-
-
-def test_dreams_are_fresh_for_every_replica():
-    with a_capture(causes(), AmortisedDiscrete, (ROWS,), WakeSleep()) as (_, program, rows):
-        found = gradient_draws(program, rows, 64).gradients
-    assert len(found.unique(dim=0)) > 32
-
-
-def test_continuous_latents_dream_too():
-    """A linear-Gaussian model: at the exact posterior the sleep gradient is 0 on average."""
-    model = ProbabilisticPCA(3, 2)
-    family = partial(AmortisedNormal, body=nn.Identity())
-    x = torch.randn(2000, 3)
-    with built(model, family, WakeSleep(), (x,)) as program:
-        with torch.no_grad():
-            program.model.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
-            program.model.log_scale.fill_(-0.5)
-            q = program.model.posterior(torch.eye(3))["z"]
-            offset = program.model.posterior(torch.zeros(1, 3))["z"].mean
-            (head,) = program.guide.encoder.heads
-            scale = q.covariance_matrix[0].diagonal().sqrt() - 1e-6
-            head.weight[:2].copy_((q.mean - offset).mT)
-            head.bias[:2].copy_(offset[0])
-            head.weight[2:].zero_()
-            head.bias[2:].copy_(scale.expm1().log())
-        found = []
-        for _ in range(40):
-            _, grads = step_of(program, (x,), seed=len(found))
-            found.append(flat(grads[n] for n in grads if n.startswith("guide")) / len(x))
-    assert largest_z(torch.stack(found), torch.zeros(())) < ERRORS
-
-
-def test_a_dream_is_a_draw_of_the_model():
-    x = torch.zeros(4000, 3)
-    with built(causes(), AmortisedDiscrete, WakeSleep(), (x,)) as program:
-        one = dream(program.pair, (x,), {})
-        assert dream(program.pair, (), {"x": x}).kwargs["x"].shape == x.shape
-        expected = states(3) @ torch.eye(3)
-        chance = program.model.log_evidence(expected).detach().exp()
-    (dreamed,) = one.args
-    assert one.values["z"].shape == (4000, K)
-    assert not dreamed.requires_grad
-    share = (dreamed[:, None] == expected).all(-1).double()
-    error = (chance * (1 - chance) / 4000).sqrt()
-    assert ((share.mean(0) - chance).abs() < ERRORS * error).all()
-
-
-def converting(x):
-    with pyro.plate("data", len(x)):
-        z = pyro.sample("z", dist.Bernoulli(x.new_full((2,), 0.5)).to_event(1))
-        pyro.sample("x", dist.Bernoulli(logits=z.sum(-1)), obs=x[:, 0] + 0.0)
-
-
-def test_what_cannot_be_dreamed():
-    x = torch.ones(4, 1)
-    with built(converting, AmortisedDiscrete, WakeSleep(), (x,)) as program:
-        with pytest.raises(ValueError, match=r"'x' observes, of shape \(4,\), is not one as it"):
-            program(clock(), None, x)
-    with built(converting, AmortisedDiscrete, ReweightedWakeSleep(2, sleep=0.0), (x,)) as program:
-        assert program(clock(), None, x).isfinite()
-
-
-def test_a_guide_that_does_not_read_the_data_learns_nothing_from_dreams():
-    rows = torch.randn(6, 3)
-    labels = torch.ones(6)
-    cases = [
-        (ProbabilisticPCA(3, 2), PerDatum, (rows,)),
-        (LogisticRegression(3), MeanField, (rows, labels)),
-    ]
-    for model, guide, args in cases:
-        with built(model, guide, WakeSleep(), args) as program:
-            with pytest.raises(ValueError, match="belong to the data at hand. Use an amortised"):
-                program(clock(), None, *args)
-        with built(model, guide, ForwardKL(4), args) as program:
-            assert program(clock(), None, *args).isfinite()
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,19 @@ from small_tasks import (
 )
 
 import zoo
-from guides import IAF, AmortisedFullRank, AmortisedNormal, Empty, FullRank, MeanField, PerDatum
+from guides import (
+    IAF,
+    AmortisedDiscrete,
+    AmortisedFullRank,
+    AmortisedNormal,
+    Empty,
+    FullRank,
+    MeanField,
+    PerDatum,
+)
 from zoo import log_weights
 from zoo.log_weights import weight_chunks
+from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.task import Task
 
@@ -205,6 +215,17 @@ def test_what_cannot_be_known_is_skipped_with_the_reason():
     with pytest.raises(KeyError, match="gap was not computed: the model does not know"):
         found["gap"]
     assert "below the importance-sampled log p" in found.verdict
+
+
+def test_too_many_states_to_sum_over_are_skipped_with_the_reason():
+    model, x = BernoulliLatent(6, (8,), 21), torch.bernoulli(torch.full((4, 6), 0.4))
+    fitted = zoo.fit(model, AmortisedDiscrete, x, steps=1, device="cpu")
+    figures = zoo.evaluate(fitted, draws=20)
+    unknown = {"exact_log_evidence", "gap", "posterior_mean_error", "posterior_sd_error"}
+    assert unknown <= set(figures.skipped)
+    for name in unknown:
+        assert "at most 1048576 states to enumerate; got 2**21" in figures.skipped[name]
+    assert figures["elbo"].value < 0
 
 
 def test_only_what_is_asked_for(diagonal):

@@ -5,8 +5,8 @@ import torch
 from cases import ERRORS, IDENTITY, MODEL_CASES, flat, guide_of, standard_error
 from steps import a_program, moving
 
-from zoo import gradients
-from zoo.gradients import gradient_draws
+from zoo import gradient_draws as engine
+from zoo.gradient_draws import gradient_draws
 from zoo.objectives import IWAE, Enumerate, Trace, TraceGraph
 from zoo.schedules import Linear
 
@@ -93,7 +93,7 @@ def test_chunks_make_up_the_draws_asked_for(draws, monkeypatch):
     with a_program(made, guide_of("amortised_normal"), args) as (program, rows, parameters):
         size = sum(parameter.numel() for parameter in parameters)
         whole = gradient_draws(program, rows, 400)
-        monkeypatch.setattr(gradients, "CHUNK", 3 * size)
+        monkeypatch.setattr(engine, "CHUNK", 3 * size)
         found = gradient_draws(program, rows, draws)
         many = gradient_draws(program, rows, 400)
     assert found.gradients.shape == (draws, size)

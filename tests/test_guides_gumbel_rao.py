@@ -19,7 +19,7 @@ from guides.gumbel_rao import (
     gumbel_given,
     logistic_given,
 )
-from zoo.gradients import gradient_draws
+from zoo.gradient_draws import gradient_draws
 from zoo.latents import describe
 from zoo.objectives import IWAE, MeanFieldKL, Trace
 from zoo.schedules import Exponential

@@ -17,10 +17,16 @@ from toys import (
     variance_and_error,
 )
 
-from zoo.objectives import DisARM, LeaveOneOut, MeanFieldKL, StickingTheLanding, TraceGraph
+from zoo.objectives import (
+    ConstantBaseline,
+    DisARM,
+    LeaveOneOut,
+    MeanFieldKL,
+    StickingTheLanding,
+    TraceGraph,
+)
 from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS
-from zoo.objectives.baselines import Constant
 from zoo.objectives.reinforce import Reinforce
 
 D, TARGET = 200, 0.499
@@ -73,7 +79,7 @@ def mean_cost():
     [
         (LeaveOneOut(2), 1.25e-9),
         (DisARM(), 1.244e-9),
-        (Reinforce(2, (Constant(mean_cost()),)), 6.22e-10),
+        (Reinforce(2, (ConstantBaseline(mean_cost()),)), 6.22e-10),
     ],
     ids=str,
 )
@@ -88,7 +94,7 @@ def test_two_hundred_bits(objective, expected):
 @pytest.mark.parametrize("baseline", [0.0, 5.0, 7.0])
 def test_reinforce_on_a_gaussian(particles, baseline):
     """(87 - 14 b + b^2) / N."""
-    objective = Reinforce(particles, (Constant(baseline),) if baseline else ())
+    objective = Reinforce(particles, (ConstantBaseline(baseline),) if baseline else ())
     with a_toy(gaussian_toy(square, THETA), objective) as program:
         found = toy_gradients(program, {1: 800_000, 10: 100_000}[particles])
     assert largest_z(found, 2 * THETA) < ERRORS

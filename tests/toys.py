@@ -23,7 +23,7 @@ from cases import built, clock
 from torch import nn
 
 from zoo.data import keep
-from zoo.gradients import gradient_draws
+from zoo.gradient_draws import gradient_draws
 from zoo.models.enumeration import states
 from zoo.noise import ExplicitNoise, replay
 from zoo.rows import Rows

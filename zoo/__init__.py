@@ -3,8 +3,10 @@
 from zoo.capture import CaptureError
 from zoo.checkpoint import load_fit, save
 from zoo.divergence import DivergenceError
+from zoo.estimators import Estimator
 from zoo.evaluate import Figures, evaluate
 from zoo.fit import fit
+from zoo.gradients import gradients
 from zoo.latents import Latents, describe
 from zoo.pairing import PairingError, mismatch
 from zoo.result import Fit
@@ -15,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CaptureError",
     "DivergenceError",
+    "Estimator",
     "Figures",
     "Fit",
     "Latents",
@@ -23,6 +26,7 @@ __all__ = [
     "describe",
     "evaluate",
     "fit",
+    "gradients",
     "load",
     "load_fit",
     "mismatch",

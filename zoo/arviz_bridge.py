@@ -32,6 +32,25 @@ def _pareto_k_of_row(log_weights: np.ndarray) -> float:
     return value if np.isfinite(value) else np.inf
 
 
+def leave_one_out(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """PSIS-LOO: expected log predictive density and Pareto k-hat of each row.
+
+    Args:
+        log_likelihood: of independent posterior draws, (draws, rows).
+    """
+    data = {
+        "posterior": {"draw_index": np.arange(len(log_likelihood))[None]},
+        "log_likelihood": {"x": log_likelihood[None]},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # high k-hats: the caller is handed them
+        if LEGACY:
+            found = arviz.loo(arviz.from_dict(**data), pointwise=True, reff=1.0)  # type: ignore[arg-type]
+            return found.loo_i.values, found.pareto_k.values
+        found = arviz.loo(arviz.from_dict(data), pointwise=True, reff=1.0)  # type: ignore[arg-type]
+        return found.elpd_i.values, found.pareto_k.values
+
+
 def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
     """Writes an ArviZ file; every array leads with (chain, draw).
 

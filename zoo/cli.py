@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,12 @@ from rich.table import Table
 
 import zoo
 from guides import GUIDES, guide_named
+from zoo.cli_gradients import gradients_command
 from zoo.compare import Comparison, compare, row_of, write
 from zoo.data import DATA
 from zoo.divergence import DivergenceError
 from zoo.evaluate import Figures, as_numbers, evaluate
+from zoo.listing import Block, blocks, objective_groups
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
 from zoo.pairing import mismatch
@@ -31,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("gradients")(gradients_command)
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 MAIN_GUIDES = {
@@ -64,16 +68,32 @@ def list_command(*, as_json: AsJson = False) -> None:
         }
         _print_json({k: [{"name": name} for name in names] for k, names in tables.items()})
         return
-    view = Table(title="Which guides go on which model, under which objectives")
-    for heading in ("model", "data", "guide", "objectives"):
+    pairs = {model: _pairs(model) for model in MODELS}
+    groups = objective_groups(list(OBJECTIVES), pairs)
+    _show_objectives(groups)
+    _show_pairs(blocks(pairs, groups))
+    console.print(f"data: {', '.join(DATA)}")
+
+
+def _show_objectives(groups: list[tuple[str, ...]]) -> None:
+    view = Table(title="Objectives; those of a group go with the same guides")
+    view.add_column("group", justify="right")
+    view.add_column("objectives")
+    for i, names in enumerate(groups, start=1):
+        view.add_row(str(i), ", ".join(names))
+    console.print(view)
+
+
+def _show_pairs(found: list[Block]) -> None:
+    view = Table(title="Which guides go on which models, under which groups of objectives")
+    for heading in ("models (data)", "guides", "groups"):
         view.add_column(heading)
-    for name, recipe in MODELS.items():
-        for i, (guide, objectives) in enumerate(_pairs(name).items()):
-            head = (name, recipe.data) if i == 0 else ("", "")
-            view.add_row(*head, guide, ", ".join(objectives), end_section=False)
+    for block in found:
+        models = [f"{name} ({MODELS[name].data})" for name in block.models]
+        for model, guide in zip_longest(models, block.guides, fillvalue=""):
+            view.add_row(model, guide, " ".join(map(str, block.guides.get(guide, ()))))
         view.add_section()
     console.print(view)
-    console.print(f"data: {', '.join(DATA)}")
 
 
 def _pairs(model: str) -> dict[str, list[str]]:
@@ -164,6 +184,9 @@ def compare_command(
     device: Device = "auto",
     compile: Compile = "auto",
     draws: Draws = 1000,
+    budget: Annotated[
+        int | None, typer.Option(help="Evaluations of f for each run, in the place of --steps.")
+    ] = None,
     out: Out = None,
     *,
     download: Download = False,
@@ -183,6 +206,7 @@ def compare_command(
         device=device,
         compile=_compile(compile),
         progress=not as_json,
+        budget=budget,
     )
     if out is not None:
         write(found, out)

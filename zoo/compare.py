@@ -1,19 +1,15 @@
 """Guides x objectives x seeds on one task: train, score, tabulate, write down."""
 
 import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from subprocess import DEVNULL, CalledProcessError, check_output
 
 import numpy as np
-import torch
 
-import zoo
 from guides import guide_named
 from zoo.arviz_bridge import write_netcdf
+from zoo.budget import Curve, Leg, budget_picture, fit_within, steps_of
 from zoo.draws import draw
 from zoo.evaluate import Figures, evaluate, held_out_split
 from zoo.fit import fit
@@ -21,12 +17,12 @@ from zoo.isolation import isolated
 from zoo.objectives import as_objective
 from zoo.pairing import mismatch
 from zoo.prepare import describe_task, to_device
+from zoo.provenance import provenance
 from zoo.report import image_picture, loss_picture
 from zoo.result import Fit
 from zoo.summary import Cell, Row, summarise
 from zoo.task import Task
 
-VERSIONS = ("torch", "pyro-ppl", "numpy", "arviz")
 ARVIZ_DRAWS, ARVIZ_ROWS = 200, 100
 
 
@@ -39,12 +35,14 @@ class Comparison:
         rows: one for each run.
         fits: run name -> fit.
         mismatches: "guide x objective" -> why the pair does not go together.
+        curves: the ELBO of each run on its way, where a budget was given.
     """
 
     task: Task
     rows: list[Row]
     fits: dict[str, Fit]
     mismatches: dict[str, str]
+    curves: list[Curve] = field(default_factory=list)
 
     @property
     def exact(self) -> Cell | None:
@@ -67,6 +65,7 @@ def compare(
     device: str = "auto",
     compile: bool | str = "auto",
     progress: bool = False,
+    budget: int | None = None,
 ) -> Comparison:
     """Fits and scores every pair of guide and objective that goes together, for each seed.
 
@@ -82,24 +81,41 @@ def compare(
         device: "auto", "cpu" or "cuda".
         compile: see :func:`zoo.fit`; compiled seeds of one pair run side by side.
         progress: show a bar for each run.
+        budget: evaluations of f, for each row of the minibatch, that every run may use; the
+            number of steps then follows from the objective. Runs take the plain path.
 
     Raises:
-        ValueError: for an unknown name, before anything is trained.
+        ValueError: for an unknown name, before anything is trained; for steps and a budget.
     """
     families = {name: guide_named(name) for name in guides}
     for name in objectives:
         as_objective(name)
+    if budget is not None and steps is not None:
+        raise ValueError(
+            f"Expected steps or a budget; got steps={steps}, budget={budget}. A budget is the "
+            "steps times the evaluations of f that each takes."
+        )
     latents = describe_task(task, batch_size)
-    found = Comparison(task, [], {}, {})
+    found, pairs = Comparison(task, [], {}, {}), list[tuple[str, str]]()
     for guide, family in families.items():
         for objective in objectives:
             sentence = mismatch(latents, family, as_objective(objective))
             if sentence:
                 found.mismatches[f"{guide} x {objective}"] = sentence
                 continue
+            pairs.append((guide, objective))
+            if budget is not None:
+                steps_of(budget, objective, latents)
+    for guide, objective in pairs:
+        if budget is not None:
+            leg = Leg(guide, families[guide], objective, lr, batch_size, device)
+            runs = [fit_within(task, leg, budget, latents, seed=seed) for seed in range(seeds)]
+            fits = [result for result, _ in runs]
+            found.curves += [curve for _, curve in runs]
+        else:
             fits = fit(
                 task,
-                family,
+                families[guide],
                 objective=objective,
                 steps=steps,
                 lr=lr,
@@ -109,10 +125,10 @@ def compare(
                 replicas=seeds,
                 progress=progress,
             )
-            for seed, result in enumerate(fits):
-                found.fits[f"{guide}-{objective}-seed{seed}"] = result
-                figures = evaluate(result, draws=draws, seed=seed)
-                found.rows.append(row_of(result, figures, guide, objective))
+        for seed, result in enumerate(fits):
+            found.fits[f"{guide}-{objective}-seed{seed}"] = result
+            figures = evaluate(result, draws=draws, seed=seed)
+            found.rows.append(row_of(result, figures, guide, objective))
     return found
 
 
@@ -147,47 +163,18 @@ def write(found: Comparison, folder: str | Path) -> Path:
         image_picture(result, out / f"{name}.png")
     if found.fits:
         loss_picture(found.fits, out / "losses.png")
+    if found.curves:
+        budget_picture(found.curves, out / "budget.png")
     record = provenance(found.task) | {
         "rows": [asdict(row) for row in found.rows],
         "mismatches": found.mismatches,
     }
+    if found.curves:
+        record["curves"] = [asdict(curve) for curve in found.curves]
     device = {str(result.device) for result in found.fits.values()}
     record["device"] = ", ".join(sorted(device))
     (out / "results.json").write_text(json.dumps(record, indent=2))
     return out
-
-
-def provenance(task: Task) -> dict[str, object]:
-    """Command, commit, versions and data of a result, for its JSON."""
-    return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "commit": _commit(),
-        "versions": {"python": sys.version.split()[0], "pyro-zoo": zoo.__version__}
-        | {name: _version(name) for name in VERSIONS},
-        "threads": torch.get_num_threads(),
-        "data": {
-            "name": task.data.name,
-            "binarize": task.data.binarize,
-            "seed": task.data.seed,
-            "hash": task.data.hash,
-        },
-    }
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _commit() -> str:
-    here = Path(__file__).parent
-    try:
-        found = check_output(["git", "rev-parse", "HEAD"], cwd=here, stderr=DEVNULL, text=True)
-    except (CalledProcessError, FileNotFoundError):
-        return ""
-    return found.strip()
 
 
 def arviz_groups(result: Fit) -> dict[str, dict[str, np.ndarray]]:

@@ -6,9 +6,8 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from zoo.latents import Family
-from zoo.samples import Values
 from zoo.traces import Assign, Pair, add_up, sample_sites
+from zoo.values import Values
 
 
 class Dream(NamedTuple):
@@ -77,10 +76,8 @@ def log_q_of_dreams(pair: Pair, count: int, args: tuple, kwargs: dict) -> Tensor
         kwargs: their keyword arguments.
 
     Raises:
-        ValueError: if the guide does not read the data, or the model's dreams cannot be shown to
-            it.
+        ValueError: if the model's dreams cannot be shown to the guide.
     """
-    _require_reader(pair)
     return add_up(_log_q(pair, dream(pair, args, kwargs)) for _ in range(count)) / count
 
 
@@ -90,13 +87,3 @@ def _log_q(pair: Pair, one: Dream) -> Tensor:
     trace = poutine.util.prune_subsample_sites(trace)
     trace.compute_log_prob()
     return add_up(site["log_prob"].sum() for site in sample_sites(trace))
-
-
-def _require_reader(pair: Pair) -> None:
-    local = pair.latents.rowwise and pair.latents.row_args
-    if not local or (isinstance(pair.guide, Family) and not pair.guide.amortised):
-        raise ValueError(
-            f"The sleep phase teaches a guide to read dreamed rows; {type(pair.guide).__name__} "
-            f"on {pair.latents.names} has parameters that belong to the data at hand. Use an "
-            "amortised guide, or rws with sleep=0."
-        )

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from zoo.draws import draw
-from zoo.figures import WEIGHT_FIGURES, Figure
+from zoo.figures import WEIGHT_FIGURES, Evidence, Figure
+from zoo.figures.asked import asked_for
 from zoo.figures.k_hat import k_hat_threshold
 from zoo.figures.posterior import exact_moments, posterior_errors
 from zoo.fit import fit
@@ -75,7 +76,7 @@ class Figures(Mapping[str, Figure]):
 def evaluate(
     result: Fit,
     *,
-    figures: Sequence[str] | None = None,
+    figures: Sequence[str | Evidence] | None = None,
     split: str | None = None,
     draws: int = 1000,
     seed: int = 0,
@@ -84,7 +85,10 @@ def evaluate(
 
     Args:
         result: the fit.
-        figures: names to compute; None for all that the task allows.
+        figures: what to compute; None for all that is quick and that the task allows. By name
+            only: iwae_K for any K, ais, ais_from_guide, smc and bdmc, which take chains or draws
+            of their own; for other settings pass the estimator itself, such as
+            ``zoo.figures.AnnealedImportance(temperatures=1000)``.
         split: "train", "valid" or "test". None is test where rows are independent and there is
             one; latents that rows share were inferred from train, and are scored there. A guide
             with free parameters for each row has none for new rows: they are fitted first, with
@@ -99,8 +103,11 @@ def evaluate(
         ValueError: for a figure that does not exist, or fewer than 20 draws.
     """
     split = split or held_out_split(result)
-    wanted = tuple(figures or (*WEIGHT_FIGURES, *EXACT, *POSTERIOR))
-    _check_names(wanted, draws)
+    tables = (*WEIGHT_FIGURES, *EXACT, *POSTERIOR)
+    asked = asked_for(figures or tables, tables)
+    wanted = asked.names
+    if draws < 20:
+        raise ValueError(f"Expected at least 20 draws; got {draws}.")
     program, note = _for_rows_of(result, split)
     args = tuple(to_device(arg, result.device) for arg in result.task.split(split))
     found: dict[str, Figure] = {}
@@ -109,6 +116,7 @@ def evaluate(
         _weight_figures(program, args, draws, wanted, note, found, skipped)
         _exact_figures(program, args, wanted, note, found, skipped)
         _posterior_figures(program, args, draws, wanted, note, found, skipped)
+        _estimated_figures(program, args, asked.estimators, note, found, skipped)
     ordered = {name: found[name] for name in wanted if name in found}
     return Figures(ordered, skipped, split, row_count(program, args), draws)
 
@@ -116,15 +124,6 @@ def evaluate(
 def held_out_split(result: Fit) -> str:
     """The test rows where rows are independent and there are any, else the train rows."""
     return "test" if result.latents.rowwise and result.task.data.test else "train"
-
-
-def _check_names(wanted: Sequence[str], draws: int) -> None:
-    known = (*WEIGHT_FIGURES, *EXACT, *POSTERIOR)
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise ValueError(f"No figure named '{unknown[0]}'; there are {', '.join(known)}.")
-    if draws < 20:
-        raise ValueError(f"Expected at least 20 draws; got {draws}.")
 
 
 def _for_rows_of(result: Fit, split: str) -> tuple[Program, str]:
@@ -211,7 +210,11 @@ def _posterior_figures(
     asked = [name for name in POSTERIOR if name in wanted]
     if not asked:
         return
-    exact = exact_moments(program.model, args)
+    try:
+        exact = exact_moments(program.model, args)
+    except ValueError as error:
+        skipped.update(dict.fromkeys(asked, str(error)))
+        return
     if exact is None:
         skipped.update(dict.fromkeys(asked, "the model does not know its posterior"))
         return
@@ -220,6 +223,21 @@ def _posterior_figures(
         skipped.update(dict.fromkeys(asked, "the guide draws nothing"))
         return
     found.update(posterior_errors(sampled, exact, note))
+
+
+def _estimated_figures(
+    program: Program,
+    args: tuple,
+    estimators: Sequence[Evidence],
+    note: str,
+    found: dict[str, Figure],
+    skipped: dict[str, str],
+) -> None:
+    for estimator in estimators:
+        try:
+            found.update(estimator.figures(program, args, note))
+        except ValueError as error:
+            skipped.update(dict.fromkeys(estimator.names, str(error)))
 
 
 def as_numbers(figures: Figures) -> dict[str, dict[str, object]]:

@@ -1,5 +1,6 @@
 """Log importance weights of a fit by chunks of rows and draws, so that memory stays bounded."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -36,16 +37,49 @@ def row_count(program: Program, args: tuple) -> int:
     return program.latents.rows_given(args) or 1
 
 
-@torch.no_grad()
+def log_mean_weights(
+    program: Program, args: tuple, particles: int, groups: int
+) -> Iterator[Tensor]:
+    """Logs of the mean of `particles` weights, nats, each (groups, rows of the chunk).
+
+    The weights themselves are added up as they are drawn, so that memory does not grow with them.
+
+    Args:
+        program: a trained program in eval mode.
+        args: arguments of the model, on its device.
+        particles: weights in a mean.
+        groups: independent means for each row.
+    """
+    rows = row_count(program, args)
+    chunk = min(rows, 512) if program.latents.rowwise else rows
+    for picked in torch.arange(rows, device=device_of(args)).split(chunk):
+        sums = [_log_sum(program, args, picked, rows, particles) for _ in range(groups)]
+        yield torch.stack(sums) - math.log(particles)
+
+
+def _log_sum(program: Program, args: tuple, picked: Tensor, rows: int, draws: int) -> Tensor:
+    parts = _parts(program, args, picked, rows, draws)
+    total = next(parts).logsumexp(0)
+    for part in parts:
+        total = torch.logaddexp(total, part.logsumexp(0))
+    return total
+
+
 def _draw(program: Program, args: tuple, picked: Tensor, rows: int, draws: int) -> Tensor:
+    return torch.cat(list(_parts(program, args, picked, rows, draws)))
+
+
+def _parts(
+    program: Program, args: tuple, picked: Tensor, rows: int, draws: int
+) -> Iterator[Tensor]:
+    """The log-weights of some rows, so many draws at once as the budget allows."""
     taken = take_rows(program, args, picked, rows)
     at_once = max(1, min(draws, BUDGET // len(picked)))
-    parts = []
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
-        with program.handlers(picked if program.latents.row_args else None):
-            parts.append(_weights(program.pair, taken, program.kwargs, count))
-    return torch.cat(parts)
+        with torch.no_grad(), program.handlers(picked if program.latents.row_args else None):
+            part = _weights(program.pair, taken, program.kwargs, count)
+        yield part  # outside, or the handlers would stay on while the caller goes on
 
 
 def take_rows(program: Program, args: tuple, picked: Tensor, rows: int) -> tuple:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from zoo.latents import Family, Latents, Model, describe
 from zoo.minibatch import Minibatch
 from zoo.objectives import Objective
-from zoo.pairing import PairingError, check, covered
+from zoo.pairing import PairingError, check
 from zoo.parameters import StoreParameters, adopt, find_statements, reachable_modules
+from zoo.rules import covered
 from zoo.schedules import Schedule
 from zoo.traces import Pair, run
 

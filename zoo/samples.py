@@ -1,8 +1,8 @@
-"""Draws scored by f(z) = log p(x, z) - log q(z): what the estimators are written in.
+"""Draws of the guide scored by f(z) = log p(x, z) - log q(z), and what of them is held constant.
 
 An estimator differs from its neighbours in what it takes for constant: the draws themselves
-(:class:`Fixed`), the parameters (:func:`frozen`), or neither; and in where it asks for f: at the
-guide's draws, or at values of its own (:func:`at`).
+(:class:`Fixed`), the parameters (:func:`frozen`), or neither. Those that ask for f at values of
+their own find it in :mod:`zoo.values`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,19 +12,19 @@ from functools import partial
 from typing import Any
 
 import torch
-from pyro import poutine
-from pyro.distributions import Independent
+from pyro.distributions.torch_distribution import TorchDistribution
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution
+from torch.distributions import Independent, TransformedDistribution
+from torch.distributions.constraints import Constraint
 from torch.func import functional_call
 
-from zoo.latents import Latent, Latents
 from zoo.parameters import reachable_modules
-from zoo.traces import Assign, Pair, Traces, Weights, run, sample_sites, weigh, with_gradient
+from zoo.traces import Assign, Pair, Traces, Weights, sample_sites, weigh, with_gradient
+from zoo.values import spread
 
-Values = dict[str, Tensor]
+NO_SHAPE = torch.Size()
 
 
 class Fixed(Messenger):
@@ -50,8 +50,50 @@ class _Call(nn.Module):
         inner = {id(part) for one in found for part in list(one.modules())[1:]}
         self.parts = nn.ModuleList(part for part in found if id(part) not in inner)
 
-    def forward(self, *args: object, **kwargs: object) -> object:
-        return self.fn[0](*args, **kwargs)
+    def forward(self, part: Callable | None, *args: object, **kwargs: object) -> object:
+        """Calls the function itself, or a part that depends on the same parameters."""
+        return (part or self.fn[0])(*args, **kwargs)
+
+
+class _Held(TorchDistribution):
+    """A distribution that is scored as it was made: a flow reads its parameters only then."""
+
+    arg_constraints = {}  # type: ignore[var-annotated]  # noqa: RUF012
+
+    def __init__(self, base: Any, held: Callable) -> None:
+        self.base, self.held, self.has_rsample = base, held, base.has_rsample
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Constraint:
+        return self.base.support
+
+    def rsample(self, sample_shape: Any = NO_SHAPE) -> Tensor:
+        return self.held(self.base.rsample, sample_shape)
+
+    def sample(self, sample_shape: Any = NO_SHAPE) -> Tensor:
+        return self.held(self.base.sample, sample_shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.held(self.base.log_prob, value)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "_Held":
+        return _Held(self.base.expand(batch_shape), self.held)
+
+
+class _Hold(Messenger):
+    """Holds the distributions that read parameters when they are scored."""
+
+    def __init__(self, held: Callable) -> None:
+        super().__init__()
+        self.held = held
+
+    def _pyro_sample(self, msg: Message) -> None:
+        fn: Any = msg["fn"]
+        while isinstance(fn, Independent):
+            fn = fn.base_dist
+        if isinstance(fn, TransformedDistribution):
+            msg["fn"] = _Held(msg["fn"], self.held)
 
 
 def frozen(fn: Callable) -> Callable:
@@ -60,8 +102,12 @@ def frozen(fn: Callable) -> Callable:
 
     def run_frozen(*args: object, **kwargs: object) -> object:
         constants = {name: value.detach() for name, value in call.named_parameters()}
-        with _Constant():
-            return functional_call(call, constants, args, kwargs)
+
+        def held(part: Callable | None, *args: object, **kwargs: object) -> object:
+            return functional_call(call, constants, (part, *args), kwargs)
+
+        with _Constant(), _Hold(held):
+            return held(None, *args, **kwargs)
 
     return run_frozen
 
@@ -89,13 +135,32 @@ def _value(site: Message) -> Tensor:
     return value
 
 
+def changed(site: Message, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """The value of a site after `change`, which a straight-through draw's relaxed values share."""
+    value = _value(site)
+    found, soft = change(value), vars(value).get("_unquantize")
+    if soft is not None:
+        found._unquantize = change(soft)  # type: ignore[attr-defined]
+    return found
+
+
+def constant(site: Message) -> Tensor:
+    """The value of a site as a constant; a `change` for :func:`score_again`."""
+    return changed(site, Tensor.detach)
+
+
+def same(site: Message) -> Tensor:
+    """The value of a site; another object, lest a flow remember what it came from."""
+    return changed(site, lambda value: value.view_as(value))
+
+
 def score_again(
     pair: Pair,
     runs: Sequence[Traces],
     count: int,
     args: tuple,
     kwargs: dict,
-    change: Callable[[Message], Tensor] = _value,
+    change: Callable[[Message], Tensor] = same,
 ) -> list[Traces]:
     """Scores draws that the guide has made already, e.g. under a pair with a frozen guide.
 
@@ -113,153 +178,6 @@ def score_again(
         with Assign(values):
             again += pair.draw(count if len(runs) == 1 else 1, args, kwargs)
     return again
-
-
-def at(pair: Pair, values: Sequence[Values], args: tuple, kwargs: dict) -> Weights:
-    """Scores joint values of one's own.
-
-    Args:
-        pair: the model and the guide.
-        values: one dict of site -> value for each particle, shaped as the guide draws them.
-        args: arguments of both.
-        kwargs: their keyword arguments.
-    """
-    latents = pair.latents
-    chosen = [_side_by_side(values, latents)] if latents.vectorises else values
-    runs = []
-    for one in chosen:
-        with Assign(one):
-            runs.append(run(pair.model, pair.guide, args, kwargs))
-    return weigh(runs, latents, rowwise=latents.rowwise)
-
-
-def _side_by_side(values: Sequence[Values], latents: Latents) -> Values:
-    """Particles along a new dimension to the left of all plates."""
-    stacked = {}
-    for name in values[0]:
-        dims = latents.nesting + len(latents[name].event_shape)
-        parts = [one[name] for one in values]
-        stacked[name] = torch.stack([p.reshape((1,) * (dims - p.dim()) + p.shape) for p in parts])
-    return stacked
-
-
-def guide_sites(pair: Pair, args: tuple, kwargs: dict) -> list[Message]:
-    """The sample sites of one run of the guide, with their distributions."""
-    trace = poutine.trace(pair.guide).get_trace(*args, **kwargs)
-    return sample_sites(poutine.util.prune_subsample_sites(trace))
-
-
-def marginals(
-    sites: Sequence[Message], kinds: tuple[type[Distribution], ...], who: str
-) -> dict[str, Distribution]:
-    """The distribution of each site without its wrappers, one element an independent draw.
-
-    Args:
-        sites: of a guide.
-        kinds: the distributions that are allowed.
-        who: the objective that asks, for the message.
-
-    Raises:
-        ValueError: naming the site whose distribution is none of them.
-    """
-    found: dict[str, Distribution] = {}
-    for site in sites:
-        q: Any = site["fn"]
-        while isinstance(q, Independent):
-            q = q.base_dist
-        if not isinstance(q, kinds):
-            allowed = " or ".join(kind.__name__ for kind in kinds)
-            raise ValueError(
-                f"{who} takes latents that the guide draws from {allowed}; '{site['name']}' is "
-                f"drawn from {type(q).__name__}. Use rloo or trace_graph, which take any guide."
-            )
-        found[str(site["name"])] = q
-    return found
-
-
-def bernoulli_logits(pair: Pair, args: tuple, kwargs: dict, who: str) -> dict[str, Tensor]:
-    """The guide's logits by site, each shaped as a draw.
-
-    Raises:
-        ValueError: naming a site that is not Bernoulli.
-    """
-    found = marginals(guide_sites(pair, args, kwargs), (Bernoulli,), who)
-    return {name: q.logits for name, q in found.items()}  # type: ignore[attr-defined]
-
-
-def spread(signal: Tensor, latents: Latents, latent: Latent) -> Tensor:
-    """Lays a signal of each row out along a site: (..., rows) -> (..., *plates, *event).
-
-    Every dimension but the rows' is 1; `latent` may also be a site of a run.
-    """
-    rows = latents.row_plate.dim if latents.rowwise and latents.row_plate else -1
-    shape = [1] * latents.nesting
-    if latents.nesting:
-        shape[rows] = signal.shape[-1]
-    return signal.reshape(*signal.shape[:-1], *shape, *(1 for _ in latent.event_shape))
-
-
-def estimate(weights: Weights, value: Tensor, surrogate: Tensor) -> Tensor:
-    """A loss with the value and the gradient of one's own; both count N / batch times.
-
-    Args:
-        weights: whose scale and whose terms outside of the rows to use.
-        value: the bound, summed over rows, nats, shape ().
-        surrogate: what has the estimator for its gradient, shape ().
-    """
-    total = weights.scale * value + weights.outside
-    return with_gradient(-total, -(weights.scale * surrogate + weights.outside))
-
-
-def widen(draw: Tensor, latents: Latents, latent: Latent) -> Tensor:
-    """A draw with a dimension for every plate, so that particles can go in front of them."""
-    dims = latents.nesting + len(latent.event_shape)
-    return draw.reshape((1,) * (dims - draw.dim()) + draw.shape)
-
-
-def row_sums(value: Tensor, latents: Latents, latent: Latent) -> Tensor:
-    """Sums each row's part of a site: (particles, *plates, *event) -> (particles, rows)."""
-    rows = latents.row_plate.dim if latents.rowwise and latents.row_plate else 0
-    events = len(latent.event_shape)
-    inner = [-d for d in range(1, latents.nesting + 1) if -d != rows]
-    dims = [*range(-events, 0), *(d - events for d in inner)]
-    return (value.sum(dims) if dims else value).reshape(len(value), -1)
-
-
-def others(value: Tensor) -> Tensor:
-    """For each particle the mean over all others: 1/(K-1) sum_{j != k} value_j."""
-    return (value.sum(0) - value) / (len(value) - 1)
-
-
-def apart(values: Values) -> list[Values]:
-    """One dict for each particle out of one dict of all particles."""
-    return [dict(zip(values, one, strict=True)) for one in zip(*values.values(), strict=True)]
-
-
-def at_with_slopes(
-    pair: Pair, values: Values, args: tuple, kwargs: dict
-) -> tuple[Weights, Values]:
-    """Scores binary values and takes f's derivatives in them, as if they were real numbers.
-
-    Args:
-        pair: the model and the guide.
-        values: by site, shape (particles, *plates, *event).
-        args: arguments of both.
-        kwargs: their keyword arguments.
-
-    Returns:
-        The weights, and the gradient of each particle's f by site, constants of the same shape.
-    """
-    with torch.enable_grad():  # a validation loss is taken without
-        reals = {name: value.detach().requires_grad_() for name, value in values.items()}
-        weights = at(pair, apart(reals), args, kwargs)
-        slopes = torch.autograd.grad(weights.log_w.sum(), list(reals.values()), retain_graph=True)
-    return weights, dict(zip(reals, slopes, strict=True))
-
-
-def constant(site: Message) -> Tensor:
-    """The value of a site as a constant; a `change` for :func:`score_again`."""
-    return _value(site).detach()
 
 
 def draw_path(
@@ -287,10 +205,13 @@ def draw_path(
             chosen = factor(log_w[0])[first : first + each]
             return (grad * spread(chosen, latents, q)).reshape(grad.shape)
 
-        value = _value(site).clone()
-        if value.requires_grad:
-            value.register_hook(times_factor)
-        return value
+        def hooked(value: Tensor) -> Tensor:
+            value = value.clone()
+            if value.requires_grad:
+                value.register_hook(times_factor)
+            return value
+
+        return changed(site, hooked)
 
     for i, traces in enumerate(unscored):
         change = partial(weighted, first=i * each)
@@ -302,3 +223,20 @@ def draw_path(
 
 def _nothing(*args: object, **kwargs: object) -> None:
     """A model that is not asked."""
+
+
+def estimate(weights: Weights, value: Tensor, surrogate: Tensor) -> Tensor:
+    """A loss with the value and the gradient of one's own; both count N / batch times.
+
+    Args:
+        weights: whose scale and whose terms outside of the rows to use.
+        value: the bound, summed over rows, nats, shape ().
+        surrogate: what has the estimator for its gradient, shape ().
+    """
+    total = weights.scale * value + weights.outside
+    return with_gradient(-total, -(weights.scale * surrogate + weights.outside))
+
+
+def others(value: Tensor) -> Tensor:
+    """For each particle the mean over all others: 1/(K-1) sum_{j != k} value_j."""
+    return (value.sum(0) - value) / (len(value) - 1)

@@ -9,12 +9,20 @@ import difflib
 from typing import Protocol
 
 from zoo.data import (
+    banana,
     binarized_mnist,
     breast_cancer,
     digits,
     eight_schools,
+    factor_analysis,
     fashion_mnist,
+    gaussian_mixture,
+    gp_regression,
+    hmm,
+    linear_regression,
+    local_level,
     mnist,
+    neals_funnel,
 )
 from zoo.data.binarize import MODES, draw_bits, keep
 from zoo.data.data import Batch, Data, Observe
@@ -49,6 +57,14 @@ DATA: dict[str, Loader] = {
     "eight_schools": eight_schools.load,
     "fashion_mnist": fashion_mnist.load,
     "mnist": mnist.load,
+    "factor_analysis": factor_analysis.load,
+    "linear_regression": linear_regression.load,
+    "gaussian_mixture": gaussian_mixture.load,
+    "hmm": hmm.load,
+    "local_level": local_level.load,
+    "gp_regression": gp_regression.load,
+    "neals_funnel": neals_funnel.load,
+    "banana": banana.load,
 }
 
 

@@ -1,11 +1,17 @@
 """Figures of merit: one file each; this table names those made of log importance weights."""
 
+from zoo.figures.ais import AnnealedImportance
+from zoo.figures.asked import ESTIMATORS
+from zoo.figures.bdmc import Bidirectional
 from zoo.figures.elbo import elbo
 from zoo.figures.ess import effective_sample_size
+from zoo.figures.evidence import Evidence
 from zoo.figures.figure import Figure, WeightFigure
 from zoo.figures.iwae import ImportanceBound
 from zoo.figures.k_hat import k_hat, k_hat_share
 from zoo.figures.log_evidence import log_evidence
+from zoo.figures.smc import TemperedSMC
+from zoo.figures.streamed_bound import StreamedBound
 
 WEIGHT_FIGURES: dict[str, WeightFigure] = {
     "elbo": WeightFigure(elbo),
@@ -17,4 +23,15 @@ WEIGHT_FIGURES: dict[str, WeightFigure] = {
     "k_hat_share": WeightFigure(k_hat_share, unit="of rows", better="lower"),
 }
 
-__all__ = ["WEIGHT_FIGURES", "Figure", "ImportanceBound", "WeightFigure"]
+__all__ = [
+    "ESTIMATORS",
+    "WEIGHT_FIGURES",
+    "AnnealedImportance",
+    "Bidirectional",
+    "Evidence",
+    "Figure",
+    "ImportanceBound",
+    "StreamedBound",
+    "TemperedSMC",
+    "WeightFigure",
+]

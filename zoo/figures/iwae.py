@@ -27,5 +27,9 @@ class ImportanceBound:
                 f"{self.particles}; got {len(log_w)}. Raise draws or lower K."
             )
         grouped = log_w[: groups * self.particles].unflatten(0, (self.particles, groups))
-        bounds = log_mean_exp(grouped)
-        return bounds.mean(0), bounds.std(0) / groups**0.5
+        return mean_of_groups(log_mean_exp(grouped))
+
+
+def mean_of_groups(bounds: Tensor) -> PerRow:
+    """The mean of independent groups' bounds and its standard error; (groups, rows)."""
+    return bounds.mean(0), bounds.std(0) / len(bounds) ** 0.5

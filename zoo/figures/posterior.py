@@ -12,7 +12,11 @@ Moments = dict[str, tuple[Tensor, Tensor]]
 
 
 def exact_moments(model: Callable, args: tuple) -> Moments | None:
-    """Site -> exact posterior mean and standard deviation, if the model knows them."""
+    """Site -> exact posterior mean and standard deviation, if the model knows them.
+
+    Raises:
+        ValueError: if the model knows them as a sum of too many terms.
+    """
     if isinstance(model, HasMoments):
         return model.posterior_moments(*args)
     if isinstance(model, HasPosterior):

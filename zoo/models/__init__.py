@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from torch import nn
 
 from zoo.data import Data
+from zoo.models.banana import Banana
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.categorical_vae import CategoricalVAE
 from zoo.models.eight_schools import EightSchools
+from zoo.models.factor_analysis import FactorAnalysis
+from zoo.models.gaussian_mixture import GaussianMixture
 from zoo.models.gaussian_vae import GaussianVAE
+from zoo.models.gp_regression import GPRegression
+from zoo.models.hmm import HiddenMarkov
+from zoo.models.linear_regression import LinearRegression
+from zoo.models.local_level import LocalLevel
 from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.neals_funnel import NealsFunnel
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 
@@ -114,5 +122,70 @@ MODELS: dict[str, Recipe] = {
         data="digits",
         guide="amortised_layers",
         objective="trace_graph",
+    ),
+    "factor_analysis": Recipe(
+        build=lambda data: FactorAnalysis(data.features, latent=2),
+        labels=("x",),
+        data="factor_analysis",
+        guide="amortised_full_rank",
+        objective="mean_field",
+        lr=1e-2,
+    ),
+    "linear_regression": Recipe(
+        build=lambda data: LinearRegression(data.features),
+        labels=("x", "y"),
+        data="linear_regression",
+        guide="full_rank",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "gaussian_mixture": Recipe(
+        build=lambda data: GaussianMixture(data.features, components=3),
+        labels=("x",),
+        data="gaussian_mixture",
+        guide="amortised_discrete",
+        objective="enumerate",
+        lr=1e-2,
+    ),
+    "hmm": Recipe(
+        build=lambda data: HiddenMarkov(data.features, states=3),
+        labels=("x",),
+        data="hmm",
+        guide="amortised_discrete",
+        objective="rloo",
+        lr=1e-2,
+    ),
+    "local_level": Recipe(
+        build=lambda data: LocalLevel(data.features),
+        labels=("x",),
+        data="local_level",
+        guide="amortised_full_rank",
+        objective="mean_field",
+        lr=1e-2,
+    ),
+    "gp_regression": Recipe(
+        build=lambda data: GPRegression(),
+        labels=("x", "y"),
+        data="gp_regression",
+        guide="full_rank",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "neals_funnel": Recipe(
+        build=lambda data: NealsFunnel(data.features - 1),
+        labels=("scale",),
+        data="neals_funnel",
+        guide="iaf",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "banana": Recipe(
+        build=lambda data: Banana(),
+        labels=("scale",),
+        data="banana",
+        guide="iaf",
+        lr=1e-2,
+        batch_size=None,
     ),
 }

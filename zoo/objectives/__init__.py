@@ -8,18 +8,40 @@ from difflib import get_close_matches
 
 from pyro.infer import ELBO
 
-from zoo.objectives.baselines import DecayingAverage, Neural
+from zoo.objectives.arm import ARM
+from zoo.objectives.arms import ARMS
+from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural
+from zoo.objectives.ciwae import CIWAE
 from zoo.objectives.disarm import DisARM
+from zoo.objectives.double_cv import DoubleControlVariates
+from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.enumerate import Enumerate
+from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.iwae import IWAE
+from zoo.objectives.layer_sum import LayerSum
+from zoo.objectives.local_sum import LocalSum
 from zoo.objectives.mean_field import MeanFieldKL
+from zoo.objectives.measure_valued import MeasureValued
+from zoo.objectives.miwae import MIWAE
+from zoo.objectives.muprop import MuProp
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.piwae import PIWAE
 from zoo.objectives.pyro_elbo import PyroELBO
+from zoo.objectives.rebar import REBAR
+from zoo.objectives.reinforce import Reinforce
+from zoo.objectives.relax import RELAX
 from zoo.objectives.renyi import Renyi
 from zoo.objectives.rloo import LeaveOneOut
+from zoo.objectives.rodeo import RODEO
+from zoo.objectives.rws import ReweightedWakeSleep
 from zoo.objectives.stl import StickingTheLanding
+from zoo.objectives.tail_adaptive import TailAdaptive
 from zoo.objectives.trace import Trace
 from zoo.objectives.trace_graph import TraceGraph
+from zoo.objectives.tvo import Thermodynamic
+from zoo.objectives.vimco import VIMCO
+from zoo.objectives.vr_max import VRMax
+from zoo.objectives.wake_sleep import WakeSleep
 
 OBJECTIVES: dict[str, Objective] = {
     "trace": Trace(),
@@ -30,8 +52,33 @@ OBJECTIVES: dict[str, Objective] = {
     "mean_field": MeanFieldKL(),
     "enumerate": Enumerate(),
     "stl": StickingTheLanding(),
+    "dreg": DoublyReparameterised(),
+    "tail_adaptive": TailAdaptive(),
+    "vr_max": VRMax(),
+    "miwae": MIWAE(),
+    "ciwae": CIWAE(),
+    "piwae": PIWAE(),
+    "tvo": Thermodynamic(),
+    "reinforce": Reinforce(),
+    "reinforce_average": Reinforce(baselines=(DecayingAverage(),)),
     "rloo": LeaveOneOut(),
+    "vimco": VIMCO(),
+    "vimco_geometric": VIMCO(geometric=True),
+    "muprop": MuProp(),
+    "rebar": REBAR(),
+    "relax": RELAX(),
+    "local_sum": LocalSum(),
+    "layer_sum": LayerSum(),
+    "measure_valued": MeasureValued(),
+    "arm": ARM(),
     "disarm": DisARM(),
+    "u2g": DisARM(),
+    "arms": ARMS(),
+    "double_cv": DoubleControlVariates(),
+    "rodeo": RODEO(),
+    "wake_sleep": WakeSleep(),
+    "rws": ReweightedWakeSleep(),
+    "forward_kl": ForwardKL(),
 }
 
 
@@ -52,20 +99,43 @@ def as_objective(objective: "str | Objective | ELBO") -> Objective:
 
 
 __all__ = [
-    "IWAE",
-    "OBJECTIVES",
+    "ARM",
+    "ARMS",
+    "CIWAE",
+    "ConstantBaseline",
     "DecayingAverage",
     "DisARM",
+    "DoubleControlVariates",
+    "DoublyReparameterised",
     "Enumerate",
+    "ForwardKL",
+    "IWAE",
+    "LayerSum",
     "LeaveOneOut",
+    "LocalSum",
+    "MIWAE",
     "MeanFieldKL",
+    "MeasureValued",
+    "MuProp",
     "Needs",
     "Neural",
+    "OBJECTIVES",
     "Objective",
+    "PIWAE",
     "PyroELBO",
+    "REBAR",
+    "RELAX",
+    "RODEO",
+    "Reinforce",
     "Renyi",
+    "ReweightedWakeSleep",
     "StickingTheLanding",
+    "TailAdaptive",
+    "Thermodynamic",
     "Trace",
     "TraceGraph",
+    "VIMCO",
+    "VRMax",
+    "WakeSleep",
     "as_objective",
 ]

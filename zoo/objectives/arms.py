@@ -22,9 +22,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.objectives.forms import BITS
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import apart, at, bernoulli_logits, estimate, others, spread, widen
+from zoo.samples import estimate, others
 from zoo.traces import Pair, add_up
+from zoo.values import apart, at, bernoulli_logits, spread, widen
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class ARMS(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, binary=True)
+        return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""

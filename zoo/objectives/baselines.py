@@ -14,7 +14,7 @@ from zoo.latents import Latents
 
 
 @dataclass(frozen=True)
-class Constant:
+class ConstantBaseline:
     """b = `value`, nats per row."""
 
     value: float
@@ -46,7 +46,7 @@ class Neural:
         return RowNetwork(latents, self.hidden)
 
 
-Baseline = Constant | DecayingAverage | Neural
+Baseline = ConstantBaseline | DecayingAverage | Neural
 
 
 class FixedValue(nn.Module):

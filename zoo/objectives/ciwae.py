@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import Compromise, Target, both
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp
 
@@ -44,6 +45,11 @@ class CIWAE(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for."""
+        return both(Compromise(self.particles, self.beta))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

@@ -16,19 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from zoo.latents import Latents
+from zoo.objectives.forms import BITS
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import at, bernoulli_logits, estimate, spread
+from zoo.samples import estimate
 from zoo.traces import Pair, add_up
+from zoo.values import at, bernoulli_logits, spread
 
 
 @dataclass(frozen=True)
 class DisARM(Objective):
-    """The ELBO of Bernoulli latents from one antithetic pair."""
+    """The ELBO of Bernoulli latents from one antithetic pair; DisARM and U2G are one estimator."""
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, binary=True)
+        return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
         """Two."""

@@ -24,18 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from zoo.latents import Latents
+from zoo.objectives.forms import BITS
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import (
-    Values,
-    at_with_slopes,
-    bernoulli_logits,
-    estimate,
-    others,
-    row_sums,
-    spread,
-    widen,
-)
+from zoo.samples import estimate, others
 from zoo.traces import Pair, add_up
+from zoo.values import Values, at_with_slopes, bernoulli_logits, row_sums, spread, widen
 
 
 class Coefficient(nn.Module):
@@ -70,7 +63,7 @@ class DoubleControlVariates(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, binary=True)
+        return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
 
     def state(self, latents: Latents) -> Coefficient:
         """The coefficient a."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import PowerMean, Target, both
 from zoo.samples import draw_path, estimate
 from zoo.traces import Pair, log_mean_exp
 
@@ -41,6 +42,11 @@ class DoublyReparameterised(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(reparameterised=True, row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for."""
+        return both(PowerMean(self.particles))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

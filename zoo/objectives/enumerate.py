@@ -15,11 +15,12 @@ Cost: one evaluation of log p(x, z) a state.
 Source: exact enumeration; compare Pyro's TraceEnum_ELBO, which factorises long chains instead.
 """
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.enumeration import joint_states
+from zoo.enumeration import elements, joint_states
 from zoo.latents import Kind, Latents, device_of
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Assign, Pair, Traces, add_up, run, sample_sites, sum_plates, weigh
@@ -35,6 +36,12 @@ class Enumerate(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(reparameterised=True, sums_out=frozenset({Kind.DISCRETE}), row_weights=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """One a joint state of a row's discrete latents, for each draw of the rest."""
+        summed = [site for site in latents.sites if site.kind is Kind.DISCRETE]
+        counts = (site.classes ** math.prod(elements(site, latents)) for site in summed)
+        return self.particles * math.prod(counts)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import Inclusive, Target, both
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp
 
@@ -44,6 +45,11 @@ class ForwardKL(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, scores=True)
+
+    @property
+    def target(self) -> Target:
+        """Log p(x) for the model, the divergence for the guide: both as K grows."""
+        return both(Inclusive())
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative importance-weighted bound, nats, shape ()."""

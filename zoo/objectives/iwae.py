@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.renyi import Renyi
+from zoo.objectives.target import PowerMean, Target, both
 from zoo.traces import Pair
 
 
@@ -25,6 +26,11 @@ class IWAE(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for."""
+        return both(PowerMean(self.particles))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

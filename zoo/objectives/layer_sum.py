@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from zoo.enumeration import elements, joint_states
 from zoo.latents import Latent, Latents, device_of
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import Values, at, estimate, guide_sites, others
+from zoo.samples import estimate, others
 from zoo.traces import Pair, Weights
+from zoo.values import Values, at, guide_sites
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class LayerSum(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True)
+        return Needs(row_weights=True, scores=True, some_finite=True)
 
     def state(self, latents: Latents) -> nn.Module:
         """Empty.

@@ -27,11 +27,13 @@ from torch.distributions import (
 
 from zoo.enumeration import elements
 from zoo.latents import Latent, Latents
+from zoo.objectives.forms import FINITE
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import at, estimate, guide_sites, marginals, widen
+from zoo.samples import estimate
 from zoo.traces import Pair, add_up
+from zoo.values import at, guide_sites, marginals, widen
 
-FINITE = (Bernoulli, OneHotCategorical, Categorical)
+KINDS = (Bernoulli, OneHotCategorical, Categorical)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class LocalSum(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, finite=True)
+        return Needs(row_weights=True, scores=True, takes=FINITE, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
         """The draw, and every other value of each latent."""
@@ -50,7 +52,7 @@ class LocalSum(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         latents = pair.latents
-        q = marginals(guide_sites(pair, args, kwargs), FINITE, type(self).__name__)
+        q = marginals(guide_sites(pair, args, kwargs), KINDS, type(self).__name__)
         z = {name: widen(q[name].sample(), latents, latents[name]) for name in q}
         values = [z]
         for name in q:

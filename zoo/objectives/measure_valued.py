@@ -13,7 +13,8 @@ the other coordinates drawn from q. Each pair shares its noise:
     Poisson rate r      1                       z + 1                   z
 
 R ~ Weibull(sqrt 2, 2), M ~ double-sided Maxwell, U ~ uniform, so that M U ~ N(0, 1); z ~ q. f need
-not be differentiable in z. The latents are to be independent in the guide.
+not be differentiable in z. The latents are to be independent in the guide; where it draws
+z = T(u), the coordinates are those of u.
 
 Cost: 2 evaluations of f for each parameter of each coordinate (of one row), and 1 for theta.
 Source: Rosca, Figurnov, Mohamed & Mnih 2019, "Measure-valued derivatives for approximate Bayesian
@@ -22,33 +23,64 @@ learning", section 6; Heidergott, Vazquez-Abad & Volk-Makarewicz 2008 for M U.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from pyro.poutine.runtime import Message
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Normal, Poisson
+from torch.distributions import (
+    Bernoulli,
+    Distribution,
+    Normal,
+    Poisson,
+    TransformedDistribution,
+)
+from torch.distributions.transforms import Transform
 
 from zoo.latents import Kind, Latents
+from zoo.objectives.forms import Form
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import Values, at, constant, estimate, guide_sites, marginals, spread
+from zoo.samples import constant, estimate
 from zoo.traces import Pair, add_up
+from zoo.values import Values, at, guide_sites, marginals, spread
+
+KINDS = (Normal, Bernoulli, Poisson)
+FORMS = frozenset({Form.BINARY, Form.COUNT, Form.CONTINUOUS})
+
+
+class Coordinates(NamedTuple):
+    """The independent coordinates u of a site's z = T(u).
+
+    Attributes:
+        name: of the site.
+        q: their distribution.
+        base: the same, with its event dimensions.
+        u: a draw, constant, shape (*plates, *event).
+        push: T.
+    """
+
+    name: str
+    q: Distribution
+    base: Distribution
+    u: Tensor
+    push: Callable[[Tensor], Tensor]
 
 
 class Split(NamedTuple):
-    """dq/dt = c (q+ - q-) for one parameter t; all shaped as a draw of its site.
+    """dq/dt = c (q+ - q-) for one parameter t; all shaped as a draw of its coordinates.
 
     Attributes:
-        site: of the guide.
+        of: the coordinates.
         t: the parameter.
         c: the constant.
         plus: a draw from q+ for each coordinate.
         minus: a draw from q- for each coordinate.
     """
 
-    site: Message
+    of: Coordinates
     t: Tensor
     c: Tensor
     plus: Tensor
@@ -62,7 +94,7 @@ class MeasureValued(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, factorised=True)
+        return Needs(row_weights=True, scores=True, takes=FORMS, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
         """Two a parameter of each coordinate, Normal ones having two; and one."""
@@ -70,33 +102,73 @@ class MeasureValued(Objective):
         for latent in latents.sites:
             by_row = latents.rowwise and latents.row_plate is not None
             rows = latent.batch_shape[latents.row_plate.dim] if by_row else 1  # type: ignore[union-attr]
-            parameters = 2 if latent.kind is Kind.CONTINUOUS else 1
-            pairs += parameters * latent.batch_shape.numel() * latent.event_shape.numel() // rows
+            continuous = latent.kind is Kind.CONTINUOUS
+            size = latent.size if continuous else (latent.batch_shape + latent.event_shape).numel()
+            pairs += (2 if continuous else 1) * size // rows
         return 2 * pairs + 1
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         sites = guide_sites(pair, args, kwargs)
-        found = marginals(sites, (Normal, Bernoulli, Poisson), type(self).__name__)
+        found = coordinates(sites, type(self).__name__)
         draw = {str(site["name"]): constant(site) for site in sites}
-        splits = [split for site in sites for split in split_density(site, found)]
+        splits = [split for one in found for split in split_density(one)]
         weights = at(pair, [draw], args, kwargs)
         terms = []
         for split in splits:
-            which = coordinates(split.site, pair.latents)
+            which = one_each(split.of, pair.latents)
             with torch.no_grad():
                 f = at(pair, _moved(draw, split, which), args, kwargs).log_w
-            q: Any = split.site["fn"]
-            change = spread(f[0::2] - f[1::2], pair.latents, q)
+            base: Any = split.of.base
+            change = spread(f[0::2] - f[1::2], pair.latents, base)
             difference = (change * which).sum(0)
             terms.append((split.c.detach() * difference * split.t).sum())
         surrogate = weights.log_p.mean(0).sum() + add_up(terms)
         return estimate(weights, weights.log_w.detach().mean(0).sum(), surrogate)
 
 
-def split_density(site: Message, found: dict[str, Distribution]) -> list[Split]:
+def coordinates(sites: Sequence[Message], who: str) -> list[Coordinates]:
+    """The coordinates of the guide's sites.
+
+    Args:
+        sites: of one run of the guide.
+        who: the objective that asks, for the message.
+
+    Raises:
+        ValueError: naming a site whose coordinates are not independent Normal, Bernoulli or
+            Poisson.
+    """
+    bases: list[Any] = [{**site, "fn": _base(site["fn"])} for site in sites]
+    found = marginals(bases, KINDS, who)
+    listed = []
+    for site, base in zip(sites, bases, strict=True):
+        u: Any = site["value"]
+        transforms = _transforms(site["fn"])
+        for transform in reversed(transforms):
+            u = transform.inv(u)
+        push = partial(_push, transforms)
+        name = str(site["name"])
+        listed.append(Coordinates(name, found[name], base["fn"], u.detach(), push))
+    return listed
+
+
+def _base(q: Any) -> Any:
+    return q.base_dist if isinstance(q, TransformedDistribution) else q
+
+
+def _transforms(q: Any) -> list[Transform]:
+    return q.transforms if isinstance(q, TransformedDistribution) else []
+
+
+def _push(transforms: Sequence[Transform], u: Tensor) -> Tensor:
+    for transform in transforms:
+        u = transform(u)
+    return u
+
+
+def split_density(of: Coordinates) -> list[Split]:
     """The positive and the negative part of a site's density, for each of its parameters."""
-    q, z = found[str(site["name"])], constant(site)
+    q, z = of.q, of.u
     if isinstance(q, Normal):
         m, s = q.loc.detach(), q.scale.detach()
         rayleigh = (-2 * torch.log1p(-torch.rand_like(z))).sqrt()
@@ -104,32 +176,31 @@ def split_density(site: Message, found: dict[str, Distribution]) -> list[Split]:
         maxwell = torch.where(torch.rand_like(z) < 0.5, maxwell, -maxwell)
         c = 1 / (s * math.sqrt(2 * math.pi))
         return [
-            Split(site, q.loc, c, m + s * rayleigh, m - s * rayleigh),
-            Split(site, q.scale, 1 / s, m + s * maxwell, m + s * maxwell * torch.rand_like(z)),
+            Split(of, q.loc, c, m + s * rayleigh, m - s * rayleigh),
+            Split(of, q.scale, 1 / s, m + s * maxwell, m + s * maxwell * torch.rand_like(z)),
         ]
     if isinstance(q, Bernoulli):
         c = q.probs * (1 - q.probs)
-        return [Split(site, q.logits, c, torch.ones_like(z), torch.zeros_like(z))]
-    return [Split(site, q.rate, torch.ones_like(z), z + 1, z)]  # type: ignore[attr-defined]
+        return [Split(of, q.logits, c, torch.ones_like(z), torch.zeros_like(z))]
+    return [Split(of, q.rate, torch.ones_like(z), z + 1, z)]  # type: ignore[attr-defined]
 
 
-def coordinates(site: Message, latents: Latents) -> Tensor:
+def one_each(of: Coordinates, latents: Latents) -> Tensor:
     """Marks each coordinate of one row: 0 / 1, shape (coordinates, *plates with 1 row, *event)."""
-    q: Any = site["fn"]
-    z, event = constant(site), len(q.event_shape)
-    shape = list(z.shape)
+    base: Any = of.base
+    event, shape = len(base.event_shape), list(of.u.shape)
     shape = [1] * (latents.nesting + event - len(shape)) + shape
     if latents.rowwise and latents.row_plate is not None:
         shape[latents.row_plate.dim - event] = 1
     count = math.prod(shape)
-    return torch.eye(count, dtype=z.dtype, device=z.device).reshape(count, *shape)
+    return torch.eye(count, dtype=of.u.dtype, device=of.u.device).reshape(count, *shape)
 
 
 def _moved(draw: Values, split: Split, which: Tensor) -> Sequence[Values]:
     """The draw with one coordinate from q+, then from q-, for each coordinate."""
-    name = str(split.site["name"])
+    of = split.of
     return [
-        {**draw, name: torch.where(mask > 0, part, draw[name])}
+        {**draw, of.name: of.push(torch.where(mask > 0, part, of.u))}
         for mask in which
         for part in (split.plus, split.minus)
     ]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import PowerMean, Target, both
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp
 
@@ -39,6 +40,11 @@ class MIWAE(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for."""
+        return both(PowerMean(self.K))
 
     def evaluations(self, latents: Latents) -> int:
         """M K."""

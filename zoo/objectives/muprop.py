@@ -20,9 +20,11 @@ from torch import Tensor, nn
 
 from zoo.latents import Latents
 from zoo.objectives.concrete import Between, draw, finite_latents, mean, score_gradient
+from zoo.objectives.forms import RELAXABLE
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import at_with_slopes, estimate, row_sums, spread
+from zoo.samples import estimate
 from zoo.traces import Pair, add_up
+from zoo.values import at_with_slopes, row_sums, spread
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class MuProp(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, finite=True)
+        return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
         """Two."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.latents import Kind, Latents
+from zoo.objectives.forms import Form
+from zoo.objectives.target import Evidence, Target, both
 from zoo.traces import Pair
 
 
@@ -20,8 +22,10 @@ class Needs:
         row_weights: does it weigh rows, so that shared latents rule out minibatches?
         score_function: is it about draws that are not reparameterised, and nothing else?
         scores: does it take log q of draws that are constants for autograd?
-        binary: are all latents to be Bernoulli, independent of each other given the data?
-        finite: the same, for Bernoulli or categorical latents.
+        takes: forms of latents that it is for; empty for all.
+        some_finite: is at least one latent to be finite?
+        independent: are all elements of the latents to be independent, given the data?
+        dreams: does it show the guide data that the model made up?
     """
 
     reparameterised: bool = False
@@ -30,8 +34,10 @@ class Needs:
     row_weights: bool = False
     score_function: bool = False
     scores: bool = False
-    binary: bool = False
-    finite: bool = False
+    takes: frozenset[Form] = frozenset()
+    some_finite: bool = False
+    independent: bool = False
+    dreams: bool = False
 
 
 class Objective(ABC):
@@ -41,6 +47,11 @@ class Objective(ABC):
     def needs(self) -> Needs:
         """What it asks of a guide; nothing by default."""
         return Needs()
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for; the ELBO by default."""
+        return both(Evidence())
 
     @abstractmethod
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from zoo.latents import Latents
 from zoo.objectives.miwae import in_groups, require_draws
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import PowerMean, Target
 from zoo.samples import constant, estimate, frozen, score_again
 from zoo.traces import Pair, log_mean_exp, weigh
 
@@ -40,6 +41,11 @@ class PIWAE(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """One bound for the model, another for the guide."""
+        return Target(PowerMean(self.M * self.K), PowerMean(self.K))
 
     def evaluations(self, latents: Latents) -> int:
         """2 M K."""

@@ -20,9 +20,10 @@ from pyro.infer import (
 )
 from torch import Tensor, nn
 
-from zoo.latents import Kind, Model
+from zoo.latents import Kind, Latents, Model
 from zoo.objectives import mean_field, trace
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import Evidence, Target, both
 from zoo.traces import Pair, Traces, add_up, with_gradient
 
 NEEDS: dict[type, Needs] = {
@@ -57,6 +58,16 @@ class PyroELBO(Objective):
     def needs(self) -> Needs:
         """Needs of the wrapped class."""
         return NEEDS[type(self.elbo)]
+
+    @property
+    def target(self) -> Target:
+        """The ELBO; none for classes that weigh all rows together, whose bound is another."""
+        joint = isinstance(self.elbo, (RenyiELBO, ReweightedWakeSleep))
+        return Target(None, None) if joint else both(Evidence())
+
+    def evaluations(self, latents: Latents) -> int:
+        """One a particle."""
+        return int(self.elbo.num_particles)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """The wrapped loss as a tensor, nats, shape ().

@@ -36,9 +36,11 @@ from zoo.objectives.concrete import (
     threshold,
 )
 from zoo.objectives.double_cv import self_tuned
+from zoo.objectives.forms import RELAXABLE
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import Values, at, estimate, frozen, spread
+from zoo.samples import estimate, frozen
 from zoo.traces import Pair
+from zoo.values import Values, at, spread
 
 Control = Callable[[list[Values]], Tensor]
 
@@ -73,7 +75,7 @@ class REBAR(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, finite=True)
+        return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
         """Three."""

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from zoo.latents import Latent, Latents
+from zoo.objectives.forms import RELAXABLE
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f, require_positive
-from zoo.samples import Values
 from zoo.traces import Pair
+from zoo.values import Values
 
 
 class FreeControl(nn.Module):
@@ -82,7 +83,7 @@ class RELAX(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, finite=True)
+        return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
         """Three."""

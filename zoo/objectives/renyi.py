@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import PowerMean, Target, both
 from zoo.traces import Pair, log_mean_exp, weigh, with_gradient
 
 
@@ -45,6 +46,11 @@ class Renyi(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for."""
+        return both(PowerMean(self.particles, self.alpha))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

@@ -29,18 +29,11 @@ from torch.nn.functional import leaky_relu
 
 from zoo.latents import Latents
 from zoo.objectives.double_cv import self_tuned
+from zoo.objectives.forms import BITS
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import (
-    Values,
-    at_with_slopes,
-    bernoulli_logits,
-    estimate,
-    others,
-    row_sums,
-    spread,
-    widen,
-)
+from zoo.samples import estimate, others
 from zoo.traces import Pair, add_up
+from zoo.values import Values, at_with_slopes, bernoulli_logits, row_sums, spread, widen
 
 
 class SurrogateNetwork(nn.Module):
@@ -84,7 +77,7 @@ class RODEO(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, binary=True)
+        return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
 
     def state(self, latents: Latents) -> SurrogateNetwork:
         """The network H."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from zoo.dreams import log_q_of_dreams
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import Inclusive, Target
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp, with_gradient
 
@@ -49,7 +50,12 @@ class ReweightedWakeSleep(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True)
+        return Needs(row_weights=True, scores=True, dreams=self.sleep > 0)
+
+    @property
+    def target(self) -> Target:
+        """Log p(x) and the divergence, as K grows; dreams have no bound of the data."""
+        return Target(Inclusive(), None if self.sleep else Inclusive())
 
     def evaluations(self, latents: Latents) -> int:
         """One a particle, and one for the dream if there is one."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import Evidence, Target
 from zoo.samples import draw_path, estimate
 from zoo.traces import Pair
 
@@ -51,6 +52,11 @@ class TailAdaptive(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(reparameterised=True, row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """The ELBO for the model; no bound for the guide."""
+        return Target(Evidence(), None)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""

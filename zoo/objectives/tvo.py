@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import PathIntegral, Target, both
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, Weights
 
@@ -57,6 +58,11 @@ class Thermodynamic(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, scores=True)
+
+    @property
+    def target(self) -> Target:
+        """Its bound with exact means, which it reaches as K grows."""
+        return both(PathIntegral(tuple(self.betas())))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import PowerMean, Target, both
 from zoo.samples import draw, estimate, others
 from zoo.traces import Pair, log_mean_exp
 
@@ -45,6 +46,11 @@ class VIMCO(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, scores=True)
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for."""
+        return both(PowerMean(self.particles))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import Largest, Target, both
 from zoo.samples import draw, estimate
 from zoo.traces import Pair
 
@@ -37,6 +38,11 @@ class VRMax(Objective):
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True)
+
+    @property
+    def target(self) -> Target:
+        """The bound that its gradient is for."""
+        return both(Largest(self.particles))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Minus the largest log-weight, nats, shape ()."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from zoo.dreams import log_q_of_dreams
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.target import Evidence, Target
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, with_gradient
 
@@ -41,7 +42,12 @@ class WakeSleep(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True)
+        return Needs(row_weights=True, scores=True, dreams=True)
+
+    @property
+    def target(self) -> Target:
+        """The ELBO for the model; no bound for the guide."""
+        return Target(Evidence(), None)
 
     def evaluations(self, latents: Latents) -> int:
         """One a particle and one a dream."""

@@ -1,0 +1,46 @@
+"""Are the gradient estimators right, and how much does each cost? Against closed forms and figures.
+
+    python benchmarks/estimators.py                     # all sections
+    python benchmarks/estimators.py toys reinforce      # two of them
+    DRAWS=10000 python benchmarks/estimators.py networks
+    python benchmarks/estimators_page.py                # docs/estimators.md and its pictures
+
+Each section prints its table and writes its own JSON into the folder `--out`, as it grows.
+"""
+
+import argparse
+import importlib
+import json
+import time
+from datetime import date
+from pathlib import Path
+
+import zoo
+from zoo.provenance import provenance
+
+RESULTS = Path(__file__).parent / "results" / "estimators"
+SECTIONS = ("toys", "reinforce", "networks", "baseline", "wake_sleep", "fashion")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", help=", ".join(SECTIONS))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    unknown = set(asked.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"Expected sections among {', '.join(SECTIONS)}; got {', '.join(unknown)}.")
+    asked.out.mkdir(parents=True, exist_ok=True)
+    for name in asked.sections or SECTIONS:
+        section, begin = importlib.import_module(f"estimators_{name}"), time.perf_counter()
+        for found in section.run():
+            task = found.get("task") or zoo.load("eight_schools")
+            record = provenance(task) | {"date": str(date.today())}
+            record |= {"seconds": round(time.perf_counter() - begin)}
+            record |= {key: value for key, value in found.items() if key != "task"}
+            (asked.out / f"{name}.json").write_text(json.dumps(record, indent=1))
+        print(section.table(json.loads(json.dumps(record))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Bias, variance and cost of every estimator that pairs, on networks small enough to be summed.
+
+The exact gradient is a sum over all states of the latents: 2^8, 2^12 and 4^3 of them a row. The
+p-value of an unbiased estimator is then uniform; the table says whether all of them look so.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from scipy import stats
+
+import guides
+import zoo
+from zoo.cli_gradients import RELAXED, estimator_named
+from zoo.estimators import Estimator
+from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.categorical_vae import CategoricalVAE
+from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.objectives import (
+    CIWAE,
+    IWAE,
+    OBJECTIVES,
+    VIMCO,
+    Renyi,
+    ReweightedWakeSleep,
+    VRMax,
+)
+
+DRAWS = int(os.environ.get("DRAWS", "100000"))
+AT = ("initial", "trained")
+SETTINGS = {"rows": 4, "steps": 2000, "tune": 200, "training": "rloo", "seed": 0}
+PIXELS = 64
+ESTIMATORS = (
+    "trace",
+    "trace_graph",
+    "nvil",
+    "enumerate",
+    "reinforce",
+    "reinforce_average",
+    "rloo",
+    "muprop",
+    "rebar",
+    "relax",
+    "local_sum",
+    "layer_sum",
+    "measure_valued",
+    "arm",
+    "disarm",
+    "arms",
+    "double_cv",
+    "rodeo",
+    *RELAXED,
+    "wake_sleep",
+)
+MANY = {  # bounds of K draws: K = 2, so that all pairs of states can be summed
+    "iwae 2": IWAE(2),
+    "vimco 2": VIMCO(2),
+    "vimco_geometric 2": VIMCO(2, geometric=True),
+    "renyi 2": Renyi(2),
+    "ciwae 2": CIWAE(2),
+    "vr_max 2": VRMax(2),
+    "rws 5": ReweightedWakeSleep(5, sleep=0.0),
+    "rws 50": ReweightedWakeSleep(50, sleep=0.0),
+    "forward_kl 10": OBJECTIVES["forward_kl"],
+}
+BIASED = (*RELAXED, "vimco_geometric 2", "rws 5", "rws 50", "forward_kl 10")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model with a guide; are its pairs of states few enough to be summed?"""
+
+    model: str
+    build: Callable
+    guide: str
+    sums_pairs: bool
+
+
+def latent() -> BernoulliLatent:
+    return BernoulliLatent(PIXELS, (8,), 8)
+
+
+def belief() -> SigmoidBeliefNet:
+    return SigmoidBeliefNet(PIXELS, (6, 6))
+
+
+def categorical() -> CategoricalVAE:
+    return CategoricalVAE(PIXELS, 3, 4, (8,))
+
+
+PLACES = (
+    Place("bernoulli_latent", latent, "amortised_discrete", sums_pairs=True),
+    Place("sigmoid_belief", belief, "amortised_layers", sums_pairs=False),
+    Place("categorical_vae", categorical, "amortised_discrete", sums_pairs=True),
+    Place("sigmoid_belief", belief, "amortised_discrete", sums_pairs=False),
+)
+
+
+def run() -> Iterator[dict]:
+    """A record that grows by one place at a time."""
+    found = []
+    for place in PLACES:
+        task = replace(zoo.load(place.model), build=place.build)
+        chosen = [estimator_named(name) for name in ESTIMATORS]
+        if place.sums_pairs:
+            chosen += [Estimator(name, objective) for name, objective in MANY.items()]
+        each = zoo.gradients(
+            task, guides.guide_named(place.guide), chosen, at=AT, draws=DRAWS, shown=_say, **SETTINGS
+        )
+        found.append(
+            {
+                "model": place.model,
+                "guide": place.guide,
+                "settings": each.settings,
+                "mismatches": each.mismatches,
+                "rows": [asdict(row) | {"biased": row.biased} for row in each.rows],
+            }
+        )
+        yield {"places": found, "task": task}
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+HEADS = (
+    "estimator",
+    "at",
+    "p, no bias",
+    "largest z",
+    "bias, relative",
+    "variance encoder",
+    "variance decoder",
+    "variance total",
+    "evaluations",
+    "variance x evaluations",
+    "x ms",
+)
+
+
+def table(record: dict) -> str:
+    """One table a place."""
+    return "\n\n".join(_of_place(place) for place in record["places"])
+
+
+def _of_place(place: dict) -> str:
+    lines = [
+        f"**{place['model']} with {place['guide']}**: {place['rows'][0]['draws']:,} draws, "
+        f"{place['settings']['rows']} rows of digits.",
+        "",
+        "| " + " | ".join(HEADS) + " |",
+        "|" + "---|" * len(HEADS),
+    ]
+    for row in sorted(place["rows"], key=lambda row: (AT.index(row["at"]), row["cost"])):
+        name = row["objective"]
+        name += "" if row["temperature"] is None else f" {row['temperature']:g}"
+        known = row["bias_p_value"] is not None
+        off = row["bias"]
+        cells = [name, row["at"]]
+        cells += [f"{row['bias_p_value']:.2g}" if known else "-"]
+        cells += [f"{row['bias_max_z']:.1f}" if known else "-"]
+        cells += [f"{off['relative']:.2g} ± {off['relative_se']:.1g}" if known else "-"]
+        cells += [f"{v['value']:.3g} ± {v['se']:.1g}" for v in row["variance"].values()]
+        cells += [str(row["evaluations"]), f"{row['cost']:.3g}", f"{row['cost_seconds'] * 1e3:.3g}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + f"\n\n{_fair(place)}"
+
+
+def fair_p_values(place: dict) -> list[float]:
+    """p-values of the unbiased estimators that have noise, each stream of draws counted once."""
+    rows = [row for row in place["rows"] if row["bias_p_value"] is not None]
+    rows = [row for row in rows if row["objective"] not in BIASED]
+    rows = [row for row in rows if row["variance"]["total"]["value"] > 0]
+    return list({(row["bias_p_value"], row["at"]): row["bias_p_value"] for row in rows}.values())
+
+
+def _fair(place: dict) -> str:
+    values = fair_p_values(place)
+    same = stats.kstest(values, "uniform").pvalue
+    return (
+        f"Unbiased estimators: {len(values)} p-values, the smallest {min(values):.2g} "
+        f"(expected about {1 / (len(values) + 1):.2g}), {sum(p < 0.05 for p in values)} below "
+        f"0.05; Kolmogorov-Smirnov test of uniformity p = {same:.2g}."
+    )
+
+
+def picture(record: dict, path: Path) -> None:
+    """Variance times evaluations at the trained parameters, a panel a place; biased ones hollow."""
+    places = record["places"]
+    drawn, axes = plt.subplots(
+        1, len(places), figsize=(5 * len(places), 7), layout="constrained", squeeze=False
+    )
+    for axis, place in zip(axes[0], places, strict=True):
+        rows = [r for r in place["rows"] if r["at"] == "trained" and r["cost"] > 0]
+        rows.sort(key=lambda row: -row["cost"])
+        for height, row in enumerate(rows):
+            error = row["cost"] * row["variance"]["total"]["se"] / row["variance"]["total"]["value"]
+            hollow = row["objective"] in BIASED
+            axis.errorbar(
+                row["cost"], height, xerr=error, fmt="o", color="C3" if hollow else "C0",
+                mfc="white" if hollow else None,
+            )  # fmt: skip
+        axis.set_yticks(range(len(rows)), [row["objective"] for row in rows])
+        axis.set(xscale="log", xlabel="variance x evaluations, (nats per unit)²")
+        axis.set_title(f"{place['model']}\n{place['guide']}, trained")
+        axis.grid(axis="x", color="0.9")
+    drawn.savefig(path, dpi=80)
+    plt.close(drawn)

@@ -1,0 +1,115 @@
+"""Is the harness right about the evidence? Its estimators beside known numbers.
+
+    python benchmarks/harness.py --out benchmarks/results/harness.json   # everything
+    python benchmarks/harness.py --rows sonar/smc coverage/ais           # some
+
+Logistic regression with a prior N(0, I) (columns standardized, a column of ones in front), whose
+log evidence is known to a few hundredths from long simulation; needs ionosphere.npz and sonar.npz
+in ZOO_DATA. And how often value +- 1.96 se holds the exact evidence of probabilistic PCA.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import guides
+import zoo
+from zoo.figures import AnnealedImportance, Bidirectional, TemperedSMC
+from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.ppca import ProbabilisticPCA
+from zoo.provenance import provenance
+
+KNOWN = {"ionosphere": (-111.60, 0.02), "sonar": (-108.40, 0.04)}
+LONG = {
+    "smc": TemperedSMC(particles=128, runs=10, moves=4, share=0.7),
+    "ais": AnnealedImportance(chains=64, temperatures=1500),
+}
+SHORT = {
+    "smc": TemperedSMC(particles=64, runs=8, leapfrogs=4),
+    "ais": AnnealedImportance(chains=16, temperatures=100, leapfrogs=4),
+    "bdmc": Bidirectional(chains=8, temperatures=100, leapfrogs=4),
+}
+SEEDS = 20
+ROWS = [f"{data}/{name}" for data in KNOWN for name in LONG] + [f"coverage/{n}" for n in SHORT]
+
+
+def regression(name):
+    """The data as the known numbers have it: x with a column of ones, y of zeros and ones."""
+    held = np.load(Path(os.environ["ZOO_DATA"]) / f"{name}.npz")
+    x, sd = held["x"], held["x"].std(0)
+    x = (x - x.mean(0)) / np.where(sd > 0, sd, 1)
+    x = np.hstack([np.ones((len(x), 1)), x])
+    return torch.tensor(x), torch.tensor((held["y"] + 1) / 2)
+
+
+def known(name, estimator):
+    """One estimate of a known evidence; the guide is not asked, so it is not trained."""
+    x, y = regression(name)
+    result = zoo.fit(LogisticRegression(x.shape[1]), guides.MeanField, x, y, steps=1)
+    started = time.perf_counter()
+    (figure,) = zoo.evaluate(result, figures=[estimator]).values()
+    truth, doubt = KNOWN[name]
+    return {
+        "value": figure.value,
+        "se": figure.se,
+        "known": truth,
+        "known_se": doubt,
+        "away": (figure.value - truth) / (figure.se**2 + doubt**2) ** 0.5,
+        "note": figure.note,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def coverage(estimator):
+    """How often the interval holds the exact evidence, or the sandwich the rows' own."""
+    torch.manual_seed(0)
+    model = ProbabilisticPCA(5, 2)
+    with torch.no_grad():
+        model.log_scale.fill_(-0.7)
+        x = torch.randn(30, 2) @ model.weight.mT + 0.5 * torch.randn(30, 5)
+    result = zoo.fit(model, guides.AmortisedFullRank, x, steps=1, lr=1e-30)
+    with torch.no_grad():
+        truth = result.model.log_evidence(x).mean().item()
+    started, found = time.perf_counter(), []
+    for seed in range(SEEDS):
+        found.append(list(zoo.evaluate(result, figures=[estimator], seed=seed).values()))
+    figures = [one[-1] for one in found]
+    aim = 0.0 if len(found[0]) > 1 else truth  # of a sandwich: its gap, which is not below 0
+    scores = torch.tensor([(figure.value - aim) / figure.se for figure in figures])
+    return {
+        "covered": (scores.abs() < 1.96).double().mean().item(),
+        "mean_score": scores.mean().item(),
+        "sd_score": scores.std().item(),
+        "mean_se": torch.tensor([figure.se for figure in figures]).mean().item(),
+        "seeds": SEEDS,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def main() -> None:
+    torch.set_default_dtype(torch.float64)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="*", default=ROWS, choices=ROWS)
+    parser.add_argument("--out", type=Path)
+    asked, rows = parser.parse_args(), []
+    for row in asked.rows:
+        kind, name = row.split("/")
+        found = coverage(SHORT[name]) if kind == "coverage" else known(kind, LONG[name])
+        rows.append({"row": row, **found})
+        print(json.dumps(rows[-1]), flush=True)
+    if asked.out:
+        record = provenance(zoo.load("eight_schools"))
+        record |= {"date": str(date.today()), "device": "cpu", "python": sys.version.split()[0]}
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        asked.out.write_text(json.dumps(record | {"rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Per-datum normal with full covariance over all latents of a row.
+
+    q(z_n) = T( N(u_n; m_n, L_n L_n^T) ),   (m_n, L_n) optimised for each row n.
+
+The best it can do is the smallest loss of any normal guide, however it is amortised; it is exact
+for linear-Gaussian models.
+
+Parameters: d + d (d + 1) / 2 for each row of d unconstrained values.
+Source: Cremer, Li & Duvenaud 2018, "Inference suboptimality in variational autoencoders".
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from guides.cholesky import cholesky_factor, correlated_normal, factor_size
+from guides.guide import Guide
+from guides.normal import SMALL_SCALE
+from guides.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
+from zoo.latents import Kind, Latents
+
+
+class PerDatumFullRank(Guide):
+    """Each row's latents jointly normal, with free parameters.
+
+    Raises:
+        ValueError: for a latent that lies in plates besides the one over rows.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
+    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    factorised: ClassVar[bool] = False
+    independent: ClassVar[bool] = False
+    amortised: ClassVar[bool] = False
+
+    def __init__(self, latents: Latents) -> None:
+        super().__init__(latents)
+        rows, size = require_rows(self, latents)
+        self.loc = nn.Parameter(torch.zeros(rows, size))
+        self.factor = nn.Parameter(torch.zeros(rows, factor_size(size)))
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples the latents of the rows in this minibatch."""
+        plates = self.plates(args)
+        loc = of_rows(self.loc, plates, self.latents)
+        factor = cholesky_factor(of_rows(self.factor, plates, self.latents), loc.shape[-1])
+        return sample_in_rows(self, correlated_normal(loc, factor), plates)
+
+    @torch.no_grad()
+    def start(self, draws: Mapping[str, Tensor]) -> None:
+        """Takes the mean and covariance of each row's draws; site -> (draws, *batch, *event)."""
+        u = joined(draws, self.latents)
+        centred = u - u.mean(0)
+        covariance = torch.einsum("sni,snj->nij", centred, centred) / (len(u) - 1)
+        ridge = 1e-8 * torch.eye(u.shape[-1], dtype=u.dtype, device=u.device)
+        factor = torch.linalg.cholesky(covariance + ridge)
+        row, column = torch.tril_indices(u.shape[-1], u.shape[-1], offset=-1)
+        diagonal = unscaled(factor.diagonal(dim1=-2, dim2=-1)) - SMALL_SCALE
+        self.loc.copy_(u.mean(0))
+        self.factor.copy_(torch.cat([diagonal, factor[:, row, column]], dim=-1))

@@ -1,0 +1,262 @@
+"""What does not go together: a case for each rule, with what is said and the way out."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from cases import MODEL_CASES
+from pyro.infer import TraceMeanField_ELBO
+
+from guides import (
+    IAF,
+    AmortisedDiscrete,
+    AmortisedLayers,
+    AmortisedNormal,
+    Empty,
+    FullRank,
+    MeanField,
+    PerDatum,
+    Relaxed,
+)
+
+
+def sphere(x):
+    z = pyro.sample("z", dist.ProjectedNormal(torch.tensor([0.0, 0.0, 1.0])))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal(z.sum(-1), 1.0), obs=x)
+
+
+def mixed(x):
+    """A discrete latent and a continuous one for every row."""
+    with pyro.plate("data", len(x)):
+        k = pyro.sample("k", dist.Bernoulli(x.new_full((), 0.3)))
+        z = pyro.sample("z", dist.Normal(k, 1.0))
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def counts(x):
+    with pyro.plate("data", len(x)):
+        k = pyro.sample("k", dist.Poisson(x.new_ones(())))
+        pyro.sample("x", dist.Normal(k, 1.0), obs=x)
+
+
+def integers(x):
+    with pyro.plate("data", len(x)):
+        k = pyro.sample("k", dist.Categorical(x.new_ones(3)))
+        pyro.sample("x", dist.Normal(k.to(x.dtype), 1.0), obs=x)
+
+
+def hierarchical(x):
+    mean = pyro.sample("mean", dist.Normal(x.new_zeros(()), 1.0))
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Normal(mean, 1.0))
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def two_levels(x):
+    """A switch common to all rows, and one for every row."""
+    common = pyro.sample("common", dist.Bernoulli(x.new_full((), 0.3)))
+    with pyro.plate("data", len(x)):
+        own = pyro.sample("own", dist.Bernoulli(0.2 + 0.5 * common))
+        pyro.sample("x", dist.Normal(own, 1.0), obs=x)
+
+
+def case(name):
+    model, args = MODEL_CASES[name].make()
+    return model, args
+
+
+def numbers(model):
+    return model, (torch.randn(6),)
+
+
+RULES = {
+    "global guide on a local latent": (
+        case("ppca"),
+        MeanField,
+        "trace",
+        "MeanField covers global continuous latents; 'z' is local and continuous",
+        "Use a guide for local continuous latents.",
+    ),
+    "local guide on a global latent": (
+        case("eight_schools"),
+        AmortisedNormal,
+        "trace",
+        "AmortisedNormal covers local continuous latents; 'mu' is global and continuous",
+        "Use a guide for global continuous latents.",
+    ),
+    "one latent of two": (
+        numbers(hierarchical),
+        MeanField,
+        "trace",
+        "'z' is local and continuous",
+        "Use a guide for local continuous latents.",
+    ),
+    "continuous guide on a discrete latent": (
+        case("bernoulli_latent"),
+        AmortisedNormal,
+        "trace",
+        "'z' is local and discrete, with support",
+        "Use a guide for local discrete latents, or an objective that sums it out: enumerate.",
+    ),
+    "infinitely many values": (
+        numbers(counts),
+        AmortisedDiscrete,
+        "trace",
+        "'k' is local and discrete",
+        "Use a guide for local discrete latents.",
+    ),
+    "integers are not relaxed": (
+        numbers(integers),
+        Relaxed,
+        "trace",
+        "'k' is local and discrete",
+        "or an objective that sums it out: enumerate.",
+    ),
+    "unbijectable": (
+        numbers(sphere),
+        IAF,
+        "trace",
+        "'z' is global and unbijectable",
+        "Use a guide for global unbijectable latents.",
+    ),
+    "no guide": (
+        case("ppca"),
+        Empty,
+        "trace",
+        "Empty covers no latents; 'z' is local and continuous",
+        "Use a guide for local continuous latents.",
+    ),
+    "nothing to sum": (
+        case("ppca"),
+        AmortisedNormal,
+        "enumerate",
+        "sums out finite discrete latents; the model has none among ('z',)",
+        "Use trace.",
+    ),
+    "all summed already": (
+        case("bernoulli_latent"),
+        AmortisedNormal,
+        "enumerate",
+        "the model has none besides ['z'], which the objective sums out",
+        "Use a guide for discrete latents, or Empty",
+    ),
+    "not reparameterised": (
+        case("bernoulli_latent"),
+        AmortisedDiscrete,
+        "mean_field",
+        "differentiates through the draws of 'z'; those of AmortisedDiscrete are not",
+        "Use a relaxed guide, or an objective with a score-function term: trace_graph.",
+    ),
+    "nothing for a baseline": (
+        case("ppca"),
+        AmortisedNormal,
+        "nvil",
+        "puts baselines on draws that are not reparameterised; those of AmortisedNormal all are",
+        "Use trace, or trace_graph without baselines.",
+    ),
+    "joint, where factors are wanted": (
+        case("eight_schools"),
+        IAF,
+        "mean_field",
+        "takes each latent's KL term in closed form; IAF draws all latents jointly",
+        "Use a factorised guide, or trace.",
+    ),
+    "the same for Pyro's own": (
+        case("eight_schools"),
+        IAF,
+        TraceMeanField_ELBO(),
+        "takes each latent's KL term in closed form; IAF draws all latents jointly",
+        "Use a factorised guide, or trace.",
+    ),
+    "sums at two levels": (
+        numbers(two_levels),
+        Empty,
+        "enumerate",
+        "'own' belongs to a row and 'common' is shared",
+        "Use Pyro's TraceEnum_ELBO, which sums over both.",
+    ),
+    "score of relaxed draws": (
+        case("bernoulli_latent"),
+        Relaxed,
+        "rloo",
+        "multiplies the score of draws that are held constant; Relaxed relaxes them",
+        "Use a discrete guide, or trace.",
+    ),
+    "continuous, where bits are flipped": (
+        case("ppca"),
+        AmortisedNormal,
+        "disarm",
+        "DisARM takes binary latents; 'z' is continuous, with support",
+        "Use rloo, which takes any.",
+    ),
+    "dependent, where bits are flipped": (
+        case("sigmoid_belief"),
+        AmortisedLayers,
+        "disarm",
+        "DisARM moves each element of the latents on its own; those of AmortisedLayers depend on",
+        "Use rloo, or a guide whose latents are independent given the data.",
+    ),
+    "integers, where values are relaxed": (
+        numbers(integers),
+        AmortisedDiscrete,
+        "rebar",
+        "REBAR takes binary or one-hot latents; 'k' is integer, with support",
+        "Use rloo, which takes any.",
+    ),
+    "classes, where a density is split": (
+        case("categorical_vae"),
+        AmortisedDiscrete,
+        "measure_valued",
+        "takes binary or continuous or unbounded integer latents; 'z' is one-hot",
+        "Use rloo, which takes any.",
+    ),
+    "dependent, where a density is split": (
+        case("eight_schools"),
+        FullRank,
+        "measure_valued",
+        "moves each element of the latents on its own; those of FullRank depend on each other",
+        "Use rloo, or a guide whose latents are independent given the data.",
+    ),
+    "nothing finite to sum over": (
+        case("ppca"),
+        AmortisedNormal,
+        "layer_sum",
+        "LayerSum sums over one finite latent; the model has none among ('z',)",
+        "Use rloo, which takes any.",
+    ),
+    "an empty guide, where one latent is summed": (
+        case("sigmoid_belief"),
+        Empty,
+        "layer_sum",
+        "Empty covers no latents; 'z2' is local and discrete",
+        "Use a guide for local discrete latents, or an objective that sums it out: enumerate.",
+    ),
+    "row parameters cannot read a dream": (
+        case("ppca"),
+        PerDatum,
+        "wake_sleep",
+        "WakeSleep teaches the guide to read dreamed rows; PerDatum has parameters of their own",
+        "Use an amortised guide, or forward_kl, which does not dream.",
+    ),
+    "the same for a share of sleep": (
+        case("ppca"),
+        PerDatum,
+        "rws",
+        "ReweightedWakeSleep teaches the guide to read dreamed rows; PerDatum has parameters",
+        "Use an amortised guide, or forward_kl, which does not dream.",
+    ),
+    "no rows to dream": (
+        case("logistic_regression"),
+        MeanField,
+        "rws",
+        "teaches the guide to read dreamed rows; ('beta',) do not all belong to rows",
+        "Use forward_kl, which does not dream, or put the rows and their latents in a plate",
+    ),
+    "relaxed, where values are summed": (
+        case("bernoulli_latent"),
+        Relaxed,
+        "enumerate",
+        "sums over the values of 'z'; Relaxed replaces them by continuous ones",
+        "Use a discrete guide, or trace.",
+    ),
+}

@@ -1,0 +1,260 @@
+"""Predictions of conjugate models, and bounds from importance weights, against closed forms."""
+
+import math
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import nn
+from torch.distributions import MultivariateNormal, Normal
+
+import zoo
+from zoo.draws import draw
+from zoo.figures.figure import Figure
+from zoo.figures.prediction import (
+    bits_per_dimension,
+    calibration,
+    log_predictive,
+    loo,
+    predictive_check,
+    predictive_coverage,
+    transformed,
+)
+from zoo.figures.wasserstein_bound import (
+    error_bounds,
+    mean_bound,
+    radius,
+    sd_bound,
+    two_divergence,
+    wasserstein_bound,
+)
+
+IDENTITY = 1e-8
+TRAIN, PRIOR = 30, 2.0
+
+
+def within(figure, truth):
+    return abs(figure.value - truth) < 5 * figure.se
+
+
+@pytest.fixture
+def location():
+    """A normal mean: data, and its posterior's mean and sd."""
+    x = 0.7 + torch.randn(TRAIN)
+    precision = TRAIN + PRIOR**-2
+    return x, x.sum() / precision, precision**-0.5
+
+
+def log_likelihood(x, mean, sd, draws=2000):
+    return Normal(mean + sd * torch.randn(draws, 1), 1.0).log_prob(x)
+
+
+def test_the_predictive_density_of_a_normal_mean(location):
+    _, mean, sd = location
+    new = 0.7 + torch.randn(25)
+    figure, (values, errors) = log_predictive(log_likelihood(new, mean, sd))
+    truth = Normal(mean, math.hypot(1, sd)).log_prob(new)
+    assert within(figure, truth.mean().item())
+    assert ((values - truth).abs() < 5 * errors).all()
+    assert figure.unit == "nats/row"
+
+
+def test_its_error_knows_that_rows_share_their_draws(location):
+    _, mean, sd = location
+    new = 0.7 + torch.randn(25)
+    found = [log_predictive(log_likelihood(new, mean, sd, 200))[0] for _ in range(60)]
+    values = torch.tensor([figure.value for figure in found])
+    claimed = torch.tensor([figure.se for figure in found]).square().mean().sqrt()
+    assert abs(values.std() / claimed - 1) < 5 / math.sqrt(2 * 59)
+
+
+def test_it_takes_what_the_zoo_draws(location):
+    x, mean, sd = location
+
+    class Posterior(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mean = nn.Parameter(mean.clone())
+
+        def forward(self, x):
+            pyro.sample("loc", dist.Normal(self.mean, sd))
+
+    def model(x):
+        loc = pyro.sample("loc", dist.Normal(0.0, PRIOR))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(loc, 1.0), obs=x)
+
+    fit = zoo.fit(model, Posterior(), x, steps=1, lr=1e-30)
+    new = torch.randn(12)
+    figure, _ = log_predictive(draw(fit.program, (new,), 1000).log_likelihood["x"])
+    assert within(figure, Normal(mean, math.hypot(1, sd)).log_prob(new).mean().item())
+
+
+def test_bits_of_a_uniform_model():
+    coin = Figure(-784 * math.log(2), 0.5, "nats/row", "higher", "test")
+    assert bits_per_dimension(coin, 784).value == pytest.approx(1, rel=IDENTITY)
+    assert bits_per_dimension(coin, 784).se == pytest.approx(0.5 / 784 / math.log(2))
+    flat = Figure(0.0, 0.0, "nats/row")
+    assert bits_per_dimension(flat, 784, levels=256).value == pytest.approx(8, rel=IDENTITY)
+    assert bits_per_dimension(flat, 784).better == "lower"
+    with pytest.raises(ValueError, match="in nats/row; got one in 'nats'"):
+        bits_per_dimension(Figure(0.0, 0.0, "nats"), 784)
+
+
+def test_leave_one_out_of_a_normal_mean(location):
+    x, mean, sd = location
+    repeats = [loo(log_likelihood(x, mean, sd, 1000)) for _ in range(20)]
+    precision = TRAIN - 1 + PRIOR**-2
+    truth = Normal((x.sum() - x) / precision, (1 + 1 / precision) ** 0.5).log_prob(x)
+    values = torch.stack([elpd for _, elpd in repeats])
+    error = values.std(0) / 20**0.5
+    assert ((values.mean(0) - truth).abs() < 5 * error).all()
+    figures, elpd = repeats[0]
+    assert figures["elpd_loo"].value == pytest.approx(elpd.sum().item(), rel=IDENTITY)
+    assert figures["elpd_loo"].se == pytest.approx((elpd.std() * TRAIN**0.5).item())
+    assert figures["loo_k_hat_share"].value == 0
+    full = Normal(mean, math.hypot(1, sd)).log_prob(x).sum().item()
+    parameters = torch.tensor([found["p_loo"].value for found, _ in repeats])
+    assert abs(parameters.mean() - (full - truth.sum())) < 5 * parameters.std() / 20**0.5
+
+
+def test_predictive_checks_find_the_statistic_that_does_not_fit():
+    observed = torch.distributions.StudentT(2.0).sample((200,))
+    observed = (observed - observed.mean()) / observed.std()
+    found = predictive_check(
+        observed, torch.randn(400, 200), {"mean": torch.mean, "largest": lambda x: x.abs().max()}
+    )
+    assert found["predictive_p/largest"].value < 0.01
+    assert 0.05 < found["predictive_p/mean"].value < 0.95
+
+
+def test_predictive_p_values_are_tail_probabilities():
+    observed = torch.zeros(50) + 0.2
+    found = predictive_check(observed, torch.randn(4000, 50), {"mean": torch.mean})
+    truth = 1 - Normal(0.0, 1.0).cdf(torch.tensor(0.2 * 50**0.5)).item()
+    assert within(found["predictive_p/mean"], truth)
+
+
+def test_a_calibrated_classifier_has_the_error_of_chance():
+    p = torch.rand(3000)
+    curve = calibration(p, torch.bernoulli(p))
+    spread = curve.error.se
+    assert abs(curve.error.value - curve.chance) < 5 * spread
+    assert curve.counts.sum() == 3000
+    deviation = (curve.frequency - curve.confidence).abs()
+    noise = (curve.confidence * (1 - curve.confidence) / curve.counts).sqrt()
+    assert (deviation < 5 * noise).all()
+
+
+def test_an_overconfident_classifier_has_its_excess():
+    p = torch.where(torch.rand(4000) < 0.5, 0.1, 0.9)
+    label = torch.bernoulli(torch.where(p > 0.5, 0.7, 0.3))
+    curve = calibration(p, label, bins=2)
+    noise = math.sqrt(0.21 / 4000)
+    assert abs(curve.error.value - 0.2) < 5 * noise + 0.02
+    assert curve.error.value > curve.chance + 5 * curve.error.se
+
+
+@pytest.mark.parametrize(
+    ("probability", "label", "message"),
+    [
+        (torch.tensor([0.2, 1.2]), torch.tensor([0.0, 1.0]), r"in \[0, 1\]; got 0.2 to 1.2"),
+        (torch.tensor([0.2]), torch.tensor([0.0, 1.0]), r"got \(1,\) and \(2,\)"),
+    ],
+)
+def test_what_is_no_probability_is_refused(probability, label, message):
+    with pytest.raises(ValueError, match=message):
+        calibration(probability, label)
+
+
+def test_transformed_observations_are_uniform_for_the_right_width():
+    loc = torch.randn(400)
+    observed = loc + torch.randn(400)
+    right, narrow = (transformed(observed, loc + s * torch.randn(99, 400)) for s in (1.0, 0.4))
+    assert right.chi_square_p > 0.01
+    assert narrow.chi_square_p < 1e-4
+    assert narrow.verdict == "too narrow (U shape)"
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+def test_predictive_coverage(scale):
+    found = predictive_coverage(torch.randn(800), scale * torch.randn(4000, 800))
+    for level in (0.5, 0.9):
+        edge = scale * Normal(0.0, 1.0).icdf(torch.tensor(0.5 + level / 2))
+        truth = (2 * Normal(0.0, 1.0).cdf(edge) - 1).item()
+        assert within(found[f"predictive_coverage_{round(100 * level)}"], truth)
+
+
+# Bounds from importance weights
+
+
+def normals(shift, scale, dimensions=2, draws=20_000):
+    """q, p = q moved and narrowed, draws of q and their log-weights, up to log evidence -3."""
+    q = MultivariateNormal(torch.zeros(dimensions), torch.eye(dimensions))
+    p = MultivariateNormal(torch.full((dimensions,), shift), scale**2 * torch.eye(dimensions))
+    z = q.sample((draws, 1))
+    return z, p.log_prob(z) - q.log_prob(z) - 3.0
+
+
+def divergence_of(shift, scale, dimensions=2):
+    """log E_q[(p/q)^2] of such normals, for scale below sqrt(2)."""
+    one = -math.log(scale) - 0.5 * math.log(2 - scale**2) + shift**2 / (2 - scale**2)
+    return dimensions * one
+
+
+CASES = [(0.2, 1.0), (0.0, 0.8), (0.3, 0.7)]
+
+
+@pytest.mark.parametrize(("shift", "scale"), CASES)
+def test_the_two_divergence_has_its_closed_form(shift, scale):
+    _, log_w = normals(shift, scale)
+    value, error = two_divergence(log_w, torch.tensor([-3.0]))
+    truth = divergence_of(shift, scale)
+    assert abs(value.item() - truth) < 5 * error.item()
+    bound, error = two_divergence(log_w)
+    kl = 2 * (math.log(scale) - 0.5 + (1 + shift**2) / (2 * scale**2))
+    assert abs(bound.item() - (truth + 2 * kl)) < 5 * error.item()
+
+
+@pytest.mark.parametrize(("shift", "scale"), CASES)
+def test_the_bounds_hold_and_are_computed_as_written(shift, scale):
+    z, log_w = normals(shift, scale)
+    found = two_divergence(log_w, torch.tensor([-3.0]))
+    true_w2 = math.sqrt(2 * (shift**2 + (1 - scale) ** 2))
+    for order in (1, 2):
+        bound, error = wasserstein_bound(z, found, order=order)
+        assert bound.item() > true_w2 * (1 if order == 2 else 0.5)
+        chi = math.sqrt(math.expm1(divergence_of(shift, scale)))
+        moment = {1: 2.0, 2: 8.0}[order]  # E |z|^2 and E |z|^4 in the plane
+        truth = 2 ** (1 - 1 / order) * moment ** (1 / (2 * order)) * chi ** (1 / order)
+        assert abs(bound.item() - truth) < 5 * error.item()
+    assert (mean_bound(z, found)[0] > shift).all()
+    assert (sd_bound(z, found)[0] > 1 - scale).all()
+
+
+def test_the_bound_on_the_mean_is_nearly_reached_by_a_small_shift():
+    z, log_w = normals(0.1, 1.0, dimensions=1)
+    bound, error = mean_bound(z, two_divergence(log_w, torch.tensor([-3.0])))
+    truth = math.sqrt(math.expm1(0.01))
+    assert abs(bound.item() - truth) < 5 * error.item()
+    assert truth == pytest.approx(0.1, rel=0.01)
+
+
+def test_the_exact_guide_has_no_error():
+    z, _ = normals(0.0, 1.0, draws=500)
+    log_w = torch.full((500, 1), -3.0)
+    chi, _ = radius(two_divergence(log_w))
+    assert chi.item() < 1e-6
+    found = error_bounds(z, log_w)
+    assert found["two_divergence"].value < IDENTITY
+    assert found["mean_error_bound"].value < 1e-6
+    assert not found["two_divergence"].note
+
+
+def test_heavy_weights_are_marked():
+    z, log_w = normals(1.0, 1.6, draws=1000)
+    found = error_bounds(z, log_w)
+    assert all("may be too small" in figure.note for figure in found.values())
+    with pytest.raises(ValueError, match="order of at least 1; got 0"):
+        wasserstein_bound(z, two_divergence(log_w), order=0)

@@ -1,0 +1,175 @@
+"""Tempered sequential Monte Carlo: particles from prior to posterior, resampled on the way.
+
+Each next temperature is the one at which a chosen share of the effective sample size is left; the
+particles are resampled there and moved by HMC. The mean weights' product estimates p(x).
+
+    log Z = sum_t log mean_k exp( (beta_t - beta_{t-1}) log p(x | u_k) )
+
+The temperatures and steps follow the particles, so one run's estimate is consistent in their
+number, and its error is taken from independent runs, which lie side by side.
+
+Source: Del Moral, Doucet & Jasra 2006, "Sequential Monte Carlo samplers"; Jasra et al. 2011
+(adaptive temperatures); systematic resampling: Kitagawa 1996.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo.figures.ais import FIRST_STEP, require_two
+from zoo.figures.evidence import Evidence, densities, joined, summary
+from zoo.figures.figure import Figure
+from zoo.figures.hmc import Stride, adapt, move
+from zoo.figures.slopes import Point, Slopes
+from zoo.joint_density import JointDensity
+from zoo.program import Program
+from zoo.traces import log_mean_exp
+
+HALVINGS = 40
+LIMIT = 1000
+
+
+class Sampled(NamedTuple):
+    """What the runs yield.
+
+    Attributes:
+        log_z: estimates of log p(x), nats, shape (runs, rows).
+        accepted: mean probability of acceptance at the last temperature, shape (rows,).
+        temperatures: how many it took.
+    """
+
+    log_z: Tensor
+    accepted: Tensor
+    temperatures: int
+
+
+@dataclass(frozen=True)
+class TemperedSMC(Evidence):
+    """Log of the mean of independent runs' estimates, a mean over rows.
+
+    Attributes:
+        particles: in a run, for each row.
+        runs: independent runs.
+        moves: HMC moves at every temperature.
+        leapfrogs: leapfrog steps in a move.
+        share: of the particles that the effective sample size may fall to.
+
+    Raises:
+        ValueError: for fewer than 2 particles or runs, or a share outside of (0, 1).
+    """
+
+    particles: int = 64
+    runs: int = 8
+    moves: int = 3
+    leapfrogs: int = 8
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_two(particles=self.particles, runs=self.runs)
+        if not 0 < self.share < 1:
+            raise ValueError(f"Expected a share between 0 and 1; got {self.share}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the figures."""
+        return ("smc",)
+
+    def figures(self, program: Program, args: tuple, note: str) -> dict[str, Figure]:
+        """The figure "smc"; see :meth:`Evidence.figures`."""
+        chains = self.particles * self.runs
+        parts = [self.run(density) for density in densities(program, args, chains)]
+        log_z = torch.cat([part.log_z for part in parts], dim=1)
+        accepted = torch.cat([part.accepted for part in parts]).mean()
+        most = max(part.temperatures for part in parts)
+        about = (
+            f"{self.runs} runs of {self.particles} particles, {most} temperatures, "
+            f"{accepted:.0%} of the last moves accepted"
+        )
+        rowwise = program.latents.rowwise
+        return {"smc": summary(log_z, rowwise=rowwise, note=joined(note, about))}
+
+    def run(self, density: JointDensity) -> Sampled:
+        """Runs all particles of one chunk of rows."""
+        slopes, u = Slopes(density), density.draw(self.particles * self.runs)
+        point = slopes.look(u)
+        beta = point.base.new_zeros(self.runs, point.base.shape[1])
+        log_z, step = torch.zeros_like(beta), torch.full_like(beta, FIRST_STEP)
+        chance, count = torch.ones_like(point.base), 0
+        while (beta < 1).any():
+            if count == LIMIT:
+                raise ValueError(
+                    f"Expected to reach the posterior in {LIMIT} temperatures; the slowest row is "
+                    f"at {float(beta.min()):.2g}. Raise particles or lower the share."
+                )
+            ratio = self._by_run(point.target - point.base)
+            new = next_beta(ratio, beta, self.share)
+            log_w = times(new - beta, ratio)
+            log_z, beta, count = log_z + log_mean_exp(log_w, 1), new, count + 1
+            point = resample(point, log_w)
+            for _ in range(self.moves if density.size else 0):
+                point, chance = move(slopes, point, self._wide(beta), self._stride(step, point))
+                step = adapt(step, self._by_run(chance).mean(1))
+        return Sampled(log_z, chance.mean(0), count)
+
+    def _by_run(self, value: Tensor) -> Tensor:
+        return value.unflatten(0, (self.runs, self.particles))
+
+    def _wide(self, value: Tensor) -> Tensor:
+        return value.repeat_interleave(self.particles, 0)
+
+    def _stride(self, step: Tensor, point: Point) -> Stride:
+        spread = self._by_run(point.u).std(1).clamp(min=1e-6)
+        return Stride(self._wide(step), self._wide(spread), self.leapfrogs)
+
+
+def times(delta: Tensor, ratio: Tensor) -> Tensor:
+    """Log-weights delta * ratio, (runs, particles, rows); 0 where delta is, even for -inf."""
+    delta = delta.unsqueeze(1)
+    return torch.where(delta > 0, delta * ratio, 0.0)
+
+
+def next_beta(ratio: Tensor, beta: Tensor, share: float) -> Tensor:
+    """The inverse temperature at which that share of the particles is left, by bisection.
+
+    Args:
+        ratio: log target - log base of the particles, shape (runs, particles, rows).
+        beta: inverse temperatures now, shape (runs, rows).
+        share: effective sample size over particles.
+
+    Returns:
+        Shape (runs, rows): 1 where the share is kept all the way, always above `beta`.
+    """
+
+    def kept(delta: Tensor) -> Tensor:
+        log_w = times(delta, ratio)
+        return (2 * log_w.logsumexp(1) - (2 * log_w).logsumexp(1)).exp() / ratio.shape[1]
+
+    low, high = torch.zeros_like(beta), 1 - beta
+    done = kept(high) >= share
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        enough = kept(middle) >= share
+        low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+    return torch.where(done, 1.0, beta + high)
+
+
+def resample(point: Point, log_w: Tensor) -> Point:
+    """Systematic resampling, run by run and row by row.
+
+    Args:
+        point: of all particles, runs one after another.
+        log_w: their log-weights, shape (runs, particles, rows).
+    """
+    runs, particles, rows = log_w.shape
+    heights = log_w.softmax(1).cumsum(1).movedim(1, -1).contiguous()
+    offset = torch.rand(runs, rows, 1, dtype=log_w.dtype, device=log_w.device)
+    comb = (torch.arange(particles, device=log_w.device) + offset) / particles
+    chosen = torch.searchsorted(heights, comb).clamp(max=particles - 1).movedim(-1, 1)
+    start = torch.arange(runs, device=log_w.device).reshape(-1, 1, 1) * particles
+    index = (start + chosen).flatten(0, 1)
+    spread = index.unsqueeze(-1).expand(-1, -1, point.u.shape[-1])
+    return Point(
+        point.u.gather(0, spread), point.base.gather(0, index), point.target.gather(0, index)
+    )

@@ -1,0 +1,33 @@
+"""What the values of a latent look like: some objectives are for some forms only."""
+
+from enum import Enum
+
+from torch.distributions import constraints
+
+from zoo.latents import Kind, Latent
+
+
+class Form(Enum):
+    """A finer division than :class:`zoo.latents.Kind`; it follows from the support alone too."""
+
+    BINARY = "binary"
+    ONE_HOT = "one-hot"
+    INTEGER = "integer"
+    COUNT = "unbounded integer"
+    CONTINUOUS = "continuous"
+
+
+BITS = frozenset({Form.BINARY})
+RELAXABLE = frozenset({Form.BINARY, Form.ONE_HOT})
+FINITE = frozenset({Form.BINARY, Form.ONE_HOT, Form.INTEGER})
+
+
+def form_of(latent: Latent) -> Form:
+    """The form of one latent."""
+    if latent.base_support is constraints.boolean:
+        return Form.BINARY
+    if latent.base_support is constraints.one_hot:
+        return Form.ONE_HOT
+    if latent.classes:
+        return Form.INTEGER
+    return Form.COUNT if latent.kind is Kind.DISCRETE else Form.CONTINUOUS
