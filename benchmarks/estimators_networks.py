@@ -108,7 +108,13 @@ def run() -> Iterator[dict]:
         if place.sums_pairs:
             chosen += [Estimator(name, objective) for name, objective in MANY.items()]
         each = zoo.gradients(
-            task, guides.guide_named(place.guide), chosen, at=AT, draws=DRAWS, shown=_say, **SETTINGS
+            task,
+            guides.guide_named(place.guide),
+            chosen,
+            at=AT,
+            draws=DRAWS,
+            shown=_say,
+            **SETTINGS,
         )
         found.append(
             {
@@ -164,7 +170,11 @@ def _of_place(place: dict) -> str:
         cells += [f"{row['bias_max_z']:.1f}" if known else "-"]
         cells += [f"{off['relative']:.2g} ± {off['relative_se']:.1g}" if known else "-"]
         cells += [f"{v['value']:.3g} ± {v['se']:.1g}" for v in row["variance"].values()]
-        cells += [str(row["evaluations"]), f"{row['cost']:.3g}", f"{row['cost_seconds'] * 1e3:.3g}"]
+        cells += [
+            str(row["evaluations"]),
+            f"{row['cost']:.3g}",
+            f"{row['cost_seconds'] * 1e3:.3g}",
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + f"\n\n{_fair(place)}"
 
@@ -188,7 +198,7 @@ def _fair(place: dict) -> str:
 
 
 def picture(record: dict, path: Path) -> None:
-    """Variance times evaluations at the trained parameters, a panel a place; biased ones hollow."""
+    """Variance times evaluations at the trained parameters; biased estimators hollow."""
     places = record["places"]
     drawn, axes = plt.subplots(
         1, len(places), figsize=(5 * len(places), 7), layout="constrained", squeeze=False
@@ -197,7 +207,9 @@ def picture(record: dict, path: Path) -> None:
         rows = [r for r in place["rows"] if r["at"] == "trained" and r["cost"] > 0]
         rows.sort(key=lambda row: -row["cost"])
         for height, row in enumerate(rows):
-            error = row["cost"] * row["variance"]["total"]["se"] / row["variance"]["total"]["value"]
+            error = (
+                row["cost"] * row["variance"]["total"]["se"] / row["variance"]["total"]["value"]
+            )
             hollow = row["objective"] in BIASED
             axis.errorbar(
                 row["cost"], height, xerr=error, fmt="o", color="C3" if hollow else "C0",

@@ -28,7 +28,7 @@ from zoo.provenance import provenance
 
 KNOWN = {"ionosphere": (-111.60, 0.02), "sonar": (-108.40, 0.04)}
 LONG = {
-    "smc": TemperedSMC(particles=128, runs=10, moves=4, share=0.7),
+    "smc": TemperedSMC(particles=128, runs=10),
     "ais": AnnealedImportance(chains=64, temperatures=1500),
 }
 SHORT = {

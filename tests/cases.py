@@ -385,3 +385,9 @@ def conjugate_rows(x: Tensor) -> None:
 def conjugate_evidence(x: Tensor) -> Tensor:
     """Exact log p(x_n) under `conjugate_rows`, nats, shape (rows,)."""
     return dist.Normal(0.0, 2.0**0.5).log_prob(x)
+
+
+def named(value) -> str:
+    """Name of a parameter in a test's name, the same in every process."""
+    function = getattr(value, "func", value)
+    return getattr(function, "__name__", str(value))

@@ -26,6 +26,7 @@ def covering():
             turns = guides[i % len(guides) :] + guides[: i % len(guides)]
             suit = [guide for guide in turns if objective in ALLOWED[look][guide]]
             chosen |= {(look, guide, objective) for guide in suit[:1]}
+        chosen |= {(look, guide, min(ALLOWED[look][guide])) for guide in guides}
     return chosen
 
 

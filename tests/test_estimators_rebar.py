@@ -9,6 +9,7 @@ from cases import (
     built,
     clock,
     flat,
+    named,
     relative_error,
     standard_error,
     unvectorised,
@@ -222,7 +223,7 @@ def test_values_side_by_side_are_values_one_by_one(model, objective):
 @pytest.mark.parametrize(
     ("model", "objective"),
     [(categorical, MuProp()), (layers, MuProp()), (categorical, REBAR()), (causes, RELAX())],
-    ids=str,
+    ids=named,
 )
 def test_a_captured_step_equals_the_plain_one(model, objective):
     x = ROWS.repeat(3, 1)

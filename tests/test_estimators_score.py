@@ -11,6 +11,7 @@ from cases import (
     built,
     clock,
     flat,
+    named,
     relative_error,
     standard_error,
 )
@@ -122,7 +123,7 @@ def spread(objective, bound=exact_elbo):
         (VIMCO(2, geometric=True), Renyi(2, 0.0), iwae_of_two),
         (LocalSum(), Reinforce(), exact_elbo),
     ],
-    ids=str,
+    ids=named,
 )
 def test_the_variance_is_lower(better, worse, bound):
     (low, low_error), (high, high_error) = spread(better, bound), spread(worse, bound)
@@ -157,7 +158,7 @@ def test_vimco_survives_weights_far_apart():
 @pytest.mark.parametrize(
     "objective",
     [Reinforce(2, NVIL), VIMCO(3, geometric=True), LocalSum(), LayerSum(particles=2)],
-    ids=str,
+    ids=named,
 )
 def test_a_captured_step_equals_the_plain_one(model, objective):
     x = ROWS.repeat(3, 1)
@@ -168,7 +169,7 @@ def test_a_captured_step_equals_the_plain_one(model, objective):
 @pytest.mark.parametrize(
     "objective",
     [Reinforce(2, (DecayingAverage(),)), VIMCO(2), LocalSum(), LayerSum(), LeaveOneOut()],
-    ids=str,
+    ids=named,
 )
 def test_a_minibatch_gradient_is_unbiased_for_all_rows(objective):
     x = ROWS.repeat(5, 1)

@@ -11,6 +11,7 @@ from cases import (
     clock,
     conjugate_rows,
     flat,
+    named,
     relative_error,
     standard_error,
     unvectorised,
@@ -59,7 +60,7 @@ def test_the_mean_gradient_is_exact_for_other_latents(name):
 @pytest.mark.parametrize(
     ("model", "objective"),
     [(Table, LocalSum()), (Table, LayerSum()), (causes, LayerSum()), (Grid, LayerSum())],
-    ids=str,
+    ids=named,
 )
 def test_a_sum_over_all_there_is_has_no_noise_in_the_guide(model, objective):
     exact = by_enumeration(model, AmortisedDiscrete)

@@ -67,6 +67,31 @@ def test_even_weights_keep_every_particle():
     assert torch.equal(resample(point, torch.zeros(2, 3, 2)).u, u)
 
 
+class ManyNormals:
+    """From N(0, 1) to N(1, sd) likelihoods in many dimensions; the evidence is exactly known."""
+
+    size = 20
+    sd = torch.linspace(0.1, 0.5, 20)
+
+    def draw(self, chains):
+        return torch.randn(chains, 1, self.size)
+
+    def __call__(self, u):
+        prior = dist.Normal(0.0, 1.0).log_prob(u).sum(-1)
+        return prior, prior + dist.Normal(1.0, self.sd).log_prob(u).sum(-1)
+
+    def log_evidence(self):
+        return dist.Normal(0.0, (1 + self.sd**2).sqrt()).log_prob(torch.ones(self.size)).sum()
+
+
+def test_few_particles_in_many_dimensions_are_not_biased():
+    density = ManyNormals()
+    found = TemperedSMC(particles=32, runs=400, leapfrogs=4).run(density)
+    w = (found.log_z[:, 0] - density.log_evidence()).exp()
+    assert w.std() / 400**0.5 < 0.2
+    assert abs(w.mean() - 1) < 5 * w.std() / 400**0.5
+
+
 def test_rows_of_ppca(monkeypatch):
     task = fitted_ppca_task()
     result = untrained(task, best_diagonal_guide(task))

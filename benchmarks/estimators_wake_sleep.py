@@ -1,0 +1,106 @@
+"""Wake-sleep beside direct ascent of the ELBO on a Helmholtz machine, by exact log p(x).
+
+A sigmoid belief net of 4 and 8 units on digits, its recognition network layer by layer. The exact
+log p(x) of 200 test rows is a sum over 2^12 states. At the start the model's dreams look nothing
+like the data, and what wake-sleep teaches the recognition network is of little use there.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+import guides
+import zoo
+from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.objectives import LeaveOneOut, ReweightedWakeSleep, WakeSleep
+
+LAYERS = (4, 8)
+OBJECTIVES = {
+    "rloo 5": LeaveOneOut(5),
+    "rws 5": ReweightedWakeSleep(5),
+    "wake_sleep 5": WakeSleep(5),
+}
+STOPS = (25, 50, 100, 200, 400, 800, 1600)
+SEEDS, ROWS, LR, BATCH = 4, 200, 3e-3, 64
+
+
+def run() -> Iterator[dict]:
+    """A record that grows by one seed at a time."""
+    usual = zoo.load("sigmoid_belief")
+    task = replace(usual, build=lambda: SigmoidBeliefNet(usual.data.features, LAYERS))
+    x = task.split("test")[0][:ROWS]
+    settings = {"layers": LAYERS, "rows": len(x), "lr": LR, "batch": BATCH, "stops": STOPS}
+    rows = []
+    for seed in range(SEEDS):
+        for name, objective in OBJECTIVES.items():
+            rows.append({"objective": name, "seed": seed} | _fit(task, objective, seed, x))
+            print(name, seed, rows[-1]["log_p"], flush=True)
+        yield {"settings": settings, "rows": rows, "task": task}
+
+
+def _fit(task: zoo.Task, objective: object, seed: int, x: torch.Tensor) -> dict:
+    fit, log_p = None, []
+    for stop in STOPS:
+        fit = zoo.fit(
+            task,
+            guides.AmortisedLayers,
+            objective=objective,
+            steps=stop,
+            lr=LR,
+            batch_size=BATCH,
+            seed=seed,
+            device="cpu",
+            compile=False,
+            resume=fit,
+        )
+        with torch.no_grad():
+            log_p.append(float(fit.model.log_evidence(x).mean()))
+    return {"log_p": log_p, "seconds": fit.seconds}
+
+
+def curves(record: dict) -> dict[str, np.ndarray]:
+    """Objective -> log p(x) of every seed and stop, nats a row, shape (seeds, stops)."""
+    names = dict.fromkeys(row["objective"] for row in record["rows"])
+    return {
+        n: np.array([r["log_p"] for r in record["rows"] if r["objective"] == n]) for n in names
+    }
+
+
+def table(record: dict) -> str:
+    """Mean over seeds with its standard error, and how far each is behind rloo."""
+    found, stops = curves(record), record["settings"]["stops"]
+    lines = ["| objective | " + " | ".join(f"{stop} steps" for stop in stops) + " |"]
+    lines.append("|---" * (len(stops) + 1) + "|")
+    for name, values in found.items():
+        lines.append(_line(name, values, "{:.2f}"))
+    for name in list(found)[1:]:
+        lines.append(_line(f"{name} less rloo 5", found[name] - found["rloo 5"], "{:+.2f}"))
+    return "\n".join(lines)
+
+
+def _line(name: str, values: np.ndarray, shown: str) -> str:
+    errors = values.std(0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else 0 * values[0]
+    pairs = zip(values.mean(0), errors, strict=True)
+    cells = [f"{shown.format(mean)} ± {error:.2f}" for mean, error in pairs]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def picture(record: dict, path: Path) -> None:
+    """Exact log p(x) over steps: mean of the seeds, and the range between them."""
+    drawn, axis = plt.subplots(figsize=(7, 5), layout="constrained")
+    for name, values in curves(record).items():
+        (line,) = axis.plot(record["settings"]["stops"], values.mean(0), "o-", ms=4, label=name)
+        axis.fill_between(
+            record["settings"]["stops"], values.min(0), values.max(0),
+            color=line.get_color(), alpha=0.2, lw=0,
+        )  # fmt: skip
+    axis.set(xscale="log", xlabel="steps", ylabel="exact log p(x), nats a test row")
+    axis.set_title(f"Helmholtz machine, {len(values)} seeds (band: their range)")
+    axis.legend()
+    drawn.savefig(path, dpi=110)
+    plt.close(drawn)

@@ -1,0 +1,197 @@
+"""docs/museum.md and its pictures, from the museum's committed results.
+
+python benchmarks/museum.py --out benchmarks/results/museum.json
+python benchmarks/museum_page.py
+"""
+
+import json
+from pathlib import Path
+from statistics import median
+
+import matplotlib as mpl
+import torch
+from exhibits import EXHIBITS, pair
+from museum import RANGES
+from torch import Tensor
+
+from zoo.draws import draw
+from zoo.figures.simulation import rank_calibration
+from zoo.isolation import isolated
+from zoo.log_weights import weight_chunks
+from zoo.result import Fit
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+NEEDS = {  # figure -> what must be known for it; the others need model, guide and data only
+    "gap": "exact evidence",
+    "iwae_100 - exact": "exact evidence",
+    "log_evidence - exact": "exact evidence",
+    "approximation gap": "exact evidence",
+    "posterior_mean_error": "exact posterior",
+    "posterior_sd_error": "exact posterior",
+    "two-sample mmd_p": "posterior draws",
+    "two-sample classifier_knn": "posterior draws",
+}
+HEALTHY, SICK = "0.75", "tab:red"
+
+
+def cell(found: dict) -> str:
+    """Median over seeds, bold where most seeds catch it."""
+    value = f"{median(found['values']):.3g}"
+    return f"**{value}**" if 2 * found["caught"] > len(found["values"]) else value
+
+
+def table(exhibits: dict) -> str:
+    """One line a figure, one column an exhibit, the twin's value in brackets."""
+    lines = ["| figure | healthy range | " + " | ".join(exhibits) + " |"]
+    lines += ["|---" * (2 + len(exhibits)) + "|"]
+    for name, (low, high) in RANGES.items():
+        cells = []
+        for shown in exhibits.values():
+            twin = f" ({cell(shown['healthy'][name])})" if name in shown["healthy"] else ""
+            cells.append(cell(shown["sick"][name]) + twin if name in shown["sick"] else "")
+        known = f"; needs {NEEDS[name]}" if name in NEEDS else ""
+        span = f"{low:g} to {high:g}".replace("-inf to", "up to").replace(" to inf", " or more")
+        lines.append(f"| {name}{known} | {span} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def catches(exhibits: dict) -> str:
+    """For each failure, who catches it: without and with the truth."""
+    lines = []
+    for name, shown in exhibits.items():
+        hit = [f for f, one in shown["sick"].items() if 2 * one["caught"] > len(one["values"])]
+        free = [figure for figure in hit if figure not in NEEDS]
+        told = [figure for figure in hit if figure in NEEDS]
+        lines.append(
+            f"- **{name}** ({shown['story']}). Without the truth: {', '.join(free) or 'nothing'}. "
+            f"With it: {', '.join(told) or 'nothing'}."
+        )
+    return "\n".join(lines)
+
+
+def false_alarms(exhibits: dict) -> str:
+    """Healthy twins that a figure accused."""
+    found = {
+        (figure, f"{one['caught']} of {len(one['values'])} seeds", EXHIBITS[name].model.__name__)
+        for name, shown in exhibits.items()
+        for figure, one in shown["healthy"].items()
+        if one["caught"]
+    }
+    return "; ".join(f"{f} ({seeds}, {model})" for f, seeds, model in sorted(found)) or "none"
+
+
+def panels(title: str) -> tuple:
+    figure, axes = plt.subplots(2, 4, figsize=(13, 6), constrained_layout=True)
+    figure.suptitle(title)
+    for axis in axes.flat[len(EXHIBITS) :]:
+        axis.axis("off")
+    return figure, dict(zip(EXHIBITS, axes.flat, strict=False))
+
+
+def latent(fit: Fit, row: int, count: int) -> Tensor:
+    """First coordinate of z for one row."""
+    (x,) = fit.task.split("train")
+    with isolated(seed=0):
+        z = draw(fit.program, (x,), count, rows=row + 1).latents["z"]
+    return z.reshape(count, row + 1, -1)[:, row, 0]
+
+
+def posteriors(fits: dict) -> None:
+    figure, axes = panels("z given one row: the exact posterior (grey) and the guide (red)")
+    for name, (healthy, sick) in fits.items():
+        row = middle_row(healthy)
+        truth, found = latent(healthy, row, 20_000), latent(sick, row, 20_000)
+        low, high = (float(truth.quantile(q)) for q in (0.001, 0.999))
+        bins = torch.linspace(min(low, -5.5) if name == "one_mode" else low, high, 60).tolist()
+        axes[name].hist(truth.tolist(), bins, density=True, color=HEALTHY)
+        axes[name].hist(found.tolist(), bins, density=True, histtype="step", color=SICK)
+        axes[name].set(title=name, yticks=[])
+    save(figure, "museum_posteriors.png")
+
+
+def middle_row(fit: Fit) -> int:
+    """The row with the smallest |x|: there both modes count."""
+    (x,) = fit.task.split("train")
+    return int(x.reshape(len(x), -1).square().sum(1).argmin())
+
+
+def ranks(fits: dict) -> None:
+    figure, axes = panels(
+        "Ranks of the true z among the guide's draws (band: 95 % of uniform ranks)"
+    )
+    for name, (_, sick) in fits.items():
+        found = rank_calibration(sick.program, sick.task.split("train"), repeats=10, seed=1)
+        one = next(iter(found.values()))
+        share = one.bins / one.bins.sum() * len(one.bins)
+        noise = 1.96 * (len(one.bins) / one.bins.sum()) ** 0.5
+        axes[name].bar(range(len(share)), share.tolist(), width=1.0, color=SICK, alpha=0.7)
+        axes[name].axhspan(float(1 - noise), float(1 + noise), color="0.6", alpha=0.5)
+        axes[name].set(title=name, xticks=[])
+    save(figure, "museum_ranks.png")
+
+
+def weights(fits: dict) -> None:
+    figure, axes = panels("log w - log p(x), nats, all rows: an exact guide is a spike at 0")
+    for name, (_, sick) in fits.items():
+        (x,) = sick.task.split("train")
+        with isolated(seed=0), torch.no_grad():
+            log_w = torch.cat(list(weight_chunks(sick.program, (x,), 1000)), dim=1)
+            log_w = log_w - sick.model.log_evidence(x)
+        shown = log_w.flatten().clamp(-6, 6)
+        axes[name].hist(shown.tolist(), torch.linspace(-6, 6, 97).tolist(), color=SICK, log=True)
+        axes[name].axvline(0, color="0.3", linewidth=0.8)
+        axes[name].set(title=name)
+    save(figure, "museum_weights.png")
+
+
+def save(figure: plt.Figure, name: str) -> None:
+    figure.savefig(DOCS / name, dpi=80)
+    plt.close(figure)
+
+
+def page(record: dict) -> str:
+    exhibits = record["exhibits"]
+    return f"""# The failure museum
+
+Failures planted on purpose, each in a model whose evidence and posterior are known in closed form,
+beside a healthy twin that differs in nothing else. Made by `python benchmarks/museum.py --out
+benchmarks/results/museum.json` and `python benchmarks/museum_page.py` ({record["date"]}, torch
+{record["versions"]["torch"]}, {record["rows"]} rows, {record["seeds"]} evaluation seeds).
+
+A figure catches a failure (bold) where it lies five of its own standard errors outside of its
+healthy range, in most seeds; a p-value has no such margin. In brackets: the twin's value. AIS and
+the gaps are taken once, on the sick fit.
+
+{table(exhibits)}
+
+Who catches what:
+
+{catches(exhibits)}
+
+False alarms on healthy twins: {false_alarms(exhibits)}.
+
+![The posterior of one row and the guide's](museum_posteriors.png)
+
+![Rank histograms](museum_ranks.png)
+
+![Log-weights](museum_weights.png)
+
+{(HERE / "museum_lessons.md").read_text()}"""
+
+
+def main() -> None:
+    torch.set_default_dtype(torch.float64)
+    record = json.loads((HERE / "results" / "museum.json").read_text())
+    fits = {name: pair(name, record["rows"]) for name in EXHIBITS}
+    posteriors(fits)
+    ranks(fits)
+    weights(fits)
+    (DOCS / "museum.md").write_text(page(record))
+
+
+if __name__ == "__main__":
+    main()
