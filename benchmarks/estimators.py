@@ -17,6 +17,7 @@ from pathlib import Path
 import estimators_baseline
 import estimators_fashion
 import estimators_networks
+import estimators_p_values
 import estimators_reinforce
 import estimators_toys
 import estimators_wake_sleep
@@ -29,6 +30,7 @@ SECTIONS = {
     "toys": estimators_toys,
     "reinforce": estimators_reinforce,
     "networks": estimators_networks,
+    "p_values": estimators_p_values,
     "baseline": estimators_baseline,
     "wake_sleep": estimators_wake_sleep,
     "fashion": estimators_fashion,

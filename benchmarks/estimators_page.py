@@ -10,6 +10,7 @@ from pathlib import Path
 import estimators_baseline
 import estimators_fashion
 import estimators_networks
+import estimators_p_values
 import estimators_reinforce
 import estimators_toys
 import estimators_wake_sleep
@@ -21,6 +22,7 @@ TABLES = {
     "toys": estimators_toys.table,
     "reinforce": estimators_reinforce.table,
     "networks": estimators_networks.table,
+    "p_values": estimators_p_values.table,
     "baseline": estimators_baseline.table,
     "wake_sleep": estimators_wake_sleep.table,
     "fashion": estimators_fashion.table,

@@ -50,10 +50,11 @@ def summary(record: dict) -> str:
     covered = ", ".join(
         f"{name} {pooled[name]['covered']:.3f} ± {pooled[name]['error']:.3f}" for name in FIGURES
     )
-    return f"""- No lower bound passes the exact evidence by 5 standard errors: {passed} of {len(rows)}
-  pairs, {seeds} seeds each, three bounds each.
+    return f"""- No lower bound passes the exact evidence by 5 standard errors: {passed} of
+  {len(rows)} pairs, {seeds} seeds each, three bounds each.
 - The importance-sampled evidence is within 5 standard errors in every seed for {within} of the
-  {len(low)} pairs whose k-hat is below {LIMIT}. Beyond 5 in some seed: {", ".join(beyond) or "none"}.
+  {len(low)} pairs whose k-hat is below {LIMIT}.
+  Beyond 5 in some seed: {", ".join(beyond) or "none"}.
 - Coverage of value ± 1.96 se over all pairs (its error is binomial): {covered};
   log_evidence on the pairs whose k-hat is below {LIMIT}: {trusted}."""
 
@@ -147,7 +148,7 @@ evidence and a guide, trained for {record["steps"]} steps, then scored {record["
 
 {pairs_table(record)}
 
-A bound's own target is a run with {record["long_draws"]} draws; log_evidence's is the exact number.
+A bound's own target is a run with {record["long_draws"]} draws; log_evidence's the exact number.
 
 ## Where coverage is lost
 
@@ -178,11 +179,11 @@ to about 0.1. Published: about 1.0 centred, 0.64 non-centred.
 {known_table()}"""
 
 
-LESSONS = """- The limit of 0.67 says when the estimate may be used, not when its interval may be: the
-  delta-method error needs weights of finite variance, k-hat below 1/2. From there on it is too
+LESSONS = """- The limit of 0.67 says when the estimate may be used, not when its interval may:
+  the delta-method error needs weights of finite variance, k-hat below 1/2. From there on it is too
   small and the estimate too low; above the limit it is worthless.
-- The k-hat of the very draws flatters them. A set of draws that missed the tail has a low k-hat and
-  a low estimate; one that hit it has a high k-hat and an estimate that is about right. So a k-hat
+- The k-hat of the very draws flatters them. Draws that missed the tail have a low k-hat and a low
+  estimate; one that hit it has a high k-hat and an estimate that is about right. So a k-hat
   from other draws, or from more, is the better judge.
 - With discrete latents a state that q gives less than about 1/draws is mostly not drawn at all:
   the weights look even (k-hat -1, error near 0), and the state's share is missing. That is where

@@ -38,6 +38,27 @@ NEEDS = {  # figure -> what must be known for it; the others need model, guide a
 HEALTHY, SICK = "0.75", "tab:red"
 
 
+LESSONS = """## What to learn from it
+
+- No figure catches everything. k-hat, ESS and the estimates from the weights see only where the
+  guide goes: a whole missing mode leaves them perfect. What starts elsewhere sees it: annealing
+  from the prior, simulated truths (SBC), draws of the posterior.
+- SBC asks whether q is right on average over data, so it passes a guide that reads half of x and
+  is the exact posterior of that half; the gap and the amortisation gap do not. VSBC asks for symmetry
+  only, and passes guides that are too narrow.
+- Draws say nothing about log q. Without its log-determinant every figure of draws and of ranks
+  stays healthy, and so do k-hat and ESS, since the weights are off by one factor. An evidence that
+  passes the exact one, or annealing, or a KL below the mutual information (it cannot be: KL is the
+  mutual information plus a KL) gives it away; the last of them needs no truth at all.
+- A collapsed decoder is no failure of inference: the posterior is the prior, and the guide has it.
+  Only KL, mutual information and active units tell.
+- Heavy tails hide from figures that look at moments, and from k-hat where the guide is wide: the
+  weights grow without bound, but so far out that a thousand draws seldom go there.
+- posterior_sd_error takes draws to be normal for its own error, and accuses exact guides of heavy
+  tailed or bimodal posteriors: read it with the draws in mind.
+"""
+
+
 def cell(found: dict) -> str:
     """Median over seeds, bold where most seeds catch it."""
     value = f"{median(found['values']):.3g}"
@@ -180,7 +201,7 @@ False alarms on healthy twins: {false_alarms(exhibits)}.
 
 ![Log-weights](museum_weights.png)
 
-{(HERE / "museum_lessons.md").read_text()}"""
+{LESSONS}"""
 
 
 def main() -> None:

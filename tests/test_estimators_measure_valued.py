@@ -137,7 +137,7 @@ def test_measure_valued_on_other_supports_agrees_with_reparameterisation():
         with a_program(rates, MeanField, (x,), objective) as (program, rows, _):
             if isinstance(objective, MeasureValued):
                 assert objective.evaluations(program.latents) == 1 + 2 * 2 * (1 + 2)
-            means.append(gradient_draws(program, rows, 4000).gradients)
+            means.append(gradient_draws(program, rows, 1500).gradients)
     error = (standard_error(means[0]) ** 2 + standard_error(means[1]) ** 2).sqrt()
     assert ((means[0].mean(0) - means[1].mean(0)).abs() < ERRORS * error).all()
     assert standard_error(means[0]).norm() < 0.2 * means[0].mean(0).norm()

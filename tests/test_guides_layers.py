@@ -151,7 +151,7 @@ def test_declarations():
     latents = describe(machine(), ROWS)
     assert guide_named("amortised_layers") is AmortisedLayers
     assert not AmortisedLayers.independent
-    assert "draws one given another" in mismatch(latents, AmortisedLayers, DisARM())
+    assert "depend on each other" in mismatch(latents, AmortisedLayers, DisARM())
     assert mismatch(latents, AmortisedLayers, as_objective("rloo")) is None
 
 

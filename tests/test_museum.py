@@ -18,13 +18,13 @@ finally:
     sys.path.remove(BENCHMARKS)
 
 IDENTITY = 1e-8
-ROWS, DRAWS = 60, 400
+ROWS, DRAWS, COMPARED = 60, 4000, 300
 pytestmark = pytest.mark.filterwarnings(  # ArviZ divides by 0 where all weights are equal
     "ignore:invalid value encountered:RuntimeWarning"
 )
 PARTS = {
     "weights": lambda fit: museum.of_weights(fit, DRAWS, 1),
-    "draws": lambda fit: museum.of_draws(fit, 200, 1),
+    "draws": lambda fit: museum.of_draws(fit, COMPARED, 1),
     "ranks": lambda fit: museum.of_ranks(fit, 1),
     "latents": lambda fit: museum.of_latents(fit, 1),
 }
