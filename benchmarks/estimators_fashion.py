@@ -32,6 +32,7 @@ ESTIMATORS = {
     "relax": RELAX(),
     "arms 3": ARMS(3),
 }
+CLAIMED = 1_000_000
 QUOTED = {  # at 1e6 steps, read off a figure
     "disarm": 1.12e-2,
     "double_cv 2": 1.2e-2,
@@ -122,7 +123,14 @@ def table(record: dict) -> str:
         cells += [f"{value:.2f} ± {error:.2f}"]
         cells += ["-" if quoted is None else f"{quoted / QUOTED['disarm']:.2f}"]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) + f"\n\nVerdict: {verdict(stops[-1])}."
+
+
+def verdict(steps: int) -> str:
+    """The claim is about 1e6 steps; an early stop neither confirms nor refutes it."""
+    if steps < CLAIMED // 10:
+        return f"cannot tell, {steps:,} steps where the claim is about {CLAIMED:,}"
+    return "see the last two columns"
 
 
 def ratio(one: dict, other: dict) -> tuple[float, float]:

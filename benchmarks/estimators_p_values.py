@@ -10,12 +10,14 @@ from dataclasses import replace
 import torch
 from estimators_networks import SETTINGS, latent
 from scipy import stats
+from torch import Tensor
 
 import guides
 import zoo
 from zoo.bias import bias
 from zoo.estimators import as_estimator
-from zoo.gradient_moments import moments
+from zoo.gradient_draws import Sampler
+from zoo.gradient_moments import BLOCKS, moments
 from zoo.isolation import isolated
 from zoo.journey import Journey, fixed_rows
 from zoo.measured import in_double
@@ -41,7 +43,8 @@ def run() -> Iterator[dict]:
         with isolated(seed=SEED), in_double():
             one = scene.build(objective)
             torch.manual_seed(SEED)
-            found = [bias(moments(one.sampler, DRAWS, one.groups), known) for _ in range(RUNS)]
+            runs = (served(one.sampler(DRAWS)) for _ in range(RUNS))
+            found = [bias(moments(run, DRAWS, one.groups), known) for run in runs]
         rows.append(
             {
                 "estimator": name,
@@ -50,6 +53,12 @@ def run() -> Iterator[dict]:
             }
         )
         yield {"runs": RUNS, "draws": DRAWS, "rows": rows, "task": task}
+
+
+def served(gradients: Tensor) -> Sampler:
+    """Gives out, block by block, gradients that were drawn at once."""
+    blocks = iter(gradients.split(DRAWS // BLOCKS))
+    return lambda _: next(blocks)
 
 
 def table(record: dict) -> str:

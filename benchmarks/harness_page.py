@@ -6,7 +6,7 @@ python benchmarks/harness_page.py
 import json
 from pathlib import Path
 
-from coverage import TEMPERATURES, together
+from coverage import CONTINUOUS, together
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -75,8 +75,8 @@ def bins_table(pooled: dict, split: str) -> str:
 def kinds_table(record: dict) -> str:
     """Coverage by the row's own k-hat, continuous and discrete latents apart."""
     sides = {
-        "continuous": [p for p in record["pairs"] if model_of(p) in TEMPERATURES],
-        "discrete": [p for p in record["pairs"] if model_of(p) not in TEMPERATURES],
+        "continuous": [p for p in record["pairs"] if model_of(p) in CONTINUOUS],
+        "discrete": [p for p in record["pairs"] if model_of(p) not in CONTINUOUS],
     }
     bins = list(record["pooled"]["by_rows_k_hat"])
     lines = ["| latents | " + " | ".join(bins) + " |", "|---" * (1 + len(bins)) + "|"]
@@ -166,7 +166,8 @@ Each row and seed is an interval of its own for that row's log_evidence.
 
 {annealed_table(record["annealed"])}
 
-Where its note says an ESS near 1 of 16 chains, it has not annealed long enough: low, like any
+Few temperatures, to see the failure. Where ESS is near 1 of 16 chains, it has not annealed long
+enough: low, like any
 importance sampler, and with an error that says nothing. Raise the temperatures until ESS is a good
 part of the chains.
 

@@ -6,6 +6,7 @@ from zoo.divergence import DivergenceError
 from zoo.estimators import Estimator
 from zoo.evaluate import Figures, evaluate
 from zoo.fit import fit
+from zoo.gaps import gaps
 from zoo.gradients import gradients
 from zoo.latents import Latents, describe
 from zoo.pairing import PairingError, mismatch
@@ -26,6 +27,7 @@ __all__ = [
     "describe",
     "evaluate",
     "fit",
+    "gaps",
     "gradients",
     "load",
     "load_fit",

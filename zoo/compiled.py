@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_map
 
 from zoo.arena import pooled
@@ -92,6 +93,20 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         return State(parts, tuple(zip(*(m for _, m in moved), strict=True)), held), loss
 
     return take
+
+
+def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -> Step:
+    """The step of replicas without vmap, which a loop that is exported cannot hold.
+
+    Args:
+        step: one step.
+        state: an example of what it takes.
+        update: how parameters move.
+        inputs: an example.
+    """
+    rates = rates_of(update, inputs.start, inputs.lr)
+    with torch.no_grad():
+        return make_fx(step)(state, rates, inputs.start, inputs.order[0], inputs)
 
 
 def _beside(rates: Rates, part: Tensor) -> Rates:

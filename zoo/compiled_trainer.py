@@ -13,6 +13,7 @@ from zoo.compiled import (
     State,
     compile_block,
     is_small,
+    plain_operations,
     quiet,
     step_with_update,
 )
@@ -47,8 +48,10 @@ class CompiledTrainer:
         with torch.random.fork_rng(devices):  # what a failure draws would move the plain steps
             self.captured = capture(first.program, first.rows, first.parameters)
             step = step_with_update(self.captured, first.update, self.replicas)
-            self.block = compile_block(step, self.captured, first.update)
             self.state = self._read()
+            if self.replicas is not None:
+                step = plain_operations(step, self.state, first.update, self._inputs(0))
+            self.block = compile_block(step, self.captured, first.update)
             with quiet():
                 self._run(0)  # compiles the block by taking no step
 
@@ -88,14 +91,19 @@ class CompiledTrainer:
         lead = () if self.replicas is None else (self.replicas,)
         dtype = self.state.parts[0].dtype
         losses = torch.zeros((*lead, BLOCK), dtype=dtype, device=self.device)
+        steps = torch.tensor(count, device=self.device)
+        return self.block(steps, self.state, losses, self._inputs(count))
+
+    def _inputs(self, count: int) -> Inputs:
+        """What the next block of that many steps is given."""
+        dtype = self.state.parts[0].dtype
         lr = torch.tensor([t.update.lr for t in self.trainers], dtype=dtype)
-        inputs = Inputs(
+        return Inputs(
             start=torch.full((), float(self.step), device=self.device),
             lr=(lr[0] if self.replicas is None else lr).to(self.device),
             order=self._order(count).to(self.device),
             args=tuple(self.rows.args),
         )
-        return self.block(torch.tensor(count, device=self.device), self.state, losses, inputs)
 
     def _order(self, count: int) -> Tensor:
         """Rows of the next steps, filled up to a whole block."""

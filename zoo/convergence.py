@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zoo.compiled_trainer import CompiledTrainer
 from zoo.trainer import Trainer
 
 STRIDE = 10  # steps between two noted iterates, to begin with
@@ -52,7 +53,7 @@ class Convergence:
 class Iterates:
     """The parameters after every few steps of one fit."""
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: Trainer | CompiledTrainer) -> None:
         self.trainer = trainer
         size = sum(parameter.numel() for parameter in trainer.parameters)
         self.most = max(FEWEST, min(MOST, LARGEST // size))
