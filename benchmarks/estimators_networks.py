@@ -67,7 +67,7 @@ MANY = {  # bounds of K draws: K = 2, so that all pairs of states can be summed
     "forward_kl 10": OBJECTIVES["forward_kl"],
 }
 EXACT = ("enumerate", "layer_sum")  # 4096 evaluations on the belief net, and no noise to show
-BIASED = (*RELAXED, "vimco_geometric 2", "rws 5", "rws 50", "forward_kl 10")
+BIASED = (*RELAXED, "rws 5", "rws 50", "forward_kl 10")
 
 
 @dataclass(frozen=True)
