@@ -26,6 +26,7 @@ from test_gradients_exact import (
     parameters,
 )
 
+import zoo
 from guides import AmortisedDiscrete, AmortisedLayers, AmortisedNormal
 from zoo.latents import describe
 from zoo.objectives import LeaveOneOut
@@ -128,3 +129,19 @@ def test_layer_sum_refuses_rows_under_a_shared_latent():
 
     with pytest.raises(ValueError, match="'mu' is shared"):
         built(shared, guide, LayerSum(), (ROWS,)).__enter__()
+
+
+def test_rows_that_share_a_latent_are_not_moved_one_by_one():
+    def model(x):
+        common = pyro.sample("common", dist.Bernoulli(0.5))
+        with pyro.plate("data", len(x)):
+            own = pyro.sample("own", dist.Bernoulli(0.3))
+            pyro.sample("x", dist.Normal(common + own, 1.0), obs=x)
+
+    def guide(x):
+        pyro.sample("common", dist.Bernoulli(logits=pyro.param("a", torch.zeros(()))))
+        with pyro.plate("data", len(x)):
+            pyro.sample("own", dist.Bernoulli(logits=pyro.param("b", torch.zeros(len(x)))))
+
+    with pytest.raises(ValueError, match="'own' belongs to a row and 'common' is shared by all"):
+        zoo.fit(model, guide, torch.zeros(4), objective=LocalSum(), steps=1)
