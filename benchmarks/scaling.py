@@ -18,6 +18,7 @@ import pyro.distributions as dist
 import torch
 from pyro.infer import Trace_ELBO
 from timing import best_of, device, time_compiled, time_svi, trainer_on
+from torch import nn
 
 import guides
 import zoo
@@ -50,14 +51,23 @@ def logistic_regression(rows: int):
     return given(LogisticRegression(10), (x, y)), guides.MeanField, Trace(), None, LR
 
 
-def normal_means(size: int):
+class NormalMeans(nn.Module):
     """As many unknown means as there are observations."""
 
-    def model(y):
+    def forward(self, y: torch.Tensor) -> None:
         mean = pyro.sample("mean", dist.Normal(torch.zeros(len(y)), 1.0).to_event(1))
         pyro.sample("y", dist.Normal(mean, 1.0).to_event(1), obs=y)
 
-    return given(model, (torch.linspace(-2, 2, size),)), guides.MeanField, Trace(), None, LR
+
+def normal_means(size: int):
+    """That many of them."""
+    return (
+        given(NormalMeans(), (torch.linspace(-2, 2, size),)),
+        guides.MeanField,
+        Trace(),
+        None,
+        LR,
+    )
 
 
 def eight_schools(particles: int):
