@@ -57,12 +57,16 @@ def test_the_change_of_a_mean_carries_its_error():
     assert abs(change - 5.0) < 5 * error
 
 
-def test_a_fit_stops_by_itself_near_the_exact_posterior():
+def test_a_fit_stops_by_itself_near_the_exact_posterior(tmp_path):
     found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000, seed=1)
     assert found.stopped == "converged"
     assert len(found.losses) < found.settings.steps
     assert found.convergence.reached
     assert abs(of_guide(found) - MEAN) < 0.2 * SD
+    zoo.save(found, tmp_path / "fit")
+    loaded = zoo.load_fit(tmp_path / "fit", conjugate, Y, guide=MeanField)
+    assert (loaded.stopped, loaded.convergence) == ("converged", found.convergence)
+    assert of_guide(loaded) == of_guide(found)
 
 
 def test_the_mean_of_the_iterates_beats_the_last_one():
@@ -80,6 +84,26 @@ def test_a_fit_that_still_drifts_does_not_stop():
     assert found.stopped == "finished"
     assert not found.convergence.reached
     assert len(found.losses) == 1500
+
+
+def test_the_most_steps_are_never_passed():
+    """Also where they are no multiple of the distance between two noted iterates."""
+    found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=1e-4, steps=37)
+    assert len(found.losses) == 37
+    assert found.convergence is None
+    on = zoo.fit(conjugate, MeanField, Y, until="converged", lr=1e-4, steps=53, resume=found)
+    assert len(on.losses) == 53
+
+
+def test_a_resumed_fit_ends_at_its_own_parameters():
+    """Not at the mean over iterates that the earlier fit ended at."""
+    found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000, seed=1)
+    more = len(found.losses) + 30
+    on = zoo.fit(
+        conjugate, MeanField, Y, until="converged", lr=0.05, steps=more, seed=1, resume=found
+    )
+    assert on.stopped == "finished"
+    assert of_guide(on) != of_guide(found)
 
 
 def test_wrong_requests_are_refused():

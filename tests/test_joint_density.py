@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from joint import close
 from pyro.infer.autoguide import AutoDelta, AutoIAFNormal, AutoNormal
 from small_tasks import best_diagonal_guide, causes_task, exact_guide, fitted_ppca_task
 from torch import nn
@@ -16,10 +17,6 @@ from zoo.isolation import isolated
 from zoo.joint_density import JointDensity
 
 IDENTITY = 1e-8
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
 @pytest.fixture(autouse=True)

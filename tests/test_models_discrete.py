@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
+from joint import close
 from pyro import poutine
 from torch.nn.functional import one_hot
-from torch.testing import assert_close
 
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.categorical_vae import CategoricalVAE
@@ -15,10 +15,6 @@ from zoo.models.enumeration import blocks, states
 
 IDENTITY = 1e-8
 ROWS = 5
-
-
-def close(actual, expected):
-    assert_close(actual, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
 def bernoulli(latent=3):

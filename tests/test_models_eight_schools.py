@@ -4,17 +4,13 @@ import math
 
 import pytest
 import torch
+from joint import close
 from pyro import poutine
-from torch.testing import assert_close
 
 from zoo.models.eight_schools import EightSchools
 
 IDENTITY = 1e-8
 PUBLISHED_ERROR = 0.03
-
-
-def close(actual, expected):
-    assert_close(actual, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
 @pytest.fixture

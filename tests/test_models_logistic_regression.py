@@ -2,17 +2,13 @@
 
 import pytest
 import torch
+from joint import close
 from pyro import poutine
 from torch.nn.functional import logsigmoid
-from torch.testing import assert_close
 
 from zoo.models.logistic_regression import LogisticRegression
 
 IDENTITY = 1e-8
-
-
-def close(actual, expected):
-    assert_close(actual, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
 @pytest.fixture

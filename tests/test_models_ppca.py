@@ -4,17 +4,13 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from joint import close
 from pyro import poutine
 from sklearn.decomposition import PCA
-from torch.testing import assert_close
 
 from zoo.models.ppca import ProbabilisticPCA, em_step
 
 IDENTITY = 1e-8
-
-
-def close(actual, expected):
-    assert_close(actual, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
 def make(features=6, latent=2, rows=40, seed=0):

@@ -5,8 +5,8 @@ import math
 
 import pytest
 import torch
+from joint import close
 from pyro import poutine
-from torch.testing import assert_close
 
 import zoo
 from guides import GUIDES
@@ -18,10 +18,6 @@ from zoo.truth import HasEvidence, HasMoments, HasPosterior
 IDENTITY = 1e-8
 ROWS = 5
 LAYERS = {"one": (3,), "two": (3, 2), "three": (1, 2, 2)}
-
-
-def close(actual, expected):
-    assert_close(actual, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
 def network(layers, hidden=(), *, learned_prior=True):

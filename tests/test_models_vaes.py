@@ -3,10 +3,10 @@
 import pyro.distributions as dist
 import pytest
 import torch
+from joint import close
 from pyro import poutine
 from torch import nn
 from torch.nn.functional import logsigmoid
-from torch.testing import assert_close
 
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.gaussian_vae import GaussianVAE
@@ -14,10 +14,6 @@ from zoo.models.networks import mlp
 
 IDENTITY = 1e-8
 ROWS = 7
-
-
-def close(actual, expected):
-    assert_close(actual, expected, rtol=IDENTITY, atol=IDENTITY)
 
 
 def bernoulli():

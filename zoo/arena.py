@@ -1,8 +1,9 @@
 """A pool of small CPU buffers for compiled loops.
 
-A compiled step on small tensors spends most of its time in malloc: some forty buffers of a few
-bytes each, all freed within the step. While a block runs, torch takes buffers of up to 64 KiB
-from lists of freed ones instead; larger ones are allocated as ever. Values do not change.
+A compiled step on small tensors asks malloc for many buffers of a few bytes each and frees them
+within the step, which costs more than its arithmetic. While a block runs, torch takes buffers of
+up to 64 KiB from lists of freed ones instead; larger ones are allocated as ever. Values do not
+change.
 """
 
 import ctypes

@@ -8,7 +8,7 @@ next step depends on, so that a resumed fit goes on to the same numbers.
 import json
 import os
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from zoo import objectives, schedules
+from zoo.convergence import Convergence
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.models import MODELS
@@ -115,6 +116,7 @@ def _record(result: Fit) -> dict:
         "valid": result.valid,
         "seconds": result.seconds,
         "stopped": result.stopped,
+        "convergence": asdict(result.convergence) if result.convergence else None,
         "path": result.path,
     }
 
@@ -148,6 +150,8 @@ def _fill(result: Fit, tensors: dict[str, Tensor], record: dict) -> None:
     result.valid = [(step, loss) for step, loss in record["valid"]]
     result.seconds, result.stopped = record["seconds"], record["stopped"]
     result.path = record["path"]
+    found = record.get("convergence")
+    result.convergence = Convergence(**found) if found else None
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -190,7 +190,7 @@ def compile_block(step: Step, captured: Captured, update: Update) -> Block:
     The compiler keeps its output on disk; a later process with the same shapes starts from it.
     """
     block = block_of_steps(step, update, packed=is_tiny(captured))
-    if captured.noise and captured.noise[0].device.type == "cuda":
+    if any(value.device.type == "cuda" for value in _tensors_of(captured)):
         return torch.compile(block, fullgraph=True, dynamic=False)
     if not is_small(captured):
         return Packaged(block, {})
@@ -215,8 +215,13 @@ def on_one_thread(block: Block) -> Block:
 
 def is_small(captured: Captured) -> bool:
     """Is the largest tensor of a step too small for a second thread to pay?"""
+    return max(value.numel() for value in _tensors_of(captured)) <= SMALL
+
+
+def _tensors_of(captured: Captured) -> list[Tensor]:
+    """Every tensor of a captured step, as metadata."""
     values = [node.meta.get("val") for node in captured.pieces.graph.nodes]
-    return max(value.numel() for value in values if isinstance(value, Tensor)) <= SMALL
+    return [value for value in values if isinstance(value, Tensor)]
 
 
 def is_tiny(captured: Captured) -> bool:

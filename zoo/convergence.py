@@ -13,6 +13,7 @@ Source: Dhaka et al. 2020, "Robust, accurate stochastic optimization for variati
 Welandawe et al. 2022, "Robust, automated, and accurate black-box variational inference".
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ from zoo.trainer import Trainer
 
 STRIDE = 10  # steps between two noted iterates, to begin with
 FEWEST, MOST = 100, 200  # iterates kept; at MOST every second is dropped
-LARGEST = 2**24  # numbers kept at most
+LARGEST = 2**24  # numbers beyond which no more than FEWEST iterates are kept
 R_HAT = 1.1
 SHARE = 0.99  # of the parameters whose R-hat is to be below that
 
@@ -98,7 +99,8 @@ class Iterates:
         window = self._window()
         steps = len(window) * self.stride
         change, error = change_of_mean(losses[-steps:])
-        r_hat = split_r_hat(torch.stack(window)).quantile(SHARE)
+        r_hats = split_r_hat(torch.stack(window))
+        r_hat = r_hats.kthvalue(math.ceil(SHARE * len(r_hats))).values  # quantile has a limit
         return Convergence(float(r_hat), float(change), float(error), steps)
 
 

@@ -22,14 +22,17 @@ def train(run: Run, bar: Progress) -> None:
         DivergenceError: on a non-finite loss.
     """
     fit, trainer, block = run.fit, run.trainer, 1
-    iterates = Iterates(run.trainer) if fit.settings.until == "converged" else None
+    iterates = None
+    if fit.settings.until == "converged":
+        iterates, fit.best = Iterates(run.trainer), None  # a resumed fit's mean is of the past
     begin = time.perf_counter() - fit.seconds
     snapshot = trainer.snapshot()
     try:
         while trainer.step < fit.settings.steps:
             started = time.perf_counter()
-            now = _until_next_stop(trainer.step, block, fit.settings)
-            losses = trainer.advance(now if iterates is None else iterates.due(trainer.step))
+            if iterates is not None:
+                block = iterates.due(trainer.step)
+            losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
             if not all_finite([losses, *trainer.parameters]):
                 raise blame(trainer, snapshot, losses)
