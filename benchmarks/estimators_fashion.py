@@ -18,9 +18,9 @@ import guides
 import zoo
 from zoo.gradient_draws import sampler
 from zoo.gradient_moments import moments
-from zoo.isolation import isolated
+from zoo.isolation import in_double, isolated
 from zoo.journey import fixed_rows
-from zoo.measured import GUIDE, in_double, measured, parameters_of
+from zoo.measured import GUIDE, measured, parameters_of
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import ARMS, RELAX, RODEO, DisARM, DoubleControlVariates, LeaveOneOut
 

@@ -18,9 +18,8 @@ from zoo.bias import bias
 from zoo.estimators import as_estimator
 from zoo.gradient_draws import Sampler
 from zoo.gradient_moments import BLOCKS, moments
-from zoo.isolation import isolated
+from zoo.isolation import in_double, isolated
 from zoo.journey import Journey, fixed_rows
-from zoo.measured import in_double
 from zoo.objectives import as_objective
 from zoo.scene import References, Scene
 

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from zoo.data import keep
 from zoo.gradient_draws import sampler
 from zoo.gradient_moments import moments
-from zoo.isolation import isolated
-from zoo.measured import in_double
+from zoo.isolation import in_double, isolated
 from zoo.objectives import (
     ARM,
     ARMS,

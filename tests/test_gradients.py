@@ -13,9 +13,9 @@ from guides import AmortisedDiscrete, AmortisedIAF, AmortisedNormal, MeanField, 
 from zoo.bias import bias
 from zoo.gradient_draws import gradient_draws
 from zoo.gradient_moments import moments
-from zoo.isolation import isolated
+from zoo.isolation import in_double, isolated
 from zoo.journey import Journey
-from zoo.measured import in_double, parameters_of
+from zoo.measured import parameters_of
 from zoo.objectives import (
     CIWAE,
     IWAE,

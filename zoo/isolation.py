@@ -27,3 +27,14 @@ def isolated(*, seed: int | None = None) -> Iterator[None]:
         if seed is not None:
             torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def in_double() -> Iterator[None]:
+    """Inside, new tensors are float64: rounding is not to be taken for bias."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

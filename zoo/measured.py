@@ -1,8 +1,7 @@
 """A model, a guide and an objective at given parameters, ready to have its gradients drawn."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -153,17 +152,6 @@ def _place(found: Measured, values: Parameters) -> None:
 def is_real(arg: object) -> bool:
     """Is it a tensor of floating-point numbers?"""
     return isinstance(arg, Tensor) and arg.is_floating_point()
-
-
-@contextmanager
-def in_double() -> Iterator[None]:
-    """Inside, new tensors are float64: rounding is not to be taken for bias."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def parameters_of(program: Program) -> Parameters:

@@ -12,8 +12,8 @@ from zoo.estimators import Estimator
 from zoo.exact_gradients import reference
 from zoo.gradient_moments import Moments, moments
 from zoo.gradient_rows import GradientRow, Value
-from zoo.isolation import isolated
-from zoo.measured import Measured, Parameters, in_double, measured
+from zoo.isolation import in_double, isolated
+from zoo.measured import Measured, Parameters, measured
 from zoo.objectives import Objective
 from zoo.objectives.target import Target
 from zoo.task import Task

@@ -1,0 +1,78 @@
+"""How far a captured step may be from the plain one: the tolerance, and float32's own rounding."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import torch
+from steps import a_capture
+
+from guides import AmortisedDiscrete
+from zoo.capture import capture
+from zoo.isolation import isolated
+from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.objectives import LeaveOneOut
+from zoo.prepare import prepare
+from zoo.result import Settings
+from zoo.task import load
+from zoo.update import Update
+from zoo.verify import CaptureError, Claim, first_difference, step_in_double, verify
+
+PLAIN = torch.tensor([1.0, -2.0], dtype=torch.float32)
+
+
+@contextmanager
+def in_single():
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(torch.float64)
+
+
+def off(relative):
+    return {"a": PLAIN * (1 + relative)}
+
+
+def test_within_the_tolerance_nothing_else_is_asked():
+    assert first_difference(off(0.5e-5), {"a": PLAIN}) is None
+    assert first_difference(off(3e-5), {"a": PLAIN}) == "a"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rounding", "found"),
+    [(3e-5, 1e-5, None), (3e-5, 1e-7, "a"), (5e-4, 5e-4, None), (5e-3, 1e-1, "a")],
+)
+def test_a_difference_of_the_size_of_the_rounding_is_allowed_up_to_a_thousandth(
+    wrong, rounding, found
+):
+    exact = {"a": PLAIN.double() * (1 + rounding)}
+    assert first_difference(off(wrong), {"a": PLAIN}, exact) == found
+
+
+def test_a_gradient_that_float32_cannot_hold_to_the_tolerance_is_captured(monkeypatch):
+    """A small difference of large numbers: without the allowance it is refused."""
+    with in_single(), isolated(seed=0):
+        usual = load("sigmoid_belief")
+        task = replace(usual, build=lambda: SigmoidBeliefNet(64, (200,), (200, 200)))
+        settings = Settings(LeaveOneOut(2), 1, Update(), 100, 0)
+        trainer = prepare(task, AmortisedDiscrete, settings, "cpu", None).trainer
+        parts = trainer.program, trainer.rows, trainer.parameters
+        found = capture(*parts)
+        monkeypatch.setattr("zoo.verify.ROUNDING", 0.0)
+        with pytest.raises(CaptureError, match=r"gradient of guide\."):
+            verify(Claim(found.graph, found.layout, found.noise), *parts)
+
+
+def test_the_step_in_double_is_the_step(device):
+    """In float64 it is the plain step itself, and the program is left alone."""
+    with isolated(seed=0):
+        x = torch.bernoulli(torch.full((8, 5), 0.4)).to(device)
+        model = BernoulliLatent(5, (4,), 3)
+        with a_capture(model, AmortisedDiscrete, (x,), device=device) as (found, program, rows):
+            before = {name: p.clone() for name, p in program.named_parameters()}
+            noise = [torch.rand(spec.shape) for spec in found.noise] if found.noise else []
+            step = torch.zeros((), device=device)
+            exact = step_in_double(program, rows, found.layout, step, None, noise)
+            assert exact is not None
+            assert all(value.dtype == torch.float64 for value in exact.values())
+            assert all(torch.equal(before[n], p) for n, p in program.named_parameters())
