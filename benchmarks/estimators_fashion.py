@@ -40,12 +40,12 @@ QUOTED = {  # at 1e6 steps, read off a figure
     "relax": 1.17e-2,
     "arms 3": 0.69e-2,
 }
-STOPS = (500, 2000, 8000, 20_000)
+STOPS = (1000, 10_000, 100_000)
 ROWS, DRAWS, TUNE, WORK = 100, 192, 300, 2**20
 SETTINGS = {"rows": ROWS, "draws": DRAWS, "tune": TUNE, "trajectory": "disarm", "seed": 0}
 
 
-def run(seconds: float = 1000.0) -> Iterator[dict]:
+def run(seconds: float = 7200.0) -> Iterator[dict]:
     """Trains and measures until the time is up; a stop is finished once it is begun."""
     begin, rows, fit, bounds = time.perf_counter(), [], None, {}
     task = replace(

@@ -6,26 +6,42 @@ from functools import partial
 
 from guides.amortised_discrete import AmortisedDiscrete
 from guides.amortised_full_rank import AmortisedFullRank
+from guides.amortised_householder import AmortisedHouseholder
 from guides.amortised_iaf import AmortisedIAF
 from guides.amortised_layers import AmortisedLayers
+from guides.amortised_naf import AmortisedNAF
 from guides.amortised_normal import AmortisedNormal
+from guides.amortised_planar import AmortisedPlanar
+from guides.amortised_spline import AmortisedSpline
+from guides.amortised_sylvester import AmortisedSylvester
 from guides.empty import Empty
 from guides.full_rank import FullRank
 from guides.guide import Guide
 from guides.iaf import IAF
 from guides.mean_field import MeanField
 from guides.per_datum import PerDatum
+from guides.per_datum_full_rank import PerDatumFullRank
+from guides.per_datum_iaf import PerDatumIAF
 from guides.relaxed import Relaxed
+from guides.shared import SharedEncoder
 
 GUIDES: dict[str, Callable[..., Guide]] = {
     "mean_field": MeanField,
     "full_rank": FullRank,
     "iaf": IAF,
     "per_datum": PerDatum,
+    "per_datum_full_rank": PerDatumFullRank,
+    "per_datum_iaf": PerDatumIAF,
     "amortised_normal": AmortisedNormal,
     "amortised_fixed_scale": partial(AmortisedNormal, fixed_scale=0.5),
     "amortised_full_rank": AmortisedFullRank,
     "amortised_iaf": AmortisedIAF,
+    "amortised_planar": AmortisedPlanar,
+    "amortised_householder": AmortisedHouseholder,
+    "amortised_sylvester": AmortisedSylvester,
+    "amortised_naf": AmortisedNAF,
+    "amortised_spline": AmortisedSpline,
+    "shared": SharedEncoder,
     "amortised_discrete": AmortisedDiscrete,
     "amortised_layers": AmortisedLayers,
     "relaxed": Relaxed,
@@ -52,14 +68,22 @@ __all__ = [
     "IAF",
     "AmortisedDiscrete",
     "AmortisedFullRank",
+    "AmortisedHouseholder",
     "AmortisedIAF",
     "AmortisedLayers",
+    "AmortisedNAF",
     "AmortisedNormal",
+    "AmortisedPlanar",
+    "AmortisedSpline",
+    "AmortisedSylvester",
     "Empty",
     "FullRank",
     "Guide",
     "MeanField",
     "PerDatum",
+    "PerDatumFullRank",
+    "PerDatumIAF",
     "Relaxed",
+    "SharedEncoder",
     "guide_named",
 ]

@@ -51,8 +51,15 @@ class Encoder(nn.Module):
 def _mirror(latents: Latents) -> nn.Sequential:
     widths = (latents.context, *latents.hidden)
     pairs = zip(widths[:-1], widths[1:], strict=True)
-    layers = [(nn.Linear(a, b), latents.activation()) for a, b in pairs]
+    layers = [_layer(a, b, latents.activation) for a, b in pairs]
     return nn.Sequential(*(part for layer in layers for part in layer))
+
+
+def _layer(
+    inputs: int, outputs: int, activation: type[nn.Module]
+) -> tuple[nn.Linear, nn.Module]:
+    """A linear layer and its activation; a gate multiplies half of what it gets by the other."""
+    return nn.Linear(inputs, outputs * (2 if activation is nn.GLU else 1)), activation()
 
 
 def values_per_row(latent: Latent, latents: Latents, event: Sequence[int]) -> int:

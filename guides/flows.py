@@ -23,14 +23,30 @@ def autoregressive_stack(size: int, depth: int, hidden: int) -> nn.ModuleList:
 
 def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.ModuleList:
     """The same with s(z, h) and m(z, h) for a context h of that many values."""
+    nets = conditional_nets(size, context, depth, hidden, [1, 1])
+    steps = [transforms.ConditionalAffineAutoregressive(net, stable=True) for net in nets]
+    return nn.ModuleList(steps)
+
+
+def conditional_nets(
+    size: int, context: int, depth: int, hidden: int, numbers: list[int]
+) -> nn.ModuleList:
+    """`depth` masked networks, in alternating order, that also read a context.
+
+    Each maps z (..., size) and h (..., context) to one tensor (..., n, size) for each n in
+    `numbers`; what belongs to a value depends on the values before it alone.
+    """
     nets = [
-        ConditionalAutoRegressiveNN(size, context, [hidden], permutation=order)  # type: ignore[arg-type]
+        ConditionalAutoRegressiveNN(
+            size,
+            context,
+            [hidden],
+            param_dims=numbers,
+            permutation=order,  # type: ignore[arg-type]
+        )
         for order in _orders(size, depth)
     ]
-    steps = [
-        transforms.ConditionalAffineAutoregressive(_in_order(net), stable=True) for net in nets
-    ]
-    return nn.ModuleList(steps)
+    return nn.ModuleList(_in_order(net) for net in nets)
 
 
 def push(base: TorchDistributionMixin, steps: list) -> TorchDistributionMixin:

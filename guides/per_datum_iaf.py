@@ -83,7 +83,7 @@ class RowNetworks(nn.Module):
 
     first_mask: Tensor
     second_mask: Tensor
-    order: Tensor
+    order: list[int]
 
     def __init__(self, rows: int, size: int, width: int, *, reverse: bool) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class RowNetworks(nn.Module):
         order = order.flip(0) if reverse else order
         place = order.argsort()
         degree = torch.arange(width) % (size - 1)  # the last input that a hidden unit reads
-        self.register_buffer("order", order)
+        self.order = order.tolist()  # inverting a step goes through plain numbers
         self.register_buffer(
             "first_mask", (place <= degree[:, None]).to(torch.get_default_dtype())
         )

@@ -1,25 +1,24 @@
 """What the tests say of every model and guide in the tables, and helpers that many tests share."""
 
-from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyro
 import pyro.distributions as dist
 import torch
+from cases_vaes import VAE_CASES
+from model_case import ROWS, ModelCase, Site, local_normal, pixels, reals
 from torch import Tensor, nn
 
 from guides import GUIDES
 from zoo.isolation import isolated
 from zoo.models.banana import Banana
 from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.categorical_vae import CategoricalVAE
 from zoo.models.eight_schools import EightSchools
 from zoo.models.factor_analysis import FactorAnalysis
 from zoo.models.gaussian_mixture import GaussianMixture
-from zoo.models.gaussian_vae import GaussianVAE
 from zoo.models.gp_regression import GPRegression
 from zoo.models.hmm import HiddenMarkov
 from zoo.models.linear_regression import LinearRegression
@@ -33,48 +32,6 @@ from zoo.program import build
 IDENTITY = 1e-8
 AUTODIFF = 1e-4
 ERRORS = 5  # standard errors
-ROWS = 7
-
-
-@dataclass(frozen=True)
-class Site:
-    """What `describe` must say of one latent."""
-
-    kind: str
-    scope: str
-    event: tuple[int, ...]
-    batch: tuple[int, ...]
-    plates: tuple[str, ...]
-    size: int
-
-
-@dataclass(frozen=True)
-class ModelCase:
-    """A small model of the table, its arguments, and what `describe` must say of it."""
-
-    build: Callable[[], nn.Module]
-    data: Callable[[int], tuple[Tensor, ...]]
-    sites: dict[str, Site]
-    observed: tuple[str, ...]
-    row_plate: str | None
-    context: int
-    hidden: tuple[int, ...]
-    nesting: int = 1
-
-    def make(self, device: str = "cpu", rows: int = ROWS) -> tuple[nn.Module, tuple[Tensor, ...]]:
-        """Model and arguments, the same at every call."""
-        with isolated(seed=1):
-            model = self.build()
-            args = self.data(rows)
-        return model.to(device), tuple(arg.to(device) for arg in args)
-
-
-def pixels(rows: int) -> tuple[Tensor]:
-    return (torch.bernoulli(torch.full((rows, 6), 0.4)),)
-
-
-def reals(rows: int) -> tuple[Tensor]:
-    return (torch.randn(rows, 5),)
 
 
 def schools(rows: int) -> tuple[Tensor, Tensor]:
@@ -92,10 +49,6 @@ def regressed(rows: int) -> tuple[Tensor, Tensor]:
 
 def places(rows: int) -> tuple[Tensor, Tensor]:
     return torch.linspace(0.0, 3.0, 5).double(), torch.randn(5)
-
-
-def local_normal(size: int) -> Site:
-    return Site("continuous", "local", (size,), (ROWS,), ("data",), ROWS * size)
 
 
 HYPERS = {
@@ -135,24 +88,7 @@ MODEL_CASES: dict[str, ModelCase] = {
         4,
         (64, 64),
     ),
-    "bernoulli_vae": ModelCase(
-        lambda: BernoulliVAE(6, (8, 7), 3),
-        pixels,
-        {"z": local_normal(3)},
-        ("x",),
-        "data",
-        6,
-        (7, 8),
-    ),
-    "gaussian_vae": ModelCase(
-        lambda: GaussianVAE(5, (8,), 3, learned_scale=True),
-        reals,
-        {"z": local_normal(3)},
-        ("x",),
-        "data",
-        5,
-        (8,),
-    ),
+    **VAE_CASES,
     "bernoulli_latent": ModelCase(
         lambda: BernoulliLatent(6, (8,), 3),
         pixels,
@@ -256,9 +192,10 @@ PATHS = {"stl", "dreg", "tail_adaptive"}
 SCORES = {"reinforce", "reinforce_average", "rloo", "vimco", "vimco_geometric", "tvo"}
 SCORES |= {"forward_kl"}
 DREAMS = {"wake_sleep", "rws"}
-RELAXED = ANY | PATHS | {"mean_field"}
+CLOSED_KL = {"mean_field", "free_bits"}
+RELAXED = ANY | PATHS | CLOSED_KL
 JOINT = ANY | PATHS | SCORES
-FACTORISED = JOINT | {"mean_field"}
+FACTORISED = JOINT | CLOSED_KL
 INDEPENDENT = FACTORISED | {"measure_valued"}
 DISCRETE = ANY | SCORES | DREAMS | {"nvil", "enumerate", "layer_sum"}
 CATEGORICAL = DISCRETE | {"muprop", "rebar", "relax", "local_sum"}
@@ -266,10 +203,17 @@ BITS = {"arm", "disarm", "u2g", "arms", "double_cv", "rodeo"}
 BINARY = CATEGORICAL | BITS | {"measure_valued"}
 LOCAL_CONTINUOUS = {
     "per_datum": INDEPENDENT,
+    "per_datum_full_rank": JOINT,
+    "per_datum_iaf": JOINT,
     "amortised_normal": INDEPENDENT | DREAMS,
     "amortised_fixed_scale": INDEPENDENT | DREAMS,
     "amortised_full_rank": FACTORISED | DREAMS,
     "amortised_iaf": FACTORISED | DREAMS,
+    "amortised_planar": FACTORISED | DREAMS,
+    "amortised_householder": FACTORISED | DREAMS,
+    "amortised_sylvester": FACTORISED | DREAMS,
+    "amortised_naf": FACTORISED | DREAMS,
+    "amortised_spline": FACTORISED | DREAMS,
 }
 GLOBAL_CONTINUOUS = {"mean_field": INDEPENDENT, "full_rank": JOINT, "iaf": JOINT}
 LOCAL_DISCRETE = {
@@ -289,6 +233,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the
     "logistic_regression": GLOBAL_CONTINUOUS,
     "bernoulli_vae": LOCAL_CONTINUOUS,
     "gaussian_vae": LOCAL_CONTINUOUS,
+    "vae": {**LOCAL_CONTINUOUS, "shared": INDEPENDENT | DREAMS},
     "bernoulli_latent": LOCAL_BINARY,
     "categorical_vae": LOCAL_DISCRETE,
     "sigmoid_belief": LOCAL_BINARY,
@@ -307,10 +252,18 @@ GUIDE_CASES: dict[str, tuple[str, str]] = {  # guide -> (a model that suits it, 
     "full_rank": ("eight_schools", "trace"),
     "iaf": ("eight_schools", "trace"),
     "per_datum": ("ppca", "trace"),
+    "per_datum_full_rank": ("ppca", "trace"),
+    "per_datum_iaf": ("ppca", "trace"),
     "amortised_normal": ("bernoulli_vae", "trace"),
     "amortised_fixed_scale": ("bernoulli_vae", "trace"),
     "amortised_full_rank": ("ppca", "trace"),
     "amortised_iaf": ("gaussian_vae", "trace"),
+    "amortised_planar": ("gaussian_vae", "trace"),
+    "amortised_householder": ("ppca", "trace"),
+    "amortised_sylvester": ("gaussian_vae", "trace"),
+    "amortised_naf": ("gaussian_vae", "trace"),
+    "amortised_spline": ("gaussian_vae", "trace"),
+    "shared": ("vae", "trace"),
     "amortised_discrete": ("bernoulli_latent", "trace_graph"),
     "amortised_layers": ("sigmoid_belief", "trace_graph"),
     "relaxed": ("bernoulli_latent", "trace"),

@@ -16,6 +16,7 @@ from guides import (
     MeanField,
     PerDatum,
     Relaxed,
+    SharedEncoder,
 )
 
 
@@ -97,6 +98,13 @@ RULES = {
         "trace",
         "'z' is local and discrete, with support",
         "Use a guide for local discrete latents, or an objective that sums it out: enumerate.",
+    ),
+    "no network to share": (
+        case("bernoulli_vae"),
+        SharedEncoder,
+        "trace",
+        "SharedEncoder uses the model's own recognition network; this model has none",
+        "Use amortised_normal, or a VampPrior (prior 'vamp').",
     ),
     "infinitely many values": (
         numbers(counts),

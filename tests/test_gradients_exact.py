@@ -122,6 +122,7 @@ ELSEWHERE = {  # objective -> the tests that hold it against exact gradients
     "test_estimators_sums": ("local_sum", "layer_sum"),
     "test_estimators_rebar": ("muprop", "rebar", "relax"),
     "test_estimators_binary": ("arm", "u2g", "arms", "double_cv", "rodeo"),
+    "test_estimators_free_bits": ("free_bits",),
     "test_estimators_wake_sleep": ("wake_sleep", "rws", "forward_kl"),
 }
 

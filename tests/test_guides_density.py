@@ -60,6 +60,11 @@ DENSITIES = {
     "amortised_full_rank": (local_latents, AmortisedFullRank),
     "amortised_iaf": (local_latents, AmortisedIAF),
     "amortised_iaf, three steps": (local_latents, partial(AmortisedIAF, depth=3, context=2)),
+    "amortised_planar": (local_latents, partial(GUIDES["amortised_planar"], depth=2)),
+    "amortised_householder": (local_latents, GUIDES["amortised_householder"]),
+    "amortised_sylvester": (local_latents, GUIDES["amortised_sylvester"]),
+    "amortised_naf": (local_latents, GUIDES["amortised_naf"]),
+    "amortised_spline": (local_latents, GUIDES["amortised_spline"]),
 }
 
 

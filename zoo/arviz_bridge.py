@@ -51,6 +51,33 @@ def leave_one_out(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return found.elpd_i.values, found.pareto_k.values
 
 
+def chain_diagnostics(draws: np.ndarray) -> dict[str, float]:
+    """How well chains have mixed: rank-normalised split R-hat, effective sizes, MCSEs.
+
+    A scalar that never moves, such as the zeros of a Cholesky factor, is known exactly.
+
+    Args:
+        draws: of one scalar, (chains, draws).
+
+    Returns:
+        "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "mcse_sd".
+    """
+    if np.ptp(draws) == 0:
+        sizes = {"ess_bulk": float(draws.size), "ess_tail": float(draws.size)}
+        return {"r_hat": 1.0, **sizes, "mcse_mean": 0.0, "mcse_sd": 0.0}
+    if LEGACY:
+        stats = arviz
+    else:
+        from arviz_stats.base import array_stats as stats
+    return {
+        "r_hat": float(stats.rhat(draws, method="rank")),
+        "ess_bulk": float(stats.ess(draws, method="bulk")),
+        "ess_tail": float(stats.ess(draws, method="tail")),
+        "mcse_mean": float(stats.mcse(draws, method="mean")),
+        "mcse_sd": float(stats.mcse(draws, method="sd")),
+    }
+
+
 def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
     """Writes an ArviZ file; every array leads with (chain, draw).
 

@@ -106,6 +106,7 @@ def _record(result: Fit) -> dict:
     return {
         "format": FORMAT,
         "model": result.task.name,
+        "parts": result.task.parts.given,
         "data": {"name": data.name, "seed": data.seed, "binarize": data.binarize},
         "data_hash": data.hash,
         "guide": _encode_guide(result.guide_spec),
@@ -165,7 +166,8 @@ def _task(record: dict, model: Task | Model | None, args: tuple) -> Task:
             "load_fit(path, model, *args)."
         )
     if model is None:
-        task = load(record["model"], record["data"].pop("name"), **record["data"])
+        parts = record.get("parts", {})
+        task = load(record["model"], record["data"].pop("name"), **record["data"], **parts)
     else:
         task = model if isinstance(model, Task) else given(model, args)
     if task.data.hash != record["data_hash"]:

@@ -17,13 +17,16 @@ from guides import GUIDES, guide_named
 from zoo.cli_gradients import gradients_command
 from zoo.compare import Comparison, compare, row_of, write
 from zoo.data import DATA
+from zoo.decoders import DECODERS
 from zoo.divergence import DivergenceError
 from zoo.evaluate import Figures, as_numbers, evaluate
+from zoo.likelihoods import LIKELIHOODS
 from zoo.listing import Block, blocks, objective_groups
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
 from zoo.pairing import mismatch
 from zoo.prepare import describe_task
+from zoo.priors import PRIORS
 from zoo.report import image_picture, loss_picture, table
 from zoo.summary import summarise
 from zoo.task import Task, load
@@ -54,6 +57,10 @@ Draws = Annotated[int, typer.Option(help="Draws from the guide for each row, for
 Out = Annotated[Path | None, typer.Option(help="Folder to write results to.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch missing data files.")]
+Prior = Annotated[str | None, typer.Option(help=f"Of a VAE: {', '.join(PRIORS)}.")]
+Likelihood = Annotated[str | None, typer.Option(help=f"Of vae: {', '.join(LIKELIHOODS)}.")]
+Decoder = Annotated[str | None, typer.Option(help=f"Of vae: {', '.join(DECODERS)}.")]
+Dimensions = Annotated[int | None, typer.Option("--latent", help="Latent dimensions of a VAE.")]
 
 
 @app.command("list")
@@ -113,6 +120,10 @@ def fit_command(
     objective: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
     data: Data = None,
     binarize: Binarize = None,
+    prior: Prior = None,
+    likelihood: Likelihood = None,
+    decoder: Decoder = None,
+    latent: Dimensions = None,
     steps: Steps = None,
     lr: Rate = None,
     batch_size: Batch = None,
@@ -126,7 +137,16 @@ def fit_command(
     as_json: AsJson = False,
 ) -> None:
     """Trains one pair of guide and objective, scores it, and saves it to --out."""
-    task = load(model, data, binarize=binarize, download=download)
+    task = load(
+        model,
+        data,
+        binarize=binarize,
+        download=download,
+        prior=prior,
+        likelihood=likelihood,
+        decoder=decoder,
+        latent=latent,
+    )
     assert task.recipe is not None
     names = guide or task.recipe.guide, objective or task.recipe.objective
     result = zoo.fit(
@@ -178,6 +198,10 @@ def compare_command(
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 2,
     data: Data = None,
     binarize: Binarize = None,
+    prior: Prior = None,
+    likelihood: Likelihood = None,
+    decoder: Decoder = None,
+    latent: Dimensions = None,
     steps: Steps = None,
     lr: Rate = None,
     batch_size: Batch = None,
@@ -193,7 +217,16 @@ def compare_command(
     as_json: AsJson = False,
 ) -> None:
     """Guides x objectives x seeds on one model: one table, and everything in --out."""
-    task = load(model, data, binarize=binarize, download=download)
+    task = load(
+        model,
+        data,
+        binarize=binarize,
+        download=download,
+        prior=prior,
+        likelihood=likelihood,
+        decoder=decoder,
+        latent=latent,
+    )
     found = compare(
         task,
         _names(guides or MAIN_GUIDES.get(model) or ",".join(_pairs(model))),

@@ -20,6 +20,7 @@ from zoo.log_weights import row_count, take_rows
 from zoo.particles import particles
 from zoo.program import Program
 from zoo.traces import Assign, add_up, plate_scale, sample_sites, sum_plates
+from zoo.supports import unmixed
 from zoo.unconstrained import Bijected, Columns, Simulated, to_unconstrained
 
 STATES = 1024
@@ -157,7 +158,9 @@ class JointDensity:
             sites = self._run(self.program.model, count if wide else 0)
         found: dict[str, Any] = {str(site["name"]): site for site in sites}
         values = {name: site["value"] for name, site in found.items()}
-        supports = {site.name: found[site.name]["fn"].support for site in self.columns.sites}
+        supports = {
+            site.name: unmixed(found[site.name]["fn"].support) for site in self.columns.sites
+        }
         u = self.columns.pack(to_unconstrained(values, supports), count)
         data = {n: values[n] for n in self.latents.observed if n not in self.factors}
         return u, data if wide else {n: v.unsqueeze(0) for n, v in data.items()}

@@ -6,33 +6,29 @@ Nothing here asks who wrote the model: functions with ``pyro.param``, ``nn.Modul
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import ClassVar
 
 import torch
 from pyro import poutine
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor, nn
-from torch.distributions import biject_to, constraints
+from torch.distributions import biject_to
 from torch.distributions.constraints import Constraint
 
 from zoo.isolation import isolated
 from zoo.minibatch import ROWS, Minibatch
 from zoo.parameters import adopt, reachable_modules
 from zoo.particles import vectorises
+from zoo.recognition import recogniser_of
+from zoo.supports import Kind, class_count, kind_of, of_one_element, unmixed
 
 Model = Callable[..., object]
 
 DEFAULT_HIDDEN = (64, 64)
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Tanh)
-
-
-class Kind(Enum):
-    """What can be done with a latent; it follows from the support alone."""
-
-    CONTINUOUS = "continuous"
-    DISCRETE = "discrete"
-    UNBIJECTABLE = "unbijectable"
+ACTIVATIONS = (
+    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Tanh),
+    nn.GLU,
+)
 
 
 @dataclass(frozen=True)
@@ -74,10 +70,7 @@ class Latent:
     @property
     def base_support(self) -> Constraint:
         """The support of one element: `support` without its `independent` wrappers."""
-        support = self.support
-        while isinstance(support, constraints.independent):
-            support = support.base_constraint
-        return support
+        return of_one_element(self.support)
 
     @property
     def unconstrained_shape(self) -> torch.Size:
@@ -92,14 +85,7 @@ class Latent:
     @property
     def classes(self) -> int:
         """Number of values one discrete element can take; 0 if it is not finite."""
-        support = self.base_support
-        if support is constraints.boolean:
-            return 2
-        if support is constraints.one_hot:
-            return self.event_shape[-1]
-        if isinstance(support, constraints.integer_interval):
-            return int(support.upper_bound) - int(support.lower_bound) + 1
-        return 0
+        return class_count(self.support, self.event_shape)
 
 
 class Family:
@@ -113,6 +99,8 @@ class Family:
         independent: are all elements of the latents independent, given the data?
         amortised: are local parameters computed from the data row, so that new rows need no fit?
         relaxes: are discrete latents replaced by continuous ones while training?
+        takes_model: is it built as `guide(latents, model)`, to share networks of the model? It
+            keeps the model in a tuple, so that each parameter stays the model's alone.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset()
@@ -122,11 +110,17 @@ class Family:
     independent: ClassVar[bool] = True
     amortised: ClassVar[bool] = True
     relaxes: ClassVar[bool] = False
+    takes_model: ClassVar[bool] = False
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:
         """Can the family be put on this latent?"""
         return latent.kind in cls.kinds and latent.scope in cls.scopes
+
+    @classmethod
+    def objection(cls, latents: "Latents") -> str | None:
+        """Why the family does not go on a model whose latents it covers; None if it does."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -142,8 +136,10 @@ class Latents:
         context: number of values in one data row, over all those arguments.
         nesting: number of plate dimensions; particles go one to the left of them.
         vectorises: does the model broadcast over particles?
-        hidden: widths of the model's linear layers from data to latents; an encoder mirrors them.
-        activation: the model's own non-linearity.
+        hidden: widths of the linear layers of the model's decoder (the part of that name, else
+            the whole model) from data to latents; an encoder mirrors them.
+        activation: the decoder's non-linearity.
+        recognises: has the model a recognition network of its own?
     """
 
     sites: tuple[Latent, ...]
@@ -155,6 +151,7 @@ class Latents:
     vectorises: bool
     hidden: tuple[int, ...]
     activation: type[nn.Module]
+    recognises: bool = False
 
     def __deepcopy__(self, memo: dict) -> "Latents":
         return self  # nothing in it changes, and supports are compared by identity
@@ -224,8 +221,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
             _latent(site, args, row_plate) for site in sites if not site["is_observed"]
         )
         broadcasts = vectorises(model, trace, nesting, args, kwargs)
-    modules = model.modules() if isinstance(model, nn.Module) else []
-    hidden, activation = _architecture(list(modules))
+    hidden, activation = _architecture(_decoder_of(model))
     return Latents(
         sites=latents,
         observed=tuple(
@@ -240,6 +236,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         vectorises=broadcasts,
         hidden=hidden,
         activation=activation,
+        recognises=recogniser_of(model) is not None,
     )
 
 
@@ -274,32 +271,30 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
     batch = [1] * max((-plate.dim for plate in plates), default=0)
     for plate in plates:
         batch[plate.dim] = plate.size
-    support = site["fn"].support
+    support = unmixed(site["fn"].support)
     return Latent(
         name=site["name"],
         support=support,
         event_shape=site["fn"].event_shape,
         batch_shape=torch.Size(batch),
         plates=plates,
-        kind=_kind(support),
+        kind=kind_of(support),
         local=row_plate is not None and row_plate.name in {plate.name for plate in plates},
     )
 
 
-def _kind(support: Constraint) -> Kind:
-    if support.is_discrete:
-        return Kind.DISCRETE
-    try:
-        biject_to(support)
-    except NotImplementedError:
-        return Kind.UNBIJECTABLE
-    return Kind.CONTINUOUS
+def _decoder_of(model: Model) -> list[nn.Module]:
+    if not isinstance(model, nn.Module):
+        return []
+    return list(dict(model.named_children()).get("decoder", model).modules())
 
 
 def _architecture(modules: list[nn.Module]) -> tuple[tuple[int, ...], type[nn.Module]]:
-    widths = [module.out_features for module in modules if isinstance(module, nn.Linear)]
+    linear = [module for module in modules if isinstance(module, nn.Linear)]
+    # what a layer passes on is what the next one takes: a gate halves its outputs
+    widths = [module.in_features for module in linear[1:]]
     found = [type(module) for module in modules if isinstance(module, ACTIVATIONS)]
-    return tuple(reversed(widths[:-1])) or DEFAULT_HIDDEN, next(iter(found), nn.ReLU)
+    return tuple(reversed(widths)) or DEFAULT_HIDDEN, next(iter(found), nn.ReLU)
 
 
 def _row_args(args: tuple, row_plate: Plate | None) -> tuple[int, ...]:

@@ -19,9 +19,10 @@ from torch.distributions.constraints import Constraint
 
 
 def reachable_modules(fn: Callable) -> list[nn.Module]:
-    """Modules that a callable is, is bound to, or refers to by its closure and globals."""
+    """Modules that a callable is, holds in a tuple, is bound to, or refers to from outside."""
     if isinstance(fn, nn.Module):
-        return [fn]
+        held = [part for value in vars(fn).values() if isinstance(value, tuple) for part in value]
+        return [fn, *(part for part in held if isinstance(part, nn.Module))]
     if isinstance(fn, partial):  # what poutine.condition and its like are
         parts = [part for part in (fn.func, *fn.args, *fn.keywords.values()) if callable(part)]
         return [module for part in parts for module in reachable_modules(part)]

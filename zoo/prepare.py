@@ -120,6 +120,12 @@ def _moving(program: Program, settings: Settings) -> list[nn.Parameter]:
     frozen = (
         {id(parameter) for parameter in model.parameters()} if settings.freeze_model else set()
     )
+    if frozen and isinstance(program.guide, Family) and program.guide.takes_model:
+        if not list(program.guide.parameters()):  # type: ignore[attr-defined]
+            raise ValueError(
+                f"{type(program.guide).__name__} has no parameters besides the model's, which "
+                "freeze_model=True holds. Use freeze_model=False, or another guide."
+            )
     moving = [p for p in program.parameters() if p.requires_grad and id(p) not in frozen]
     if not moving:
         raise ValueError("Expected parameters to train; model, guide and objective have none.")

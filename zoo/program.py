@@ -185,7 +185,8 @@ def _copies(model: Model, guide: Callable) -> tuple[Model, Callable]:
 def _build_guide(guide: Callable, latents: Latents, model: Model) -> Callable:
     family = guide.func if isinstance(guide, partial) else guide
     if isinstance(family, type) and issubclass(family, Family):
-        return guide(covered(latents, family))
+        taken = covered(latents, family)
+        return guide(taken, model) if family.takes_model else guide(taken)
     if isinstance(family, type) and issubclass(family, AutoGuide):
         return guide(model)
     return guide

@@ -137,6 +137,11 @@ def amortised(latents: Latents, family: type[Family], objective: Objective) -> s
     )
 
 
+def objection(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The family asks something of the model that only it knows of."""
+    return family.objection(covered(latents, family))
+
+
 def dreams(latents: Latents, objective: Objective) -> str | None:
     """It dreams, and no row of data holds all that a latent is inferred from."""
     if not objective.needs.dreams or (latents.rowwise and latents.row_args):
@@ -200,6 +205,7 @@ def shared_weights(latents: Latents, objective: Objective) -> str | None:
 FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ...] = (
     nothing_to_sum,
     coverage,
+    objection,
     reparameterised,
     score_function,
     factorised,

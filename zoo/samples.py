@@ -20,6 +20,7 @@ from torch.distributions import Independent, TransformedDistribution
 from torch.distributions.constraints import Constraint
 from torch.func import functional_call
 
+from zoo.density import Density
 from zoo.parameters import reachable_modules
 from zoo.traces import Assign, Pair, Traces, Weights, sample_sites, weigh, with_gradient
 from zoo.values import spread
@@ -92,7 +93,7 @@ class _Hold(Messenger):
         fn: Any = msg["fn"]
         while isinstance(fn, Independent):
             fn = fn.base_dist
-        if isinstance(fn, TransformedDistribution):
+        if isinstance(fn, (TransformedDistribution, Density)):
             msg["fn"] = _Held(msg["fn"], self.held)
 
 

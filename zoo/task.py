@@ -10,6 +10,7 @@ from zoo.data import Data, keep, load_data
 from zoo.data.data import fingerprint
 from zoo.latents import Model
 from zoo.models import MODELS, Recipe
+from zoo.models.parts import Parts, check_likelihood, usual_binarization
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Task:
         build: makes the model with fresh parameters, so that a seed fixes them too.
         data: the splits.
         recipe: settings that suit the model; None for a model of the user's own.
+        parts: what the model is put together from, where it is.
     """
 
     name: str
     build: Callable[[], Model]
     data: Data
     recipe: Recipe | None = None
+    parts: Parts = Parts()
 
     def on(self, split: str) -> "Task":
         """The same task with another split in the place of the training rows.
@@ -59,8 +62,12 @@ def load(
     seed: int = 0,
     binarize: str | None = None,
     download: bool = False,
+    prior: str | None = None,
+    likelihood: str | None = None,
+    decoder: str | None = None,
+    latent: int | None = None,
 ) -> Task:
-    """A task of the zoo by name: ``zoo.load("bernoulli_vae", data="digits")``.
+    """A task of the zoo by name: ``zoo.load("vae", data="fashion_mnist", prior="vamp")``.
 
     Args:
         model: a name of ``zoo.models.MODELS``.
@@ -68,23 +75,31 @@ def load(
         seed: of the split and the binarization.
         binarize: "none", "threshold", "static" or "dynamic"; None for what is usual.
         download: fetch missing files.
+        prior: a name of ``zoo.priors.PRIORS``; None for the model's usual one, and so the others.
+        likelihood: a name of ``zoo.likelihoods.LIKELIHOODS``.
+        decoder: a name of ``zoo.decoders.DECODERS``.
+        latent: number of latent dimensions.
 
     Raises:
-        ValueError: for an unknown name, or data that the model does not take.
+        ValueError: for an unknown name, a part that the model does not have, or data that the
+            model or its likelihood does not take.
     """
     if model not in MODELS:
         near = get_close_matches(model, MODELS, n=1) or list(MODELS)
         raise ValueError(f"No model named '{model}'. Did you mean '{near[0]}'?")
     recipe = MODELS[model]
-    rows = load_data(
-        data or recipe.data, seed=seed, binarize=binarize or recipe.binarize, download=download
-    )
+    usual = {name: other.parts for name, other in MODELS.items()}
+    parts = Parts(prior, likelihood, decoder, latent).over(model, usual)
+    binarize = binarize or usual_binarization(parts) or recipe.binarize
+    rows = load_data(data or recipe.data, seed=seed, binarize=binarize, download=download)
     if rows.labels != recipe.labels:
         raise ValueError(
             f"{model} takes {recipe.labels}; data '{rows.name}' gives {rows.labels}. "
             f"Its usual data is '{recipe.data}'."
         )
-    return Task(model, lambda: recipe.build(rows), rows, recipe)
+    if parts.likelihood is not None:
+        check_likelihood(parts.likelihood, rows)
+    return Task(model, lambda: recipe.make(rows, parts), rows, recipe, parts)
 
 
 def given(model: Model, args: tuple) -> Task:

@@ -15,6 +15,7 @@ from torch.distributions import biject_to
 from torch.distributions.constraints import Constraint
 
 from zoo.latents import Latent, Latents
+from zoo.supports import unmixed
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Bijected(Messenger):
         name = str(msg["name"])
         if name in self.unconstrained:
             fn: Any = msg["fn"]
-            support = self.supports.get(name) or fn.support
+            support = self.supports.get(name) or unmixed(fn.support)
             u, transform = self.unconstrained[name], biject_to(support)
             value = transform(u)
             msg["value"] = value

@@ -29,6 +29,7 @@ class Data:
         binarize: "none", "threshold", "static" or "dynamic".
         seed: Seed of the split and of the binarization.
         hash: First 16 hex digits of the fingerprint of the splits.
+        levels: How many values a pixel takes, evenly spaced over [0, 1]; 0 for other rows.
 
     Raises:
         ValueError: If labels do not match the tensors, or the tensors of a rowwise split
@@ -46,6 +47,7 @@ class Data:
     binarize: str
     seed: int
     hash: str
+    levels: int = 0
 
     def __post_init__(self) -> None:
         """Check labels and rows."""

@@ -32,4 +32,5 @@ def load(seed: int = 0, binarize: str = "dynamic", *, download: bool = False) ->
 
     check_mode("digits", binarize, MODES)
     x = torch.as_tensor(load_digits().data / 16, dtype=torch.get_default_dtype())
-    return make_pictures("digits", split_rows((x,), SIZES, seed), (8, 8), binarize, seed)
+    splits = split_rows((x,), SIZES, seed)
+    return make_pictures("digits", splits, (8, 8), binarize, seed, levels=17)

@@ -5,7 +5,12 @@ from zoo.data.data import Data, Splits, fingerprint
 
 
 def make_pictures(
-    name: str, splits: Splits, image: tuple[int, int], binarize: str, seed: int
+    name: str,
+    splits: Splits,
+    image: tuple[int, int],
+    binarize: str,
+    seed: int,
+    levels: int = 256,
 ) -> Data:
     """Data set of pictures, binarized.
 
@@ -16,6 +21,7 @@ def make_pictures(
         image: Height and width in pixels.
         binarize: "none", "threshold", "static" or "dynamic".
         seed: Seed of the split and of the bits drawn once.
+        levels: Grey levels of the intensities, evenly spaced over [0, 1].
 
     Returns:
         The data set; its only tensor is labelled "x".
@@ -36,4 +42,5 @@ def make_pictures(
         binarize=binarize,
         seed=seed,
         hash=fingerprint(name, binarize, (train, valid, test)),
+        levels=levels if binarize == "none" else 2,
     )

@@ -20,6 +20,7 @@ from zoo.models.linear_regression import LinearRegression
 from zoo.models.local_level import LocalLevel
 from zoo.models.logistic_regression import LogisticRegression
 from zoo.models.neals_funnel import NealsFunnel
+from zoo.models.parts import Parts, prior_of, vae_of
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 
@@ -29,7 +30,7 @@ class Recipe:
     """How a model is made for a data set, and sensible settings to train it with.
 
     Attributes:
-        build: data -> model with fresh parameters.
+        build: data -> model with fresh parameters; (data, parts) -> model, where it has parts.
         labels: names of the arguments that the model takes; its data must have the same.
         data: default data set.
         binarize: how its pixels are binarized; None for the data set's default.
@@ -38,9 +39,10 @@ class Recipe:
         steps: default number of steps.
         lr: default learning rate of Adam.
         batch_size: rows in a step; None for all of them.
+        parts: what it is usually put together from; nothing for a model that is of one piece.
     """
 
-    build: Callable[[Data], nn.Module]
+    build: Callable[..., nn.Module]
     labels: tuple[str, ...]
     data: str
     guide: str
@@ -49,6 +51,11 @@ class Recipe:
     steps: int = 2000
     lr: float = 1e-3
     batch_size: int | None = 100
+    parts: Parts = Parts()
+
+    def make(self, data: Data, parts: Parts) -> nn.Module:
+        """The model with fresh parameters, of the parts chosen."""
+        return self.build(data, parts) if self.parts.given else self.build(data)
 
 
 MODELS: dict[str, Recipe] = {
@@ -89,19 +96,33 @@ MODELS: dict[str, Recipe] = {
         batch_size=None,
     ),
     "bernoulli_vae": Recipe(
-        build=lambda data: BernoulliVAE(data.features),
+        build=lambda data, parts: BernoulliVAE(
+            data.features, latent=parts.latent, prior=prior_of(data, parts)
+        ),
         labels=("x",),
         data="digits",
         guide="amortised_normal",
         steps=1500,
+        parts=Parts(prior="standard", latent=10),
     ),
     "gaussian_vae": Recipe(
-        build=lambda data: GaussianVAE(data.features, learned_scale=True),
+        build=lambda data, parts: GaussianVAE(
+            data.features, latent=parts.latent, learned_scale=True, prior=prior_of(data, parts)
+        ),
         labels=("x",),
         data="digits",
         binarize="none",
         guide="amortised_normal",
         objective="mean_field",
+        parts=Parts(prior="standard", latent=10),
+    ),
+    "vae": Recipe(
+        build=vae_of,
+        labels=("x",),
+        data="digits",
+        guide="amortised_normal",
+        steps=1500,
+        parts=Parts(prior="standard", likelihood="bernoulli", decoder="mlp", latent=10),
     ),
     "bernoulli_latent": Recipe(
         build=lambda data: BernoulliLatent(data.features),

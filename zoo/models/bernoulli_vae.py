@@ -4,7 +4,7 @@ A few hidden Gaussian numbers pass through a network that gives each pixel its p
 on. Only the generative half is written here; the encoder is a guide and can be swapped.
 
 Generative process, for each row n:
-    z_n ~ N(0, I_M)
+    z_n ~ N(0, I_M), or another prior
     x_nj ~ Bernoulli(f(z_n)_j),  f(z) = sigmoid(b2 + W2 relu(b1 + W1 z))
 
 Shapes: x (rows, D) of zeros and ones, z (rows, M); decoder M -> hidden -> D.
@@ -23,23 +23,32 @@ from torch import Tensor, nn
 
 from zoo.models.networks import mlp
 from zoo.models.shapes import require_shape
+from zoo.priors import StandardNormal
 
 
 class BernoulliVAE(nn.Module):
     """Generative half of a variational autoencoder with Bernoulli pixels."""
 
-    def __init__(self, features: int, hidden: Sequence[int] = (200,), latent: int = 10) -> None:
+    def __init__(
+        self,
+        features: int,
+        hidden: Sequence[int] = (200,),
+        latent: int = 10,
+        prior: nn.Module | None = None,
+    ) -> None:
         """Builds the decoder.
 
         Args:
             features: number of pixels D.
             hidden: widths of the hidden layers, from z to x.
             latent: latent dimension M.
+            prior: () -> distribution of one z, of `zoo.priors`; None for N(0, I).
         """
         super().__init__()
         self.features = features
         self.latent = latent
         self.decoder = mlp((latent, *hidden, features), nn.ReLU)
+        self.prior = StandardNormal(latent) if prior is None else prior
 
     def forward(self, x: Tensor) -> Tensor:
         """Generates rows: site z, then the observed site x.
@@ -54,9 +63,8 @@ class BernoulliVAE(nn.Module):
             ValueError: x has another width than D.
         """
         require_shape("x", x, (len(x), self.features))
-        zeros, ones = x.new_zeros(self.latent), x.new_ones(self.latent)
         with pyro.plate("data", len(x)):
-            z = pyro.sample("z", dist.Normal(zeros, ones).to_event(1))
+            z = pyro.sample("z", self.prior())
             return pyro.sample("x", dist.Bernoulli(logits=self.decode(z)).to_event(1), obs=x)
 
     def decode(self, z: Tensor) -> Tensor:

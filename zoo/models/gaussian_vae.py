@@ -4,7 +4,7 @@ A few hidden Gaussian numbers pass through a network that gives the expected row
 it is the same in every direction. With a linear network it would be probabilistic PCA.
 
 Generative process, for each row n:
-    z_n ~ N(0, I_M)
+    z_n ~ N(0, I_M), or another prior
     x_n ~ N(theta(z_n), s^2 I_D),  s = 1 or learned
 
 Shapes: x (rows, D), z (rows, M); decoder theta: M -> hidden -> D; log_scale log s ().
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from zoo.models.networks import mlp
 from zoo.models.shapes import require_shape
+from zoo.priors import StandardNormal
 
 
 class GaussianVAE(nn.Module):
@@ -36,6 +37,7 @@ class GaussianVAE(nn.Module):
         features: int,
         hidden: Sequence[int] = (300,),
         latent: int = 10,
+        prior: nn.Module | None = None,
         *,
         learned_scale: bool = False,
     ) -> None:
@@ -45,12 +47,14 @@ class GaussianVAE(nn.Module):
             features: data dimension D.
             hidden: widths of the hidden layers, from z to x.
             latent: latent dimension M.
+            prior: () -> distribution of one z, of `zoo.priors`; None for N(0, I).
             learned_scale: log s is a parameter; otherwise a constant, zero.
         """
         super().__init__()
         self.features = features
         self.latent = latent
         self.decoder = mlp((latent, *hidden, features), nn.ReLU)
+        self.prior = StandardNormal(latent) if prior is None else prior
         if learned_scale:
             self.log_scale = nn.Parameter(torch.zeros(()))
         else:
@@ -69,9 +73,8 @@ class GaussianVAE(nn.Module):
             ValueError: x has another width than D.
         """
         require_shape("x", x, (len(x), self.features))
-        zeros, ones = x.new_zeros(self.latent), x.new_ones(self.latent)
         with pyro.plate("data", len(x)):
-            z = pyro.sample("z", dist.Normal(zeros, ones).to_event(1))
+            z = pyro.sample("z", self.prior())
             outputs = dist.Normal(self.decode(z), self.log_scale.exp())
             return pyro.sample("x", outputs.to_event(1), obs=x)
 

@@ -17,6 +17,7 @@ from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.forward_kl import ForwardKL
+from zoo.objectives.free_bits import FreeBits
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.layer_sum import LayerSum
 from zoo.objectives.local_sum import LocalSum
@@ -50,6 +51,7 @@ OBJECTIVES: dict[str, Objective] = {
     "renyi": Renyi(),
     "iwae": IWAE(),
     "mean_field": MeanFieldKL(),
+    "free_bits": FreeBits(),
     "enumerate": Enumerate(),
     "stl": StickingTheLanding(),
     "dreg": DoublyReparameterised(),
@@ -109,6 +111,7 @@ __all__ = [
     "DoublyReparameterised",
     "Enumerate",
     "ForwardKL",
+    "FreeBits",
     "IWAE",
     "LayerSum",
     "LeaveOneOut",
