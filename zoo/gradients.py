@@ -10,6 +10,7 @@ from zoo.gradient_moments import BLOCKS
 from zoo.gradient_rows import Gradients
 from zoo.isolation import isolated
 from zoo.journey import POINTS, Journey, fixed_rows, training_objective
+from zoo.measured import OtherParameters
 from zoo.objectives import Objective
 from zoo.pairing import mismatch
 from zoo.prepare import describe_task, pick_device, to_device
@@ -83,7 +84,10 @@ def gradients(
         for one in kept:
             if shown is not None:
                 shown(f"{name}: {one.name}")
-            found.rows.append(scene.measure(one, references.of(one.objective.target)))
+            try:
+                found.rows.append(scene.measure(one, references.of(one.objective.target)))
+            except OtherParameters as error:
+                mismatches[one.name] = str(error)
     found.settings = {
         "guide": _name_of(guide),
         "training": str(chosen),

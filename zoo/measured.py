@@ -24,6 +24,10 @@ TUNING_RATE = 1e-2
 Parameters = dict[str, Tensor]
 
 
+class OtherParameters(ValueError):
+    """A pair whose parameters are not those at which estimators are compared."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """A program at fixed parameters on fixed rows.
@@ -126,7 +130,7 @@ def measured(
 
     Raises:
         PairingError: if the three do not go together.
-        ValueError: if a parameter of the pair has no value, or another shape.
+        OtherParameters: if a parameter of the pair has no value, or another shape.
     """
     args = tuple(arg.double() if is_real(arg) else arg for arg in args)
     program = build(task.build(), guide, objective, args, device=device_of(args) or "cpu")
@@ -142,7 +146,7 @@ def _place(found: Measured, values: Parameters) -> None:
         value = values.get(name)
         if value is None or value.shape != parameter.shape:
             shape = None if value is None else tuple(value.shape)
-            raise ValueError(
+            raise OtherParameters(
                 f"Expected parameter '{name}' of shape {tuple(parameter.shape)}; the pair to "
                 f"compare at has {shape}. Give both guides the same encoder."
             )
