@@ -1,0 +1,133 @@
+"""Amortised neural autoregressive flow: every value passes through a small increasing network.
+
+    u_0 = m(x) + s(x) * e,   u_ti = logit( sum_k w_k sigmoid(a_k u_{t-1,i} + b_k) ),
+
+with w on the simplex, a > 0 and b autoregressive in u_{t-1}, given a context h(x); the order of
+the values alternates. Each sigmoid can make a mode of its own. The inverse takes one root on a
+line for each value; it lies between the roots of the single sigmoids, (u_ti - b_k) / a_k.
+
+Parameters: the encoder's, and one masked network a step, which also reads the context h(x).
+Source: Huang, Krueger, Lacoste & Courville 2018, "Neural autoregressive flows", the deep sigmoidal
+flow with one hidden layer.
+"""
+
+from typing import ClassVar
+
+import torch
+from pyro.nn import ConditionalAutoRegressiveNN
+from torch import Tensor, nn
+from torch.distributions import Transform, constraints
+from torch.nn.functional import logsigmoid, softplus
+
+from guides.amortised_flow import Steps, flow_encoder, sample_flows, sizes_of
+from guides.flows import conditional_nets
+from guides.guide import Guide
+from guides.roots import root
+from zoo.latents import Kind, Latents
+
+ONE = 0.5413248546129181  # softplus(ONE) = 1: a starts near 1, and the step near the identity
+
+
+class AmortisedNAF(Guide):
+    """`depth` neural autoregressive steps on an amortised diagonal normal.
+
+    Args:
+        latents: the latents to cover; each is a vector in unconstrained space.
+        depth: number of steps.
+        units: sigmoids in a step's network.
+        hidden: hidden units of the masked network; by default twice the latent's size, at
+            least 32.
+        context: size of the context h(x) that every step reads.
+        body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
+    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    independent: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        latents: Latents,
+        depth: int = 1,
+        units: int = 8,
+        hidden: int | None = None,
+        context: int = 16,
+        body: nn.Module | None = None,
+    ) -> None:
+        super().__init__(latents)
+        sizes, numbers = sizes_of(self, latents), [units] * 3
+        self.encoder = flow_encoder(latents, lambda size: context, body)
+        self.nets = nn.ModuleList(
+            conditional_nets(size, context, depth, hidden or max(2 * size, 32), numbers)
+            for size in sizes
+        )
+
+    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
+        """Samples the latents of the rows given."""
+        return sample_flows(self, self.encoder, [_steps(nets) for nets in self.nets], args)
+
+
+def _steps(nets: nn.Module) -> Steps:
+    def steps(loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
+        return [SigmoidalFlow(net, context) for net in nets]  # type: ignore[attr-defined]
+
+    return steps
+
+
+class SigmoidalFlow(Transform):
+    """One step; the network gives (units, d) numbers for each of w, a and b."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, net: ConditionalAutoRegressiveNN, context: Tensor) -> None:
+        super().__init__(cache_size=1)
+        self.net, self.context = net, context
+
+    def _call(self, x: Tensor) -> Tensor:
+        return sigmoidal(x, *self._numbers(x))[0]
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        x = torch.zeros_like(y)
+        for i in self.net.permutation:
+            numbers = [part[..., i, :] for part in self._numbers(x)]
+            x = torch.cat(
+                [x[..., :i], sigmoidal_root(y[..., i], *numbers).unsqueeze(-1), x[..., i + 1 :]],
+                dim=-1,
+            )
+        return x
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Log |det| by the triangular Jacobian, shape (...)."""
+        return sigmoidal(x, *self._numbers(x))[1].sum(-1)
+
+    def _numbers(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        w, a, b = (part.mT for part in self.net(x, self.context))
+        return w.log_softmax(-1), softplus(a + ONE) + 1e-3, b
+
+
+def sigmoidal(x: Tensor, log_w: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The increasing function logit(sum_k w_k sigmoid(a_k x + b_k)) and the log of its slope.
+
+    Args:
+        x: shape (...).
+        log_w: logs of the weights, which sum to 1; shape (..., units), and so a and b.
+        a: slopes, above 0.
+        b: shifts.
+    """
+    inner = a * x.unsqueeze(-1) + b
+    on, off = logsigmoid(inner), logsigmoid(-inner)
+    log_p, log_1_p = (log_w + on).logsumexp(-1), (log_w + off).logsumexp(-1)
+    slope = (log_w + a.log() + on + off).logsumexp(-1)
+    return log_p - log_1_p, slope - log_p - log_1_p
+
+
+def sigmoidal_root(value: Tensor, log_w: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Where that function has a value; shapes as there."""
+
+    def increasing(x: Tensor) -> tuple[Tensor, Tensor]:
+        found, slope = sigmoidal(x, log_w, a, b)
+        return found, slope.exp()
+
+    single = (value.unsqueeze(-1) - b) / a
+    return root(increasing, value, single.amin(-1), single.amax(-1))

@@ -1,0 +1,136 @@
+"""`zoo picture`: pictures that teach, with their figures printed beside them."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from guides import AmortisedIAF, AmortisedNormal, PerDatum, guide_named
+from guides.per_datum_iaf import PerDatumIAF
+from zoo.figures.figure import Figure
+from zoo.pictures.amortisation import amortisation, as_record, draw_amortisation
+from zoo.pictures.draw_four_points import draw_four_points
+from zoo.pictures.four_points import Rival, Shown, four_points, four_points_task, gain, over_seeds
+from zoo.provenance import provenance
+
+RIVALS = {
+    "diagonal normal": Rival(AmortisedNormal, PerDatum),
+    "IAF": Rival(
+        partial(AmortisedIAF, depth=4, hidden=32), partial(PerDatumIAF, depth=4, hidden=32)
+    ),
+}
+RUNGS = ("amortised_fixed_scale", "amortised_normal", "amortised_full_rank", "amortised_iaf")
+
+
+def picture_command(
+    name: Annotated[str | None, typer.Argument(help="Name of a picture; none lists them.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("pictures"),
+    steps: Annotated[int | None, typer.Option(help="Steps of each fit; default: its own.")] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds, where it takes several.")] = 5,
+) -> None:
+    """Trains what a picture shows, prints its figures, and writes the picture and JSON."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    if name is None:
+        for each, (_, says) in PICTURES.items():
+            console.print(f"[bold]{each}[/bold]: {says}")
+        return
+    if name not in PICTURES:
+        near = get_close_matches(name, PICTURES, n=1) or list(PICTURES)
+        raise ValueError(f"No picture named '{name}'. Did you mean '{near[0]}'?")
+    out.mkdir(parents=True, exist_ok=True)
+    PICTURES[name][0](out, steps, seeds, console)
+    console.print(f"Written to {out}: {name}.png and {name}.json.")
+
+
+def _four_points(
+    out: Path,
+    steps: int | None,
+    seeds: int,
+    console: Console,
+) -> None:
+    found = four_points(RIVALS, seeds=seeds, steps=steps or 6000, progress=sys.stderr.isatty())
+    names = list(found)
+    more = gain(found[names[0]], found[names[1]])
+    draw_four_points(found, out / "four_points.png")
+    figures = {name: _figures(shown) for name, shown in found.items()}
+    record = provenance(four_points_task()) | {
+        "figures": figures,
+        "gain": asdict(more),
+        "seeds": {name: _by_seed(shown) for name, shown in found.items()},
+    }
+    (out / "four_points.json").write_text(json.dumps(record, indent=2))
+    view = Table(title=f"Four points, {seeds} seeds: nats/row ± standard error over seeds")
+    for heading in ("", *names):
+        view.add_column(heading, justify="left" if not heading else "right")
+    for figure in figures[names[0]]:
+        cells = [_shown(figures[name][figure]) for name in names]
+        view.add_row(figure, *cells)
+    console.print(view)
+    console.print(f"ELBO gain of {names[1]} over {names[0]}: {_shown(asdict(more))} nats/row")
+
+
+def _amortisation(
+    out: Path,
+    steps: int | None,
+    seeds: int,
+    console: Console,
+) -> None:
+    guides = {name: guide_named(name) for name in RUNGS}
+    shown = sys.stderr.isatty()
+    ladder = amortisation(
+        guides, "amortised_normal", PerDatum, steps=steps or 1500, progress=shown
+    )
+    draw_amortisation(ladder, out / "amortisation.png")
+    record = provenance(ladder.task) | as_record(ladder)
+    (out / "amortisation.json").write_text(json.dumps(record, indent=2))
+    view = Table(title="One model held, test rows: nats/row ± Monte Carlo error")
+    for heading in ("guide", "ELBO", "gap to log p(x)"):
+        view.add_column(heading, justify="left" if heading == "guide" else "right")
+    for name in ladder.bounds:
+        cells = (ladder.elbo(name), ladder.gap(name))
+        view.add_row(name, *(_shown(asdict(figure)) for figure in cells))
+    console.print(view)
+
+
+def _figures(shown: Shown) -> dict[str, dict]:
+    means = {
+        "exact log p(x)": over_seeds(shown.log_evidence),
+        "ELBO": over_seeds(shown.elbo),
+        "gap": over_seeds(shown.gap),
+    }
+    first = {f"first seed: {name} gap": figure for name, figure in shown.split.items()}
+    return {name: asdict(figure) for name, figure in (means | first).items()}
+
+
+def _by_seed(shown: Shown) -> dict[str, list[dict]]:
+    columns: dict[str, list[Figure]] = {
+        "elbo": shown.elbo,
+        "log_evidence": shown.log_evidence,
+        "gap": shown.gap,
+    }
+    return {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
+
+
+def _shown(figure: dict) -> str:
+    return f"{figure['value']:.4f} ± {figure['se']:.4f}"
+
+
+Make = Callable[[Path, int | None, int, Console], None]
+PICTURES: dict[str, tuple[Make, str]] = {
+    "four_points": (
+        _four_points,
+        "four data points in a plane of latents: what a flexible posterior buys",
+    ),
+    "amortisation": (
+        _amortisation,
+        "amortised guides against a posterior optimised for each row, under one model",
+    ),
+}

@@ -1,0 +1,147 @@
+"""One model, many guides: what each pays for reading its posterior off the row.
+
+A Bernoulli VAE is trained once and held. Then every amortised guide is trained under it, and at
+last a normal of its own is optimised for each row, the basic approach that amortisation saves. All
+bounds are of the same rows of test data and the same log p(x), so they form a ladder.
+
+Source: the two approaches of UMass COMPSCI 688; Cremer, Li & Duvenaud 2018, "Inference
+suboptimality in variational autoencoders".
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.figures.figure import Figure, PerRow
+from zoo.fit import fit
+from zoo.gaps import gaps
+from zoo.isolation import isolated
+from zoo.local import Search
+from zoo.log_weights import take_rows, weight_chunks
+from zoo.objectives import Trace
+from zoo.result import Fit
+from zoo.task import Task, load
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Bounds of the same rows under one model.
+
+    Attributes:
+        task: the model and the data.
+        bounds: guide -> ELBO of every row and its Monte Carlo error, nats, (rows,) each.
+        log_evidence: importance-sampled log p(x) of every row and its error.
+    """
+
+    task: Task
+    bounds: dict[str, PerRow]
+    log_evidence: PerRow
+
+    def gap(self, name: str) -> Figure:
+        """Log p(x) minus the bound, mean over rows, with its Monte Carlo error."""
+        return _mean(self.log_evidence[0] - self.bounds[name][0], self.bounds[name][1])
+
+    def elbo(self, name: str) -> Figure:
+        """The bound, mean over rows."""
+        return _mean(*self.bounds[name])
+
+
+def amortisation(
+    guides: dict[str, Callable],
+    held: str,
+    local: Callable,
+    *,
+    rows: int = 100,
+    steps: int = 1500,
+    draws: int = 500,
+    search: Search = Search(limit=1500),  # noqa: B008
+    progress: bool = False,
+) -> Ladder:
+    """Trains a model with one guide, the other guides under it, and a local one for each row.
+
+    Args:
+        guides: name -> amortised guide.
+        held: name of the guide that the model is trained with.
+        local: a guide with free parameters for each row.
+        rows: the first so many test rows.
+        steps: of each fit.
+        draws: for each bound and row.
+        search: how the local guide is optimised.
+        progress: show progress bars.
+    """
+    task = load("bernoulli_vae")
+    first = fit(task, guides[held], steps=steps, device="cpu", progress=progress)
+    still = replace(task, build=lambda: first.model)
+    bounds = {}
+    for name, guide in guides.items():
+        trained = first
+        if name != held:
+            trained = fit(
+                still, guide, steps=steps, device="cpu", freeze_model=True, progress=progress
+            )
+        bounds[name] = bounds_of(trained, rows, draws)
+    found = gaps(
+        first, (local,), rows=rows, draws=draws, objective=Trace(4), search=search
+    ).splits["test"]
+    (bounds["per_datum"],) = found.local.values()
+    return Ladder(task, bounds, found.log_evidence)
+
+
+@torch.no_grad()
+def bounds_of(result: Fit, rows: int, draws: int) -> PerRow:
+    """The ELBO of the first test rows and its Monte Carlo error, nats, (rows,) each."""
+    args = result.task.split("test")
+    taken = take_rows(result.program, args, torch.arange(rows), len(args[0]))
+    with isolated(seed=0):
+        log_w = torch.cat(list(weight_chunks(result.program, taken, draws)), dim=1)
+    return log_w.mean(0), log_w.std(0) / draws**0.5
+
+
+def _mean(values: Tensor, errors: Tensor) -> Figure:
+    se = float((errors**2).sum().sqrt()) / len(values)
+    return Figure(float(values.mean()), se, "nats/row")
+
+
+def draw_amortisation(ladder: Ladder, path: Path) -> Path:
+    """One rung a guide: every row's gap to log p(x), and their mean."""
+    names = list(ladder.bounds)
+    gaps_of = {name: (ladder.log_evidence[0] - ladder.bounds[name][0]).numpy() for name in names}
+    order = np.argsort(gaps_of[names[-1]])
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.92, len(order)))
+    picture, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+    places = {name: i + np.linspace(-0.3, 0.3, len(order)) for i, name in enumerate(names)}
+    for i, name in enumerate(names):
+        axis.scatter(places[name], gaps_of[name][order], s=14, c=colours, linewidths=0)
+        mean = gaps_of[name].mean()
+        axis.plot([i - 0.36, i + 0.36], [mean, mean], color="#c0392b", lw=2)
+        axis.annotate(f"{mean:.2f}", (i + 0.37, mean), color="#c0392b", va="center", fontsize=10)
+    axis.axhline(0, color="0.5", lw=0.8)
+    axis.set_xticks(
+        range(len(names)), [name.replace("amortised_", "amortised\n") for name in names]
+    )
+    axis.set(
+        ylabel=r"gap of one row: $\log p(x_n)$ - ELBO, nats",
+        title=f"One model, {len(order)} test rows in the order of their per-datum gap; red: mean",
+        ylim=(min(-0.1, 1.1 * min(g.min() for g in gaps_of.values())), None),
+    )
+    axis.spines[["top", "right"]].set_visible(False)
+    picture.savefig(path, dpi=130)
+    plt.close(picture)
+    return path
+
+
+def as_record(ladder: Ladder) -> dict[str, object]:
+    """Figures and every row's bound, for JSON."""
+    figures = {
+        name: {"elbo": vars(ladder.elbo(name)), "gap": vars(ladder.gap(name))}
+        for name in ladder.bounds
+    }
+    rows = {name: value.tolist() for name, (value, _) in ladder.bounds.items()}
+    assert all(math.isfinite(value) for values in rows.values() for value in values)
+    return {"figures": figures, "rows": rows | {"log_evidence": ladder.log_evidence[0].tolist()}}
