@@ -14,6 +14,7 @@ from guides.amortised_normal import AmortisedNormal
 from guides.amortised_planar import AmortisedPlanar
 from guides.amortised_spline import AmortisedSpline
 from guides.amortised_sylvester import AmortisedSylvester
+from guides.bottom_up import BottomUp
 from guides.empty import Empty
 from guides.full_rank import FullRank
 from guides.guide import Guide
@@ -22,8 +23,11 @@ from guides.mean_field import MeanField
 from guides.per_datum import PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
+from guides.product_of_experts import ProductOfExperts
 from guides.relaxed import Relaxed
 from guides.shared import SharedEncoder
+from guides.top_down import TopDown
+from guides.uniform import UniformNoise
 
 GUIDES: dict[str, Callable[..., Guide]] = {
     "mean_field": MeanField,
@@ -42,6 +46,11 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "amortised_naf": AmortisedNAF,
     "amortised_spline": AmortisedSpline,
     "shared": SharedEncoder,
+    "uniform_noise": UniformNoise,
+    "bottom_up": BottomUp,
+    "top_down": TopDown,
+    "ladder": partial(TopDown, combine="precision"),
+    "product_of_experts": ProductOfExperts,
     "amortised_discrete": AmortisedDiscrete,
     "amortised_layers": AmortisedLayers,
     "relaxed": Relaxed,
@@ -76,6 +85,7 @@ __all__ = [
     "AmortisedPlanar",
     "AmortisedSpline",
     "AmortisedSylvester",
+    "BottomUp",
     "Empty",
     "FullRank",
     "Guide",
@@ -83,7 +93,10 @@ __all__ = [
     "PerDatum",
     "PerDatumFullRank",
     "PerDatumIAF",
+    "ProductOfExperts",
     "Relaxed",
     "SharedEncoder",
+    "UniformNoise",
+    "TopDown",
     "guide_named",
 ]

@@ -17,8 +17,9 @@ from guides.cholesky import cholesky_factor, correlated_normal, factor_size
 from guides.encoder import Encoder, by_row, values_per_row
 from guides.guide import Guide, inside
 from guides.normal import onto_support
+from guides.per_datum_full_rank import PerDatumFullRank
 from guides.vectors import require_vectors
-from zoo.latents import Kind, Latent, Latents
+from zoo.latents import Family, Kind, Latent, Latents
 
 
 class AmortisedFullRank(Guide):
@@ -31,6 +32,7 @@ class AmortisedFullRank(Guide):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    row_families: ClassVar[tuple[type[Family], ...]] = (PerDatumFullRank,)
     independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:

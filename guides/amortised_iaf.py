@@ -18,8 +18,9 @@ from guides.encoder import Encoder, by_row, values_per_row
 from guides.flows import conditional_stack, push
 from guides.guide import Guide, inside, positive
 from guides.normal import onto_support
+from guides.per_datum_iaf import PerDatumIAF
 from guides.vectors import require_vectors
-from zoo.latents import Kind, Latent, Latents
+from zoo.latents import Family, Kind, Latent, Latents
 
 
 class AmortisedIAF(Guide):
@@ -35,6 +36,7 @@ class AmortisedIAF(Guide):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    row_families: ClassVar[tuple[type[Family], ...]] = (PerDatumIAF,)
     independent: ClassVar[bool] = False
 
     def __init__(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from guides.amortised_discrete import discrete, logits_shape
+from guides.encoder import stack
 from guides.guide import Guide, inside
 from zoo.latents import Kind, Latent, Latents
 
@@ -45,12 +46,11 @@ class AmortisedLayers(Guide):
 
     def __init__(self, latents: Latents, hidden: Sequence[int] = ()) -> None:
         super().__init__(latents)
-        _require_rows(latents)
+        require_layers(self, latents)
         self.layers = tuple(reversed(latents.sites))
         read = [latents.context, *(site.event_shape.numel() for site in self.layers)]
         self.networks = nn.ModuleList(
-            _network((below, *hidden, above), latents.activation)
-            for below, above in pairwise(read)
+            stack((below, *hidden, above), latents.activation) for below, above in pairwise(read)
         )
 
     @classmethod
@@ -72,23 +72,22 @@ class AmortisedLayers(Guide):
         return values
 
 
-def _network(widths: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
-    parts: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
-        parts += [nn.Linear(inputs, outputs), activation()]
-    return nn.Sequential(*parts[:-1])
+def require_layers(guide: Guide, latents: Latents) -> None:
+    """Refuses latents that do not lie in the plate over the model's rows, and there alone.
 
-
-def _require_rows(latents: Latents) -> None:
+    Raises:
+        ValueError: naming the latent and its plates, or for a model without rows to read.
+    """
+    name = type(guide).__name__
     if not latents.row_args:
         raise ValueError(
-            f"AmortisedLayers reads data rows; no argument holds the rows of {latents.row_plate}. "
+            f"{name} reads data rows; no argument holds the rows of {latents.row_plate}. "
             "Put the rows in a plate named 'data'."
         )
     for site in latents.sites:
         if len(site.batch_shape) != 1:
             raise ValueError(
-                f"AmortisedLayers takes latents in the plate over rows alone, at dim -1; "
-                f"'{site.name}' has plates {[plate.name for plate in site.plates]}. Make the "
-                "others dimensions of the event with to_event, or use AmortisedDiscrete."
+                f"{name} takes latents in the plate over rows alone, at dim -1; '{site.name}' has "
+                f"plates {[plate.name for plate in site.plates]}. Make the others dimensions of "
+                "the event with to_event, or use an amortised guide that is not layered."
             )

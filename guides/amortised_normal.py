@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from guides.encoder import Encoder, by_row, values_per_row
 from guides.guide import Guide, inside, positive
 from guides.normal import normal
-from zoo.latents import Kind, Latents
+from guides.per_datum import PerDatum
+from zoo.latents import Family, Kind, Latents
 
 
 class AmortisedNormal(Guide):
@@ -32,6 +33,7 @@ class AmortisedNormal(Guide):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"local"})
+    row_families: ClassVar[tuple[type[Family], ...]] = (PerDatum,)
 
     def __init__(
         self,

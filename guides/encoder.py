@@ -1,6 +1,7 @@
 """The recognition network: from a data row to the parameters of its latents' distributions."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -50,14 +51,19 @@ class Encoder(nn.Module):
 
 def _mirror(latents: Latents) -> nn.Sequential:
     widths = (latents.context, *latents.hidden)
-    pairs = zip(widths[:-1], widths[1:], strict=True)
-    layers = [_layer(a, b, latents.activation) for a, b in pairs]
+    layers = [_layer(a, b, latents.activation) for a, b in pairwise(widths)]
     return nn.Sequential(*(part for layer in layers for part in layer))
 
 
-def _layer(
-    inputs: int, outputs: int, activation: type[nn.Module]
-) -> tuple[nn.Linear, nn.Module]:
+def stack(widths: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
+    """Linear layers of these widths, input and output included, the activation between them."""
+    layers = [_layer(a, b, activation) for a, b in pairwise(widths[:-1])]
+    return nn.Sequential(
+        *(part for layer in layers for part in layer), nn.Linear(widths[-2], widths[-1])
+    )
+
+
+def _layer(inputs: int, outputs: int, activation: type[nn.Module]) -> tuple[nn.Linear, nn.Module]:
     """A linear layer and its activation; a gate multiplies half of what it gets by the other."""
     return nn.Linear(inputs, outputs * (2 if activation is nn.GLU else 1)), activation()
 

@@ -214,6 +214,8 @@ LOCAL_CONTINUOUS = {
     "amortised_sylvester": FACTORISED | DREAMS,
     "amortised_naf": FACTORISED | DREAMS,
     "amortised_spline": FACTORISED | DREAMS,
+    "bottom_up": JOINT | DREAMS,
+    "product_of_experts": INDEPENDENT | DREAMS,
 }
 GLOBAL_CONTINUOUS = {"mean_field": INDEPENDENT, "full_rank": JOINT, "iaf": JOINT}
 LOCAL_DISCRETE = {
@@ -234,6 +236,17 @@ ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the
     "bernoulli_vae": LOCAL_CONTINUOUS,
     "gaussian_vae": LOCAL_CONTINUOUS,
     "vae": {**LOCAL_CONTINUOUS, "shared": INDEPENDENT | DREAMS},
+    "dequantised_vae": {
+        **{guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()},
+        "uniform_noise": FACTORISED,
+    },
+    "flow_vae": {
+        **{guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()},
+        "uniform_noise": FACTORISED,
+    },
+    "hvae": {**LOCAL_CONTINUOUS, **dict.fromkeys(("top_down", "ladder"), FACTORISED | DREAMS)},
+    "self_vae": {guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()},
+    "multimodal_vae": LOCAL_CONTINUOUS,
     "bernoulli_latent": LOCAL_BINARY,
     "categorical_vae": LOCAL_DISCRETE,
     "sigmoid_belief": LOCAL_BINARY,
@@ -264,6 +277,9 @@ GUIDE_CASES: dict[str, tuple[str, str]] = {  # guide -> (a model that suits it, 
     "amortised_naf": ("gaussian_vae", "trace"),
     "amortised_spline": ("gaussian_vae", "trace"),
     "shared": ("vae", "trace"),
+    "uniform_noise": ("dequantised_vae", "trace"),
+    "product_of_experts": ("multimodal_vae", "trace"),
+    **dict.fromkeys(("bottom_up", "top_down", "ladder"), ("hvae", "trace")),
     "amortised_discrete": ("bernoulli_latent", "trace_graph"),
     "amortised_layers": ("sigmoid_belief", "trace_graph"),
     "relaxed": ("bernoulli_latent", "trace"),

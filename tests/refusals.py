@@ -17,6 +17,7 @@ from guides import (
     PerDatum,
     Relaxed,
     SharedEncoder,
+    UniformNoise,
 )
 
 
@@ -105,6 +106,20 @@ RULES = {
         "trace",
         "SharedEncoder uses the model's own recognition network; this model has none",
         "Use amortised_normal, or a VampPrior (prior 'vamp').",
+    ),
+    "no noise to be uniform": (
+        case("bernoulli_vae"),
+        UniformNoise,
+        "trace",
+        "the model has ('z',), none of them on [0, 1]",
+        "Use amortised_normal.",
+    ),
+    "dreams of what is no argument": (
+        case("dequantised_vae"),
+        AmortisedNormal,
+        "wake_sleep",
+        "what 'x' observes is not one as it was passed",
+        "or use rws with sleep=0.",
     ),
     "infinitely many values": (
         numbers(counts),

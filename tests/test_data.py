@@ -15,9 +15,20 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_digits
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from zoo.data import DATA, Data, DataNotFound, draw_bits, fashion_mnist, keep, load_data, mnist
+from zoo.data import (
+    DATA,
+    Data,
+    DataNotFound,
+    Observe,
+    draw_bits,
+    fashion_mnist,
+    keep,
+    load_data,
+    mnist,
+)
 from zoo.data.binarize import binarize_splits
 from zoo.data.idx import FILES, find_file, read_images
+from zoo.data.modalities import draw_and_hide, draw_both_and_hide, hide
 from zoo.data.official import find_folder, read_official
 from zoo.data.places import data_folders
 from zoo.data.split import split_rows
@@ -37,6 +48,7 @@ class Case:
     seeded: bool
     source: Callable[[], np.ndarray] | None = None
     levels: int = 1
+    observe: tuple[Observe, Observe] = (draw_bits, keep)  # where dynamic, and where not
 
 
 def fashion_folder() -> Path | None:
@@ -81,6 +93,15 @@ def simulated(features: int, train: int = 400) -> Case:
     return Case(splits, ("x",), None, "none", ("none",), seeded=True)
 
 
+HALF_SPLITS = ((50_000, 392), (10_000, 392), (10_000, 392))
+
+
+def two_views(splits, image: tuple[int, int], dynamic: Observe) -> Case:
+    """Pictures with a second view of each."""
+    labels, modes = ("x", "y", "seen"), PICTURES
+    return Case(splits, labels, image, "dynamic", modes, seeded=True, observe=(dynamic, hide))
+
+
 CASES = {
     "binarized_mnist": Case(
         MNIST_SPLITS, ("x",), (28, 28), "static", ("static",), seeded=False, source=packed_bits
@@ -98,6 +119,10 @@ CASES = {
         source=lambda: load_digits().data.astype(np.uint8),
         levels=16,
     ),
+    "digits_labels": two_views(((1257, 64), (180, 64), (360, 64)), (8, 8), draw_and_hide),
+    "digits_halves": two_views(((1257, 32), (180, 32), (360, 32)), (4, 8), draw_both_and_hide),
+    "fashion_labels": two_views(MNIST_SPLITS, (28, 28), draw_and_hide),
+    "fashion_halves": two_views(HALF_SPLITS, (14, 28), draw_both_and_hide),
     "eight_schools": Case(
         ((8,), None, (8,)), ("sigma", "y"), None, "none", ("none",), seeded=False
     ),
@@ -152,7 +177,7 @@ def load(monkeypatch, fake_mnist) -> Callable[..., Data]:
             monkeypatch.setenv("ZOO_DATA", str(fake_mnist))
         if name == "binarized_mnist" and not os.environ.get("ZOO_DATA"):
             pytest.skip("ZOO_DATA is not set: no binarized MNIST to read")
-        if name == "fashion_mnist" and not fashion_folder():
+        if name.startswith("fashion") and not fashion_folder():
             pytest.skip("Fashion-MNIST is neither in ZOO_DATA nor installed")
         return load_data(name, **options)
 
@@ -203,7 +228,7 @@ def test_default_matches_its_case(name, load):
     assert data.binarize == case.binarize
     assert (data.rows, data.features) == (case.splits[0][0], case.splits[0][-1])
     assert data.rowwise == (case.splits[1] is not None)
-    assert data.observe is (draw_bits if data.binarize == "dynamic" else keep)
+    assert data.observe is case.observe[data.binarize != "dynamic"]
     assert all(t.dtype == torch.get_default_dtype() for b in splits_of(data) for t in b)
     assert all(len(t) == len(b[0]) for b in splits_of(data) for t in b)
     assert len(data.hash) == 16

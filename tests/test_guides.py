@@ -33,6 +33,7 @@ from guides import (
 from zoo.latents import describe
 from zoo.objectives import OBJECTIVES, Trace
 
+PARAMETERLESS = {"empty", "shared"}  # nothing to train, or all of it the model's
 SAMPLING = [name for name in GUIDES if name != "empty"]
 
 
@@ -43,7 +44,7 @@ def test_every_parameter_gets_a_gradient(name, device):
     with built(made, guide_of(name), OBJECTIVES[objective], args, device=device) as program:
         _, grads = step_of(program, args)
         names = {n for n, _ in program.guide.named_parameters(prefix="guide")}
-        assert bool(names) == (name != "empty")
+        assert bool(names) == (name not in PARAMETERLESS)
         for parameter in names:
             assert grads[parameter].isfinite().all(), parameter
             assert grads[parameter].abs().max() > 0, parameter
@@ -74,10 +75,11 @@ def test_the_state_comes_back(name):
     made, args = MODEL_CASES[model].make()
     with built(made, guide_of(name), OBJECTIVES[objective], args) as program:
         losses = [step_of(program, args)[0]]
-        state = {key: value.clone() for key, value in program.guide.state_dict().items()}
-        scatter(program.guide, seed=7)
+        whose = program.model if name in PARAMETERLESS else program.guide
+        state = {key: value.clone() for key, value in whose.state_dict().items()}
+        scatter(whose, seed=7)
         losses.append(step_of(program, args)[0])
-        program.guide.load_state_dict(state)
+        whose.load_state_dict(state)
         losses.append(step_of(program, args)[0])
     assert torch.equal(losses[0], losses[2])
     assert not torch.equal(losses[0], losses[1])

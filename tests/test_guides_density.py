@@ -65,13 +65,16 @@ DENSITIES = {
     "amortised_sylvester": (local_latents, GUIDES["amortised_sylvester"]),
     "amortised_naf": (local_latents, GUIDES["amortised_naf"]),
     "amortised_spline": (local_latents, GUIDES["amortised_spline"]),
+    "bottom_up": (local_latents, GUIDES["bottom_up"]),
+    "bottom_up, affine": (local_latents, partial(GUIDES["bottom_up"], hidden=())),
 }
 
 
 def test_every_continuous_guide_has_a_density_case():
     discrete = {"amortised_discrete", "amortised_layers", "empty"}
     discrete |= {"relaxed", "straight_through", "gumbel_rao"}
-    assert set(GUIDES) == set(GUIDES) & set(DENSITIES) | discrete
+    own_tests = {"top_down", "ladder"}  # they take a model: test_guides_hierarchy
+    assert set(GUIDES) == set(GUIDES) & set(DENSITIES) | discrete | own_tests
 
 
 def free_coordinates(latents, values):

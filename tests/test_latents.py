@@ -15,7 +15,8 @@ from torch import nn
 from torch.distributions import constraints
 
 import zoo
-from zoo.latents import DEFAULT_HIDDEN, Kind, describe
+from zoo.architecture import DEFAULT_HIDDEN
+from zoo.latents import Kind, describe
 from zoo.models import MODELS
 
 

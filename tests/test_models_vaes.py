@@ -3,14 +3,19 @@
 import pyro.distributions as dist
 import pytest
 import torch
+from cases import ERRORS, MODEL_CASES, standard_error
 from joint import close
 from pyro import poutine
+from steps import a_program
 from torch import nn
 from torch.nn.functional import logsigmoid
 
+from guides import AmortisedNormal
+from zoo.gradient_draws import gradient_draws
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.gaussian_vae import GaussianVAE
 from zoo.models.networks import mlp
+from zoo.objectives import MeanFieldKL, Trace
 
 IDENTITY = 1e-8
 ROWS = 7
@@ -126,3 +131,21 @@ def test_network_has_the_sizes_asked_for():
     assert network(torch.zeros(6, 1, 3)).shape == (6, 1, 2)
     with pytest.raises(ValueError, match=r"got \(3,\)"):
         mlp((3,))
+
+
+def gradient_moments(objective):
+    """Mean of many gradients, its squared standard error, and the total variance in 16 parts."""
+    made, args = MODEL_CASES["gaussian_vae"].make()
+    with a_program(made, AmortisedNormal, args, objective) as (program, rows, _):
+        draws = gradient_draws(program, rows, 16 * 256, seed=1).gradients
+    parts = draws.reshape(16, 256, -1).var(1).sum(1)
+    return draws.mean(0), draws.var(0) / len(draws), parts
+
+
+def test_closed_form_kl_has_the_same_mean_gradient_and_a_lower_variance():
+    """Kingma and Welling's two estimators; the variance is summed over all parameters."""
+    sampled, closed = gradient_moments(Trace()), gradient_moments(MeanFieldKL())
+    error = (sampled[1] + closed[1]).sqrt()
+    assert ((sampled[0] - closed[0]).abs() <= ERRORS * error).all()
+    saved = sampled[2] - closed[2]
+    assert saved.mean() > ERRORS * standard_error(saved)

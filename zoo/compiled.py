@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +22,7 @@ from zoo.updates import RULES, Rates, clip_to_norm
 BLOCK = 500
 SMALL = 2**17  # numbers in a step's largest tensor below which a second thread only costs
 TINY = 2**8  # parameters below which a tensor costs more than what is in it
+CONVOLUTION = torch.ops.aten.convolution.default
 
 
 class State(NamedTuple):
@@ -195,17 +196,17 @@ def compile_block(step: Step, captured: Captured, update: Update) -> Block:
     if not is_small(captured):
         return Packaged(block, {})
     options = {"cpp.threads": 1, "force_pointwise_cat": is_tiny(captured)}
-    return on_one_thread(Packaged(block, options))
+    return on_one_thread(Packaged(block, options), pool=not convolves(captured))
 
 
-def on_one_thread(block: Block) -> Block:
+def on_one_thread(block: Block, *, pool: bool) -> Block:
     """The block with torch's own threads held back: for small tensors a second one only costs."""
 
     def run(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tuple[Tensor, State]:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            with pooled():
+            with pooled() if pool else nullcontext():
                 return block(count, state, losses, inputs)
         finally:
             torch.set_num_threads(threads)
@@ -216,6 +217,11 @@ def on_one_thread(block: Block) -> Block:
 def is_small(captured: Captured) -> bool:
     """Is the largest tensor of a step too small for a second thread to pay?"""
     return max(value.numel() for value in _tensors_of(captured)) <= SMALL
+
+
+def convolves(captured: Captured) -> bool:
+    """Has the step convolutions? Their library frees raw buffers, which the pool does not take."""
+    return bool(captured.pieces.graph.find_nodes(op="call_function", target=CONVOLUTION))
 
 
 def _tensors_of(captured: Captured) -> list[Tensor]:

@@ -12,80 +12,17 @@ import torch
 from pyro import poutine
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor, nn
-from torch.distributions import biject_to
-from torch.distributions.constraints import Constraint
 
+from zoo.architecture import architecture
 from zoo.isolation import isolated
+from zoo.latent import Latent, Plate
 from zoo.minibatch import ROWS, Minibatch
-from zoo.parameters import adopt, reachable_modules
+from zoo.parameters import adopt, in_eval_mode, reachable_modules
 from zoo.particles import vectorises
-from zoo.recognition import recogniser_of
-from zoo.supports import Kind, class_count, kind_of, of_one_element, unmixed
+from zoo.recognition import Descends, recogniser_of
+from zoo.supports import Kind, kind_of, unmixed
 
 Model = Callable[..., object]
-
-DEFAULT_HIDDEN = (64, 64)
-ACTIVATIONS = (
-    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Tanh),
-    nn.GLU,
-)
-
-
-@dataclass(frozen=True)
-class Plate:
-    """A vectorised ``pyro.plate``.
-
-    `size` is its full size and `subsample` what one call holds; `given` says whether that is the
-    number of rows in the arguments (else the model subsamples for itself).
-    """
-
-    name: str
-    size: int
-    dim: int
-    subsample: int
-    given: bool
-
-
-@dataclass(frozen=True)
-class Latent:
-    """One unobserved sample site.
-
-    `batch_shape` is the shape of its plates at their full sizes, `local` says whether the site
-    lies inside the plate over data rows.
-    """
-
-    name: str
-    support: Constraint
-    event_shape: torch.Size
-    batch_shape: torch.Size
-    plates: tuple[Plate, ...]
-    kind: Kind
-    local: bool
-
-    @property
-    def scope(self) -> str:
-        """Where it lies: "local" inside the plate over data rows, else "global"."""
-        return "local" if self.local else "global"
-
-    @property
-    def base_support(self) -> Constraint:
-        """The support of one element: `support` without its `independent` wrappers."""
-        return of_one_element(self.support)
-
-    @property
-    def unconstrained_shape(self) -> torch.Size:
-        """Shape of one event in unconstrained space, e.g. (k-1,) for a simplex of k."""
-        return torch.Size(biject_to(self.support).inverse_shape(self.event_shape))
-
-    @property
-    def size(self) -> int:
-        """Number of unconstrained values, plates included."""
-        return self.batch_shape.numel() * self.unconstrained_shape.numel()
-
-    @property
-    def classes(self) -> int:
-        """Number of values one discrete element can take; 0 if it is not finite."""
-        return class_count(self.support, self.event_shape)
 
 
 class Family:
@@ -99,6 +36,7 @@ class Family:
         independent: are all elements of the latents independent, given the data?
         amortised: are local parameters computed from the data row, so that new rows need no fit?
         relaxes: are discrete latents replaced by continuous ones while training?
+        row_families: families with parameters for each row that this one is an amortised form of.
         takes_model: is it built as `guide(latents, model)`, to share networks of the model? It
             keeps the model in a tuple, so that each parameter stays the model's alone.
     """
@@ -110,6 +48,7 @@ class Family:
     independent: ClassVar[bool] = True
     amortised: ClassVar[bool] = True
     relaxes: ClassVar[bool] = False
+    row_families: ClassVar[tuple[type["Family"], ...]] = ()
     takes_model: ClassVar[bool] = False
 
     @classmethod
@@ -137,9 +76,13 @@ class Latents:
         nesting: number of plate dimensions; particles go one to the left of them.
         vectorises: does the model broadcast over particles?
         hidden: widths of the linear layers of the model's decoder (the part of that name, else
-            the whole model) from data to latents; an encoder mirrors them.
+            the whole model) from data to latents, or what the model declares; an encoder mirrors
+            them.
         activation: the decoder's non-linearity.
         recognises: has the model a recognition network of its own?
+        derived: names of the observed sites whose value is not an argument as it was passed.
+        descends: has it groups of latents on a path that a guide can walk down?
+        row_widths: number of values in one data row of each of the arguments `row_args`.
     """
 
     sites: tuple[Latent, ...]
@@ -152,6 +95,9 @@ class Latents:
     hidden: tuple[int, ...]
     activation: type[nn.Module]
     recognises: bool = False
+    derived: tuple[str, ...] = ()
+    descends: bool = False
+    row_widths: tuple[int, ...] = ()
 
     def __deepcopy__(self, memo: dict) -> "Latents":
         return self  # nothing in it changes, and supports are compared by identity
@@ -207,8 +153,9 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
     Raises:
         ValueError: if the model has no sample sites at all.
     """
-    with isolated(seed=0):
-        adopt(reachable_modules(model))
+    reached = reachable_modules(model)
+    with isolated(seed=0), in_eval_mode(reached):
+        adopt(reached)
         trace = _prior_trace(model, rows, args, kwargs)
         sites: list[dict] = [dict(n) for n in trace.nodes.values() if n["type"] == "sample"]
         if not sites:
@@ -221,14 +168,13 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
             _latent(site, args, row_plate) for site in sites if not site["is_observed"]
         )
         broadcasts = vectorises(model, trace, nesting, args, kwargs)
-    hidden, activation = _architecture(_decoder_of(model))
+    seen = [site for site in sites if site["is_observed"]]
+    observed = [site for site in seen if not site["infer"].get("_deterministic")]
+    passed = {id(value) for value in (*args, *kwargs.values())}
+    hidden, activation = architecture(model)
     return Latents(
         sites=latents,
-        observed=tuple(
-            site["name"]
-            for site in sites
-            if site["is_observed"] and not site["infer"].get("_deterministic")
-        ),
+        observed=tuple(site["name"] for site in observed),
         row_plate=row_plate,
         row_args=row_args,
         context=sum(args[i][0].numel() for i in row_args),  # type: ignore[index]
@@ -237,6 +183,9 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         hidden=hidden,
         activation=activation,
         recognises=recogniser_of(model) is not None,
+        derived=tuple(site["name"] for site in observed if id(site["value"]) not in passed),
+        descends=isinstance(model, Descends),
+        row_widths=tuple(args[i][0].numel() for i in row_args),  # type: ignore[index]
     )
 
 
@@ -281,20 +230,6 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
         kind=kind_of(support),
         local=row_plate is not None and row_plate.name in {plate.name for plate in plates},
     )
-
-
-def _decoder_of(model: Model) -> list[nn.Module]:
-    if not isinstance(model, nn.Module):
-        return []
-    return list(dict(model.named_children()).get("decoder", model).modules())
-
-
-def _architecture(modules: list[nn.Module]) -> tuple[tuple[int, ...], type[nn.Module]]:
-    linear = [module for module in modules if isinstance(module, nn.Linear)]
-    # what a layer passes on is what the next one takes: a gate halves its outputs
-    widths = [module.in_features for module in linear[1:]]
-    found = [type(module) for module in modules if isinstance(module, ACTIVATIONS)]
-    return tuple(reversed(widths)) or DEFAULT_HIDDEN, next(iter(found), nn.ReLU)
 
 
 def _row_args(args: tuple, row_plate: Plate | None) -> tuple[int, ...]:

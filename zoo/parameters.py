@@ -5,7 +5,8 @@ Both kinds end up as ordinary ``nn.Parameter`` of ordinary modules, so that one 
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,19 @@ def reachable_modules(fn: Callable) -> list[nn.Module]:
     names = inspect.getclosurevars(fn)
     values = [*names.nonlocals.values(), *names.globals.values()]
     return [value for value in values if isinstance(value, nn.Module)]
+
+
+@contextmanager
+def in_eval_mode(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, all of the modules are in eval mode: no dropout, and no running averages move."""
+    before = [(part, part.training) for module in modules for part in module.modules()]
+    for part, _ in before:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
 
 
 class StoreParameters(nn.Module, Messenger):

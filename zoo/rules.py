@@ -153,6 +153,18 @@ def dreams(latents: Latents, objective: Objective) -> str | None:
     )
 
 
+def derived(latents: Latents, objective: Objective) -> str | None:
+    """It dreams, and what the model observes is made of its arguments and other things."""
+    if not objective.needs.dreams or not latents.derived:
+        return None
+    return (
+        f"{type(objective).__name__} shows the guide dreamed rows in the place of the model's "
+        f"arguments; what '{latents.derived[0]}' observes is not one as it was passed. Give the "
+        "model the tensor that it observes as an argument, obs= that very tensor, or use rws with "
+        "sleep=0."
+    )
+
+
 def forms(latents: Latents, objective: Objective) -> str | None:
     """It is for latents of another form."""
     takes = objective.needs.takes
@@ -218,6 +230,7 @@ FOR_ANY: tuple[Callable[[Latents, Objective], str | None], ...] = (
     forms,
     some_finite,
     dreams,
+    derived,
     one_level,
     shared_weights,
 )

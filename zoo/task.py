@@ -1,6 +1,6 @@
 """A task: a model, its data, and what is usual for the two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -66,6 +66,7 @@ def load(
     likelihood: str | None = None,
     decoder: str | None = None,
     latent: int | None = None,
+    groups: Sequence[int] | None = None,
 ) -> Task:
     """A task of the zoo by name: ``zoo.load("vae", data="fashion_mnist", prior="vamp")``.
 
@@ -79,6 +80,7 @@ def load(
         likelihood: a name of ``zoo.likelihoods.LIKELIHOODS``.
         decoder: a name of ``zoo.decoders.DECODERS``.
         latent: number of latent dimensions.
+        groups: those of a hierarchy's groups, the top one first.
 
     Raises:
         ValueError: for an unknown name, a part that the model does not have, or data that the
@@ -89,7 +91,9 @@ def load(
         raise ValueError(f"No model named '{model}'. Did you mean '{near[0]}'?")
     recipe = MODELS[model]
     usual = {name: other.parts for name, other in MODELS.items()}
-    parts = Parts(prior, likelihood, decoder, latent).over(model, usual)
+    parts = Parts(
+        prior, likelihood, decoder, latent, None if groups is None else tuple(groups)
+    ).over(model, usual)
     binarize = binarize or usual_binarization(parts) or recipe.binarize
     rows = load_data(data or recipe.data, seed=seed, binarize=binarize, download=download)
     if rows.labels != recipe.labels:

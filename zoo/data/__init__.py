@@ -22,6 +22,7 @@ from zoo.data import (
     linear_regression,
     local_level,
     mnist,
+    modalities,
     neals_funnel,
 )
 from zoo.data.binarize import MODES, draw_bits, keep
@@ -54,7 +55,11 @@ DATA: dict[str, Loader] = {
     "binarized_mnist": binarized_mnist.load,
     "breast_cancer": breast_cancer.load,
     "digits": digits.load,
+    "digits_halves": modalities.digits_halves,
+    "digits_labels": modalities.digits_labels,
     "eight_schools": eight_schools.load,
+    "fashion_halves": modalities.fashion_halves,
+    "fashion_labels": modalities.fashion_labels,
     "fashion_mnist": fashion_mnist.load,
     "mnist": mnist.load,
     "factor_analysis": factor_analysis.load,

@@ -4,6 +4,7 @@ Source: Alpaydin and Kaynak (1998), Optical recognition of handwritten digits, U
 """
 
 import torch
+from torch import Tensor
 
 from zoo.data.binarize import MODES, check_mode
 from zoo.data.data import Data
@@ -27,10 +28,16 @@ def load(seed: int = 0, binarize: str = "dynamic", *, download: bool = False) ->
     Raises:
         ValueError: If the mode is unknown.
     """
+    check_mode("digits", binarize, MODES)
+    splits = split_rows(read()[:1], SIZES, seed)
+    return make_pictures("digits", splits, (8, 8), binarize, seed, levels=17)
+
+
+def read() -> tuple[Tensor, Tensor]:
+    """All pictures, intensities in [0, 1] of shape (1797, 64), and their classes, (1797,)."""
     # Imported here: it takes a second, and the other sets do not need it.
     from sklearn.datasets import load_digits
 
-    check_mode("digits", binarize, MODES)
-    x = torch.as_tensor(load_digits().data / 16, dtype=torch.get_default_dtype())
-    splits = split_rows((x,), SIZES, seed)
-    return make_pictures("digits", splits, (8, 8), binarize, seed, levels=17)
+    bunch = load_digits()
+    x = torch.as_tensor(bunch.data / 16, dtype=torch.get_default_dtype())
+    return x, torch.as_tensor(bunch.target).long()

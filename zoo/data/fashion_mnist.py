@@ -45,14 +45,25 @@ def load(
         ValueError: If a file is damaged, or a mode or valid_rows is out of range.
     """
     check_mode("fashion_mnist", binarize, MODES)
+    splits = read_official(find(download=download), "Fashion-MNIST", MEAN, valid_rows)
+    return make_pictures("fashion_mnist", splits, (28, 28), binarize, seed)
+
+
+def find(*, download: bool = False) -> Path:
+    """Folder of the files.
+
+    Args:
+        download: Whether to download them where they are missing.
+
+    Raises:
+        DataNotFound: If the files are missing and download is not asked for, or fails.
+    """
     cached = DOWNLOADS / "FashionMNIST" / "raw"
     places = (*data_folders("fashion-mnist", "FashionMNIST/raw", "."), DEBIAN, cached)
     folder = find_folder(places)
     if folder is None and not download:
         raise DataNotFound("Fashion-MNIST", FILES, places, WAY)
-    folder = folder or fetch_files(_fetch, "Fashion-MNIST", WAY, cached)
-    splits = read_official(folder, "Fashion-MNIST", MEAN, valid_rows)
-    return make_pictures("fashion_mnist", splits, (28, 28), binarize, seed)
+    return folder or fetch_files(_fetch, "Fashion-MNIST", WAY, cached)
 
 
 def _fetch() -> None:

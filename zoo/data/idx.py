@@ -1,4 +1,4 @@
-"""Reading pictures in the idx format of MNIST, packed by gzip or not.
+"""Reading pictures and labels in the idx format of MNIST, packed by gzip or not.
 
 Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits.
 """
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 FILES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
+LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def find_file(folder: Path, file: str) -> Path | None:
@@ -42,19 +43,38 @@ def read_images(path: Path) -> Pixels:
     Raises:
         ValueError: If the file cannot be unpacked, holds no pictures, or is cut short.
     """
-    raw = _read_bytes(path)
-    if len(raw) < 16 or raw[:4] != bytes((0, 0, 8, 3)):
+    return _read(path, "pictures", 3)
+
+
+def read_labels(path: Path) -> Pixels:
+    """Read the labels in an idx file.
+
+    Args:
+        path: The file, packed if its name ends in .gz.
+
+    Returns:
+        Classes, 0 to 255, of shape (rows,).
+
+    Raises:
+        ValueError: If the file cannot be unpacked, holds no labels, or is cut short.
+    """
+    return _read(path, "labels", 1)
+
+
+def _read(path: Path, what: str, dims: int) -> Pixels:
+    raw, start = _read_bytes(path), 4 + 4 * dims
+    if len(raw) < start or raw[:4] != bytes((0, 0, 8, dims)):
         raise ValueError(
-            f"Expected {path} to begin with an idx header of pictures, 00000803...; got "
+            f"Expected {path} to begin with an idx header of {what}, 0000080{dims}...; got "
             f"{raw[:4].hex() or 'nothing'} in {len(raw)} bytes. Replace it by an intact copy."
         )
-    shape = tuple(int(n) for n in np.frombuffer(raw, ">i4", count=3, offset=4))
-    if len(raw) != 16 + math.prod(shape):
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">i4", count=dims, offset=4))
+    if len(raw) != start + math.prod(shape):
         raise ValueError(
-            f"Expected {path} to hold {16 + math.prod(shape)} bytes for pictures of shape "
+            f"Expected {path} to hold {start + math.prod(shape)} bytes for {what} of shape "
             f"{shape}; got {len(raw)}. Replace it by an intact copy."
         )
-    return np.frombuffer(raw, np.uint8, offset=16).reshape(shape)
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.data import Splits
-from zoo.data.idx import FILES, Pixels, find_file, read_images
+from zoo.data.idx import FILES, LABELS, Pixels, find_file, read_images, read_labels
 from zoo.data.places import DataNotFound
 
 
@@ -65,6 +65,24 @@ def read_official(folder: Path, title: str, mean: float, valid_rows: int) -> Spl
     x = _intensities(train)
     cut = len(x) - valid_rows
     return (x[:cut],), (x[cut:],) if valid_rows else (), (_intensities(test),)
+
+
+def read_classes(folder: Path, valid_rows: int) -> Splits:
+    """Read the labels, split as the pictures are.
+
+    Args:
+        folder: Holds both files of labels.
+        valid_rows: Rows taken from the end of the official train.
+
+    Returns:
+        Classes as integers, of shape (rows,).
+
+    Raises:
+        ValueError: If a file is missing or damaged.
+    """
+    train, test = (read_labels(find_file(folder, file) or folder / file) for file in LABELS)
+    y, cut = torch.tensor(train).long(), len(train) - valid_rows
+    return (y[:cut],), (y[cut:],) if valid_rows else (), (torch.tensor(test).long(),)
 
 
 def _check_mean(train: Pixels, folder: Path, title: str, mean: float) -> None:

@@ -1,11 +1,12 @@
 """The models: one file each. This table names them and says what each is usually trained with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from zoo.data import Data
+from zoo.data.modalities import LABELLED
 from zoo.models.banana import Banana
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
@@ -19,8 +20,9 @@ from zoo.models.hmm import HiddenMarkov
 from zoo.models.linear_regression import LinearRegression
 from zoo.models.local_level import LocalLevel
 from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.models.neals_funnel import NealsFunnel
-from zoo.models.parts import Parts, prior_of, vae_of
+from zoo.models.parts import Parts, flow_vae_of, hierarchy_of, prior_of, self_vae_of, vae_of
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 
@@ -124,6 +126,50 @@ MODELS: dict[str, Recipe] = {
         steps=1500,
         parts=Parts(prior="standard", likelihood="bernoulli", decoder="mlp", latent=10),
     ),
+    "dequantised_vae": Recipe(
+        build=lambda data, parts: vae_of(data, replace(parts, likelihood="dequantised")),
+        labels=("x",),
+        data="digits",
+        binarize="none",
+        guide="uniform_noise",
+        parts=Parts(prior="standard", decoder="mlp", latent=10),
+    ),
+    "hvae": Recipe(
+        build=hierarchy_of,
+        labels=("x",),
+        data="digits",
+        guide="top_down",
+        parts=Parts(prior="standard", likelihood="bernoulli", groups=(8, 16)),
+    ),
+    "flow_vae": Recipe(
+        build=flow_vae_of,
+        labels=("x",),
+        data="digits",
+        binarize="none",
+        guide="amortised_iaf",
+        parts=Parts(prior="realnvp", decoder="mlp", latent=10),
+    ),
+    "self_vae": Recipe(
+        build=self_vae_of,
+        labels=("x",),
+        data="digits",
+        guide="amortised_normal",
+        parts=Parts(prior="standard", latent=10),
+    ),
+    "multimodal_vae": Recipe(
+        build=lambda data, parts: MultimodalVAE(
+            data.features,
+            data.train[1].shape[-1],
+            latent=parts.latent,
+            labelled=data.name in LABELLED,
+        ),
+        labels=("x", "y", "seen"),
+        data="digits_labels",
+        guide="product_of_experts",
+        steps=3000,
+        lr=3e-3,
+        parts=Parts(latent=10),
+    ),
     "bernoulli_latent": Recipe(
         build=lambda data: BernoulliLatent(data.features),
         labels=("x",),
@@ -138,11 +184,12 @@ MODELS: dict[str, Recipe] = {
         guide="relaxed",
     ),
     "sigmoid_belief": Recipe(
-        build=lambda data: SigmoidBeliefNet(data.features, layers=(8, 8)),
+        build=lambda data, parts: SigmoidBeliefNet(data.features, layers=parts.groups),
         labels=("x",),
         data="digits",
         guide="amortised_layers",
         objective="trace_graph",
+        parts=Parts(groups=(8, 8)),
     ),
     "factor_analysis": Recipe(
         build=lambda data: FactorAnalysis(data.features, latent=2),

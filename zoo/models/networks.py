@@ -1,9 +1,10 @@
-"""The one network that the models share: a multilayer perceptron."""
+"""What the models' networks share: a multilayer perceptron, and inputs side by side."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -30,3 +31,9 @@ def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> 
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def beside(*values: Tensor) -> Tensor:
+    """Values side by side in the last dimension; all other dimensions broadcast."""
+    lead = torch.broadcast_shapes(*(value.shape[:-1] for value in values))
+    return torch.cat([value.expand(*lead, value.shape[-1]) for value in values], dim=-1)

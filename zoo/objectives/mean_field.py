@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pyro.distributions.util import scale_and_mask
 from pyro.poutine.runtime import Message
 from torch import Tensor, nn
-from torch.distributions import kl_divergence
+from torch.distributions import Distribution, kl_divergence
 
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Pair, Traces, add_up, sample_sites
@@ -50,11 +50,23 @@ def discrete_kl(guide_site: Message, model_site: Message) -> Tensor:
 
     Source: Jang, Gu & Poole 2017, "Categorical reparameterization with Gumbel-softmax".
     """
-    q, p = (guide_site["infer"] or {}).get("discrete"), dict(model_site).get("discrete")
-    if q is None or p is None:
+    if not relaxes(guide_site, model_site):
         return own_kl(guide_site, model_site)
-    batch = guide_site["fn"].batch_shape  # type: ignore[attr-defined]
-    return kl_divergence(q, p).expand(batch)  # type: ignore[arg-type]
+    q, p = compared(guide_site, model_site)
+    return kl_divergence(q, p).expand(guide_site["fn"].batch_shape)  # type: ignore[attr-defined]
+
+
+def relaxes(guide_site: Message, model_site: Message) -> bool:
+    """Does the guide relax a discrete latent?"""
+    discrete = (guide_site["infer"] or {}).get("discrete"), dict(model_site).get("discrete")
+    return None not in discrete
+
+
+def compared(guide_site: Message, model_site: Message) -> tuple[Distribution, Distribution]:
+    """The q and p of a latent; the discrete ones where a guide relaxes them."""
+    if relaxes(guide_site, model_site):
+        return guide_site["infer"]["discrete"], dict(model_site)["discrete"]  # type: ignore
+    return guide_site["fn"], model_site["fn"]  # type: ignore[return-value]
 
 
 def negative_elbo(traces: Traces, kl: Divergence = own_kl) -> Tensor:

@@ -1,0 +1,161 @@
+"""Pictures with a second view of each: its label, or its other half.
+
+A row is (x, y, seen). Every row of train is to be learned from under three patterns, both views,
+x alone and y alone: the sum of three bounds of Wu and Goodman. Each minibatch draws a pattern for
+each of its rows, so its loss is that sum divided by three, without bias; what is hidden is zeros.
+Rows of valid and test show both views.
+
+Source: Wu and Goodman (2018), Multimodal generative models for scalable weakly-supervised
+learning, NeurIPS.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from zoo.data import digits, fashion_mnist
+from zoo.data.binarize import MODES, binarize_splits, check_mode, draw_bits
+from zoo.data.data import Batch, Data, Observe, Splits, fingerprint
+from zoo.data.official import read_classes, read_official
+from zoo.data.split import split_rows
+
+CLASSES = 10
+VALID_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """What pictures look like.
+
+    Attributes:
+        image: Height and width in pixels.
+        levels: Grey levels.
+    """
+
+    image: tuple[int, int]
+    levels: int
+
+
+def hide(batch: Batch) -> Batch:
+    """Hide x, y or neither in each row, by chance one third each; hidden values are zeros.
+
+    Args:
+        batch: x of shape (rows, D), y of shape (rows, E), seen of shape (rows, 2).
+
+    Returns:
+        The same with zeros where hidden, in `seen` too.
+    """
+    x, y, seen = batch
+    u = torch.rand_like(seen[:, :1])
+    shown = seen * torch.cat([u < 2 / 3, u > 1 / 3], -1)
+    return x * shown[:, :1], y * shown[:, 1:], shown
+
+
+def draw_and_hide(batch: Batch) -> Batch:
+    """Draw fresh bits for x, then hide one view or none; for y a label."""
+    return hide(draw_bits(batch))
+
+
+def draw_both_and_hide(batch: Batch) -> Batch:
+    """Draw fresh bits for x and for y, then hide one view or none; for y a half."""
+    x, y, seen = draw_bits(batch)
+    (y,) = draw_bits((y,))
+    return hide((x, y, seen))
+
+
+def digits_labels(seed: int = 0, binarize: str = "dynamic", *, download: bool = False) -> Data:
+    """Digits, x of shape (rows, 64), and their labels, y one-hot of shape (rows, 10)."""
+    check_mode("digits_labels", binarize, MODES)
+    return _labels("digits_labels", _digits(seed), DIGITS, seed, binarize)
+
+
+def digits_halves(seed: int = 0, binarize: str = "dynamic", *, download: bool = False) -> Data:
+    """Upper and lower halves of the digits, x and y of shape (rows, 32)."""
+    check_mode("digits_halves", binarize, MODES)
+    return _halves("digits_halves", _digits(seed), DIGITS, seed, binarize)
+
+
+def fashion_labels(seed: int = 0, binarize: str = "dynamic", *, download: bool = False) -> Data:
+    """Fashion-MNIST, x of shape (rows, 784), and its labels, y one-hot of shape (rows, 10)."""
+    check_mode("fashion_labels", binarize, MODES)
+    return _labels("fashion_labels", _fashion(download=download), FASHION, seed, binarize)
+
+
+def fashion_halves(seed: int = 0, binarize: str = "dynamic", *, download: bool = False) -> Data:
+    """Upper and lower halves of Fashion-MNIST, x and y of shape (rows, 392)."""
+    check_mode("fashion_halves", binarize, MODES)
+    return _halves("fashion_halves", _fashion(download=download), FASHION, seed, binarize)
+
+
+def _labels(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
+    observe = draw_and_hide if binarize == "dynamic" else hide
+    splits, _ = binarize_splits(splits, binarize, seed)
+    train, valid, test = ((x, one_hot(y, CLASSES).to(x), _all(x)) for x, y in splits)
+    return _data(name, (train, valid, test), look, look.image, binarize, seed, observe)
+
+
+def _halves(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
+    observe = draw_both_and_hide if binarize == "dynamic" else hide
+    splits, _ = binarize_splits(splits, binarize, seed)
+    train, valid, test = ((*_split(x), _all(x)) for x, _ in splits)
+    height, width = look.image
+    image = height // 2, width
+    return _data(name, (train, valid, test), look, image, binarize, seed, observe)
+
+
+def _split(x: Tensor) -> tuple[Tensor, Tensor]:
+    upper, lower = x.chunk(2, -1)
+    return upper.contiguous(), lower.contiguous()
+
+
+def _all(x: Tensor) -> Tensor:
+    return x.new_ones(len(x), 2)
+
+
+def _data(
+    name: str,
+    splits: Splits,
+    look: Look,
+    image: tuple[int, int],
+    binarize: str,
+    seed: int,
+    observe: Observe,
+) -> Data:
+    train, valid, test = splits
+    return Data(
+        name=name,
+        train=train,
+        valid=valid,
+        test=test,
+        rowwise=True,
+        image=image,
+        observe=observe,
+        labels=("x", "y", "seen"),
+        binarize=binarize,
+        seed=seed,
+        hash=fingerprint(name, binarize, splits),
+        levels=look.levels if binarize == "none" else 2,
+    )
+
+
+def _digits(seed: int) -> Splits:
+    x, classes = digits.read()
+    return split_rows((x, classes), digits.SIZES, seed)
+
+
+def _fashion(*, download: bool) -> Splits:
+    folder = fashion_mnist.find(download=download)
+    pictures = read_official(folder, "Fashion-MNIST", fashion_mnist.MEAN, VALID_ROWS)
+    train, valid, test = zip(pictures, read_classes(folder, VALID_ROWS), strict=True)
+    return _joined(train), _joined(valid), _joined(test)
+
+
+def _joined(parts: tuple[Batch, Batch]) -> Batch:
+    return (*parts[0], *parts[1])
+
+
+DIGITS = Look((8, 8), levels=17)
+FASHION = Look((28, 28), levels=256)
+LABELLED = ("digits_labels", "fashion_labels")

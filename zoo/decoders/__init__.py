@@ -1,0 +1,32 @@
+"""Decoders: from a latent z to what a likelihood takes; this table names them.
+
+Each maps z (..., M) to outputs (..., D, numbers). A decoder that needs the row too has a method
+`distribution` instead; see :class:`zoo.models.vae.Autoregressive`.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from zoo.decoders.dense import Dense, gated_decoder, relu_decoder
+from zoo.decoders.nade import NADEDecoder
+from zoo.decoders.pixel import PixelDecoder
+
+Image = tuple[int, int] | None  # height and width, if the rows are pictures
+
+DECODERS: dict[str, Callable[[int, int, int, Image], nn.Module]] = {  # M, D, numbers, image
+    "mlp": lambda latent, features, numbers, image: relu_decoder(latent, features, numbers),
+    "gated": lambda latent, features, numbers, image: gated_decoder(latent, features, numbers),
+    "nade": NADEDecoder,
+    "pixel": PixelDecoder,
+}
+
+__all__ = [
+    "DECODERS",
+    "Dense",
+    "Image",
+    "NADEDecoder",
+    "PixelDecoder",
+    "gated_decoder",
+    "relu_decoder",
+]

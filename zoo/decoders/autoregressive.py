@@ -1,0 +1,80 @@
+"""A row's distribution as a product over its elements: p(x | z) = prod_i p(x_i | x_<i, z).
+
+A network gives the numbers of every factor from x and z in one pass; that those of factor i do
+not change with x_i, x_i+1, ... is the network's business, by masks or by sums over what came
+before. A likelihood makes distributions of the numbers.
+
+Shapes: x (..., D), numbers of the factors (..., D, numbers).
+Source: van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel recurrent neural networks".
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.distributions.constraints import Constraint
+
+Conditional = Callable[[Tensor], Tensor]
+
+
+class AutoregressiveRow(TorchDistribution):
+    """Scores x in one pass of the network; draws it element by element, in D passes.
+
+    Args:
+        conditional: x -> the numbers of p(x_i | x_<i): (..., D) -> (..., D, numbers); it
+            broadcasts over whatever leading dimensions x has.
+        likelihood: (..., D, numbers) -> a distribution of x with event (D,) whose elements are
+            independent.
+        zeros: the numbers' own shape, dtype and device: zeros of shape (D, numbers).
+        batch_shape: of the rows that z is given for.
+    """
+
+    arg_constraints: ClassVar[dict[str, Constraint]] = {}
+    has_rsample = False
+
+    def __init__(
+        self,
+        conditional: Conditional,
+        likelihood: nn.Module,
+        zeros: Tensor,
+        batch_shape: Sequence[int] = (),
+    ) -> None:
+        self.conditional, self.likelihood, self.zeros = conditional, likelihood, zeros
+        super().__init__(
+            torch.Size(batch_shape), torch.Size(zeros.shape[:-1]), validate_args=False
+        )
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        """Of the likelihood's distributions."""
+        return self.likelihood(self.zeros).support
+
+    def expand(self, batch_shape: Sequence[int], _instance: None = None) -> "AutoregressiveRow":
+        """The same factors for more rows; the network broadcasts z."""
+        return AutoregressiveRow(self.conditional, self.likelihood, self.zeros, batch_shape)
+
+    def factors(self, x: Tensor) -> Distribution:
+        """The D factors p(x_i | x_<i, z), each given what x has before it; event (D,).
+
+        Args:
+            x: shape (..., D), broadcast against the rows.
+        """
+        lead = torch.broadcast_shapes(self.batch_shape, x.shape[:-1])
+        return self.likelihood(self.conditional(x.expand(*lead, *self.event_shape)))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Sum of the factors' log-probabilities, nats, shape (...)."""
+        return self.factors(value).log_prob(value)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Sequence[int] = torch.Size()) -> Tensor:
+        """Draws x_1, then x_2 given x_1, and so on: (*sample_shape, *batch, D)."""
+        shape = self._extended_shape(torch.Size(sample_shape))
+        order = torch.arange(shape[-1], device=self.zeros.device)
+        x = self.zeros.new_zeros(shape)
+        for i in range(shape[-1]):
+            x = torch.where(order == i, self.factors(x).sample(), x)
+        return x

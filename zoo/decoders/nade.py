@@ -1,0 +1,70 @@
+"""The neural autoregressive distribution estimator, given z: each pixel sees all before it.
+
+    h_i = sigmoid( c(z) + sum_{j<i} W_j x_j ),    numbers of p(x_i | x_<i, z) = b_i(z) + V_i h_i.
+
+The hidden layers of all pixels share W: what h_i takes in is what h_i-1 took in plus W_i-1 x_i-1,
+a cumulative sum, so that all D factors cost D * hidden each instead of its square.
+
+Shapes: z (..., M), x (..., D); W (D, hidden), V (D, hidden, numbers).
+Source: Uria, Cote, Gregor, Murray & Larochelle 2016, "Neural autoregressive distribution
+estimation", JMLR 17; biases that depend on z as in Boulanger-Lewandowski, Bengio & Vincent 2012.
+Departs from the paper: a network of z, not a constant, gives the biases c and b.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zoo.decoders.autoregressive import AutoregressiveRow
+from zoo.models.networks import mlp
+
+
+class NADEDecoder(nn.Module):
+    """p(x | z) with one hidden layer for each pixel, all sharing their weights.
+
+    Args:
+        latent: width M of z.
+        features: number of pixels D.
+        numbers: numbers that the likelihood takes for each pixel.
+        image: not used: the order is that of the columns of x.
+        width: units of the hidden layer that looks at x.
+        hidden: widths of the network from z to the biases.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        features: int,
+        numbers: int = 1,
+        image: tuple[int, int] | None = None,
+        *,
+        width: int = 50,
+        hidden: Sequence[int] = (100,),
+    ) -> None:
+        super().__init__()
+        self.features, self.numbers = features, numbers
+        self.biases = mlp((latent, *hidden, width + features * numbers))
+        self.weight = nn.Parameter(torch.randn(features, width) / features**0.5)
+        self.output = nn.Parameter(torch.randn(features, width, numbers) / width**0.5)
+
+    def distribution(self, z: Tensor, likelihood: nn.Module) -> AutoregressiveRow:
+        """p(x | z) of the rows of z: (..., M) -> batch (...), event (D,)."""
+        zeros = z.new_zeros(self.features, self.numbers)
+        biases = self.biases(z)  # once, however often a draw of x goes through the rest
+        return AutoregressiveRow(partial(self._numbers, biases), likelihood, zeros, z.shape[:-1])
+
+    def forward(self, z: Tensor, x: Tensor) -> Tensor:
+        """The numbers of all factors: (..., M) and (..., D) -> (..., D, numbers)."""
+        return self._numbers(self.biases(z), x)
+
+    def _numbers(self, biases: Tensor, x: Tensor) -> Tensor:
+        width = self.weight.shape[1]
+        c, b = biases.split([width, self.features * self.numbers], dim=-1)
+        taken_in = functional.pad(x.unsqueeze(-1) * self.weight, (0, 0, 1, 0)).cumsum(-2)
+        h = torch.sigmoid(c.unsqueeze(-2) + taken_in[..., :-1, :])
+        return b.unflatten(-1, (self.features, self.numbers)) + torch.einsum(
+            "...ih,ihk->...ik", h, self.output
+        )

@@ -1,0 +1,52 @@
+"""Likelihoods of a row of D numbers: one a file; this table names them.
+
+Each is a module with `numbers`, how many outputs it takes for each dimension; called on outputs
+(..., D, numbers) it gives the distribution of a row, event shape (D,), and `mean` what to expect.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from zoo.likelihoods.bernoulli import BernoulliLikelihood
+from zoo.likelihoods.categorical import CategoricalLikelihood
+from zoo.likelihoods.dequantised import DequantisedLikelihood
+from zoo.likelihoods.gaussian import GaussianLikelihood
+from zoo.likelihoods.logistic_mixture import LogisticMixtureLikelihood
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A likelihood by name, and the data that it is for.
+
+    Attributes:
+        build: grey levels of the data -> the likelihood; 0 where they are no levels.
+        takes: "bits", "levels" or "numbers": pixels of 0 and 1, grey levels evenly spaced over
+            [0, 1], or any real numbers.
+        fills: is it a density of levels that are dequantised, y = (k + u) / L?
+    """
+
+    build: Callable[[int], nn.Module]
+    takes: str
+    fills: bool = False
+
+
+LIKELIHOODS: dict[str, Choice] = {
+    "bernoulli": Choice(lambda levels: BernoulliLikelihood(), "bits"),
+    "gaussian": Choice(lambda levels: GaussianLikelihood(), "numbers"),
+    "gaussian_learned": Choice(lambda levels: GaussianLikelihood(learned=True), "numbers"),
+    "categorical": Choice(CategoricalLikelihood, "levels"),
+    "logistic_mixture": Choice(LogisticMixtureLikelihood, "levels"),
+    "dequantised": Choice(lambda levels: DequantisedLikelihood(), "levels", fills=True),
+}
+
+__all__ = [
+    "LIKELIHOODS",
+    "BernoulliLikelihood",
+    "CategoricalLikelihood",
+    "Choice",
+    "DequantisedLikelihood",
+    "GaussianLikelihood",
+    "LogisticMixtureLikelihood",
+]

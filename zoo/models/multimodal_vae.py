@@ -1,0 +1,99 @@
+"""Multimodal VAE: one hidden cause, two views of it, either of which may be missing.
+
+A few hidden Gaussian numbers make a picture and, through a second network, its label or its other
+half. A row may show both views or one; the guide then infers the cause from what there is, and the
+other network fills in the rest.
+
+Generative process, for each row n:
+    z_n ~ N(0, I_M)
+    x_nj ~ Bernoulli(sigmoid(f(z_n)_j)),                 where seen_n0 = 1
+    y_n  ~ OneHotCategorical(softmax(g(z_n))), a label,
+           or y_nj ~ Bernoulli(sigmoid(g(z_n)_j)), bits,  where seen_n1 = 1
+
+Shapes: x (rows, D) and y (rows, E) of zeros and ones, all zeros where missing; seen (rows, 2) of
+zeros and ones; z (rows, M); decoders M -> hidden -> D and M -> hidden -> E.
+Source: Wu and Goodman (2018), Multimodal generative models for scalable weakly-supervised
+learning, NeurIPS.
+Departs from the paper: the likelihood of the label is not weighted up, so that the loss bounds
+-log p; ReLU instead of Swish units; the product of experts is a guide.
+
+What is missing has log-likelihood 0: the bound is one on log p(x), log p(y) or log p(x, y). Dreams
+(`wake_sleep`, `rws`) fill in both views; only `product_of_experts` still hides the missing one.
+"""
+
+from collections.abc import Sequence
+
+import pyro
+import pyro.distributions as dist
+from pyro.distributions.torch_distribution import TorchDistributionMixin
+from torch import Tensor, nn
+
+from zoo.models.networks import mlp
+from zoo.models.shapes import require_shape
+
+
+class MultimodalVAE(nn.Module):
+    """Generative half of a variational autoencoder of two modalities."""
+
+    def __init__(
+        self,
+        features: int,
+        others: int,
+        hidden: Sequence[int] = (200,),
+        latent: int = 10,
+        *,
+        labelled: bool,
+    ) -> None:
+        """Builds the two decoders.
+
+        Args:
+            features: number of pixels D of x.
+            others: number of classes or pixels E of y.
+            hidden: widths of the hidden layers of each decoder, from z on.
+            latent: latent dimension M.
+            labelled: is y a label, one-hot? Otherwise it is bits.
+        """
+        super().__init__()
+        self.features, self.others, self.latent = features, others, latent
+        self.labelled = labelled
+        self.decoder = mlp((latent, *hidden, features), nn.ReLU)
+        self.decoder_y = mlp((latent, *hidden, others), nn.ReLU)
+
+    def forward(self, x: Tensor, y: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Generates rows: site z, then the observed sites x and y where they are seen.
+
+        Args:
+            x: binary data as floats, shape (rows, D).
+            y: one-hot labels or binary data as floats, shape (rows, E).
+            seen: which of x and y a row shows, zeros and ones, shape (rows, 2).
+
+        Returns:
+            The observed rows, shapes (rows, D) and (rows, E).
+
+        Raises:
+            ValueError: an argument has another shape.
+        """
+        require_shape("x", x, (len(x), self.features))
+        require_shape("y", y, (len(x), self.others))
+        require_shape("seen", seen, (len(x), 2))
+        zeros, ones = x.new_zeros(self.latent), x.new_ones(self.latent)
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(zeros, ones).to_event(1))
+            x = pyro.sample("x", self.of_x(z).mask(seen[:, 0] > 0), obs=x)
+            y = pyro.sample("y", self.of_y(z).mask(seen[:, 1] > 0), obs=y)
+        return x, y
+
+    def of_x(self, z: Tensor) -> TorchDistributionMixin:
+        """p(x | z): batch shape that of z (..., M), event shape (D,)."""
+        return dist.Bernoulli(logits=self.decoder(z)).to_event(1)
+
+    def of_y(self, z: Tensor) -> TorchDistributionMixin:
+        """p(y | z): batch shape that of z (..., M), event shape (E,)."""
+        logits = self.decoder_y(z)
+        if self.labelled:  # the zeros of a missing label are no one-hot vector
+            return dist.OneHotCategorical(logits=logits, validate_args=False)
+        return dist.Bernoulli(logits=logits).to_event(1)
+
+    def mean(self, z: Tensor) -> Tensor:
+        """Expected x given z, in [0, 1]: (..., M) -> (..., D)."""
+        return self.of_x(z).mean

@@ -1,0 +1,197 @@
+"""Parts of a variational autoencoder by name, and the model that they make together.
+
+The parts are chosen by `zoo.load("vae", prior="vamp", ...)` or `zoo fit vae --prior vamp ...`; the
+recipe of a model gives its usual ones, and leaves out those that it does not have.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+
+from torch import nn
+
+from zoo.data import Data
+from zoo.decoders import DECODERS
+from zoo.likelihoods import LIKELIHOODS
+from zoo.likelihoods.realnvp import RealNVPLikelihood
+from zoo.models.dequantised_vae import DequantisedVAE
+from zoo.models.hvae import HierarchicalVAE, require_groups
+from zoo.models.self_vae import SelfVAE
+from zoo.models.vae import VAE, Autoregressive
+from zoo.priors import PRIORS
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a model is put together from; None where it has no such part, or none was asked for.
+
+    Attributes:
+        prior: a name of `zoo.priors.PRIORS`.
+        likelihood: a name of `zoo.likelihoods.LIKELIHOODS`.
+        decoder: a name of `zoo.decoders.DECODERS`.
+        latent: number of latent dimensions M.
+        groups: numbers of latents of a hierarchy's groups, or of a net's layers, the top first.
+
+    Raises:
+        ValueError: for an unknown name, or fewer than one dimension.
+    """
+
+    prior: str | None = None
+    likelihood: str | None = None
+    decoder: str | None = None
+    latent: int | None = None
+    groups: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _known("prior", self.prior, PRIORS)
+        _known("likelihood", self.likelihood, LIKELIHOODS)
+        _known("decoder", self.decoder, DECODERS)
+        if self.latent is not None and self.latent < 1:
+            raise ValueError(f"Expected latent of at least 1; got {self.latent}.")
+        if self.groups is not None:
+            require_groups(self.groups)
+
+    @property
+    def given(self) -> dict[str, str | int | tuple[int, ...]]:
+        """The parts that are there, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def over(self, model: str, usual: Mapping[str, "Parts"]) -> "Parts":
+        """These parts where they were asked for, else the usual ones of a model.
+
+        Args:
+            model: its name.
+            usual: of every model, by name.
+
+        Raises:
+            ValueError: if the model has no such part.
+        """
+        for name in self.given:
+            if name not in usual[model].given:
+                others = ", ".join(other for other, parts in usual.items() if name in parts.given)
+                raise ValueError(f"{model} has no option {name}; models with one: {others}.")
+        return replace(usual[model], **self.given)  # type: ignore[arg-type]
+
+
+def _known(part: str, name: str | None, table: Iterable[str]) -> None:
+    names = list(table)
+    if name is not None and name not in names:
+        near = get_close_matches(name, names, n=1) or names
+        raise ValueError(f"No {part} named '{name}'. Did you mean '{near[0]}'?")
+
+
+def vae_of(data: Data, parts: Parts) -> nn.Module:
+    """The autoencoder of these parts, with fresh parameters; dequantised if the likelihood is.
+
+    Raises:
+        ValueError: if a part does not suit the data or another part.
+    """
+    assert parts.likelihood is not None
+    assert parts.decoder is not None
+    assert parts.latent is not None
+    check_likelihood(parts.likelihood, data)
+    choice = LIKELIHOODS[parts.likelihood]
+    likelihood = choice.build(data.levels)
+    numbers = int(likelihood.numbers)  # type: ignore[arg-type]
+    decoder = DECODERS[parts.decoder](parts.latent, data.features, numbers, data.image)
+    if choice.fills:
+        if isinstance(decoder, Autoregressive):
+            raise ValueError(
+                f"Likelihood '{parts.likelihood}' is a density of levels with noise; decoder "
+                f"'{parts.decoder}' reads the levels themselves. Use decoder 'mlp' or 'gated', or "
+                "the likelihood 'logistic_mixture'."
+            )
+        return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)
+    return VAE(decoder, likelihood, prior_of(data, parts))
+
+
+def hierarchy_of(data: Data, parts: Parts) -> HierarchicalVAE:
+    """The hierarchical autoencoder of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if a part does not suit the data or another part, or the groups make no sense.
+    """
+    assert parts.likelihood is not None
+    assert parts.groups is not None
+    check_likelihood(parts.likelihood, data)
+    choice = LIKELIHOODS[parts.likelihood]
+    if choice.fills:
+        raise ValueError(
+            f"Likelihood '{parts.likelihood}' is a density of levels with noise; hvae draws none. "
+            "Use model 'dequantised_vae', or the likelihood 'logistic_mixture'."
+        )
+    likelihood = choice.build(data.levels)
+    prior = prior_of(data, replace(parts, latent=parts.groups[0]))
+    return HierarchicalVAE(data.features, prior, likelihood, parts.groups)
+
+
+def self_vae_of(data: Data, parts: Parts) -> SelfVAE:
+    """The self-supervised autoencoder of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if the rows are no binary pictures with even sides.
+    """
+    assert parts.latent is not None
+    check_likelihood("bernoulli", data)
+    if data.image is None:
+        raise ValueError(
+            f"self_vae halves pictures; the rows of data '{data.name}' are none. Use digits."
+        )
+    return SelfVAE(data.image, prior_of(data, parts), parts.latent)
+
+
+def flow_vae_of(data: Data, parts: Parts) -> DequantisedVAE:
+    """The dequantised autoencoder whose density of a row is a RealNVP, with fresh parameters.
+
+    Raises:
+        ValueError: if a part does not suit the data or another part.
+    """
+    assert parts.decoder is not None
+    assert parts.latent is not None
+    check_likelihood("dequantised", data)
+    likelihood = RealNVPLikelihood(data.features)
+    decoder = DECODERS[parts.decoder](parts.latent, data.features, likelihood.numbers, data.image)
+    return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)
+
+
+def prior_of(data: Data, parts: Parts) -> nn.Module:
+    """The prior, with fresh parameters.
+
+    Raises:
+        ValueError: if the prior does not go with so many latent dimensions.
+    """
+    assert parts.prior is not None
+    assert parts.latent is not None
+    return PRIORS[parts.prior](parts.latent, data.features)
+
+
+def usual_binarization(parts: Parts) -> str | None:
+    """None where the data's own is usual, "none" where the likelihood is not for bits."""
+    chosen = LIKELIHOODS.get(parts.likelihood or "")
+    return "none" if chosen is not None and chosen.takes != "bits" else None
+
+
+def check_likelihood(name: str, data: Data) -> None:
+    """Refuses a likelihood that is not for these data.
+
+    Raises:
+        ValueError: saying which data, what they hold, and what to do.
+    """
+    takes = LIKELIHOODS[name].takes
+    holds = f"{data.levels} grey levels" if data.levels else "real numbers"
+    if takes == "bits" and data.levels != 2:
+        raise ValueError(
+            f"Likelihood '{name}' takes pixels of 0 and 1; data '{data.name}' with "
+            f"binarize='{data.binarize}' hold {holds}. Use another binarize, or a likelihood "
+            f"for {holds}: {', '.join(_for(data))}."
+        )
+    if takes == "levels" and not data.levels:
+        raise ValueError(
+            f"Likelihood '{name}' takes grey levels; data '{data.name}' hold {holds}. Use a "
+            f"likelihood for {holds}: {', '.join(_for(data))}."
+        )
+
+
+def _for(data: Data) -> list[str]:
+    kinds = {"levels", "numbers"} if data.levels else {"numbers"}
+    return [name for name, choice in LIKELIHOODS.items() if choice.takes in kinds]

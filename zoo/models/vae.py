@@ -1,0 +1,92 @@
+"""Variational autoencoder put together from three parts: prior, decoder and likelihood.
+
+A vector drawn from the prior passes through a network; the likelihood makes a row of what comes
+out. Every part is a module and can be swapped; the encoder is a guide.
+
+Generative process, for each row n:
+    z_n ~ r(z),                     the prior, of zoo.priors
+    x_n ~ p(x | f(z_n)),            the likelihood, of zoo.likelihoods; f the decoder
+
+Shapes: x (rows, D), z (rows, M); decoder f: (..., M) -> (..., D, numbers).
+Sources: Kingma and Welling (2014), Auto-encoding variational Bayes, ICLR; Rezende, Mohamed and
+Wierstra (2014), Stochastic backpropagation and approximate inference, ICML.
+Departs from the papers: nothing is fixed but the form.
+
+Nothing is known exactly.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import pyro
+from pyro.distributions.torch_distribution import TorchDistributionMixin
+from torch import Tensor, nn
+
+from zoo.models.shapes import require_shape
+
+
+@runtime_checkable
+class Autoregressive(Protocol):
+    """A decoder under which the numbers of a row depend on each other."""
+
+    def distribution(self, z: Tensor, likelihood: nn.Module) -> TorchDistributionMixin:
+        """Distribution of a row, event shape (D,), batch shape that of z (..., M)."""
+        ...
+
+
+class VAE(nn.Module):
+    """Generative half of a variational autoencoder."""
+
+    def __init__(self, decoder: nn.Module, likelihood: nn.Module, prior: nn.Module) -> None:
+        """Takes the parts.
+
+        Args:
+            decoder: z (..., M) -> outputs (..., D, numbers), or :class:`Autoregressive`.
+            likelihood: outputs -> distribution of a row; see `zoo.likelihoods`.
+            prior: () -> distribution of one z; see `zoo.priors`.
+        """
+        super().__init__()
+        self.decoder, self.likelihood, self.prior = decoder, likelihood, prior
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Generates rows: site z, then the observed site x.
+
+        Args:
+            x: data, shape (rows, D).
+
+        Returns:
+            The observed rows, shape (rows, D).
+
+        Raises:
+            ValueError: x has another width than D.
+        """
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", self.prior())
+            row = self.distribution(z)
+            require_shape("x", x, (len(x), *row.event_shape))
+            return pyro.sample("x", row, obs=x)
+
+    def distribution(self, z: Tensor) -> TorchDistributionMixin:
+        """p(x | z): event shape (D,), batch shape that of z (..., M)."""
+        return row_given(self.decoder, self.likelihood, z)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """What the decoder gives the likelihood: (..., M) -> (..., D, numbers)."""
+        return self.decoder(z)
+
+    def mean(self, z: Tensor) -> Tensor:
+        """Expected x given z, or one draw where the decoder is autoregressive: (..., D)."""
+        return mean_row(self.decoder, self.likelihood, z)
+
+
+def row_given(decoder: nn.Module, likelihood: nn.Module, z: Tensor) -> TorchDistributionMixin:
+    """Distribution of a row: event shape (D,), batch shape that of z (..., M)."""
+    if isinstance(decoder, Autoregressive):
+        return decoder.distribution(z, likelihood)
+    return likelihood(decoder(z))
+
+
+def mean_row(decoder: nn.Module, likelihood: nn.Module, z: Tensor) -> Tensor:
+    """What to expect of a row, or one draw where the decoder is autoregressive: (..., D)."""
+    if isinstance(decoder, Autoregressive):
+        return decoder.distribution(z, likelihood).sample()
+    return likelihood.mean(decoder(z))  # type: ignore[operator]

@@ -1,0 +1,70 @@
+"""VampPrior: the posteriors of a few pseudo-inputs, mixed.
+
+    r(z) = 1/C sum_c q(z | u_c),   u_c in [0, 1]^D learned,   q(z | x) = N(m(x), diag s(x)^2).
+
+The prior that maximises the ELBO is the average of q(z | x) over the data; C pseudo-inputs stand
+for them. The recognition network belongs to the prior; the guide `shared` is q(z | x) by the same
+network, as in the paper. Under any other guide the network is the prior's alone.
+
+Parameters: C D, and those of the network.
+Source: Tomczak and Welling (2018), VAE with a VampPrior, AISTATS.
+Departs from the paper: pseudo-inputs pass through a sigmoid, whose gradient vanishes nowhere, in
+the place of a hard one.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from zoo.density import Density
+from zoo.priors.gaussians import mixture_of
+
+
+class VampPrior(nn.Module):
+    """A mixture of the recognised posteriors of C pseudo-inputs.
+
+    Args:
+        latent: M.
+        features: D.
+        components: C.
+        hidden: widths of the recognition network's gated layers, from x to z.
+
+    Raises:
+        ValueError: for fewer than one component.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        features: int,
+        components: int = 500,
+        hidden: Sequence[int] = (300, 300),
+    ) -> None:
+        super().__init__()
+        if components < 1:
+            raise ValueError(f"Expected components of at least 1; got {components}.")
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise((features, *hidden)):
+            layers += [nn.Linear(inputs, 2 * outputs), nn.GLU()]
+        last = hidden[-1] if hidden else features
+        self.recognition = nn.Sequential(*layers, nn.Linear(last, 2 * latent))
+        self.pseudo = nn.Parameter(torch.randn(components, features) - 1.0)
+
+    def forward(self) -> Density:
+        """The prior of one z: event shape (M,)."""
+        loc, scale = self.recognise(self.pseudo_inputs)
+        return mixture_of(loc.new_full((len(loc),), -math.log(len(loc))), loc, scale)
+
+    @property
+    def pseudo_inputs(self) -> Tensor:
+        """u_c, shape (C, D), in (0, 1)."""
+        return torch.sigmoid(self.pseudo)
+
+    def recognise(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and scale of q(z | x): (..., D) -> (..., M) each."""
+        loc, unscaled = self.recognition(x).chunk(2, dim=-1)
+        return loc, softplus(unscaled) + 1e-6
