@@ -25,27 +25,60 @@ def exact_moments(model: Callable, args: tuple) -> Moments | None:
     return None
 
 
-def posterior_errors(draws: dict[str, Tensor], exact: Moments, note: str) -> dict[str, Figure]:
+def posterior_errors(
+    draws: dict[str, Tensor], exact: Moments, note: str, doubt: Moments | None = None
+) -> dict[str, Figure]:
     """Root mean squared errors of the mean and of the sd, in exact posterior sds.
 
     Args:
         draws: site -> independent draws from the guide, shape (draws, ...).
-        exact: site -> exact mean and sd, shape (...).
+        exact: site -> exact mean and sd, shape (...), or a reference's.
         note: on what rows.
+        doubt: site -> standard errors of the two, shape (...); None where they are exact.
 
     Returns:
         "posterior_mean_error" and "posterior_sd_error"; their standard errors are how far the
-        draws' own noise moves them.
+        draws' own noise and the doubt move them.
     """
-    count = len(next(iter(draws.values())))
-    pairs = [(draws[name].reshape(count, -1), *exact[name]) for name in exact if name in draws]
-    mean = torch.cat([(z.mean(0) - m.reshape(-1)) / s.reshape(-1) for z, m, s in pairs])
-    ratio = torch.cat([z.std(0) / s.reshape(-1) for z, _, s in pairs])
-    mean_noise, sd_noise = ratio / count**0.5, ratio / (2 * (count - 1)) ** 0.5
+    names = [name for name in exact if name in draws]
+    flat = [draws[name].reshape(len(draws[name]), -1) for name in names]
+    mean, sd = (torch.cat([exact[name][i].reshape(-1) for name in names]) for i in (0, 1))
+    z = torch.cat(flat, dim=1)
+    error, ratio = (z.mean(0) - mean) / sd, z.std(0) / sd
+    mean_noise, sd_noise = ratio / len(z) ** 0.5, sd_error(z) / sd
+    mean_doubt = sd_doubt = torch.zeros_like(ratio)
+    if doubt is not None:
+        of_mean, of_sd = (
+            torch.cat([doubt[name][i].reshape(-1) for name in names]) / sd for i in (0, 1)
+        )
+        mean_doubt, sd_doubt = torch.hypot(of_mean, error * of_sd), ratio * of_sd
     return {
-        "posterior_mean_error": _root_mean_square(mean, mean_noise, note),
-        "posterior_sd_error": _root_mean_square(ratio - 1, sd_noise, note),
+        "posterior_mean_error": _judged(error, mean_noise, mean_doubt, note),
+        "posterior_sd_error": _judged(ratio - 1, sd_noise, sd_doubt, note),
     }
+
+
+def sd_error(z: Tensor) -> Tensor:
+    """Standard error of each column's standard deviation, without supposing it normal.
+
+        se(s)^2 = (m4 - s^4 (n - 3) / (n - 1)) / (4 n s^2),   m4 the fourth central moment
+
+    It needs a finite fourth moment, and is too small where draws have not seen the tail.
+
+    Args:
+        z: independent draws, shape (draws, columns).
+    """
+    n, variance = len(z), z.var(0)
+    fourth = (z - z.mean(0)).pow(4).mean(0)
+    spread = (fourth - variance.square() * (n - 3) / (n - 1)).clamp(min=0)
+    return (spread / (4 * n * variance.clamp(min=torch.finfo(z.dtype).tiny))).sqrt()
+
+
+def _judged(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Figure:
+    if doubt.norm() > noise.norm():
+        own = "the reference's own error is larger than that of the draws"
+        note = f"{note}; {own}" if note else own
+    return _root_mean_square(error, torch.hypot(noise, doubt), note)
 
 
 def _root_mean_square(error: Tensor, noise: Tensor, note: str) -> Figure:

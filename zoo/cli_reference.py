@@ -1,0 +1,68 @@
+"""`zoo reference`: a reference posterior by long runs of NUTS, on the command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from zoo.reference import Reference, file_name, sample_reference, save
+from zoo.task import load
+
+
+def reference_command(
+    model: Annotated[str, typer.Argument(help="Name of a model; see `zoo list`.")],
+    data: Annotated[str | None, typer.Option(help="Data set; default: the usual.")] = None,
+    chains: Annotated[int, typer.Option(min=2, help="Chains, one after another.")] = 4,
+    draws: Annotated[int, typer.Option(min=4, help="Draws of each chain.")] = 5000,
+    warmup: Annotated[int, typer.Option(min=1, help="Steps before them.")] = 1000,
+    accept: Annotated[float, typer.Option(help="Target acceptance; raise if it diverges.")] = 0.8,
+    noncentred: Annotated[
+        str | None, typer.Option(help="Comma-separated sites to sample as loc + scale * eta.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of starting points and chains.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="File or folder; default: MODEL-HASH.npz here.")
+    ] = None,
+) -> None:
+    """Draws from the posterior, kept only if R-hat, effective sizes and divergences allow."""
+    task = load(model, data)
+    sites = None if noncentred is None else [one for one in noncentred.split(",") if one]
+    with Console(stderr=True).status("") as status:
+        found = sample_reference(
+            task,
+            chains=chains,
+            draws=draws,
+            warmup=warmup,
+            accept=accept,
+            seed=seed,
+            noncentred=sites,
+            shown=status.update,
+        )
+    name = file_name(found.model, found.hash)
+    path = save(found, out / name if out and out.is_dir() else out or Path(name))
+    console = Console()
+    console.print(reference_table(found))
+    console.print(f"Written to {path}.")
+
+
+def reference_table(found: Reference) -> Table:
+    """A line for each scalar: its moments with their errors, and how well it has mixed."""
+    view = Table(title=f"{found.model} on {found.data}, {found.settings['chains']} chains")
+    for heading in ("scalar", "mean", "sd", "R-hat", "bulk ESS", "tail ESS"):
+        view.add_column(heading, justify="left" if heading == "scalar" else "right")
+    moments = (found.mean, found.mcse_mean, found.sd, found.mcse_sd)
+    fields = (*moments, found.r_hat, found.ess_bulk, found.ess_tail)
+    for site in found.mean:
+        columns = zip(*(one[site].reshape(-1).tolist() for one in fields), strict=True)
+        for i, (mean, mean_error, sd, sd_error, r_hat, bulk, tail) in enumerate(columns):
+            view.add_row(
+                f"{site}[{i}]" if found.mean[site].dim() else site,
+                f"{mean:.4g} ± {mean_error:.1g}",
+                f"{sd:.4g} ± {sd_error:.1g}",
+                f"{r_hat:.4f}",
+                f"{bulk:.0f}",
+                f"{tail:.0f}",
+            )
+    return view

@@ -1,0 +1,60 @@
+"""What draws must show before they are a reference.
+
+Source: Vehtari et al. 2021, "Rank-normalization, folding, and localization: an improved R-hat".
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from zoo.arviz_bridge import chain_diagnostics
+from zoo.reference.record import Scalars, UnreliableReferenceError
+
+R_HAT, ESS = 1.01, 1000.0
+
+
+def summarise(values: Scalars, chains: int) -> dict[str, Scalars]:
+    """Field -> site -> moments and diagnostics of each scalar, of one draw's shape.
+
+    Args:
+        values: site -> draws, chain after chain, shape (chains * draws, *shape).
+        chains: number of chains.
+    """
+    found: dict[str, Scalars] = {}
+    for name, value in values.items():
+        flat = value.reshape(chains, len(value) // chains, -1)
+        each = [chain_diagnostics(flat[:, :, i].numpy()) for i in range(flat.shape[-1])]
+        columns = {field: torch.tensor([one[field] for one in each]) for field in each[0]}
+        columns |= {"mean": flat.mean((0, 1)), "sd": flat.flatten(0, 1).std(0)}
+        for field, numbers in columns.items():
+            found.setdefault(field, {})[name] = numbers.double().reshape(value.shape[1:])
+    return found
+
+
+def check(found: Mapping[str, Scalars], divergences: int) -> None:
+    """Raises UnreliableReferenceError, naming the worst scalar, unless all is well."""
+    if divergences:
+        raise UnreliableReferenceError(
+            f"Expected no divergent transitions; got {divergences}: the chains missed a narrow "
+            "part. Sample the scaled sites non-centred (--noncentred), or rescale the model."
+        )
+    for field, sign, limit in (
+        ("r_hat", -1, R_HAT),
+        ("ess_bulk", 1, ESS),
+        ("ess_tail", 1, ESS),
+    ):
+        for site, numbers in found[field].items():
+            for i, value in enumerate(numbers.reshape(-1).tolist()):
+                if not sign * value > sign * limit:  # NaN fails too
+                    raise UnreliableReferenceError(_sentence(site, i, numbers, field, value))
+
+
+def _sentence(site: str, i: int, numbers: Tensor, field: str, value: float) -> str:
+    index = torch.unravel_index(torch.tensor(i), numbers.shape) if numbers.dim() else ()
+    scalar = site + (f"[{', '.join(str(int(one)) for one in index)}]" if index else "")
+    limit = f"below {R_HAT}" if field == "r_hat" else f"above {ESS:.0f}"
+    return (
+        f"Expected {field} {limit} for every scalar; got {value:.4g} for {scalar}. Raise draws or "
+        "warmup, or sample scaled sites non-centred (--noncentred)."
+    )

@@ -1,0 +1,58 @@
+"""A reference posterior: draws of a long Markov chain, and how far to trust them."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+Scalars = dict[str, Tensor]
+
+
+class UnreliableReferenceError(ValueError):
+    """A chain that has not earned to be a reference."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Draws from a posterior. Every tensor but the draws is of one draw's shape.
+
+    Attributes:
+        model: its name.
+        data: name of the data set.
+        hash: fingerprint of the data, see :func:`zoo.data.data.fingerprint`.
+        seed: of the chains.
+        draws: site -> draws, thinned, shape (draws, *shape).
+        mean: site -> posterior mean, from all draws of the chains.
+        sd: site -> posterior standard deviation, likewise.
+        r_hat: site -> rank-normalised split R-hat.
+        ess_bulk: site -> effective sample size in the bulk.
+        ess_tail: site -> the smaller one of the 5% and 95% quantiles.
+        mcse_mean: site -> Monte Carlo standard error of the mean.
+        mcse_sd: site -> Monte Carlo standard error of the sd.
+        divergences: divergent transitions, all chains together.
+        settings: chains, warmup and draws of each chain, and the sites sampled non-centred.
+        provenance: command, commit, versions and data, see :func:`zoo.provenance.provenance`.
+    """
+
+    model: str
+    data: str
+    hash: str
+    seed: int
+    draws: Scalars = field(repr=False)
+    mean: Scalars = field(repr=False)
+    sd: Scalars = field(repr=False)
+    r_hat: Scalars = field(repr=False)
+    ess_bulk: Scalars = field(repr=False)
+    ess_tail: Scalars = field(repr=False)
+    mcse_mean: Scalars = field(repr=False)
+    mcse_sd: Scalars = field(repr=False)
+    divergences: int
+    settings: dict[str, object]
+    provenance: dict[str, object] = field(repr=False)
+
+    def moments(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Site -> posterior mean and standard deviation."""
+        return {name: (self.mean[name], self.sd[name]) for name in self.mean}
+
+    def errors(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Site -> Monte Carlo standard errors of the two."""
+        return {name: (self.mcse_mean[name], self.mcse_sd[name]) for name in self.mean}
