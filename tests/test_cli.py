@@ -79,7 +79,7 @@ def test_list_as_json():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_fitted_as_it_usually_is(model):
-    printed = json.loads(call("fit", model, *FEW, "--json"))
+    printed = json.loads(call("fit", model, *FEW, "--json", "--figures", "weights,posterior"))
     assert printed["draws"] == 20
     assert printed["verdict"]
     assert printed["figures"]["elbo"]["unit"].startswith("nats")
@@ -107,7 +107,8 @@ def test_a_saved_fit_is_scored_again(tmp_path):
     printed = json.loads(call("fit", "bernoulli_vae", *FEW, "--json", "--out", out))
     files = {path.name for path in Path(out).iterdir()}
     assert files == {
-        *("fit.json", "state.safetensors", "figures.json", "losses.png", "images.png")
+        *("fit.json", "state.safetensors", "figures.json", "losses.png", "images.png"),
+        "arviz.nc",
     }
     assert json.loads((tmp_path / "run" / "figures.json").read_text()) == printed
     assert json.loads(call("evaluate", out, "--draws", "20", "--json")) == printed

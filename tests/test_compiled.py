@@ -85,6 +85,8 @@ SUITABLE = [  # models with guides, and the objectives that are compiled on each
     (("sigmoid_belief", "amortised_discrete"), ("arm", "disarm", "u2g", "arms")),
     (("sigmoid_belief", "amortised_discrete"), ("double_cv", "rodeo")),
     (("bernoulli_latent", "gumbel_rao"), ("dreg", "trace")),
+    (("bernoulli_vae", "amortised_normal"), ("free_bits",)),
+    (("bernoulli_latent", "relaxed"), ("free_bits",)),
 ]
 SLOW += [(*pair, objective, {}) for pair, names in SUITABLE for objective in names]
 COVERING = [pytest.param(*case) for case in FAST]

@@ -265,3 +265,20 @@ def test_what_makes_no_sense(figures, sentence, ppca):
 def test_settings_that_make_no_sense(build, sentence):
     with pytest.raises(ValueError, match=sentence):
         build()
+
+
+def test_a_path_is_traced_and_what_cannot_be_traced_still_runs():
+    u, beta = torch.randn(5, 1, 2), torch.tensor(0.4)
+
+    def untraceable(u):
+        base, target = two_normals(u)
+        return base, target * float(u.detach().sum())  # a number that a trace would freeze
+
+    for ends, is_plain in ((two_normals, False), (untraceable, True)):
+        slopes = Slopes(ends)
+        point, gradient = slopes(u, beta)
+        (used,) = slopes._traced.values()
+        assert (used == slopes.plain) is is_plain
+        base, target, expected = slopes.plain(u, beta)
+        for found, exact in ((point.base, base), (point.target, target), (gradient, expected)):
+            torch.testing.assert_close(found, exact, rtol=0, atol=IDENTITY)

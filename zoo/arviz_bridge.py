@@ -1,7 +1,9 @@
 """The one place that knows which ArviZ is installed: 0.23 (Python 3.11) or 1.x (from 3.12 on)."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +19,11 @@ def pareto_k(log_weights: np.ndarray) -> np.ndarray:
 
     It is infinite where the tail cannot be fitted.
     """
-    if LEGACY:
-        return np.atleast_1d(arviz.psislw(log_weights.copy())[1])
-    return np.array([_pareto_k_of_row(row) for row in log_weights])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # equal weights: 0 / 0 on the way to inf
+        if LEGACY:
+            return np.atleast_1d(arviz.psislw(log_weights.copy())[1])
+        return np.array([_pareto_k_of_row(row) for row in log_weights])
 
 
 def _pareto_k_of_row(log_weights: np.ndarray) -> float:
@@ -65,10 +69,7 @@ def chain_diagnostics(draws: np.ndarray) -> dict[str, float]:
     if np.ptp(draws) == 0:
         sizes = {"ess_bulk": float(draws.size), "ess_tail": float(draws.size)}
         return {"r_hat": 1.0, **sizes, "mcse_mean": 0.0, "mcse_sd": 0.0}
-    if LEGACY:
-        stats = arviz
-    else:
-        from arviz_stats.base import array_stats as stats
+    stats = _statistics()
     return {
         "r_hat": float(stats.rhat(draws, method="rank")),
         "ess_bulk": float(stats.ess(draws, method="bulk")),
@@ -76,6 +77,15 @@ def chain_diagnostics(draws: np.ndarray) -> dict[str, float]:
         "mcse_mean": float(stats.mcse(draws, method="mean")),
         "mcse_sd": float(stats.mcse(draws, method="sd")),
     }
+
+
+def _statistics() -> Any:
+    """Where rhat, ess and mcse of arrays are."""
+    if LEGACY:
+        return arviz
+    from arviz_stats.base import array_stats
+
+    return array_stats
 
 
 def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
@@ -88,6 +98,18 @@ def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
     data = arviz.from_dict(**groups) if LEGACY else arviz.from_dict(groups)  # type: ignore[arg-type]
     data.to_netcdf(str(path))
     return path
+
+
+def rank_by_loo(files: Mapping[str, Path]) -> list[str]:
+    """Names of the files by expected log predictive density (PSIS-LOO), best first.
+
+    Args:
+        files: name -> ArviZ file with a "log_likelihood" group of one variable.
+    """
+    data = {name: read_netcdf(path) for name, path in files.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # high k-hats, which arviz.loo shows; pandas' of ArviZ
+        return [str(name) for name in arviz.compare(data).index]  # type: ignore[arg-type]
 
 
 def read_netcdf(path: Path) -> object:

@@ -2,30 +2,27 @@
 
 import json
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 import zoo
-from guides import GUIDES, guide_named
+from guides import guide_named
+from zoo.arviz_bridge import write_netcdf
+from zoo.arviz_groups import arviz_groups
+from zoo.cli_figures import figures_asked, figures_record, show_figures
 from zoo.cli_gradients import gradients_command
+from zoo.cli_list import list_command, pairs_of
+from zoo.cli_picture import picture_command
+from zoo.cli_reference import reference_command
 from zoo.compare import Comparison, compare, row_of, write
-from zoo.data import DATA
 from zoo.decoders import DECODERS
 from zoo.divergence import DivergenceError
-from zoo.evaluate import Figures, as_numbers, evaluate
+from zoo.evaluate import Figures, evaluate
 from zoo.likelihoods import LIKELIHOODS
-from zoo.listing import Block, blocks, objective_groups
-from zoo.models import MODELS
-from zoo.objectives import OBJECTIVES
-from zoo.pairing import mismatch
-from zoo.prepare import describe_task
 from zoo.priors import PRIORS
 from zoo.report import image_picture, loss_picture, table
 from zoo.summary import summarise
@@ -37,7 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("list")(list_command)
 app.command("gradients")(gradients_command)
+app.command("picture")(picture_command)
+app.command("reference")(reference_command)
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 MAIN_GUIDES = {
@@ -54,6 +54,9 @@ Seed = Annotated[int, typer.Option(help="Fixes initial values, row order and noi
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Compile = Annotated[str, typer.Option(help="auto, on or off: the compiled path.")]
 Draws = Annotated[int, typer.Option(help="Draws from the guide for each row, for scoring.")]
+Wanted = Annotated[
+    str | None, typer.Option("--figures", help="Names or groups, comma-separated, or all.")
+]
 Out = Annotated[Path | None, typer.Option(help="Folder to write results to.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch missing data files.")]
@@ -61,56 +64,9 @@ Prior = Annotated[str | None, typer.Option(help=f"Of a VAE: {', '.join(PRIORS)}.
 Likelihood = Annotated[str | None, typer.Option(help=f"Of vae: {', '.join(LIKELIHOODS)}.")]
 Decoder = Annotated[str | None, typer.Option(help=f"Of vae: {', '.join(DECODERS)}.")]
 Dimensions = Annotated[int | None, typer.Option("--latent", help="Latent dimensions of a VAE.")]
-
-
-@app.command("list")
-def list_command(*, as_json: AsJson = False) -> None:
-    """Lists models, guides, objectives and data, and which of them pair."""
-    if as_json:
-        tables: dict[str, Iterable[str]] = {
-            "models": MODELS,
-            "guides": GUIDES,
-            "objectives": OBJECTIVES,
-            "data": DATA,
-        }
-        _print_json({k: [{"name": name} for name in names] for k, names in tables.items()})
-        return
-    pairs = {model: _pairs(model) for model in MODELS}
-    groups = objective_groups(list(OBJECTIVES), pairs)
-    _show_objectives(groups)
-    _show_pairs(blocks(pairs, groups))
-    console.print(f"data: {', '.join(DATA)}")
-
-
-def _show_objectives(groups: list[tuple[str, ...]]) -> None:
-    view = Table(title="Objectives; those of a group go with the same guides")
-    view.add_column("group", justify="right")
-    view.add_column("objectives")
-    for i, names in enumerate(groups, start=1):
-        view.add_row(str(i), ", ".join(names))
-    console.print(view)
-
-
-def _show_pairs(found: list[Block]) -> None:
-    view = Table(title="Which guides go on which models, under which groups of objectives")
-    for heading in ("models (data)", "guides", "groups"):
-        view.add_column(heading)
-    for block in found:
-        models = [f"{name} ({MODELS[name].data})" for name in block.models]
-        for model, guide in zip_longest(models, block.guides, fillvalue=""):
-            view.add_row(model, guide, " ".join(map(str, block.guides.get(guide, ()))))
-        view.add_section()
-    console.print(view)
-
-
-def _pairs(model: str) -> dict[str, list[str]]:
-    """Guide -> objectives that go with it on the model."""
-    latents = describe_task(load(model))
-    pairs = {
-        guide: [name for name, o in OBJECTIVES.items() if mismatch(latents, family, o) is None]
-        for guide, family in GUIDES.items()
-    }
-    return {guide: objectives for guide, objectives in pairs.items() if objectives}
+Groups = Annotated[
+    str | None, typer.Option(help="Sizes of layers of latents, the top first: 8,16.")
+]
 
 
 @app.command("fit")
@@ -124,12 +80,14 @@ def fit_command(
     likelihood: Likelihood = None,
     decoder: Decoder = None,
     latent: Dimensions = None,
+    groups: Groups = None,
     steps: Steps = None,
     lr: Rate = None,
     batch_size: Batch = None,
     seed: Seed = 0,
     device: Device = "auto",
     compile: Compile = "auto",
+    figures: Wanted = None,
     draws: Draws = 1000,
     out: Out = None,
     *,
@@ -146,6 +104,7 @@ def fit_command(
         likelihood=likelihood,
         decoder=decoder,
         latent=latent,
+        groups=_sizes(groups),
     )
     assert task.recipe is not None
     names = guide or task.recipe.guide, objective or task.recipe.objective
@@ -161,15 +120,16 @@ def fit_command(
         compile=_compile(compile),
         progress=not as_json,
     )
-    figures = evaluate(result, draws=draws, seed=seed)
+    found = evaluate(result, figures=figures_asked(figures), draws=draws, seed=seed)
     if out is not None:
         zoo.save(result, out)
-        (out / "figures.json").write_text(json.dumps(_figures_record(figures), indent=2))
+        (out / "figures.json").write_text(json.dumps(figures_record(found), indent=2))
         loss_picture({"-".join(names): result}, out / "losses.png")
         image_picture(result, out / "images.png")
-    _show_figures(figures, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
+        write_netcdf(arviz_groups(result), out / "arviz.nc")
+    _show_figures(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
     if not as_json:
-        row = row_of(result, figures, *names)
+        row = row_of(result, found, *names)
         console.print(f"{row.steps} steps in {row.seconds:.1f} s ({row.path}); {row.stopped}.")
 
 
@@ -177,6 +137,7 @@ def fit_command(
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder that `zoo fit --out` wrote.")],
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    figures: Wanted = None,
     draws: Draws = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     device: Device = "auto",
@@ -184,8 +145,9 @@ def evaluate_command(
     as_json: AsJson = False,
 ) -> None:
     """Scores a saved fit again, e.g. with more draws or on another split."""
-    figures = evaluate(zoo.load_fit(run, device=device), split=split, draws=draws, seed=seed)
-    _show_figures(figures, str(run), as_json=as_json)
+    result, asked = zoo.load_fit(run, device=device), figures_asked(figures)
+    found = evaluate(result, figures=asked, split=split, draws=draws, seed=seed)
+    _show_figures(found, str(run), as_json=as_json)
 
 
 @app.command("compare")
@@ -202,6 +164,7 @@ def compare_command(
     likelihood: Likelihood = None,
     decoder: Decoder = None,
     latent: Dimensions = None,
+    groups: Groups = None,
     steps: Steps = None,
     lr: Rate = None,
     batch_size: Batch = None,
@@ -226,10 +189,11 @@ def compare_command(
         likelihood=likelihood,
         decoder=decoder,
         latent=latent,
+        groups=_sizes(groups),
     )
     found = compare(
         task,
-        _names(guides or MAIN_GUIDES.get(model) or ",".join(_pairs(model))),
+        _names(guides or MAIN_GUIDES.get(model) or ",".join(pairs_of(task))),
         _names(objectives),
         seeds=seeds,
         steps=steps,
@@ -262,30 +226,9 @@ def _show_comparison(found: Comparison, seeds: int, *, as_json: bool) -> None:
 
 def _show_figures(figures: Figures, title: str, *, as_json: bool) -> None:
     if as_json:
-        _print_json(_figures_record(figures))
-        return
-    view = Table(
-        title=f"{title}: {figures.split}, {figures.rows} rows, {figures.draws} draws each"
-    )
-    for heading in ("figure", "value", "standard error", "unit"):
-        view.add_column(heading, justify="left" if heading in ("figure", "unit") else "right")
-    for name, figure in figures.items():
-        view.add_row(name, f"{figure.value:.4f}", f"{figure.se:.4f}", figure.unit)
-    console.print(view)
-    for name, reason in figures.skipped.items():
-        console.print(f"[dim]{name}: {reason}[/dim]")
-    console.print(figures.verdict)
-
-
-def _figures_record(figures: Figures) -> dict[str, object]:
-    return {
-        "split": figures.split,
-        "rows": figures.rows,
-        "draws": figures.draws,
-        "verdict": figures.verdict,
-        "figures": as_numbers(figures),
-        "skipped": figures.skipped,
-    }
+        _print_json(figures_record(figures))
+    else:
+        show_figures(console, figures, title)
 
 
 def _print_json(value: object) -> None:
@@ -294,6 +237,16 @@ def _print_json(value: object) -> None:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    """--groups: numbers separated by commas."""
+    if text is None:
+        return None
+    names = _names(text)
+    if not all(name.isdigit() for name in names):
+        raise ValueError(f"Expected --groups to be whole numbers, such as 8,16; got '{text}'.")
+    return tuple(int(name) for name in names)
 
 
 def _batch(size: int | None) -> int | str | None:

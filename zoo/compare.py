@@ -5,25 +5,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from guides import guide_named
 from zoo.arviz_bridge import write_netcdf
+from zoo.arviz_groups import arviz_groups
 from zoo.budget import Curve, Leg, budget_picture, fit_within, steps_of
-from zoo.draws import draw
-from zoo.evaluate import Figures, evaluate, held_out_split
+from zoo.evaluate import QUICKEST, Figures, evaluate
 from zoo.fit import fit
-from zoo.isolation import isolated
 from zoo.objectives import as_objective
 from zoo.pairing import mismatch
-from zoo.prepare import describe_task, to_device
+from zoo.prepare import describe_task
 from zoo.provenance import provenance
 from zoo.report import image_picture, loss_picture
 from zoo.result import Fit
 from zoo.summary import Cell, Row, summarise
 from zoo.task import Task
-
-ARVIZ_DRAWS, ARVIZ_ROWS = 200, 100
 
 
 @dataclass
@@ -127,7 +122,7 @@ def compare(
             )
         for seed, result in enumerate(fits):
             found.fits[f"{guide}-{objective}-seed{seed}"] = result
-            figures = evaluate(result, draws=draws, seed=seed)
+            figures = evaluate(result, figures=QUICKEST, draws=draws, seed=seed)
             found.rows.append(row_of(result, figures, guide, objective))
     return found
 
@@ -175,18 +170,3 @@ def write(found: Comparison, folder: str | Path) -> Path:
     record["device"] = ", ".join(sorted(device))
     (out / "results.json").write_text(json.dumps(record, indent=2))
     return out
-
-
-def arviz_groups(result: Fit) -> dict[str, dict[str, np.ndarray]]:
-    """Posterior draws and pointwise log-likelihood of a run, for up to 100 rows."""
-    split = held_out_split(result) if result.amortised else "train"
-    args = tuple(to_device(arg, result.device) for arg in result.task.split(split))
-    rows = ARVIZ_ROWS if result.latents.rowwise else None
-    with isolated(seed=result.settings.seed):
-        draws = draw(result.program, args, ARVIZ_DRAWS, rows=rows)
-    groups = {"posterior": draws.latents, "log_likelihood": draws.log_likelihood}
-    return {
-        group: {name: value.cpu().numpy()[None] for name, value in values.items()}
-        for group, values in groups.items()
-        if values
-    }

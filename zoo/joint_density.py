@@ -19,8 +19,8 @@ from zoo.latents import Kind, Latents, Model, device_of
 from zoo.log_weights import row_count, take_rows
 from zoo.particles import particles
 from zoo.program import Program
-from zoo.traces import Assign, add_up, plate_scale, sample_sites, sum_plates
 from zoo.supports import unmixed
+from zoo.traces import Assign, add_up, plate_scale, sample_sites, sum_plates
 from zoo.unconstrained import Bijected, Columns, Simulated, to_unconstrained
 
 STATES = 1024

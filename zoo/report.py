@@ -15,6 +15,7 @@ from torchvision.utils import make_grid
 from zoo.draws import draw, draw_prior
 from zoo.isolation import isolated
 from zoo.prepare import to_device
+from zoo.recognition import Descends
 from zoo.result import Fit
 from zoo.summary import Cell, Summary, is_best
 from zoo.truth import HasMean
@@ -99,12 +100,14 @@ def _panels(result: Fit, count: int) -> dict[str, Tensor]:
     assert isinstance(result.model, HasMean)
     split = "test" if result.task.data.test and result.amortised else "train"
     args = tuple(to_device(arg, result.device) for arg in result.task.split(split))
-    name, decode = result.latents.names[0], result.model.mean
+    model, names = result.model, result.latents.names[:1]
+    names = model.names if isinstance(model, Descends) else names
     posterior = draw(result.program, args, 1, rows=count).latents
     panels = {"data": args[0][:count]}
-    if name in posterior:
-        panels["reconstructions"] = decode(posterior[name][0])
-    return panels | {"samples": decode(draw_prior(result.program, args, rows=count)[name])}
+    if set(names) <= set(posterior):
+        panels["reconstructions"] = model.mean(*(posterior[name][0] for name in names))
+    prior = draw_prior(result.program, args, rows=count)
+    return panels | {"samples": model.mean(*(prior[name] for name in names))}
 
 
 def _saved(picture: Picture, path: Path) -> Path:

@@ -150,7 +150,7 @@ def first_difference(found: Named, expected: Named, exact: Named | None = None) 
         same = (other == value) | ((other != other) & (value != value))
         error = torch.where(same, 0.0, (other - value).abs().double())
         scale = torch.where(value.isfinite(), value.abs().double(), 0.0)
-        largest = scale.max() if value.numel() else 0.0
+        largest = scale.max() if value.numel() else scale.new_zeros(())
         limit = TOLERANCE.get(value.dtype, 0.0) * largest + torch.finfo(torch.float32).tiny
         if exact is not None and value.numel():
             rounding = ROUNDING * (value - exact[name]).abs().max().nan_to_num(0.0)

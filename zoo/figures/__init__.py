@@ -1,10 +1,10 @@
 """Figures of merit: one file each; this table names those made of log importance weights."""
 
 from zoo.figures.ais import AnnealedImportance
-from zoo.figures.asked import ESTIMATORS
 from zoo.figures.bdmc import Bidirectional
 from zoo.figures.elbo import elbo
 from zoo.figures.ess import effective_sample_size
+from zoo.figures.estimators import ESTIMATORS
 from zoo.figures.evidence import Evidence
 from zoo.figures.figure import Figure, WeightFigure
 from zoo.figures.iwae import ImportanceBound

@@ -35,8 +35,8 @@ def _variance_with_tail(log_w: Tensor, tail: Tail) -> Tensor:
     """Relative variance of the mean weight: of the body, of the tail, and between the two."""
     draws = len(log_w)
     w = (log_w.double() - log_w.double().max(0).values).exp()
-    body = w.sort(0).values[: draws - tail.count]
-    share = tail.count / draws
+    body = w.sort(0).values[: draws - tail.exceedances]
+    share = tail.exceedances / draws
     mean_excess = w.mean(0) / share - body.mean(0) * (1 - share) / share - tail.cut
     apart = tail.cut + mean_excess - body.mean(0)
     within = (1 - share) * body.var(0) + share * variance_of_mean_excess(tail)

@@ -71,7 +71,8 @@ class Slopes:
     def _trace(self, u: Tensor, beta: Tensor) -> Slope:
         elsewhere = u.roll(1, 0) * 0.9 + 0.1, beta * 0.5 + 0.1
         try:
-            traced = make_fx(self.plain)(u, beta)
+            # not the method itself: make_fx counts its `self` as an argument
+            traced = make_fx(lambda u, beta: self.plain(u, beta))(u, beta)
             found, expected = traced(*elsewhere), self.plain(*elsewhere)
         except Exception:  # whatever a model does that cannot be traced: it can still be run
             return self.plain

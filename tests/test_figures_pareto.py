@@ -1,0 +1,71 @@
+"""The tail of the weights: equal to ArviZ's fit, and an error that covers."""
+
+import math
+import warnings
+
+import pytest
+import torch
+
+from zoo.figures.k_hat import k_hat
+from zoo.figures.log_evidence import log_evidence
+from zoo.figures.pareto import fit_pareto, fit_tail, variance_of_mean_excess
+
+IDENTITY = 1e-8
+ERRORS = 5
+
+
+def test_the_shape_is_arviz_k_hat():
+    log_w = 2 * torch.randn(1000, 30)
+    torch.testing.assert_close(fit_tail(log_w).k, k_hat(log_w)[0], rtol=IDENTITY, atol=IDENTITY)
+
+
+def test_no_tail_in_few_or_equal_weights():
+    assert fit_tail(torch.randn(20, 3)) is None
+    assert fit_tail(torch.zeros(100, 3)).k.isnan().all()
+    value, error = log_evidence(torch.full((100, 3), -2.0))
+    torch.testing.assert_close(value, torch.full((3,), -2.0))
+    assert (error < IDENTITY).all()
+
+
+@pytest.mark.parametrize("k", [0.1, 0.4])
+def test_the_variance_of_the_mean_excess_is_that_of_repeated_fits(k):
+    """Smith's formula against the spread of sigma / (1 - k) over many fits."""
+    count, repeats = 400, 2000
+    uniform = torch.rand(count, repeats)
+    excess = ((uniform**-k - 1) / k).sort(0).values
+    shape, sigma = fit_pareto(excess)
+    unshrunk = (shape * (count + 10) - 5) / count
+    found = (sigma / (1 - unshrunk)).var() * count
+    tail = type("Tail", (), {"k": torch.tensor(k), "sigma": torch.tensor(1.0)})
+    expected = variance_of_mean_excess(tail)
+    assert 0.8 < found / expected < 1.25
+
+
+def coverage(k, draws=1000, rows=1500):
+    """Shares of 95 % intervals that hold the truth: by the weights' variance, and the zoo's."""
+    log_w = k * torch.distributions.Exponential(1.0).sample((draws, rows))
+    value, error = log_evidence(log_w)
+    off = (value + math.log(1 - k)).abs()
+    plain = log_w.exp().std(0) / log_w.exp().mean(0) / draws**0.5
+    return [float((off < 1.96 * se).double().mean()) for se in (plain, error)]
+
+
+@pytest.mark.parametrize("k", [0.5, 0.6, 0.65])
+def test_intervals_cover_better_where_the_variance_ends(k):
+    plain, ours = coverage(k)
+    error = (0.95 * 0.05 / 1500) ** 0.5
+    assert ours > plain + ERRORS * error
+    assert ours > 0.86
+
+
+def test_light_tails_are_left_as_they_were():
+    plain, ours = coverage(0.1)
+    assert abs(ours - 0.95) < ERRORS * (0.95 * 0.05 / 1500) ** 0.5
+    assert abs(ours - plain) < 0.02
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-14])
+def test_equal_weights_raise_no_warning(spread):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        k_hat(torch.full((1000, 3), -7.0) + spread * torch.randn(1000, 3))

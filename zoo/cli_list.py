@@ -1,0 +1,86 @@
+"""`zoo list`: models, guides, objectives, data and parts, and which of them go together."""
+
+import json
+import sys
+from collections.abc import Iterable
+from itertools import zip_longest
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from guides import GUIDES
+from zoo.data import DATA
+from zoo.decoders import DECODERS
+from zoo.likelihoods import LIKELIHOODS
+from zoo.listing import Block, blocks, objective_groups
+from zoo.models import MODELS
+from zoo.objectives import OBJECTIVES
+from zoo.pairing import mismatch
+from zoo.prepare import describe_task
+from zoo.priors import PRIORS
+from zoo.task import Task, load
+
+PARTS: dict[str, Iterable[str]] = {
+    "prior": PRIORS,
+    "likelihood": LIKELIHOODS,
+    "decoder": DECODERS,
+}
+
+
+def list_command(
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False
+) -> None:
+    """Lists models, guides, objectives and data, and which of them pair."""
+    tables: dict[str, Iterable[str]] = {
+        "models": MODELS,
+        "guides": GUIDES,
+        "objectives": OBJECTIVES,
+        "data": DATA,
+        **PARTS,
+    }
+    if as_json:
+        named = {key: [{"name": name} for name in names] for key, names in tables.items()}
+        typer.echo(json.dumps(named, indent=2))
+        return
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    pairs = {model: pairs_of(load(model)) for model in MODELS}
+    groups = objective_groups(list(OBJECTIVES), pairs)
+    console.print(_objectives(groups))
+    console.print(_pairs(blocks(pairs, groups)))
+    console.print(f"data: {', '.join(DATA)}")
+    for part, names in PARTS.items():
+        taking = [name for name, recipe in MODELS.items() if part in recipe.parts.given]
+        console.print(f"{part} of {', '.join(taking)}: {', '.join(names)}")
+
+
+def pairs_of(task: Task) -> dict[str, list[str]]:
+    """Guide -> objectives that go with it on a task."""
+    latents = describe_task(task)
+    pairs = {
+        guide: [name for name, o in OBJECTIVES.items() if mismatch(latents, family, o) is None]
+        for guide, family in GUIDES.items()
+    }
+    return {guide: objectives for guide, objectives in pairs.items() if objectives}
+
+
+def _objectives(groups: list[tuple[str, ...]]) -> Table:
+    view = Table(title="Objectives; those of a group go with the same guides")
+    view.add_column("group", justify="right")
+    view.add_column("objectives")
+    for i, names in enumerate(groups, start=1):
+        view.add_row(str(i), ", ".join(names))
+    return view
+
+
+def _pairs(found: list[Block]) -> Table:
+    view = Table(title="Which guides go on which models, under which groups of objectives")
+    for heading in ("models (data)", "guides", "groups"):
+        view.add_column(heading)
+    for block in found:
+        models = [f"{name} ({MODELS[name].data})" for name in block.models]
+        for model, guide in zip_longest(models, block.guides, fillvalue=""):
+            view.add_row(model, guide, " ".join(map(str, block.guides.get(guide, ()))))
+        view.add_section()
+    return view

@@ -1,0 +1,148 @@
+"""What a fit predicts of held-out rows, and whether its replicated data look like the data."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+from zoo.draws import draw, draw_predictive, first_rows, observed_sites
+from zoo.figures.figure import Figure
+from zoo.figures.groups.scored import Scored
+from zoo.figures.groups.weights import of_weights
+from zoo.figures.prediction import (
+    bits_per_dimension,
+    calibration,
+    log_predictive,
+    loo,
+    predictive_check,
+    predictive_coverage,
+)
+from zoo.prepare import to_device
+from zoo.supports import of_one_element, unmixed
+
+REPLICATED, ROWS = 200, 200
+STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": torch.mean,
+    "sd": torch.std,
+    "min": torch.amin,
+    "max": torch.amax,
+}
+
+
+def held_out(scored: Scored) -> dict[str, Figure]:
+    """Gives "log_predictive" of test rows, given latents that were inferred from train.
+
+    Raises:
+        ValueError: where rows have latents of their own, or there are no test rows.
+    """
+    args = _test_args(scored)
+    found = draw(scored.program, args, scored.draws).log_likelihood
+    return {"log_predictive": log_predictive(_of_observations(found))[0]}
+
+
+def bits(scored: Scored) -> dict[str, Figure]:
+    """Gives "bits_per_dimension" of binarized pictures, from log_evidence.
+
+    Raises:
+        ValueError: for other data.
+    """
+    data = scored.result.task.data
+    if data.image is None or not scored.rowwise:
+        raise ValueError("the data are no pictures, or their rows share latents")
+    if data.binarize == "none":
+        raise ValueError(
+            "the pictures are grey: pass their levels to zoo.figures.prediction.bits_per_dimension"
+        )
+    figure = of_weights(scored, name="log_evidence")["log_evidence"]
+    return {"bits_per_dimension": bits_per_dimension(figure, math.prod(data.image))}
+
+
+def left_out(scored: Scored) -> dict[str, Figure]:
+    """PSIS-LOO of the rows that were trained on.
+
+    Raises:
+        ValueError: where rows have latents of their own, or are not independent given the latents.
+    """
+    _require_shared(scored)
+    args = scored.result.task.split("train")
+    args = tuple(to_device(arg, scored.result.device) for arg in args)
+    found = draw(scored.program, args, scored.draws).log_likelihood
+    return loo(_of_observations(found))[0]
+
+
+def replicated(scored: Scored) -> dict[str, Figure]:
+    """Posterior predictive p-values of mean, sd, smallest and largest value of each site.
+
+    Raises:
+        ValueError: if the model observes nothing.
+    """
+    rows = ROWS if scored.rowwise else None
+    copies = draw_predictive(scored.program, scored.args, REPLICATED, rows=rows)
+    if not copies:
+        raise ValueError("the model observes nothing")
+    args = first_rows(scored.program, scored.args, rows)
+    data = observed_sites(scored.program, args)
+    found: dict[str, Figure] = {}
+    for name, site in data.items():
+        real, drawn = site["value"].double(), copies[name].double()
+        if real.numel() < 2:
+            raise ValueError(f"'{name}' is a single number")
+        checks = predictive_check(real, drawn, STATISTICS)
+        label = "" if len(data) == 1 else f"/{name}"
+        found |= {f"{check}{label}": figure for check, figure in checks.items()}
+    return found
+
+
+def calibrated(scored: Scored) -> dict[str, Figure]:
+    """Gives "calibration_error" of predicted probabilities, for test rows with a binary outcome.
+
+    Raises:
+        ValueError: for other outcomes, or no test rows.
+    """
+    args = _test_args(scored)
+    for name, site in observed_sites(scored.program, args).items():
+        if of_one_element(site["fn"].support) is not constraints.boolean:
+            raise ValueError(f"the outcome '{name}' is not binary")
+        copies = draw_predictive(scored.program, args, scored.draws)[name]
+        probability = copies.double().mean(0).flatten()
+        figure = calibration(probability, site["value"].flatten()).error
+        return {"calibration_error": figure}
+    raise ValueError("the model observes nothing")
+
+
+def covered(scored: Scored) -> dict[str, Figure]:
+    """Share of real test outcomes inside the predictive intervals.
+
+    Raises:
+        ValueError: for discrete outcomes, or no test rows.
+    """
+    args = _test_args(scored)
+    for name, site in observed_sites(scored.program, args).items():
+        if unmixed(site["fn"].support).is_discrete:
+            raise ValueError(f"the outcome '{name}' is discrete; intervals need numbers")
+        copies = draw_predictive(scored.program, args, scored.draws)[name]
+        return predictive_coverage(site["value"].flatten(), copies.flatten(1))
+    raise ValueError("the model observes nothing")
+
+
+def _require_shared(scored: Scored) -> None:
+    if any(site.local for site in scored.program.latents.sites):
+        raise ValueError("rows have latents of their own; log_evidence is what they predict by")
+
+
+def _test_args(scored: Scored) -> tuple:
+    _require_shared(scored)
+    task = scored.result.task
+    if not task.data.test:
+        raise ValueError("there are no test rows")
+    return tuple(to_device(arg, scored.result.device) for arg in task.split("test"))
+
+
+def _of_observations(found: dict[str, Tensor]) -> Tensor:
+    """Log-likelihood of each observation, (draws, rows), sites of the same rows together."""
+    parts = list(found.values())
+    if not parts or parts[0].dim() < 2 or len({part.shape for part in parts}) > 1:
+        raise ValueError("the observations are not rows that are independent given the latents")
+    return torch.stack(parts).sum(0).flatten(1)

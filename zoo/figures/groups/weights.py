@@ -1,0 +1,83 @@
+"""Figures of the log importance weights, and what they are worth against the exact evidence."""
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from zoo.figures import WEIGHT_FIGURES
+from zoo.figures.evidence import joined
+from zoo.figures.figure import Figure, PerRow
+from zoo.figures.groups.scored import Scored
+from zoo.figures.k_hat import k_hat_threshold
+from zoo.truth import HasEvidence
+
+WORST = 5  # rows that are named
+
+
+def of_weights(scored: Scored, *, name: str) -> dict[str, Figure]:
+    """One figure of ``zoo.figures.WEIGHT_FIGURES``: its mean, or median, over rows.
+
+    Raises:
+        ValueError: if there are too few draws for it.
+    """
+    table = WEIGHT_FIGURES[name]
+    figure = table.summarise(*_row_values(scored, name), rowwise=scored.rowwise, note=scored.note)
+    if name != "log_evidence":
+        return {name: figure}
+    doubt = _doubt(_row_values(scored, "k_hat")[0], scored.draws)
+    return {name: replace(figure, note=joined(figure.note, doubt))}
+
+
+def rows_above(scored: Scored) -> dict[str, Figure]:
+    """Gives "k_hat_rows": how many rows are above the threshold; the note names the worst.
+
+    Raises:
+        ValueError: where all data share one weight.
+    """
+    if not scored.rowwise:
+        raise ValueError("all rows share their latents, and so one importance weight")
+    values, _ = _row_values(scored, "k_hat")
+    limit = k_hat_threshold(scored.draws)
+    high = int((values > limit).sum())
+    top = values.sort(descending=True)
+    named = zip(top.indices[:WORST].tolist(), top.values[:WORST].tolist(), strict=True)
+    worst = "largest k-hat: " + ", ".join(f"row {row} {k:.2f}" for row, k in named)
+    share = high / len(values)
+    se = (len(values) * share * (1 - share)) ** 0.5
+    unit = f"of {len(values)} rows"
+    return {"k_hat_rows": Figure(float(high), se, unit, "lower", joined(scored.note, worst))}
+
+
+def exact_evidence(scored: Scored) -> dict[str, Figure]:
+    """Gives "exact_log_evidence" and "gap", the bound's distance from it.
+
+    Raises:
+        ValueError: if the model does not know it, or only as a sum of too many terms.
+    """
+    model = scored.program.model
+    if not isinstance(model, HasEvidence):
+        raise ValueError("the model does not know its log evidence")
+    value = float(model.log_evidence(*scored.args).mean())
+    bound = of_weights(scored, name="elbo")["elbo"]
+    return {
+        "exact_log_evidence": Figure(value, 0.0, bound.unit, "higher", scored.note),
+        "gap": Figure(value - bound.value, bound.se, bound.unit, "lower", scored.note),
+    }
+
+
+def _row_values(scored: Scored, name: str) -> PerRow:
+    found = scored.by_row[name]
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
+
+
+def _doubt(k: Tensor, draws: int) -> str:
+    """Why the evidence's error is not to be trusted, if it is not."""
+    limit = k_hat_threshold(draws)
+    high = int((k > limit).sum())
+    if not high:
+        return ""
+    if len(k) == 1:
+        return f"error not to be trusted: k-hat {float(k[0]):.2f}"
+    return f"error not to be trusted on {high} of {len(k)} rows: k-hat above {limit:.2f}"
