@@ -1,0 +1,51 @@
+"""The autoencoders on real pictures: a ladder at one budget, and what was published for them.
+
+    python benchmarks/vaes.py                          # all sections
+    python benchmarks/vaes.py ladder                   # one of: ladder, published, gaps
+    python benchmarks/vaes.py published --share 0.1    # a tenth of the published steps
+    python benchmarks/gallery.py                       # docs/gallery.md and its pictures
+
+Each section prints its table and writes its own JSON into the folder `--out`, row by row.
+"""
+
+import argparse
+import json
+import time
+from datetime import date
+from pathlib import Path
+
+import vaes_gaps
+import vaes_ladder
+import vaes_published
+
+from zoo.provenance import provenance
+
+RESULTS = Path(__file__).parent / "results" / "vaes"
+SECTIONS = {"ladder": vaes_ladder, "published": vaes_published, "gaps": vaes_gaps}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", help=", ".join(SECTIONS))
+    parser.add_argument("--share", type=float, default=1.0, help="of each setting's steps")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", help="settings whose name holds this text")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    unknown = set(asked.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"Expected sections among {', '.join(SECTIONS)}; got {', '.join(unknown)}.")
+    asked.out.mkdir(parents=True, exist_ok=True)
+    for name in asked.sections or SECTIONS:
+        section, begin, rows = SECTIONS[name], time.perf_counter(), []
+        for task, row in section.run(asked.share, asked.seeds, asked.only or "", asked.out):
+            rows.append(row)
+            print(row, flush=True)
+            record = provenance(task) | {"date": str(date.today()), "share": asked.share}
+            record |= {"seconds": round(time.perf_counter() - begin), "rows": rows}
+            (asked.out / f"{name}.json").write_text(json.dumps(record, indent=1))
+        print(section.table(rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()

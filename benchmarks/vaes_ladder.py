@@ -1,0 +1,124 @@
+"""A ladder of autoencoders on one data set at one budget: what each refinement buys.
+
+Every rung is the same number of steps of the same batches; only one thing changes from rung to
+rung. Scored on test rows by the one harness, with the gap split where the rung's own family can
+be fitted to single rows.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from torchvision.utils import make_grid
+
+import guides
+import zoo
+from zoo.draws import draw_jointly, draw_predictive
+from zoo.isolation import isolated
+
+DATA = "digits"
+STEPS, LR, BATCH, DRAWS, ROWS = 6000, 1e-3, 100, 1000, 60
+FIGURES = ("elbo", "iwae_100", "log_evidence", "k_hat", "ess")
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A model with its parts, a guide, and the families that its gap is split over."""
+
+    name: str
+    model: str
+    guide: Callable
+    parts: dict = field(default_factory=dict)
+    local: Callable | None = None
+
+
+RUNGS = (
+    Rung("mean-field", "vae", guides.AmortisedNormal, local=guides.PerDatum),
+    Rung("full covariance", "vae", guides.AmortisedFullRank, local=guides.PerDatumFullRank),
+    Rung("IAF", "vae", guides.AmortisedIAF, local=guides.PerDatumIAF),
+    Rung("IAF + VampPrior", "vae", guides.AmortisedIAF, {"prior": "vamp"}, guides.PerDatumIAF),
+    Rung("hierarchical", "hvae", guides.TopDown, {"groups": (10, 10)}),
+    Rung("PixelVAE", "vae", guides.AmortisedNormal, {"decoder": "pixel"}, guides.PerDatum),
+)
+
+
+def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Task, dict]]:
+    """Fits and scores every rung; samples of the first seed go into pictures."""
+    panels: dict[str, torch.Tensor] = {}
+    for rung in RUNGS:
+        if only in rung.name:
+            task = zoo.load(rung.model, data=DATA, **rung.parts)
+            for seed in range(seeds):
+                fit, row = one_fit(rung, task, max(1, round(share * STEPS)), seed)
+                yield task, {"rung": rung.name, "guide": rung.guide.__name__} | row
+                if seed == 0:
+                    panels |= pictures(rung.name, fit)
+    picture(panels, out / "ladder.png")
+
+
+def one_fit(rung: Rung, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit, dict]:
+    fit = zoo.fit(task, rung.guide, steps=steps, lr=LR, batch_size=BATCH, seed=seed, progress=True)
+    begin = time.perf_counter()
+    found = zoo.evaluate(fit, figures=FIGURES, draws=DRAWS)
+    row = {"seed": seed, "steps": steps, "seconds": fit.seconds, "path": fit.path}
+    row |= {name: [figure.value, figure.se] for name, figure in found.items()}
+    row["parameters"] = sum(p.numel() for p in fit.program.parameters())
+    if rung.local is not None:
+        split = zoo.gaps(fit, [rung.local], rows=ROWS).splits["test"].figures()
+        row |= {name.split("/")[0]: [one.value, one.se] for name, one in split.items()}
+    return fit, row | {"seconds_scoring": time.perf_counter() - begin}
+
+
+def table(rows: list[dict]) -> str:
+    """One line a rung: means over seeds, and half their range."""
+    heads = ("rung", "parameters", "ELBO", "log p(x)", "gap", "k-hat", "approximation gap")
+    heads += ("amortisation gap", "seconds a fit")
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name in dict.fromkeys(row["rung"] for row in rows):
+        each = [row for row in rows if row["rung"] == name]
+        cells = [name, f"{each[0]['parameters']:,}", shown(each, "elbo")]
+        cells += [shown(each, "log_evidence"), shown(each, "log_evidence", "elbo")]
+        cells += [shown(each, "k_hat"), shown(each, "approximation"), shown(each, "amortisation")]
+        cells += [f"{sum(row['seconds'] for row in each) / len(each):.0f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def shown(rows: list[dict], name: str, less: str | None = None) -> str:
+    """Mean over seeds +- the larger of half their range and a seed's own error."""
+    if name not in rows[0]:
+        return "-"
+    values = [row[name][0] - (row[less][0] if less else 0.0) for row in rows]
+    error = max((max(values) - min(values)) / 2, *(row[name][1] for row in rows))
+    return f"{sum(values) / len(values):.2f} ± {error:.2f}"
+
+
+def pictures(name: str, fit: zoo.Fit) -> dict[str, torch.Tensor]:
+    """Test rows, one reconstruction of each, and rows from the model alone: (rows, D) each."""
+    args = fit.task.split("test")
+    with isolated(seed=0), torch.no_grad():
+        again = draw_predictive(fit.program, args, 1, rows=SHOWN)["x"][0]
+        _, fresh = draw_jointly(fit.program, args, 1, rows=SHOWN)
+    shape = fit.task.data.image
+    rows = torch.cat([args[0][:SHOWN], again, fresh["x"][0]]).float().cpu()
+    return {name: rows.reshape(-1, 1, *shape)}  # type: ignore[misc]
+
+
+def picture(panels: dict[str, torch.Tensor], path: Path) -> None:
+    """A panel a rung: data, reconstructions and samples, a line of each."""
+    drawn, axes = plt.subplots(
+        2, (len(panels) + 1) // 2, figsize=(14, 6), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (name, images) in zip(axes.flat, panels.items(), strict=False):
+        grid = make_grid(images, nrow=SHOWN, pad_value=0.5)
+        axis.imshow(grid[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_title(name)
+    drawn.suptitle("test rows, one reconstruction of each, samples from the model")
+    drawn.savefig(path, dpi=110)
+    plt.close(drawn)
