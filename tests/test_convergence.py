@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from steps import interpreted
 
 import zoo
 from guides import MeanField
@@ -31,16 +32,23 @@ def of_guide(found):
 def test_r_hat_of_noise_of_a_trend_and_of_a_constant():
     noise = torch.randn(400)
     columns = torch.stack([noise, noise + torch.linspace(0, 3, 400), torch.ones(400)], dim=1)
-    still, trend, constant = split_r_hat(columns)
+    still, trend, constant = split_r_hat(columns[:, None])
     assert still < 1.02
     assert trend > 1.3
     assert constant == pytest.approx((199 / 200) ** 0.5, rel=1e-8)
-    jump = torch.cat([torch.zeros(5, 1), torch.ones(5, 1)])
+    jump = torch.cat([torch.zeros(5, 1, 1), torch.ones(5, 1, 1)])
     assert split_r_hat(jump).isinf().all()
 
 
+def test_chains_that_are_still_but_apart_have_a_large_r_hat():
+    noise = torch.randn(400, 2, 1)
+    apart = noise + torch.tensor([0.0, 3.0])[:, None]
+    assert split_r_hat(noise) < 1.02
+    assert split_r_hat(apart) > 1.5
+
+
 def test_r_hat_by_its_definition():
-    draws = torch.tensor([[1.0], [3.0], [4.0], [8.0]])
+    draws = torch.tensor([1.0, 3.0, 4.0, 8.0])[:, None, None]
     within, between = (2.0 + 8.0) / 2, 0.5 * (6.0 - 2.0) ** 2
     assert split_r_hat(draws).item() == pytest.approx((0.5 + between / within) ** 0.5, rel=1e-8)
 
@@ -109,6 +117,17 @@ def test_a_resumed_fit_ends_at_its_own_parameters():
 def test_wrong_requests_are_refused():
     with pytest.raises(ValueError, match="Expected until='steps' or 'converged'; got 'done'"):
         zoo.fit(conjugate, MeanField, Y, until="done")
-    for more in ({"patience": 3}, {"replicas": 2}):
-        with pytest.raises(ValueError, match="watches one fit and stops it by itself; got"):
-            zoo.fit(conjugate, MeanField, Y, until="converged", **more)
+    with pytest.raises(ValueError, match="watches the fit and stops it by itself; got patience=3"):
+        zoo.fit(conjugate, MeanField, Y, until="converged", patience=3)
+
+
+def test_replicas_stop_together_each_at_its_own_mean(monkeypatch):
+    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000, replicas=3)
+    assert {one.stopped for one in found} == {"converged"}
+    assert len({len(one.losses) for one in found}) == 1
+    assert len(found[0].losses) < 4000
+    assert all(one.convergence.reached for one in found)
+    places = [of_guide(one) for one in found]
+    assert all(abs(place - MEAN) < 0.2 * SD for place in places)
+    assert len(set(places)) == 3

@@ -5,6 +5,8 @@ compared as two chains would be,
 
     R-hat = sqrt( (n - 1)/n + between / within )        for each parameter,
 
+with several seeds side by side all their halves, so that seeds which settle apart never stop;
+
 and the bound's means over the two halves are compared against their Monte Carlo error. Once both
 say that nothing moves but noise, the parameters are set to their mean over that half: at a
 constant learning rate the iterates circle around an optimum that their mean is closer to.
@@ -14,6 +16,7 @@ Welandawe et al. 2022, "Robust, automated, and accurate black-box variational in
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,11 +55,15 @@ class Convergence:
 
 
 class Iterates:
-    """The parameters after every few steps of one fit."""
+    """The parameters after every few steps of one fit, or of several seeds side by side.
 
-    def __init__(self, trainer: Trainer | CompiledTrainer) -> None:
-        self.trainer = trainer
-        size = sum(parameter.numel() for parameter in trainer.parameters)
+    Args:
+        trainers: one of each seed.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer | CompiledTrainer]) -> None:
+        self.trainers = trainers
+        size = sum(parameter.numel() for parameter in trainers[0].parameters) * len(trainers)
         self.most = max(FEWEST, min(MOST, LARGEST // size))
         self.stride, self.noted = STRIDE, list[Tensor]()
         self.found: Convergence | None = None
@@ -69,13 +76,11 @@ class Iterates:
         """Notes the parameters where it is due; is it time to stop?
 
         Args:
-            losses: of all steps so far, nats, shape (steps,).
+            losses: of all steps so far, nats, shape (steps,) or (seeds, steps).
         """
-        if self.trainer.step % self.stride:
+        if self.trainers[0].step % self.stride:
             return False
-        with torch.no_grad():
-            vector = torch.cat([p.detach().reshape(-1) for p in self.trainer.parameters])
-        self.noted.append(vector.clone())
+        self.noted.append(torch.stack([_vector(trainer) for trainer in self.trainers]))
         if len(self.noted) < FEWEST or len(self.noted) % 10:
             return False
         self.found = self._look(losses)
@@ -85,12 +90,13 @@ class Iterates:
         return self.found.reached
 
     def average(self) -> None:
-        """Sets the parameters to their mean over the window."""
-        mean = torch.stack(self._window()).mean(0)
-        parts = mean.split([p.numel() for p in self.trainer.parameters])
-        with torch.no_grad():
-            for parameter, part in zip(self.trainer.parameters, parts, strict=True):
-                parameter.copy_(part.reshape(parameter.shape))
+        """Sets the parameters of each seed to their own mean over the window."""
+        means = torch.stack(self._window()).mean(0)
+        for trainer, mean in zip(self.trainers, means, strict=True):
+            parts = mean.split([p.numel() for p in trainer.parameters])
+            with torch.no_grad():
+                for parameter, part in zip(trainer.parameters, parts, strict=True):
+                    parameter.copy_(part.reshape(parameter.shape))
 
     def _window(self) -> list[Tensor]:
         return self.noted[len(self.noted) // 2 :]
@@ -98,17 +104,21 @@ class Iterates:
     def _look(self, losses: Tensor) -> Convergence:
         window = self._window()
         steps = len(window) * self.stride
-        change, error = change_of_mean(losses[-steps:])
+        change, error = change_of_mean(losses.reshape(-1, losses.shape[-1]).mean(0)[-steps:])
         r_hats = split_r_hat(torch.stack(window))
         r_hat = r_hats.kthvalue(math.ceil(SHARE * len(r_hats))).values  # quantile has a limit
         return Convergence(float(r_hat), float(change), float(error), steps)
 
 
+def _vector(trainer: Trainer | CompiledTrainer) -> Tensor:
+    return torch.cat([parameter.detach().reshape(-1) for parameter in trainer.parameters])
+
+
 def split_r_hat(draws: Tensor) -> Tensor:
-    """R-hat of each column between the two halves of its rows: (draws, n) -> (n,)."""
+    """R-hat of each column between both halves of all chains: (draws, chains, n) -> (n,)."""
     count = len(draws) // 2
-    halves = draws[-2 * count :].double().reshape(2, count, -1)
-    within, between = halves.var(1).mean(0), halves.mean(1).var(0)
+    halves = draws[-2 * count :].double().unflatten(0, (2, count))
+    within, between = halves.var(1).mean((0, 1)), halves.mean(1).flatten(0, 1).var(0)
     ratio = torch.where(between == 0, 0.0, between / within)
     return ((count - 1) / count + ratio).sqrt()
 

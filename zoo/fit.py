@@ -85,6 +85,7 @@ def fit(
         replicas: train this many independent seeds side by side.
         until: "converged" stops once the iterates are stationary, and averages them (see
             :mod:`zoo.convergence`); `steps` is then the most it takes, 20 times its default.
+            Replicas are compared with each other, and stop together.
 
     Returns:
         The fit; with replicas, a list of fits, where one that diverged says so in `stopped`.
@@ -97,7 +98,7 @@ def fit(
     """
     task = model if isinstance(model, Task) else given(model, args)
     recipe = task.recipe
-    _check_until(until, patience, replicas)
+    _check_until(until, patience)
     usual = (recipe.steps if recipe else 1000) * (20 if until == "converged" else 1)
     rates = _rates(lr, recipe.lr if recipe else 1e-2, replicas)
     settings = Settings(
@@ -198,13 +199,13 @@ def _one_of_several(
         return cast(Fit, error.fit)
 
 
-def _check_until(until: str, patience: int | None, replicas: int | None) -> None:
+def _check_until(until: str, patience: int | None) -> None:
     if until not in ("steps", "converged"):
         raise ValueError(f"Expected until='steps' or 'converged'; got '{until}'.")
-    if until == "converged" and (patience is not None or replicas is not None):
+    if until == "converged" and patience is not None:
         raise ValueError(
-            "until='converged' watches one fit and stops it by itself; got "
-            f"patience={patience}, replicas={replicas}. Leave both out."
+            "until='converged' watches the fit and stops it by itself; got "
+            f"patience={patience}. Leave it out."
         )
 
 

@@ -24,7 +24,7 @@ def train(run: Run, bar: Progress) -> None:
     fit, trainer, block = run.fit, run.trainer, 1
     iterates = None
     if fit.settings.until == "converged":
-        iterates, fit.best = Iterates(run.trainer), None  # a resumed fit's mean is of the past
+        iterates, fit.best = Iterates([run.trainer]), None  # a resumed fit's mean is of the past
     begin = time.perf_counter() - fit.seconds
     snapshot = trainer.snapshot()
     try:

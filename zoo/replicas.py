@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from zoo.compiled_trainer import CompiledTrainer
+from zoo.convergence import Iterates
 from zoo.divergence import all_finite
-from zoo.parameters import restore
+from zoo.parameters import named_tensors, restore
 from zoo.prepare import Run
 from zoo.progress import Progress
 from zoo.result import Fit
@@ -23,25 +24,40 @@ def train_replicas(runs: list[Run], bar: Progress) -> list[Fit]:
     trainer, settings = runs[0].trainer, runs[0].fit.settings
     assert isinstance(trainer, CompiledTrainer)
     begin = time.perf_counter() - runs[0].fit.build_seconds
-    ends, parts = trainer.snapshots(), [torch.zeros(len(runs), 0)]
+    ends, losses = trainer.snapshots(), torch.zeros(len(runs), 0)
+    iterates = Iterates(trainer.trainers) if settings.until == "converged" else None
     try:
         while trainer.step < settings.steps:
             count = min(trainer.largest_block, settings.steps - trainer.step)
-            losses = trainer.advance(count).cpu().reshape(len(runs), -1)
-            parts.append(losses.to(parts[0].dtype))
-            ends = [
-                _end(*each) for each in zip(runs, losses, trainer.snapshots(), ends, strict=True)
-            ]
-            bar.reach(trainer.step, float(losses[:, -1].mean()))
+            count = count if iterates is None else min(count, iterates.due(trainer.step))
+            new = trainer.advance(count).cpu().reshape(len(runs), -1)
+            losses = torch.cat([losses, new.to(losses.dtype)], dim=1)
+            ends = [_end(*each) for each in zip(runs, new, trainer.snapshots(), ends, strict=True)]
+            bar.reach(trainer.step, float(new[:, -1].mean()))
+            if iterates is not None and _converged(runs, iterates, losses):
+                break
     except KeyboardInterrupt:
         for run in runs:
             run.fit.stopped = "interrupted" if run.fit.stopped == "finished" else run.fit.stopped
     seconds = (time.perf_counter() - begin) / len(runs)
-    for run, losses, end in zip(runs, torch.cat(parts, dim=1), ends, strict=True):
-        restore(run.fit.program, end["program"])
-        run.fit.losses, run.fit.last, run.fit.seconds = losses[: end["step"]], end, seconds
+    for run, own, end in zip(runs, losses, ends, strict=True):
+        restore(run.fit.program, end["program"] if run.fit.best is None else run.fit.best)
+        run.fit.losses, run.fit.last, run.fit.seconds = own[: end["step"]], end, seconds
         run.fit.program.eval()
     return [run.fit for run in runs]
+
+
+def _converged(runs: list[Run], iterates: Iterates, losses: Tensor) -> bool:
+    """Keeps each seed's mean of the iterates where all have become stationary together."""
+    reached = iterates.note(losses)
+    if reached:
+        iterates.average()
+    for run in runs:
+        run.fit.convergence = iterates.found
+        if reached:
+            run.fit.stopped = "converged"
+            run.fit.best = named_tensors(run.fit.program)
+    return reached
 
 
 def _end(run: Run, losses: Tensor, now: dict, before: dict) -> dict:
