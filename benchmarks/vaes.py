@@ -1,7 +1,7 @@
 """The autoencoders on real pictures: a ladder at one budget, and what was published for them.
 
     python benchmarks/vaes.py                          # all sections
-    python benchmarks/vaes.py ladder                   # one of: ladder, published, gaps
+    python benchmarks/vaes.py ladder                   # one of: ladder, priors, published, gaps
     python benchmarks/vaes.py published --share 0.1    # a tenth of the published steps
     python benchmarks/gallery.py                       # docs/gallery.md and its pictures
 
@@ -16,12 +16,18 @@ from pathlib import Path
 
 import vaes_gaps
 import vaes_ladder
+import vaes_priors
 import vaes_published
 
 from zoo.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results" / "vaes"
-SECTIONS = {"ladder": vaes_ladder, "published": vaes_published, "gaps": vaes_gaps}
+SECTIONS = {
+    "ladder": vaes_ladder,
+    "priors": vaes_priors,
+    "published": vaes_published,
+    "gaps": vaes_gaps,
+}
 
 
 def main() -> None:

@@ -88,6 +88,37 @@ SUITABLE = [  # models with guides, and the objectives that are compiled on each
     (("bernoulli_vae", "amortised_normal"), ("free_bits",)),
     (("bernoulli_latent", "relaxed"), ("free_bits",)),
 ]
+SLOW += [  # the autoencoders and the guides that came with them
+    ("vae", "shared", "trace", {}),
+    ("vae", "shared", "iwae", {}),
+    ("hvae", "top_down", "trace", {}),
+    ("hvae", "top_down", "iwae", {}),
+    ("hvae", "ladder", "trace", {}),
+    ("hvae", "ladder", "renyi", {}),
+    ("hvae", "bottom_up", "trace", {}),
+    ("self_vae", "bottom_up", "trace_graph", {}),
+    ("self_vae", "amortised_normal", "trace", {}),
+    ("flow_vae", "uniform_noise", "trace", {}),
+    ("flow_vae", "amortised_iaf", "iwae", {}),
+    ("dequantised_vae", "uniform_noise", "trace", {}),
+    ("dequantised_vae", "amortised_iaf", "trace", {}),
+    ("multimodal_vae", "product_of_experts", "trace", {}),
+    ("multimodal_vae", "product_of_experts", "mean_field", {}),
+    ("ppca", "per_datum_full_rank", "trace", {}),
+    ("bernoulli_vae", "per_datum_full_rank", "iwae", {}),
+    ("ppca", "per_datum_iaf", "trace", {}),
+    ("bernoulli_vae", "per_datum_iaf", "iwae", {}),
+    ("vae", "amortised_planar", "trace", {}),
+    ("ppca", "amortised_planar", "stl", {}),
+    ("vae", "amortised_householder", "trace", {}),
+    ("ppca", "amortised_householder", "stl", {}),
+    ("vae", "amortised_sylvester", "trace", {}),
+    ("ppca", "amortised_sylvester", "stl", {}),
+    ("vae", "amortised_naf", "trace", {}),
+    ("ppca", "amortised_naf", "stl", {}),
+    ("vae", "amortised_spline", "trace", {}),
+    ("ppca", "amortised_spline", "stl", {}),
+]
 SLOW += [(*pair, objective, {}) for pair, names in SUITABLE for objective in names]
 COVERING = [pytest.param(*case) for case in FAST]
 COVERING += [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW]

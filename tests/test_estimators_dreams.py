@@ -137,9 +137,13 @@ def converting(x):
 
 def test_what_cannot_be_dreamed():
     x = torch.ones(4, 1)
-    with built(converting, AmortisedDiscrete, WakeSleep(), (x,)) as program:
-        with pytest.raises(ValueError, match=r"'x' observes, of shape \(4,\), is not one as it"):
-            program(clock(), None, x)
+    with pytest.raises(zoo.PairingError, match="what 'x' observes is not one as it was passed"):
+        built(converting, AmortisedDiscrete, WakeSleep(), (x,)).__enter__()
+    with (
+        built(converting, AmortisedDiscrete, ReweightedWakeSleep(2, sleep=0.0), (x,)) as program,
+        pytest.raises(ValueError, match=r"'x' observes, of shape \(4,\), is not one as it"),
+    ):
+        dream(program.pair, (x,), {})
     with built(converting, AmortisedDiscrete, ReweightedWakeSleep(2, sleep=0.0), (x,)) as program:
         assert program(clock(), None, x).isfinite()
 

@@ -65,6 +65,9 @@ DENSITIES = {
     "amortised_sylvester": (local_latents, GUIDES["amortised_sylvester"]),
     "amortised_naf": (local_latents, GUIDES["amortised_naf"]),
     "amortised_spline": (local_latents, GUIDES["amortised_spline"]),
+    "per_datum_full_rank": (local_latents, GUIDES["per_datum_full_rank"]),
+    "per_datum_iaf": (local_latents, GUIDES["per_datum_iaf"]),
+    "product_of_experts": (local_latents, GUIDES["product_of_experts"]),
     "bottom_up": (local_latents, GUIDES["bottom_up"]),
     "bottom_up, affine": (local_latents, partial(GUIDES["bottom_up"], hidden=())),
 }
@@ -73,7 +76,7 @@ DENSITIES = {
 def test_every_continuous_guide_has_a_density_case():
     discrete = {"amortised_discrete", "amortised_layers", "empty"}
     discrete |= {"relaxed", "straight_through", "gumbel_rao"}
-    own_tests = {"top_down", "ladder"}  # they take a model: test_guides_hierarchy
+    own_tests = {"top_down", "ladder", "shared", "uniform_noise"}  # the model's networks or none
     assert set(GUIDES) == set(GUIDES) & set(DENSITIES) | discrete | own_tests
 
 

@@ -12,6 +12,7 @@ from pyro import poutine
 
 import zoo
 from zoo.data import load_data
+from zoo.evaluate import QUICKEST
 from zoo.models import MODELS
 from zoo.models.banana import Banana
 from zoo.models.neals_funnel import NealsFunnel
@@ -62,7 +63,7 @@ def test_the_usual_data_and_guide(model):
     """The recipe's own: finite figures, each held against the truth."""
     task = zoo.load(model)
     fit = zoo.fit(task, guide_of(task.recipe.guide), steps=5, compile=False)
-    found = zoo.evaluate(fit, draws=200)
+    found = zoo.evaluate(fit, figures=QUICKEST, draws=200)
     assert not found.skipped
     assert all(abs(figure.value) < float("inf") for figure in found.values())
 

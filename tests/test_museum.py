@@ -135,7 +135,7 @@ def test_no_log_det_is_off_by_the_log_det():
 def test_annealing_disagrees_with_a_missing_mode():
     """The weights say nothing of it; chains from the prior find the other mode."""
     _, sick = exhibits.pair("one_mode", 20)
-    chains = AnnealedImportance(chains=32, temperatures=30, leapfrogs=3)
+    chains = AnnealedImportance(chains=96, temperatures=30, leapfrogs=3)
     found = zoo.evaluate(sick, figures=["log_evidence", chains, "exact_log_evidence"], draws=200)
     ais, sampled = found["ais"], found["log_evidence"]
     assert ais.value - sampled.value > 5 * (ais.se**2 + sampled.se**2) ** 0.5

@@ -50,7 +50,7 @@ def test_the_chains_find_a_known_posterior(found):
     mean_error, sd_of_sd = found.errors()["loc"]
     assert ((mean - 0.8 * Y).abs() < 5 * mean_error).all()
     assert ((sd - 0.2**0.5).abs() < 5 * sd_of_sd).all()
-    assert found.draws["loc"].shape == (1400, 3)
+    assert found.draws["loc"].shape == (1800, 3)
     assert found.divergences == 0
     assert found.provenance["data"]["hash"] == found.hash
 

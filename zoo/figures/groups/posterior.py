@@ -75,8 +75,8 @@ def exact_kl(scored: Scored) -> dict[str, Figure]:
         raise ValueError(f"the model knows no posterior of {missing}")
     shapes = {name: q.batch_shape + q.event_shape for name, q in exact.items()}
     terms = [
-        exact[name].log_prob(z.reshape(-1, *shapes[name])).flatten(1).sum(1)
-        for name, z in ((n, z.reshape(len(z), -1)) for n, z in found.latents.items())
+        exact[name].log_prob(z.reshape(-1, *shapes[name])).reshape(len(z), -1).sum(1)
+        for name, z in found.latents.items()
     ]
     count = scored.rows if scored.rowwise else 1
     figure = kl(found.log_q.sum(1) / count, torch.stack(terms).sum(0) / count)
