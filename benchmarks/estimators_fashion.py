@@ -45,7 +45,7 @@ ROWS, DRAWS, TUNE, WORK = 100, 192, 300, 2**20
 SETTINGS = {"rows": ROWS, "draws": DRAWS, "tune": TUNE, "trajectory": "disarm", "seed": 0}
 
 
-def run(seconds: float = 7200.0) -> Iterator[dict]:
+def run(seconds: float = math.inf) -> Iterator[dict]:
     """Trains and measures until the time is up; a stop is finished once it is begun."""
     begin, rows, fit, bounds = time.perf_counter(), [], None, {}
     task = replace(
