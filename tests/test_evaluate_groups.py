@@ -156,6 +156,22 @@ def test_bits_per_dimension_of_binarized_pictures(pictures):
     assert found["bits_per_dimension"].value == pytest.approx(bits, rel=IDENTITY)
 
 
+@pytest.mark.parametrize("likelihood", ["categorical", "dequantised"])
+def test_bits_per_dimension_of_grey_levels(likelihood):
+    task = zoo.load("vae", likelihood=likelihood)
+    guide = AmortisedNormal  # of the noise too, where levels are dequantised
+    fit = zoo.fit(task, guide, steps=2, compile=False)
+    found = zoo.evaluate(fit, figures=["bits_per_dimension", "log_evidence"], draws=20)
+    bits = -found["log_evidence"].value / 64 / torch.tensor(2.0).log().item()
+    assert found["bits_per_dimension"].value == pytest.approx(bits, rel=IDENTITY)
+
+
+def test_a_density_of_grey_levels_has_no_bits():
+    fit = zoo.fit(zoo.load("vae", likelihood="gaussian"), AmortisedNormal, steps=2, compile=False)
+    found = zoo.evaluate(fit, figures=["bits_per_dimension"], draws=20)
+    assert "use a likelihood of levels" in found.skipped["bits_per_dimension"]
+
+
 def conjugate(x):
     mean = pyro.sample("mean", dist.Normal(0.0, 2.0))
     with pyro.plate("data", len(x)):

@@ -19,6 +19,7 @@ from zoo.figures.prediction import (
     predictive_check,
     predictive_coverage,
 )
+from zoo.likelihoods import LIKELIHOODS
 from zoo.prepare import to_device
 from zoo.supports import of_one_element, unmixed
 
@@ -43,17 +44,23 @@ def held_out(scored: Scored) -> dict[str, Figure]:
 
 
 def bits(scored: Scored) -> dict[str, Figure]:
-    """Gives "bits_per_dimension" of binarized pictures, from log_evidence.
+    """Gives "bits_per_dimension" of pictures of which the model gives a probability.
+
+    It does of bits, and of grey levels by a likelihood that takes levels; from log_evidence.
 
     Raises:
-        ValueError: for other data.
+        ValueError: for other data, and where the model gives a density.
     """
     data = scored.result.task.data
     if data.image is None or not scored.rowwise:
         raise ValueError("the data are no pictures, or their rows share latents")
-    if data.binarize == "none":
+    likelihood = scored.result.task.parts.likelihood
+    if data.binarize == "none" and (
+        likelihood is None or LIKELIHOODS[likelihood].takes != "levels"
+    ):
         raise ValueError(
-            "the pictures are grey: pass their levels to zoo.figures.prediction.bits_per_dimension"
+            "the model gives a density of grey levels, which has no bits; use a likelihood of "
+            "levels: categorical, logistic_mixture or dequantised"
         )
     figure = of_weights(scored, name="log_evidence")["log_evidence"]
     return {"bits_per_dimension": bits_per_dimension(figure, math.prod(data.image))}
