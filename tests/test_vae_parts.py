@@ -26,6 +26,7 @@ from zoo.models.vae import VAE
 from zoo.objectives import OBJECTIVES, StickingTheLanding, Trace, WakeSleep
 from zoo.pairing import mismatch
 from zoo.priors import PRIORS
+from zoo.task import given
 
 IMAGE, FEATURES = (2, 3), 6
 UNSUITED = {("dequantised", "nade"), ("dequantised", "pixel")}  # a density, decoder that counts
@@ -243,3 +244,11 @@ def test_a_wrong_width_is_refused():
     scatter(model)
     with pytest.raises(ValueError, match=r"Expected x of shape \(5, 6\); got \(5, 1\)"):
         model(torch.zeros(5, 1))
+
+
+def test_the_usual_guide_shares_the_encoder_of_a_vampprior():
+    assert zoo.load("vae").usual_guide == "amortised_normal"
+    assert zoo.load("vae", prior="vamp").usual_guide == "shared"
+    assert zoo.load("hvae", prior="vamp").usual_guide == "top_down"
+    with pytest.raises(ValueError, match=r"is no model of the zoo; name a guide"):
+        _ = given(lambda x: None, (torch.ones(2),)).usual_guide

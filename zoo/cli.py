@@ -107,7 +107,7 @@ def fit_command(
         groups=_sizes(groups),
     )
     assert task.recipe is not None
-    names = guide or task.recipe.guide, objective or task.recipe.objective
+    names = guide or task.usual_guide, objective or task.recipe.objective
     result = zoo.fit(
         task,
         guide_named(names[0]),

@@ -53,7 +53,7 @@ def list_command(
     for part, names in PARTS.items():
         taking = [name for name, recipe in MODELS.items() if part in recipe.parts.given]
         console.print(f"{part} of {', '.join(taking)}: {', '.join(names)}")
-    console.print("guide shared: where the prior is vamp, the encoder that both use")
+    console.print("guide shared: the usual one where the prior is vamp, by one encoder for both")
 
 
 def pairs_of(task: Task) -> dict[str, list[str]]:

@@ -33,6 +33,18 @@ class Task:
     recipe: Recipe | None = None
     parts: Parts = Parts()
 
+    @property
+    def usual_guide(self) -> str:
+        """Name of the guide that suits the model and its parts.
+
+        Raises:
+            ValueError: for a model of the user's own.
+        """
+        if self.recipe is None:
+            raise ValueError(f"'{self.name}' is no model of the zoo; name a guide for it.")
+        usual = self.recipe.guide
+        return "shared" if self.parts.prior == "vamp" and usual == "amortised_normal" else usual
+
     def on(self, split: str) -> "Task":
         """The same task with another split in the place of the training rows.
 
