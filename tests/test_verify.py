@@ -49,6 +49,14 @@ def test_a_difference_of_the_size_of_the_rounding_is_allowed_up_to_a_thousandth(
     assert first_difference(off(wrong), {"a": PLAIN}, exact) == found
 
 
+def test_a_gradient_that_cancels_keeps_the_rounding_of_the_others():
+    large, tiny = torch.tensor([1.0, 3.0]), torch.tensor([1e-9])
+    plain = {"gradient of a": large, "gradient of b": tiny}
+    for wrong, found in ((1e-16, None), (1e-14, "gradient of b")):
+        assert first_difference(plain | {"gradient of b": tiny + wrong}, plain) == found
+    assert first_difference({"b": tiny + 1e-16}, {"b": tiny}) == "b"
+
+
 def test_a_gradient_that_float32_cannot_hold_to_the_tolerance_is_captured(monkeypatch):
     """A small difference of large numbers: without the allowance it is refused."""
     with in_single(), isolated(seed=0):

@@ -24,6 +24,7 @@ from zoo.rows import Rows
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 ROUNDING = 4.0  # times the plain step's own rounding error, where that is more than the tolerance
 MOST = 1e-3  # of the largest value: more is not taken for rounding
+LAST_BITS = 4  # of the largest gradient: what any other may be off by
 CASES = ((3.0, 0.0), (7.0, 1e-2), (7.0, 3e-2))  # step number, size of a random move of parameters
 
 Named = dict[str, Tensor]
@@ -145,19 +146,27 @@ def first_difference(found: Named, expected: Named, exact: Named | None = None) 
     Not a number equals not a number: a step that diverges is captured, and diverges. With `exact`,
     the expected values in float64, their rounding error is allowed for.
     """
+    gradients = [value for name, value in expected.items() if name.startswith("gradient of ")]
+    step = max((float(_largest(value)) for value in gradients), default=0.0)
     for name, value in expected.items():
-        other = found[name]
+        other, largest = found[name], _largest(value)
         same = (other == value) | ((other != other) & (value != value))
         error = torch.where(same, 0.0, (other - value).abs().double())
-        scale = torch.where(value.isfinite(), value.abs().double(), 0.0)
-        largest = scale.max() if value.numel() else scale.new_zeros(())
         limit = TOLERANCE.get(value.dtype, 0.0) * largest + torch.finfo(torch.float32).tiny
+        if value.is_floating_point():  # what cancels to almost nothing keeps others' rounding
+            limit = torch.clamp(limit, min=LAST_BITS * torch.finfo(value.dtype).eps * step)
         if exact is not None and value.numel():
             rounding = ROUNDING * (value - exact[name]).abs().max().nan_to_num(0.0)
             limit = torch.maximum(limit, torch.minimum(rounding, MOST * largest))
         if not (error <= limit).all():
             return name
     return None
+
+
+def _largest(value: Tensor) -> Tensor:
+    """The largest finite magnitude, as a double of shape (); 0 of an empty tensor."""
+    scale = torch.where(value.isfinite(), value.abs().double(), 0.0)
+    return scale.max() if value.numel() else scale.new_zeros(())
 
 
 def _explain(name: str, captured: Tensor, plain: Named, again: Named) -> str:
