@@ -16,6 +16,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
+from zoo.failures import poison_failures
 from zoo.layout import Layout, layout_of
 from zoo.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
 from zoo.program import Program
@@ -100,6 +101,7 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
         ) from error
     _refuse_hidden_noise(graph)
     _skip_copies(graph)
+    poison_failures(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     found = Captured(graph, layout, tuple(specs))

@@ -57,8 +57,12 @@ def _non_finite_sites(trainer: Trainer | CompiledTrainer) -> tuple[str, ...]:
     program: Program = trainer.program
     order = trainer.rows.order
     rows = None if order is None else order.block(trainer.step, 1)[0].to(trainer.device)
-    with poutine.block(), torch.no_grad(), program.handlers(rows):
-        traces = run(program.pair.model, program.guide, trainer.rows.take(rows), program.kwargs)
+    args = trainer.rows.take(rows)
+    try:
+        with poutine.block(), torch.no_grad(), program.handlers(rows):
+            traces = run(program.pair.model, program.guide, args, program.kwargs)
+    except torch.linalg.LinAlgError:  # a matrix, and no site
+        return ()
     nodes = [*traces.guide.nodes.values(), *traces.model.nodes.values()]
     sites = [node for node in nodes if node["type"] == "sample"]
     bad = [str(site["name"]) for site in sites if not site["log_prob"].isfinite().all()]
