@@ -13,7 +13,7 @@ import guides
 import zoo
 from zoo.arviz_bridge import chain_diagnostics
 from zoo.figures.posterior import exact_moments, posterior_errors, sd_error
-from zoo.isolation import isolated
+from zoo.isolation import in_double, isolated
 from zoo.reference import (
     SAMPLED_AS,
     UnreliableReferenceError,
@@ -23,7 +23,7 @@ from zoo.reference import (
     save,
 )
 from zoo.reference.checks import check, summarise
-from zoo.reference.posterior import Posterior, double
+from zoo.reference.posterior import Posterior
 from zoo.reference.store import HERE
 from zoo.truth import HasMoments, HasPosterior
 
@@ -85,7 +85,7 @@ def test_another_archive_is_no_reference(tmp_path):
 def test_noncentred_draws_are_mapped_back(name):
     """The sampled eta become theta = loc + scale eta, under the model's own names."""
     task = zoo.load(name)
-    with isolated(seed=1), double():
+    with isolated(seed=1), in_double():
         args = tuple(arg.double() for arg in task.split("train"))
         centred = Posterior(task.build(), args, ())
         other = Posterior(task.build(), args, SAMPLED_AS[name])
@@ -110,7 +110,7 @@ def test_noncentred_draws_are_mapped_back(name):
 @pytest.mark.parametrize("name", ["eight_schools", "logistic_regression"])
 def test_the_traced_slope_is_the_models(name):
     task = zoo.load(name)
-    with isolated(seed=1), double():
+    with isolated(seed=1), in_double():
         args = tuple(arg.double() for arg in task.split("train"))
         posterior = Posterior(task.build(), args, SAMPLED_AS.get(name, ()))
         assert isinstance(posterior.slope, torch.fx.GraphModule)

@@ -13,11 +13,11 @@ import torch
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
-from zoo.isolation import isolated
+from zoo.isolation import in_double, isolated
 from zoo.latents import Model
 from zoo.provenance import provenance
 from zoo.reference.checks import check, summarise
-from zoo.reference.posterior import Posterior, double, in_double
+from zoo.reference.posterior import Posterior, as_double
 from zoo.reference.record import Reference
 from zoo.task import Task, given
 
@@ -61,8 +61,8 @@ def sample_reference(
     """
     task = model if isinstance(model, Task) else given(model, args)
     sites = SAMPLED_AS.get(task.name, ()) if noncentred is None else tuple(noncentred)
-    with isolated(seed=seed), double():
-        rows = tuple(in_double(arg) for arg in task.split("train"))
+    with isolated(seed=seed), in_double():
+        rows = tuple(as_double(arg) for arg in task.split("train"))
         posterior = Posterior(task.build(), rows, sites)
         runs = []
         for chain in range(chains):

@@ -5,8 +5,7 @@ posterior of theta is the same, and has no funnel.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -169,17 +168,6 @@ def _nothing(*args: object) -> None:
     """A guide without sites."""
 
 
-def in_double(arg: object) -> object:
+def as_double(arg: object) -> object:
     """The argument, in double precision if it is a tensor of floating point numbers."""
     return arg.double() if isinstance(arg, Tensor) and arg.is_floating_point() else arg
-
-
-@contextmanager
-def double() -> Iterator[None]:
-    """New tensors are float64 inside."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
