@@ -164,7 +164,9 @@ def test_the_compiled_block_is_the_program_step_by_step(
         plain = run_block(*trainers(model, guide, objective, settings))
         other = run_block(*trainers(model, guide, objective, settings), seed=8)
     assert equal(compiled, plain, 100 * EXACT)  # after STEPS updates
-    assert objective == "enumerate" or not torch.equal(plain["losses"], other["losses"])
+    exact = (model, objective) == ("bernoulli_latent", "layer_sum")  # nothing is drawn
+    exact |= objective == "enumerate"
+    assert exact or not torch.equal(plain["losses"], other["losses"])
 
 
 def test_compiled_replicas_are_the_program_step_by_step(monkeypatch):
