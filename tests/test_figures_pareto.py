@@ -6,6 +6,7 @@ import warnings
 import pytest
 import torch
 
+from zoo.arviz_bridge import LEGACY
 from zoo.figures.k_hat import k_hat
 from zoo.figures.log_evidence import log_evidence
 from zoo.figures.pareto import fit_pareto, fit_tail, variance_of_mean_excess
@@ -16,7 +17,11 @@ ERRORS = 5
 
 def test_the_shape_is_arviz_k_hat():
     log_w = 2 * torch.randn(1000, 30)
-    torch.testing.assert_close(fit_tail(log_w).k, k_hat(log_w)[0], rtol=IDENTITY, atol=IDENTITY)
+    tail, theirs = fit_tail(log_w), k_hat(log_w)[0]
+    error = (1 + tail.k) / tail.exceedances**0.5
+    assert ((tail.k - theirs).abs() < error).all()  # ArviZ 1.x fits another number of weights
+    if LEGACY:
+        torch.testing.assert_close(tail.k, theirs, rtol=IDENTITY, atol=IDENTITY)
 
 
 def test_no_tail_in_few_or_equal_weights():

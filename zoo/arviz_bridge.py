@@ -73,7 +73,7 @@ def chain_diagnostics(draws: np.ndarray) -> dict[str, float]:
     return {
         "r_hat": float(stats.rhat(draws, method="rank")),
         "ess_bulk": float(stats.ess(draws, method="bulk")),
-        "ess_tail": float(stats.ess(draws, method="tail")),
+        "ess_tail": float(stats.ess(draws, method="tail", prob=(0.05, 0.95))),
         "mcse_mean": float(stats.mcse(draws, method="mean")),
         "mcse_sd": float(stats.mcse(draws, method="sd")),
     }
