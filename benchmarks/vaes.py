@@ -5,12 +5,12 @@
     python benchmarks/vaes.py published --share 0.1    # a tenth of the published steps
     python benchmarks/gallery.py                       # docs/gallery.md and its pictures
 
-Each section prints its table and writes its own JSON into the folder `--out`, row by row.
+Each section prints its table and writes its own JSON into the folder `--out`, row by row. A row
+replaces that of the same name and seed and leaves the others as they were.
 """
 
 import argparse
 import json
-import time
 from datetime import date
 from pathlib import Path
 
@@ -22,11 +22,11 @@ import vaes_published
 from zoo.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results" / "vaes"
-SECTIONS = {
-    "ladder": vaes_ladder,
-    "priors": vaes_priors,
-    "published": vaes_published,
-    "gaps": vaes_gaps,
+SECTIONS = {  # name -> what runs it, and what its rows are named by
+    "ladder": (vaes_ladder, "rung"),
+    "priors": (vaes_priors, "prior"),
+    "published": (vaes_published, "setting"),
+    "gaps": (vaes_gaps, "trained with"),
 }
 
 
@@ -43,14 +43,20 @@ def main() -> None:
         parser.error(f"Expected sections among {', '.join(SECTIONS)}; got {', '.join(unknown)}.")
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.sections or SECTIONS:
-        section, begin, rows = SECTIONS[name], time.perf_counter(), []
+        (section, head), path = SECTIONS[name], asked.out / f"{name}.json"
         for task, row in section.run(asked.share, asked.seeds, asked.only or "", asked.out):
-            rows.append(row)
             print(row, flush=True)
-            record = provenance(task) | {"date": str(date.today()), "share": asked.share}
-            record |= {"seconds": round(time.perf_counter() - begin), "rows": rows}
-            (asked.out / f"{name}.json").write_text(json.dumps(record, indent=1))
-        print(section.table(rows), flush=True)
+            record = provenance(task) | {"date": str(date.today())}
+            row |= {"share": asked.share, "command": record["command"]}
+            record["rows"] = [*others(path, head, row), row]
+            path.write_text(json.dumps(record, indent=1))
+        print(section.table(json.loads(path.read_text())["rows"]), flush=True)
+
+
+def others(path: Path, head: str, row: dict) -> list[dict]:
+    """The rows that the file holds, without that of the same name and seed."""
+    held = json.loads(path.read_text())["rows"] if path.exists() else []
+    return [old for old in held if (old[head], old["seed"]) != (row[head], row["seed"])]
 
 
 if __name__ == "__main__":

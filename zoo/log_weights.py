@@ -11,7 +11,7 @@ from zoo.latents import Family, Latent, device_of
 from zoo.program import Program
 from zoo.traces import Assign, Pair, run, weigh
 
-BUDGET = 2**14
+BUDGET, NUMBERS = 2**14, 2**22  # weights at once, and values of the data under them
 
 
 def weight_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
@@ -26,10 +26,16 @@ def weight_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]
         draws: number of draws from the guide for each row.
     """
     rows = row_count(program, args)
-    chunk = min(rows, max(1, BUDGET // draws), 512) if program.latents.rowwise else rows
+    at_once = max(1, _budget(program) // draws)
+    chunk = min(rows, at_once, 512) if program.latents.rowwise else rows
     for start in range(0, rows, chunk):
         picked = torch.arange(start, min(start + chunk, rows), device=device_of(args))
         yield _draw(program, args, picked, rows, draws)
+
+
+def _budget(program: Program) -> int:
+    """How many weights at once: large enough to be quick, small enough to stay in the caches."""
+    return min(BUDGET, max(1, NUMBERS // max(1, program.latents.context)))
 
 
 def row_count(program: Program, args: tuple) -> int:
@@ -74,7 +80,7 @@ def _parts(
 ) -> Iterator[Tensor]:
     """The log-weights of some rows, so many draws at once as the budget allows."""
     taken = take_rows(program, args, picked, rows)
-    at_once = max(1, min(draws, BUDGET // len(picked)))
+    at_once = max(1, min(draws, _budget(program) // len(picked)))
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
         with torch.no_grad(), program.handlers(picked if program.latents.row_args else None):

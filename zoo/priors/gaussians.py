@@ -1,14 +1,18 @@
 """The density that two priors share: a mixture of diagonal Gaussians."""
 
+import math
+
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
 from zoo.density import Density
 
 
 def mixture_of(log_weights: Tensor, loc: Tensor, scale: Tensor) -> Density:
     """sum_c w_c N(z; m_c, diag s_c^2).
+
+    The squares (z - m_c)^2 / s_c^2 are multiplied out: three products of matrices, and no tensor
+    of draws x C x M. Their terms cancel, so they are added up in double precision.
 
     Args:
         log_weights: log w_c, normalised, shape (C,).
@@ -17,8 +21,10 @@ def mixture_of(log_weights: Tensor, loc: Tensor, scale: Tensor) -> Density:
     """
 
     def score(z: Tensor) -> Tensor:
-        parts = Normal(loc, scale, validate_args=False).log_prob(z.unsqueeze(-2)).sum(-1)
-        return (log_weights + parts).logsumexp(-1)
+        u, m, precision = z.double(), loc.double(), scale.double() ** -2
+        squares = u**2 @ precision.mT - 2 * u @ (m * precision).mT + (m**2 * precision).sum(-1)
+        scales = scale.log().sum(-1) + loc.shape[-1] / 2 * math.log(2 * math.pi)
+        return (log_weights - squares / 2 - scales).logsumexp(-1).to(z.dtype)
 
     def draw(shape: torch.Size) -> Tensor:
         chosen = torch.multinomial(log_weights.exp(), shape.numel(), replacement=True)
