@@ -1,7 +1,7 @@
 """The autoencoders on real pictures: a ladder at one budget, and what was published for them.
 
     python benchmarks/vaes.py                          # all sections
-    python benchmarks/vaes.py ladder                   # one of: ladder, priors, published, gaps
+    python benchmarks/vaes.py ladder                   # one of those below: SECTIONS
     python benchmarks/vaes.py published --share 0.1    # a tenth of the published steps
     python benchmarks/gallery.py                       # docs/gallery.md and its pictures
 
@@ -14,10 +14,14 @@ import json
 from datetime import date
 from pathlib import Path
 
+import vaes_bounds
 import vaes_gaps
+import vaes_kl
 import vaes_ladder
+import vaes_likelihoods
 import vaes_priors
 import vaes_published
+import vaes_structures
 
 from zoo.provenance import provenance
 
@@ -25,6 +29,10 @@ RESULTS = Path(__file__).parent / "results" / "vaes"
 SECTIONS = {  # name -> what runs it, and what its rows are named by
     "ladder": (vaes_ladder, "rung"),
     "priors": (vaes_priors, "prior"),
+    "bounds": (vaes_bounds, "trained by"),
+    "likelihoods": (vaes_likelihoods, "likelihood"),
+    "structures": (vaes_structures, "structure"),
+    "kl": (vaes_kl, "KL term"),
     "published": (vaes_published, "setting"),
     "gaps": (vaes_gaps, "trained with"),
 }

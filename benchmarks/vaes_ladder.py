@@ -5,13 +5,13 @@ rung. Scored on test rows by the one harness, with the gap split where the rung'
 be fitted to single rows.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+import vaes_fits
 from torchvision.utils import make_grid
 
 import guides
@@ -21,7 +21,7 @@ from zoo.isolation import isolated
 from zoo.objectives import Trace
 
 DATA = "digits"
-STEPS, LR, BATCH, DRAWS, ROWS = 6000, 1e-3, 100, 1000, 60
+STEPS, ROWS = 6000, 60
 FIGURES = ("elbo", "iwae_100", "log_evidence", "k_hat", "ess")
 SHOWN = 12
 
@@ -62,42 +62,20 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
 
 
 def one_fit(rung: Rung, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit, dict]:
-    fit = zoo.fit(task, rung.guide, steps=steps, lr=LR, batch_size=BATCH, seed=seed, progress=True)
-    begin = time.perf_counter()
-    found = zoo.evaluate(fit, figures=FIGURES, draws=DRAWS)
-    row = {"seed": seed, "steps": steps, "seconds": fit.seconds, "path": fit.path}
-    row |= {name: [figure.value, figure.se] for name, figure in found.items()}
+    fit, row = vaes_fits.fitted(task, rung.guide, FIGURES, steps=steps, seed=seed)
     row["parameters"] = sum(p.numel() for p in fit.program.parameters())
     if rung.local is not None:
-        split = (
-            zoo.gaps(fit, [rung.local], rows=ROWS, objective=Trace(16)).splits["test"].figures()
-        )
-        row |= {name.split("/")[0]: [one.value, one.se] for name, one in split.items()}
-    return fit, row | {"seconds_scoring": time.perf_counter() - begin}
+        split = zoo.gaps(fit, [rung.local], rows=ROWS, objective=Trace(16)).splits["test"]
+        row |= {name.split("/")[0]: [g.value, g.se] for name, g in split.figures().items()}
+    return fit, row
 
 
 def table(rows: list[dict]) -> str:
     """One line a rung: means over seeds, and half their range."""
-    heads = ("rung", "parameters", "ELBO", "log p(x)", "gap", "k-hat", "approximation gap")
-    heads += ("amortisation gap", "seconds a fit")
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for name in dict.fromkeys(row["rung"] for row in rows):
-        each = [row for row in rows if row["rung"] == name]
-        cells = [name, f"{each[0]['parameters']:,}", shown(each, "elbo")]
-        cells += [shown(each, "log_evidence"), shown(each, "log_evidence", "elbo")]
-        cells += [shown(each, "k_hat"), shown(each, "approximation"), shown(each, "amortisation")]
-        cells += [f"{sum(row['seconds'] for row in each) / len(each):.0f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def shown(rows: list[dict], name: str, less: str | None = None) -> str:
-    """Mean over seeds +- the larger of half their range and a seed's own error."""
-    if name not in rows[0]:
-        return "-"
-    values = [row[name][0] - (row[less][0] if less else 0.0) for row in rows]
-    error = max((max(values) - min(values)) / 2, *(row[name][1] for row in rows))
-    return f"{sum(values) / len(values):.2f} ± {error:.2f}"
+    columns = [("ELBO", "elbo", 2), ("log p(x)", "log_evidence", 2)]
+    columns += [("gap", "log_evidence - elbo", 2), ("k-hat", "k_hat", 2)]
+    columns += [(f"{part} gap", part, 2) for part in ("approximation", "amortisation")]
+    return vaes_fits.table_of(rows, "rung", columns)
 
 
 def pictures(name: str, fit: zoo.Fit) -> dict[str, torch.Tensor]:

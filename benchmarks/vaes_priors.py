@@ -7,29 +7,26 @@ their own.
 from collections.abc import Iterator
 from pathlib import Path
 
+import vaes_fits
+
 import guides
 import zoo
 from zoo.priors import PRIORS
 
-STEPS, LR, BATCH, DRAWS = 6000, 1e-3, 100, 1000
+STEPS = 6000
+NAMES = ("elbo", "log_evidence", "k_hat")
 
 
 def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Task, dict]]:
     """Fits and scores each prior, seed by seed."""
+    steps = max(1, round(share * STEPS))
     for prior in PRIORS:
         if only in prior:
             task = zoo.load("vae", prior=prior)
             guide = guides.SharedEncoder if prior == "vamp" else guides.AmortisedNormal
             for seed in range(seeds):
-                yield task, {"prior": prior} | one_fit(task, guide, share, seed)
-
-
-def one_fit(task: zoo.Task, guide: type, share: float, seed: int) -> dict:
-    steps = max(1, round(share * STEPS))
-    fit = zoo.fit(task, guide, steps=steps, lr=LR, batch_size=BATCH, seed=seed, progress=True)
-    found = zoo.evaluate(fit, figures=("elbo", "log_evidence", "k_hat"), draws=DRAWS)
-    row = {"seed": seed, "steps": steps, "seconds": fit.seconds, "path": fit.path}
-    return row | {name: [figure.value, figure.se] for name, figure in found.items()}
+                _, row = vaes_fits.fitted(task, guide, NAMES, steps=steps, seed=seed)
+                yield task, {"prior": prior} | row
 
 
 def table(rows: list[dict]) -> str:
@@ -45,6 +42,3 @@ def table(rows: list[dict]) -> str:
         gain = f"{sum(gains) / len(gains):+.2f} ± {spread:.2f}" if prior != "standard" else "-"
         lines.append("| " + " | ".join([prior, *(f"{v:.2f}" for v in means), gain]) + " |")
     return "\n".join([*lines, "", "± is half the range over seeds."])
-
-
-NAMES = ("elbo", "log_evidence", "k_hat")

@@ -20,6 +20,7 @@ from zoo.figures.prediction import (
     predictive_coverage,
 )
 from zoo.likelihoods import LIKELIHOODS
+from zoo.models.dequantised_vae import DequantisedVAE
 from zoo.prepare import to_device
 from zoo.supports import of_one_element, unmixed
 
@@ -46,7 +47,8 @@ def held_out(scored: Scored) -> dict[str, Figure]:
 def bits(scored: Scored) -> dict[str, Figure]:
     """Gives "bits_per_dimension" of pictures of which the model gives a probability.
 
-    It does of bits, and of grey levels by a likelihood that takes levels; from log_evidence.
+    It does of bits, and of grey levels by a likelihood that takes levels or a density of filled
+    bins; from log_evidence.
 
     Raises:
         ValueError: for other data, and where the model gives a density.
@@ -54,16 +56,19 @@ def bits(scored: Scored) -> dict[str, Figure]:
     data = scored.result.task.data
     if data.image is None or not scored.rowwise:
         raise ValueError("the data are no pictures, or their rows share latents")
-    likelihood = scored.result.task.parts.likelihood
-    if data.binarize == "none" and (
-        likelihood is None or LIKELIHOODS[likelihood].takes != "levels"
-    ):
+    if data.binarize == "none" and not _gives_levels_a_probability(scored):
         raise ValueError(
             "the model gives a density of grey levels, which has no bits; use a likelihood of "
             "levels: categorical, logistic_mixture or dequantised"
         )
     figure = of_weights(scored, name="log_evidence")["log_evidence"]
     return {"bits_per_dimension": bits_per_dimension(figure, math.prod(data.image))}
+
+
+def _gives_levels_a_probability(scored: Scored) -> bool:
+    likelihood = scored.result.task.parts.likelihood
+    takes_levels = likelihood is not None and LIKELIHOODS[likelihood].takes == "levels"
+    return takes_levels or isinstance(scored.program.model, DequantisedVAE)
 
 
 def left_out(scored: Scored) -> dict[str, Figure]:

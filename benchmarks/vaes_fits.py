@@ -1,0 +1,70 @@
+"""What the sections of `vaes.py` share: one fit with its figures, and a mean over seeds."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import zoo
+
+BATCH, DRAWS = 100, 1000
+
+
+def fitted(
+    task: zoo.Task,
+    guide: Callable,
+    figures: Sequence[str],
+    *,
+    steps: int,
+    seed: int,
+    lr: float = 1e-3,
+    objective: object = "trace",
+) -> tuple[zoo.Fit, dict]:
+    """A fit, and its row: seed, steps, seconds, path and figure -> [value, standard error]."""
+    fit = zoo.fit(
+        task,
+        guide,
+        objective=objective,
+        steps=steps,
+        lr=lr,
+        batch_size=BATCH,
+        seed=seed,
+        progress=True,
+    )
+    begin = time.perf_counter()
+    found = zoo.evaluate(fit, figures=figures, draws=DRAWS)
+    row = {"seed": seed, "steps": steps, "seconds": fit.seconds, "path": fit.path}
+    row |= {name: [figure.value, figure.se] for name, figure in found.items()}
+    return fit, row | {"seconds_scoring": time.perf_counter() - begin}
+
+
+def shown(rows: Sequence[dict], name: str, digits: int = 2) -> str:
+    """Mean over seeds +- the larger of half their range and a seed's own error; "-" if not there.
+
+    Args:
+        rows: of one setting, a seed each.
+        name: of the figure, or "a - b" for a difference of two.
+        digits: after the point.
+    """
+    name, _, less = name.partition(" - ")
+    if name not in rows[0]:
+        return "-"
+    values = [row[name][0] - (row[less][0] if less else 0.0) for row in rows]
+    error = max((max(values) - min(values)) / 2, *(row[name][1] for row in rows))
+    return f"{sum(values) / len(values):.{digits}f} ± {error:.{digits}f}"
+
+
+def table_of(rows: Sequence[dict], head: str, columns: Sequence[tuple[str, str, int]]) -> str:
+    """One line for each value of `head`.
+
+    Args:
+        rows: of all settings and seeds.
+        head: what names a setting.
+        columns: heading, figure and digits of each.
+    """
+    headings = [head, *(heading for heading, _, _ in columns), "seconds a fit"]
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    for name in dict.fromkeys(row[head] for row in rows):
+        each = [row for row in rows if row[head] == name]
+        cells = [name, *(shown(each, figure, digits=digits) for _, figure, digits in columns)]
+        cells.append(f"{sum(row['seconds'] for row in each) / len(each):.0f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+"""Likelihoods of grey levels: the digits' 17 levels, in bits for each dimension.
+
+A categorical and a mixture of discretised logistics give levels a probability. A density does with
+noise in the bins of the levels: uniform, or chosen by the row, which bounds the same probability
+more tightly. A density can exceed one; its nats are no bits until the bins have a volume.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import vaes_fits
+
+import guides
+import zoo
+
+STEPS = 6000
+FIGURES = ("elbo", "iwae_100", "log_evidence", "bits_per_dimension", "k_hat")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model of grey levels, its parts and its guide."""
+
+    model: str
+    parts: dict
+    guide: Callable
+
+
+CHOICES = {
+    "categorical": Choice("vae", {"likelihood": "categorical"}, guides.AmortisedNormal),
+    "logistic mixture": Choice("vae", {"likelihood": "logistic_mixture"}, guides.AmortisedNormal),
+    "Gaussian, uniform noise": Choice("dequantised_vae", {}, guides.UniformNoise),
+    "Gaussian, noise chosen by the row": Choice("dequantised_vae", {}, guides.AmortisedNormal),
+    "Gaussian, noise by a flow": Choice("dequantised_vae", {}, guides.AmortisedIAF),
+    "RealNVP parts, uniform noise": Choice("flow_vae", {}, guides.UniformNoise),
+    "RealNVP parts, noise by a flow": Choice("flow_vae", {}, guides.AmortisedIAF),
+}
+
+
+def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Task, dict]]:
+    """Trains and scores every choice on the same rows."""
+    steps = max(1, round(share * STEPS))
+    for name, choice in CHOICES.items():
+        if only in name:
+            task = zoo.load(choice.model, data="digits", binarize="none", **choice.parts)
+            for seed in range(seeds):
+                _, row = vaes_fits.fitted(task, choice.guide, FIGURES, steps=steps, seed=seed)
+                yield task, {"likelihood": name} | row
+
+
+def table(rows: list[dict]) -> str:
+    """One line a likelihood: bounds in nats, bits from log p(x)."""
+    columns = [("ELBO", "elbo", 2), ("K = 100", "iwae_100", 2), ("log p(x)", "log_evidence", 2)]
+    columns += [("bits/dim", "bits_per_dimension", 3), ("k-hat", "k_hat", 2)]
+    return vaes_fits.table_of(rows, "likelihood", columns)

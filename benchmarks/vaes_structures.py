@@ -1,0 +1,42 @@
+"""Structures of latents on digits: groups upon groups, and a picture's own coarse copy.
+
+The same hierarchy under three guides: bottom-up, which walks from the data to the top; top-down,
+which shares the model's path; ladder, which merges both precisions. `self_vae` draws a coarse
+picture between z and x, a deterministic function of the data.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import vaes_fits
+
+import guides
+import zoo
+
+STEPS = 6000
+FIGURES = ("elbo", "iwae_100", "log_evidence", "k_hat")
+STRUCTURES: dict[str, tuple[str, dict, Callable]] = {
+    "one group": ("vae", {"latent": 20}, guides.AmortisedNormal),
+    "two groups, top-down": ("hvae", {"groups": (10, 10)}, guides.TopDown),
+    "two groups, ladder": ("hvae", {"groups": (10, 10)}, guides.GUIDES["ladder"]),
+    "two groups, bottom-up": ("hvae", {"groups": (10, 10)}, guides.BottomUp),
+    "three groups, top-down": ("hvae", {"groups": (6, 7, 7)}, guides.TopDown),
+    "self-supervised": ("self_vae", {"latent": 20}, guides.AmortisedNormal),
+}
+
+
+def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Task, dict]]:
+    """Trains and scores every structure with 20 latents at one budget."""
+    steps = max(1, round(share * STEPS))
+    for name, (model, parts, guide) in STRUCTURES.items():
+        if only in name:
+            task = zoo.load(model, **parts)
+            for seed in range(seeds):
+                _, row = vaes_fits.fitted(task, guide, FIGURES, steps=steps, seed=seed)
+                yield task, {"structure": name} | row
+
+
+def table(rows: list[dict]) -> str:
+    """One line a structure."""
+    columns = [("ELBO", "elbo", 2), ("log p(x)", "log_evidence", 2), ("k-hat", "k_hat", 2)]
+    return vaes_fits.table_of(rows, "structure", columns)
