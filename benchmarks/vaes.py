@@ -6,7 +6,8 @@
     python benchmarks/gallery.py                       # docs/gallery.md and its pictures
 
 Each section prints its table and writes its own JSON into the folder `--out`, row by row. A row
-replaces that of the same name and seed and leaves the others as they were.
+replaces that of the same name and seed, and those of its name with another share of the steps; the
+others stay as they were.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import vaes_structures
 from zoo.provenance import provenance
 
 RESULTS = Path(__file__).parent / "results" / "vaes"
+MADE = ("command", "commit", "date")
 SECTIONS = {  # name -> what runs it, and what its rows are named by
     "ladder": (vaes_ladder, "rung"),
     "priors": (vaes_priors, "prior"),
@@ -53,18 +55,23 @@ def main() -> None:
     for name in asked.sections or SECTIONS:
         (section, head), path = SECTIONS[name], asked.out / f"{name}.json"
         for task, row in section.run(asked.share, asked.seeds, asked.only or "", asked.out):
-            print(row, flush=True)
             record = provenance(task) | {"date": str(date.today())}
-            row |= {"share": asked.share, "command": record["command"]}
+            row |= {"share": asked.share} | {key: record[key] for key in MADE}
+            print(row, flush=True)
             record["rows"] = [*others(path, head, row), row]
             path.write_text(json.dumps(record, indent=1))
-        print(section.table(json.loads(path.read_text())["rows"]), flush=True)
+        if path.exists():
+            print(section.table(json.loads(path.read_text())["rows"]), flush=True)
 
 
 def others(path: Path, head: str, row: dict) -> list[dict]:
-    """The rows that the file holds, without that of the same name and seed."""
+    """The rows that the file holds, without that of the same name and seed or another length."""
     held = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [old for old in held if (old[head], old["seed"]) != (row[head], row["seed"])]
+    return [
+        old
+        for old in held
+        if old[head] != row[head] or (old["seed"] != row["seed"] and old["share"] == row["share"])
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the sections of `vaes.py` share: one fit with its figures, and a mean over seeds."""
+"""What the sections of `vaes.py` share: one fit with its figures, means over seeds, a verdict."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ def fitted(
     seed: int,
     lr: float = 1e-3,
     objective: object = "trace",
+    freeze_model: bool = False,
 ) -> tuple[zoo.Fit, dict]:
     """A fit, and its row: seed, steps, seconds, path and figure -> [value, standard error]."""
     fit = zoo.fit(
@@ -27,6 +28,7 @@ def fitted(
         lr=lr,
         batch_size=BATCH,
         seed=seed,
+        freeze_model=freeze_model,
         progress=True,
     )
     begin = time.perf_counter()
@@ -68,3 +70,18 @@ def table_of(rows: Sequence[dict], head: str, columns: Sequence[tuple[str, str, 
         cells.append(f"{sum(row['seconds'] for row in each) / len(each):.0f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def judged(value: float, error: float, published: float, tolerance: float) -> str:
+    """agrees, differs, or cannot tell: an error of ours that reaches across the tolerance.
+
+    Args:
+        value: ours, nats.
+        error: half the range over seeds, or a standard error.
+        published: theirs, nats.
+        tolerance: what still agrees, nats.
+    """
+    off = abs(value - published)
+    if off <= tolerance and error <= tolerance:
+        return "agrees"
+    return "cannot tell" if off <= tolerance + 2 * error else "differs"

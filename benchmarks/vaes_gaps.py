@@ -2,7 +2,8 @@
 
 The decoder adapts to the guide it was trained with: a diagonal q fitted to single rows is 5 to 6
 nats worse than a fitted flow only where the decoder was trained with the flow. Bounds are for the
-same test rows throughout.
+same few test rows throughout, which are others than the published ones: the bounds themselves
+differ by how hard the rows are, so the verdict is on the difference of two bounds, row by row.
 Source: Cremer, Li & Duvenaud 2018, "Inference suboptimality in variational autoencoders"; the
 numbers are from an independent reproduction.
 """
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
+import vaes_fits
+from torch import Tensor, nn
 
 import guides
 import zoo
@@ -62,25 +64,27 @@ def one_fit(task: zoo.Task, guide: type, share: float, seed: int) -> dict:
     families = (guides.PerDatum, guides.PerDatumIAF)
     found = zoo.gaps(fit, families, rows=ROWS, draws=DRAWS, objective=Trace(16)).splits["test"]
     bounds = {"L[q]": found.amortised} | {LOCAL[k]: v for k, v in found.local.items()}
-    row = {"seed": seed, "steps": steps, "published_steps": STEPS, "seconds": fit.seconds}
-    row |= {name: [float(v.mean()), error_of(se)] for name, (v, se) in bounds.items()}
-    return row | {"settled": found.settled}
+    row = {"seed": seed, "steps": steps, "planned_steps": STEPS, "seconds": fit.seconds}
+    row |= {name: [float(v.mean()), error_over(v)] for name, (v, _) in bounds.items()}
+    apart = bounds["local flow"][0] - bounds["local diagonal"][0]
+    row["flow over diagonal"] = [float(apart.mean()), error_over(apart)]
+    return row | {"rows": len(apart), "settled": found.settled, "k_hat_share": found.k_hat_share}
 
 
-def error_of(errors: object) -> float:
-    """Standard error of a mean over given rows, from those of the rows."""
-    return float(errors.square().sum().sqrt() / len(errors))  # type: ignore[attr-defined]
+def error_over(values: Tensor) -> float:
+    """Standard error of a mean over rows; that of the draws is far below it."""
+    return float(values.std() / len(values) ** 0.5)
 
 
 def table(rows: list[dict]) -> str:
     """Bounds beside the published ones, then the claim."""
-    heads = ("trained with", "steps, of published", "bound", "ours, nats/row", "published")
+    heads = ("trained with", "steps, of planned", "bound", "ours, nats/row", "published")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
         for name, published in PUBLISHED[row["trained with"]].items():
             value, se = row[name]
             cells = [f"{row['trained with']}, seed {row['seed']}"]
-            cells += [f"{row['steps']:,} of {row['published_steps']:,}", name]
+            cells += [f"{row['steps']:,} of {row['planned_steps']:,}", name]
             cells += [f"{value:.2f} ± {se:.2f}", f"{published:.2f}"]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *(claim(row) for row in rows)])
@@ -88,10 +92,13 @@ def table(rows: list[dict]) -> str:
 
 def claim(row: dict) -> str:
     """By how much a fitted flow beats a fitted diagonal under that decoder."""
-    ours = row["local flow"][0] - row["local diagonal"][0]
+    ours, error = row["flow over diagonal"]
     published = PUBLISHED[row["trained with"]]
     quoted = published["local flow"] - published["local diagonal"]
+    unsettled = [name for name, ended in row["settled"].items() if not ended]
+    note = f" Not settled: {', '.join(unsettled)}." if unsettled else ""
     return (
-        f"Trained with {row['trained with']}, seed {row['seed']}: local flow over local diagonal "
-        f"{ours:+.2f} nats (published {quoted:+.2f})."
+        f"- Trained with {row['trained with']}, seed {row['seed']}: local flow over diagonal "
+        f"{ours:+.2f} ± {error:.2f} nats over {row['rows']} rows; published {quoted:+.2f} ± "
+        f"{TOLERANCE}: {vaes_fits.judged(ours, error, quoted, TOLERANCE)}.{note}"
     )

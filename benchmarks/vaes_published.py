@@ -3,8 +3,12 @@
 Dynamic Fashion-MNIST: gated dense 300-300, 40 latents, KL warm-up over 100 epochs (table of the
 Exemplar VAE). Statically binarized MNIST: settings from public repositories, and importance
 weighted autoencoders. log p(x) is importance-sampled with as many draws as was published. A
-shortened run says nothing about the number, so it is judged "cannot tell"; the claims that hold at
-any length are differences between rows of the same length.
+shortened run says nothing about the number, so it is judged "cannot tell"; the claims below the
+table are differences between rows, whose steps stand in the table.
+
+Ours where the sources say none: 300 epochs on Fashion-MNIST, where theirs ended early by patience;
+the hierarchy's residual path, where theirs is gated; one learning rate throughout for the
+importance-weighted rows, where theirs fell tenfold.
 """
 
 import math
@@ -14,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import vaes_fits
 from torch import nn
 
 import guides
@@ -48,7 +53,7 @@ class Setting:
         build: makes the model.
         guide: gives the family; its networks start from the seed.
         fit: keywords of `zoo.fit`.
-        steps: published number of steps.
+        steps: as published, or what we planned where that is not said.
         draws: importance samples for log p(x).
         published: log p(x), nats; and what difference from it still agrees.
     """
@@ -124,8 +129,6 @@ SETTINGS = (
     ),
 )  # fmt: skip
 
-GAIN, GAIN_TOLERANCE = 1.35, 0.3  # of the VampPrior, published
-
 
 def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Task, dict]]:
     """Fits each setting for a share of its steps, seed by seed, and scores it on test rows."""
@@ -148,10 +151,13 @@ def one_fit(setting: Setting, task: zoo.Task, share: float, seed: int) -> dict:
     if "kl_weight" in options:
         warm = options["kl_weight"]
         options["kl_weight"] = replace(warm, steps=max(1, round(share * warm.steps)))
+    if "lr_schedule" in options:
+        drops = options["lr_schedule"]
+        options["lr_schedule"] = replace(drops, at=tuple(round(share * at) for at in drops.at))
     with isolated(seed=seed):
         guide = setting.guide()
     fit = zoo.fit(task, guide, steps=steps, seed=seed, progress=True, **options)
-    row = {"seed": seed, "steps": steps, "published_steps": setting.steps}
+    row = {"seed": seed, "steps": steps, "planned_steps": setting.steps}
     row |= {"seconds": fit.seconds, "path": fit.path} | scored(fit, setting.draws)
     return row | {"published": setting.published, "tolerance": setting.tolerance}
 
@@ -189,51 +195,60 @@ def _more(fit: zoo.Fit, args: tuple, draws: int) -> Iterator[tuple[torch.Tensor,
 
 def table(rows: list[dict]) -> str:
     """One line a setting, over its seeds; then the claims that are differences of rows."""
-    heads = ["setting", "steps, of published", "ELBO", "log p(x)", "over seeds", "published"]
+    heads = ["setting", "seeds", "steps, of planned", "ELBO", "log p(x)", "k-hat", "published"]
     lines = ["| " + " | ".join([*heads, "verdict"]) + " |", "|" + "---|" * (len(heads) + 1)]
     for name in dict.fromkeys(row["setting"] for row in rows):
         each = [row for row in rows if row["setting"] == name]
-        values = [row["log_p"][0] for row in each]
-        bound = sum(row["elbo"][0] for row in each) / len(each)
-        first = each[0]
-        cells = [name, f"{first['steps']:,} of {first['published_steps']:,}", f"{bound:.2f}"]
-        cells += [f"{sum(values) / len(values):.2f}", f"{max(values) - min(values):.2f}"]
-        cells += [f"{first['published']:.2f} ± {first['tolerance']}", verdict(each)]
+        first, mean, spread = each[0], *_over_seeds([row["log_p"][0] for row in each])
+        cells = [name, str(len(each)), f"{first['steps']:,} of {first['planned_steps']:,}"]
+        cells += [vaes_fits.shown(each, "elbo"), vaes_fits.shown(each, "log_p")]
+        cells += [f"{sum(row['k_hat'] for row in each) / len(each):.2f}"]
+        published, tolerance = first["published"], first["tolerance"]
+        short = first["steps"] < first["planned_steps"]
+        verdict = vaes_fits.judged(mean, spread, published, tolerance)
+        cells += [f"{published:.2f} ± {tolerance}", "cannot tell, short" if short else verdict]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *claims(rows)])
 
 
-def verdict(each: list[dict]) -> str:
-    """agrees, differs or cannot tell: a shortened run says nothing about the number."""
-    if each[0]["steps"] < each[0]["published_steps"]:
-        return "cannot tell, too few steps"
-    mean = sum(row["log_p"][0] for row in each) / len(each)
-    close = abs(mean - each[0]["published"]) <= each[0]["tolerance"]
-    return "agrees" if close else f"differs by {mean - each[0]['published']:+.2f}"
+def _over_seeds(values: list[float]) -> tuple[float, float]:
+    """Mean, and half the range."""
+    return sum(values) / len(values), (max(values) - min(values)) / 2
 
 
 def claims(rows: list[dict]) -> list[str]:
-    """Differences between settings of the same length, which the tables are about."""
-    pairs = (
-        ("fashion, VampPrior", "fashion, standard prior", f"published {GAIN} ± {GAIN_TOLERANCE}"),
-        ("fashion, two layers", "fashion, standard prior", "published 1.33"),
-        ("static, 128 latents, IAF", "static, 128 latents, mean-field", "published 1.77"),
-        ("static, IWAE K=5", "static, IWAE K=1", "published 1.08"),
-        ("static, IWAE K=50", "static, IWAE K=5", "published 0.81"),
-    )
-    return [gain(rows, *pair) for pair in pairs if all(_of(rows, name) for name in pair[:2])]
+    """Differences between settings, which the tables are about; one line each."""
+    held = {row["setting"] for row in rows}
+    return [f"- {claim(rows, *one)}" for one in CLAIMS if {one[0], one[1]} <= held]
 
 
-def gain(rows: list[dict], better: str, worse: str, published: str) -> str:
-    """Mean difference over the seeds both have, with its spread."""
+CLAIMS = (  # better, worse, published gain, what still agrees
+    ("fashion, VampPrior", "fashion, standard prior", 1.35, 0.3),
+    ("fashion, two layers", "fashion, standard prior", 1.33, 0.3),
+    ("static, 128 latents, IAF", "static, 128 latents, mean-field", 1.77, 1.0),
+    ("static, IWAE K=5", "static, IWAE K=1", 1.08, 0.5),
+    ("static, IWAE K=50", "static, IWAE K=5", 0.81, 0.5),
+)
+
+
+def claim(rows: list[dict], better: str, worse: str, published: float, tolerance: float) -> str:
+    """Mean difference over the seeds that both have, with its spread and a verdict."""
     first, second = _of(rows, better), _of(rows, worse)
-    each = [first[seed] - second[seed] for seed in first.keys() & second.keys()]
-    spread = (max(each) - min(each)) / 2 if len(each) > 1 else float("nan")
+    seeds = sorted(first.keys() & second.keys())
+    if not seeds:
+        return f"{better} over {worse}: no seed in common."
+    each = [first[seed]["log_p"][0] - second[seed]["log_p"][0] for seed in seeds]
+    steps = first[seeds[0]]["steps"], second[seeds[0]]["steps"]
+    mean, spread = _over_seeds(each)
+    errors = [math.hypot(first[seed]["log_p"][1], second[seed]["log_p"][1]) for seed in seeds]
+    error = max(spread, *errors, 0.0)
+    length = f"{steps[0]:,} steps" + (f" against {steps[1]:,}" if steps[0] != steps[1] else "")
     return (
-        f"{better} over {worse}: {sum(each) / len(each):+.2f} ± {spread:.2f} nats (half the "
-        f"range of {len(each)} seeds); {published}."
+        f"{better} over {worse}: {mean:+.2f} ± {error:.2f} nats ({len(seeds)} seeds, {length}); "
+        f"published {published:+.2f} ± {tolerance}: "
+        f"{vaes_fits.judged(mean, error, published, tolerance)}."
     )
 
 
-def _of(rows: list[dict], name: str) -> dict[int, float]:
-    return {row["seed"]: row["log_p"][0] for row in rows if row["setting"] == name}
+def _of(rows: list[dict], name: str) -> dict[int, dict]:
+    return {row["seed"]: row for row in rows if row["setting"] == name}

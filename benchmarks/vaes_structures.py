@@ -2,7 +2,7 @@
 
 The same hierarchy under three guides: bottom-up, which walks from the data to the top; top-down,
 which shares the model's path; ladder, which merges both precisions. `self_vae` draws a coarse
-picture between z and x, a deterministic function of the data.
+picture between z and x, a deterministic function of the data; its log p(x) is that of both.
 """
 
 from collections.abc import Callable, Iterator
