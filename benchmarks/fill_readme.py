@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import speed
+import vaes_ladder
 
 from zoo.figures import Figure
 from zoo.summary import Row, summarise
@@ -49,6 +50,17 @@ def speeds() -> str:
     )
 
 
+def ladder() -> str:
+    record = json.loads((HERE / "results" / "vaes" / "ladder.json").read_text())
+    rows = record["rows"]
+    return (
+        f"`python benchmarks/vaes.py ladder` ({record['date']}, torch "
+        f"{record['versions']['torch']}): digits, {rows[0]['steps']:,} steps each, "
+        f"{len({row['seed'] for row in rows})} seeds, nats per test row.\n\n"
+        f"{vaes_ladder.table(rows)}"
+    )
+
+
 def fill(text: str, name: str, body: str) -> str:
     pattern = rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)"
     return re.sub(pattern, lambda m: f"{m[1]}{body}\n{m[2]}", text, flags=re.DOTALL)
@@ -57,6 +69,7 @@ def fill(text: str, name: str, body: str) -> str:
 def main() -> None:
     readme = HERE.parent / "README.md"
     text = fill(readme.read_text(), "main job", main_job())
+    text = fill(text, "ladder", ladder())
     readme.write_text(fill(text, "speed", speeds()))
 
 

@@ -1,0 +1,56 @@
+"""The benchmarks of autoencoders at a small budget: every section runs and makes its table."""
+
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
+SECTIONS = ("ladder", "priors", "bounds", "likelihoods", "structures", "kl")
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_on_digits(name, tmp_path):
+    """Bounds are below log p(x), within the errors of both."""
+    section = importlib.import_module(f"vaes_{name}")
+    rows = [row for _, row in section.run(0.02, 1, "", tmp_path)]
+    assert rows
+    for row in rows:
+        if "log_evidence" in row:
+            (bound, first), (log_p, second) = row["elbo"], row["log_evidence"]
+            assert bound < log_p + 5 * math.hypot(first, second)
+    assert section.table(rows).count("\n") > len({row["seed"] for row in rows})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "word"),
+    [
+        (1.0, 0.1, "agrees"),
+        (1.6, 0.1, "differs"),
+        (1.6, 0.2, "cannot tell"),
+        (1.0, 9.0, "cannot tell"),
+    ],
+)
+def test_a_verdict_counts_the_error(value, error, word):
+    assert importlib.import_module("vaes_fits").judged(value, error, 1.0, 0.3) == word
+
+
+def test_rows_of_another_length_are_not_kept(tmp_path):
+    vaes = importlib.import_module("vaes")
+    file = tmp_path / "rows.json"
+    file.write_text('{"rows": [{"rung": "a", "seed": 1, "share": 1.0}, {"rung": "b", "seed": 0}]}')
+    kept = [
+        row["rung"] for row in vaes.others(file, "rung", {"rung": "a", "seed": 0, "share": 0.1})
+    ]
+    assert kept == ["b"]
+    kept = [
+        row["rung"] for row in vaes.others(file, "rung", {"rung": "a", "seed": 0, "share": 1.0})
+    ]
+    assert kept == ["a", "b"]
