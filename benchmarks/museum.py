@@ -176,19 +176,21 @@ def main() -> None:
     asked, started = parser.parse_args(), time.perf_counter()
     record = provenance(zoo.load("eight_schools"))
     record |= {"date": str(date.today()), "device": "cpu", "seeds": SEEDS, "rows": ROWS}
+    made = {name: record[name] for name in ("command", "commit", "date")}
     found, twins = {}, {}
     for name in asked.exhibits:
         shown, (healthy, sick) = EXHIBITS[name], pair(name, ROWS)
         if shown.model not in twins:
             twins[shown.model] = collected(healthy, is_slow=False)
         parts = {"healthy": twins[shown.model], "sick": collected(sick, is_slow=True)}
-        found[name] = {"story": shown.story, **parts}
+        found[name] = {"story": shown.story, **made, **parts}
         print(f"{name} after {time.perf_counter() - started:.0f} s", flush=True)
     if asked.out:
         record["seconds"] = time.perf_counter() - started
         kept = json.loads(asked.out.read_text())["exhibits"] if asked.out.exists() else {}
         asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(json.dumps(record | {"exhibits": kept | found}, indent=1))
+        every = {name: (kept | found)[name] for name in EXHIBITS if name in kept | found}
+        asked.out.write_text(json.dumps(record | {"exhibits": every}, indent=1))
 
 
 if __name__ == "__main__":

@@ -242,11 +242,13 @@ def claim(rows: list[dict], better: str, worse: str, published: float, tolerance
     mean, spread = _over_seeds(each)
     errors = [math.hypot(first[seed]["log_p"][1], second[seed]["log_p"][1]) for seed in seeds]
     error = max(spread, *errors, 0.0)
+    verdict = vaes_fits.judged(mean, error, published, tolerance)
+    if len(seeds) == 1:
+        verdict = "cannot tell, one seed"
     length = f"{steps[0]:,} steps" + (f" against {steps[1]:,}" if steps[0] != steps[1] else "")
     return (
         f"{better} over {worse}: {mean:+.2f} ± {error:.2f} nats ({len(seeds)} seeds, {length}); "
-        f"published {published:+.2f} ± {tolerance}: "
-        f"{vaes_fits.judged(mean, error, published, tolerance)}."
+        f"published {published:+.2f} ± {tolerance}: {verdict}."
     )
 
 

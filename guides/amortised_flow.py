@@ -1,6 +1,8 @@
 """What the amortised flows share: a normal read off the row, then steps that see the row."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -15,6 +17,7 @@ from guides.vectors import require_vectors
 from zoo.latents import Latent, Latents
 
 Steps = Callable[[Tensor, Tensor, Tensor], list[Transform]]
+Step = Callable[[Any, Tensor, Tensor, Tensor], Transform]
 
 
 def sizes_of(guide: Guide, latents: Latents) -> list[int]:
@@ -43,6 +46,20 @@ def flow_encoder(
         return values_per_row(site, latents, (2 * size + context(size),))
 
     return Encoder(latents, outputs, body)
+
+
+def steps_of(nets: nn.ModuleList, step: Step) -> list[Steps]:
+    """For each latent, what makes one step of each of its networks.
+
+    Args:
+        nets: for each latent, a list of networks.
+        step: (network, mean, scale, context) -> the step.
+    """
+
+    def steps(own: nn.ModuleList, loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
+        return [step(net, loc, scale, context) for net in own]
+
+    return [partial(steps, own) for own in nets]  # type: ignore[arg-type]
 
 
 def sample_flows(

@@ -7,7 +7,8 @@ H diag(s^2) H^T, H = H_T ... H_1; d - 1 of them reach every covariance.
 
 Parameters: the encoder's; its head gives 2 d + T d numbers for d values and T reflections.
 Source: Tomczak & Welling 2016, "Improving variational auto-encoders using Householder flow".
-Departs from the paper: all v_t are read off x at once, not v_t off v_{t-1}.
+Departs from the paper: all v_t are read off x at once, not v_t off v_{t-1}. From Pyro's
+ConditionalHouseholder: that divides by |v_t|, and is NaN where v_t is 0.
 """
 
 from typing import ClassVar

@@ -10,17 +10,15 @@ Source: Kingma et al. 2016, "Improving variational inference with inverse autore
 
 from typing import ClassVar
 
-import pyro
-import pyro.distributions as dist
+from pyro.distributions.transforms import ConditionalAffineAutoregressive
 from torch import Tensor, nn
+from torch.distributions import Transform
 
-from guides.encoder import Encoder, by_row, values_per_row
-from guides.flows import conditional_stack, push
-from guides.guide import Guide, inside, positive
-from guides.normal import onto_support
+from guides.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.flows import conditional_stack
+from guides.guide import Guide
 from guides.per_datum_iaf import PerDatumIAF
-from guides.vectors import require_vectors
-from zoo.latents import Family, Kind, Latent, Latents
+from zoo.latents import Family, Kind, Latents
 
 
 class AmortisedIAF(Guide):
@@ -48,29 +46,18 @@ class AmortisedIAF(Guide):
         body: nn.Module | None = None,
     ) -> None:
         super().__init__(latents)
-        require_vectors(self, latents)
-        self.context = context
-
-        def outputs(site: Latent) -> int:
-            return values_per_row(site, latents, (2 * site.unconstrained_shape[0] + context,))
-
-        self.encoder = Encoder(latents, outputs, body)
-        sizes = [site.unconstrained_shape[0] for site in latents.sites]
+        sizes = sizes_of(self, latents)
+        self.encoder = flow_encoder(latents, lambda size: context, body)
         self.steps = nn.ModuleList(
             conditional_stack(size, context, depth, hidden or max(2 * size, 32)) for size in sizes
         )
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        plates, values = self.plates(args), {}
-        sites = zip(self.latents.sites, self.encoder(args), self.steps, strict=True)
-        for site, output, steps in sites:
-            size = site.unconstrained_shape[0]
-            both = by_row(output, site, self.latents, (2 * size + self.context,))
-            loc, scale, context = both.split([size, size, self.context], dim=-1)
-            base = dist.Normal(loc, positive(scale)).to_event(1)
-            conditioned = [step.condition(context) for step in steps]  # type: ignore[attr-defined]
-            q = onto_support(push(base, conditioned), site)
-            with inside(plates, site):
-                values[site.name] = pyro.sample(site.name, q)
-        return values
+        return sample_flows(self, self.encoder, steps_of(self.steps, _given), args)
+
+
+def _given(
+    step: ConditionalAffineAutoregressive, loc: Tensor, scale: Tensor, context: Tensor
+) -> Transform:
+    return step.condition(context)

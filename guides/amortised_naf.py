@@ -9,6 +9,8 @@ line for each value; it lies between the roots of the single sigmoids, (u_ti - b
 Parameters: the encoder's, and one masked network a step, which also reads the context h(x).
 Source: Huang, Krueger, Lacoste & Courville 2018, "Neural autoregressive flows", the deep sigmoidal
 flow with one hidden layer.
+Departs from Pyro's NeuralAutoregressive: that has no inverse, and its log |det| is the one of the
+last draw that it made, so it cannot score a draw that is held.
 """
 
 from typing import ClassVar
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 from torch.nn.functional import logsigmoid, softplus
 
-from guides.amortised_flow import Steps, flow_encoder, sample_flows, sizes_of
+from guides.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
 from guides.flows import conditional_nets
 from guides.guide import Guide
 from guides.roots import root
@@ -64,14 +66,13 @@ class AmortisedNAF(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        return sample_flows(self, self.encoder, [_steps(nets) for nets in self.nets], args)
+        return sample_flows(self, self.encoder, steps_of(self.nets, _step), args)
 
 
-def _steps(nets: nn.Module) -> Steps:
-    def steps(loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
-        return [SigmoidalFlow(net, context) for net in nets]  # type: ignore[attr-defined]
-
-    return steps
+def _step(
+    net: ConditionalAutoRegressiveNN, loc: Tensor, scale: Tensor, context: Tensor
+) -> Transform:
+    return SigmoidalFlow(net, context)
 
 
 class SigmoidalFlow(Transform):

@@ -10,7 +10,8 @@ Parameters: the encoder's; its head gives 2 d, and 2 d + 1 numbers a step, for d
 Source: Rezende & Mohamed 2015, "Variational inference with normalizing flows"; amortised as in
 van den Berg et al. 2018, "Sylvester normalizing flows".
 Departs from the paper: w . a = softplus(w . v + log(e^c - 1)) - c with c a little below 1, which
-is 0 at w . v = 0, so that a stays bounded as w goes to 0.
+is 0 at w . v = 0, so that a stays bounded as w goes to 0. From Pyro's ConditionalPlanar: that has
+no inverse, so it cannot score a draw that is held, and its a is not bounded.
 """
 
 import math

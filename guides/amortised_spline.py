@@ -8,7 +8,8 @@ spline bends the normal within four of its standard deviations and leaves its ta
 Parameters: the encoder's, and one masked network a step, which also reads the context h(x).
 Source: Durkan, Bekasov, Murray & Papamakarios 2019, "Neural spline flows".
 Departs from the paper: the inverse autoregressive direction, so that draws are quick; an
-alternating order in the place of linear layers.
+alternating order in the place of linear layers. From Pyro's SplineAutoregressive: that writes
+where a mask is true and asserts on values, neither of which a captured step in replicas can do.
 """
 
 from typing import ClassVar
@@ -18,7 +19,7 @@ from pyro.nn import ConditionalAutoRegressiveNN
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.amortised_flow import Steps, flow_encoder, sample_flows, sizes_of
+from guides.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
 from guides.flows import conditional_nets
 from guides.guide import Guide
 from guides.spline import Knots, inverse_spline, knots, numbers_of, spline
@@ -61,14 +62,7 @@ class AmortisedSpline(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        return sample_flows(self, self.encoder, [_steps(nets) for nets in self.nets], args)
-
-
-def _steps(nets: nn.Module) -> Steps:
-    def steps(loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
-        return [Splines(net, loc, scale, context) for net in nets]  # type: ignore[attr-defined]
-
-    return steps
+        return sample_flows(self, self.encoder, steps_of(self.nets, Splines), args)
 
 
 class Splines(Transform):

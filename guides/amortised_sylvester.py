@@ -10,6 +10,8 @@ on a line for each value, from the last to the first.
 Parameters: the encoder's; its head gives 2 d, and d (d + 1) + d numbers a step, for d values.
 Source: van den Berg, Hasenclever, Tomczak & Welling 2018, "Sylvester normalizing flows for
 variational inference", the triangular variant.
+Departs from Pyro's Sylvester: that is the Householder variant, with parameters of its own in the
+place of functions of x, and has no inverse.
 """
 
 from typing import ClassVar

@@ -6,7 +6,9 @@
 The views are the arguments that hold rows. Where there are three or more of them and the last is
 as wide as the others are many, it is `seen`, (rows, views) of zeros and ones; else every view is
 always seen. So it goes on a model of one argument too, as one expert times N(0, I). With no view
-at all q is N(0, I), in unconstrained space: the prior of every VAE with a standard one.
+at all q is N(0, I), in unconstrained space: the prior of every VAE with a standard one. Under
+another prior this factor stays N(0, I): q is a distribution all the same, and every bound with it
+is one, but no longer tight where nothing is seen.
 
 Parameters: one encoder for each view.
 Source: Wu & Goodman 2018, "Multimodal generative models for scalable weakly-supervised learning".

@@ -146,6 +146,11 @@ def test_gaps_take_the_guides_own_local_family(diagonal, monkeypatch):
     truth = diagonal.model.mean_field_gap(x[:4]).mean().item()
     gap = found["approximation_gap/PerDatum"]
     assert abs(gap.value - truth) < ERRORS * gap.se
+    hasty = partial(zoo.gaps, search=Search(block=5, limit=5))
+    monkeypatch.setattr("zoo.figures.groups.gaps.gaps", hasty)
+    found = zoo.evaluate(diagonal, figures=["gaps"], draws=20)
+    assert "PerDatum not settled after 5 steps" in found["amortisation_gap/PerDatum"].note
+    assert "settled" not in found["inference_gap"].note
     flat = zoo.evaluate(zoo.fit(conjugate, MeanField, torch.randn(5), steps=1), figures=["gaps"])
     assert "MeanField names no guide" in flat.skipped["inference_gap"]
 
@@ -169,7 +174,33 @@ def test_bits_per_dimension_of_grey_levels(likelihood):
 def test_a_density_of_grey_levels_has_no_bits():
     fit = zoo.fit(zoo.load("vae", likelihood="gaussian"), AmortisedNormal, steps=2, compile=False)
     found = zoo.evaluate(fit, figures=["bits_per_dimension"], draws=20)
-    assert "use a likelihood of levels" in found.skipped["bits_per_dimension"]
+    assert "a density of pixels, which has no bits" in found.skipped["bits_per_dimension"]
+
+
+@pytest.mark.parametrize("model", ["vae", "gaussian_vae"])
+def test_a_density_of_bits_has_no_bits(model):
+    likelihood = "gaussian" if model == "vae" else None
+    task = zoo.load(model, data="digits", likelihood=likelihood, binarize="threshold")
+    fit = zoo.fit(task, AmortisedNormal, steps=2, compile=False)
+    found = zoo.evaluate(fit, figures=["bits_per_dimension"], draws=20)
+    assert "a density of pixels, which has no bits" in found.skipped["bits_per_dimension"]
+
+
+def test_a_picture_and_its_label_have_no_bits_per_dimension():
+    fit = zoo.fit(zoo.load("multimodal_vae"), AmortisedNormal, steps=2, compile=False)
+    found = zoo.evaluate(fit, figures=["bits_per_dimension"], draws=20)
+    assert found.skipped["bits_per_dimension"] == (
+        "the model observes {'x': 64, 'y': 10} values a row, not one picture of 64"
+    )
+
+
+def test_bits_of_an_autoregressive_decoder():
+    task = zoo.load("vae", decoder="nade")
+    fit = zoo.fit(task, AmortisedNormal, steps=2, compile=False)
+    alone = zoo.evaluate(fit, figures=["bits_per_dimension"], draws=20)
+    beside = zoo.evaluate(fit, figures=["bits_per_dimension", "log_evidence"], draws=20)
+    bits = -beside["log_evidence"].value / 64 / torch.tensor(2.0).log().item()
+    assert alone["bits_per_dimension"].value == pytest.approx(bits, rel=IDENTITY)
 
 
 def conjugate(x):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal
 
+import guides
 import zoo
 from zoo.draws import draw
 from zoo.figures.figure import Figure
@@ -19,7 +20,7 @@ from zoo.figures.prediction import (
     loo,
     predictive_check,
     predictive_coverage,
-    transformed,
+    quantile_calibration,
 )
 from zoo.figures.wasserstein_bound import (
     error_bounds,
@@ -168,13 +169,23 @@ def test_what_is_no_probability_is_refused(probability, label, message):
         calibration(probability, label)
 
 
-def test_transformed_observations_are_uniform_for_the_right_width():
-    loc = torch.randn(400)
-    observed = loc + torch.randn(400)
-    right, narrow = (transformed(observed, loc + s * torch.randn(99, 400)) for s in (1.0, 0.4))
-    assert right.chi_square_p > 0.01
-    assert narrow.chi_square_p < 1e-4
-    assert narrow.verdict == "too narrow (U shape)"
+@pytest.mark.parametrize("scale", [0.4, 1.0, 2.0])
+def test_quantiles_of_numbers_have_their_normal_shares(scale):
+    loc = torch.randn(1000)
+    observed, drawn = loc + torch.randn(1000), loc + scale * torch.randn(2000, 1000)
+    curve = quantile_calibration(observed, drawn)
+    normal = Normal(0.0, 1.0)
+    truth = normal.cdf(scale * normal.icdf(curve.confidence))
+    noise = (truth * (1 - truth) / 1000).sqrt()
+    assert ((curve.frequency - truth).abs() < 5 * noise).all()
+    excess = (truth - curve.confidence).abs().mean().item()
+    assert abs(curve.error.value - max(excess, curve.chance)) < 5 * curve.error.se
+    assert (curve.error.value > curve.chance + 5 * curve.error.se) == (scale != 1.0)
+
+
+def test_quantiles_need_the_rows():
+    with pytest.raises(ValueError, match=r"got \(3,\) and \(50, 4\)"):
+        quantile_calibration(torch.zeros(3), torch.zeros(50, 4))
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0])
@@ -258,3 +269,14 @@ def test_heavy_weights_are_marked():
     assert all("may be too small" in figure.note for figure in found.values())
     with pytest.raises(ValueError, match="order of at least 1; got 0"):
         wasserstein_bound(z, two_divergence(log_w), order=0)
+
+
+def test_a_regression_has_the_calibration_of_its_quantiles():
+    """Bayesian linear regression that knows its noise, trained to the posterior."""
+    fit = zoo.fit(
+        zoo.load("linear_regression"), guides.FullRank, steps=300, lr=0.02, compile=False
+    )
+    found = zoo.evaluate(fit, figures=["calibration_error"], draws=500)["calibration_error"]
+    assert found.se > 0
+    assert "of 9 quantiles" in found.note
+    assert found.value < 0.2

@@ -1,6 +1,8 @@
 """Simulation-based checks: uniform for the exact posterior, the right shape for others."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pyro
 import pyro.distributions as dist
@@ -11,14 +13,16 @@ from torch import nn
 
 import zoo
 from guides import MeanField, PerDatum
+from zoo.figures.groups import calibration
 from zoo.figures.simulation import (
     rank_calibration,
     refit_calibration,
     signed_rank_p,
     simulate,
 )
-from zoo.figures.uniformity import chi_square_tail, uniformity
+from zoo.figures.uniformity import chi_square_tail, uniformity, within
 
+IDENTITY = 1e-8
 MOST = 99
 
 
@@ -86,6 +90,30 @@ def test_p_values_of_uniform_ranks_are_uniform():
         assert abs(share - 0.1) < 5 * math.sqrt(0.1 * 0.9 / 150)
     inside = sum(bool(((t.ecdf >= t.band[0]) & (t.ecdf <= t.band[1])).all()) for t in tests) / 150
     assert abs(inside - 0.95) < 5 * math.sqrt(0.95 * 0.05 / 150)
+
+
+@pytest.mark.parametrize(("count", "most"), [(6, 2), (3, 4), (5, 3)])
+def test_the_chance_to_stay_in_a_band_is_that_of_enumeration(count, most):
+    ranks = torch.cartesian_prod(*[torch.arange(most + 1)] * count)
+    at = torch.arange(1, most + 1) / (most + 1)
+    ecdf = (ranks[:, None] < torch.arange(1, most + 1)[:, None]).double().mean(-1)
+    far = ((ecdf - at).abs() / (at * (1 - at) / count).sqrt()).amax(1)
+    for sds in (*far.unique(), torch.tensor(0.7)):
+        truth = (far < sds - IDENTITY).double().mean()
+        assert abs(within(sds[None], count, most) - truth) < IDENTITY
+
+
+def test_a_small_p_value_of_the_ecdf_is_as_small_as_it_is():
+    """That all N ranks are 0: (L + 1)^-N, twice where all at L are as far."""
+    assert uniformity(torch.zeros(10), 1).ecdf_p == pytest.approx(2 * 2.0**-10, rel=IDENTITY)
+    ranks = torch.cat([torch.randint(100, (250,)), torch.randint(20, (50,))])
+    assert uniformity(ranks, 99).ecdf_p < 0.01 / (2 * 30)  # of the 30 dimensions of a latent
+
+
+def test_the_p_value_of_both_tests_is_twice_the_smaller():
+    found = uniformity(torch.randint(20, (100,)), 19)
+    smaller = min(found.chi_square_p, found.ecdf_p)
+    assert found.p == pytest.approx(min(1.0, 2 * smaller), rel=IDENTITY)
 
 
 def test_bins_that_do_not_divide_the_ranks_are_fair():
@@ -219,6 +247,18 @@ class Half(nn.Module):
     def forward(self, x):
         with pyro.plate("data", len(x)):
             pyro.sample("z", dist.Normal(self.gain * x.log(), 0.5**0.5))
+
+
+def test_the_note_names_the_dimension_behind_the_p_value(monkeypatch):
+    """One that only the test of the ECDF finds, beside one whose bins look worse."""
+    even = uniformity(torch.arange(100).repeat(3), 99)
+    low = uniformity(torch.arange(100).repeat(3) // 2, 99)
+    found = {"z[0]": replace(even, chi_square_p=0.02), "z[1]": replace(low, chi_square_p=0.03)}
+    monkeypatch.setattr(calibration, "rank_calibration", lambda *args, **options: found)
+    scored = SimpleNamespace(program=None, args=(), rows=300, seed=0)
+    figure = calibration.ranks(scored)["sbc_p"]
+    assert figure.value == 2 * 2 * low.ecdf_p < 0.01
+    assert "z[1]: " in figure.note
 
 
 def test_too_few_are_refused():

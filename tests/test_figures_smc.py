@@ -70,7 +70,7 @@ def test_even_weights_keep_every_particle():
 class ManyNormals:
     """From N(0, 1) to N(1, sd) likelihoods in many dimensions; the evidence is exactly known."""
 
-    size = 20
+    size, rows = 20, 1
     sd = torch.linspace(0.1, 0.5, 20)
 
     def draw(self, chains):

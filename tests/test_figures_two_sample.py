@@ -8,10 +8,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch.distributions import Normal, kl_divergence
 
+from zoo.figures.shares import share_error
 from zoo.figures.two_sample import (
     bootstrap,
     classifier,
     coverage,
+    evenly,
     gaussian_kernel,
     kl,
     mmd,
@@ -156,6 +158,37 @@ def test_draws_of_the_reference_cannot_be_told():
         assert within(found[name], 0.5)
     assert within(found["coverage_50"], 0.5)
     assert within(found["coverage_90"], 0.9)
+
+
+def test_a_reference_of_several_chains_is_taken_from_all_of_them():
+    """Chains in two modes, one after the other, against draws of both."""
+    modes = torch.tensor([-3.0, 3.0])
+    x = torch.randn(400, 1) + modes[torch.randint(2, (400, 1))]
+    y = torch.randn(1600, 1) + modes.repeat_interleave(800)[:, None]
+    assert mmd(x, y)[1].value > 0.01
+    assert within(classifier(x, y, LogisticRegression()), 0.5)
+    assert torch.equal(evenly(torch.arange(8), 4), torch.tensor([0, 2, 4, 6]))
+    assert torch.equal(evenly(torch.arange(5), 5), torch.arange(5))
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_a_share_of_none_or_all_has_an_error(share):
+    assert share_error(share, 99) == pytest.approx((0.005 * 0.995 / 100) ** 0.5, rel=IDENTITY)
+    x = 100.0 * (1 - share) + torch.linspace(-9, 9, 60)[:, None]
+    found = coverage(x, torch.rand(60, 1), level=0.9)
+    assert found.value == share
+    assert found.se == share_error(share, 60)
+
+
+def test_the_error_of_a_share_is_binomial():
+    assert share_error(0.3, 10**6) == pytest.approx((0.3 * 0.7) ** 0.5 / 1000, rel=1e-4)
+
+
+def test_a_classifier_that_is_always_right_has_an_error():
+    x = torch.randn(50, 2)
+    found = classifier(x + 100, x, LogisticRegression())
+    assert found.value == 1
+    assert found.se == share_error(1.0, 100) > 0
 
 
 def test_other_draws_are_told_and_the_seed_fixes_the_figures():

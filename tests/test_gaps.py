@@ -15,6 +15,7 @@ import zoo
 from guides import MeanField, PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
+from zoo.figures.k_hat import k_hat_threshold
 from zoo.gaps import gaps
 from zoo.latents import describe
 from zoo.local import Search
@@ -139,6 +140,7 @@ def test_the_evidence_is_sampled_where_it_is_not_known():
         truth = model.log_evidence(task.split("test")[0][:6])
     assert not rows.exact
     assert 0 <= rows.k_hat_share <= 1
+    assert rows.k_hat_limit == k_hat_threshold(375)  # draws, less the quarter that picks the guide
     assert ((value - truth).abs() < 5 * error + IDENTITY).all()
 
 

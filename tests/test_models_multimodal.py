@@ -25,16 +25,17 @@ from zoo.figures.views import (
 )
 from zoo.latents import describe
 from zoo.models.multimodal_vae import MultimodalVAE
-from zoo.objectives import IWAE, Trace, WakeSleep
+from zoo.objectives import IWAE, MeanFieldKL, Trace, WakeSleep
+from zoo.priors import MixturePrior
 from zoo.schedules import Linear
 
 PATTERNS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).double()
 GRID = torch.linspace(-12.0, 12.0, 24_001).double()
 
 
-def tiny(*, labelled=True):
+def tiny(prior=None, *, labelled=True):
     """One latent dimension, so that everything is an integral over a line."""
-    model = MultimodalVAE(3, 3, (4,), 1, labelled=labelled)
+    model = MultimodalVAE(3, 3, (4,), 1, prior, labelled=labelled)
     scatter(model, spread=1.0)
     return model
 
@@ -48,7 +49,7 @@ def rows(seen):
 def integrated(model, x, y, seen):
     """log of the integral of p(z) p(x | z)^seen p(y | z)^seen, by a sum over a grid: (rows,)."""
     z = GRID[:, None, None]
-    log_p = dist.Normal(0.0, 1.0).log_prob(z).squeeze(-1)
+    log_p = model.prior().log_prob(z)
     log_p = log_p + seen[:, 0] * model.of_x(z).log_prob(x)
     log_p = log_p + seen[:, 1] * model.of_y(z).log_prob(y)
     return log_p.logsumexp(0) + (GRID[1] - GRID[0]).log()
@@ -103,6 +104,26 @@ def test_it_bounds_the_exact_evidence_of_what_is_seen(guide, seen):
         assert bound.mean() < exact + ERRORS * standard_error(bound)
     elbo, iwae = found.values()
     assert iwae.mean() - elbo.mean() > ERRORS * standard_error(elbo)
+
+
+@pytest.mark.parametrize("seen", PATTERNS[:3])
+@pytest.mark.parametrize("objective", [Trace(), IWAE(200), MeanFieldKL()], ids=str)
+def test_it_bounds_the_evidence_under_another_prior(objective, seen):
+    """The guide's own factor stays N(0, I)."""
+    model, args = tiny(MixturePrior(1, components=3)), rows(seen)
+    with built(model, ProductOfExperts, objective, args) as program, torch.no_grad():
+        exact = integrated(program.model, *args).sum()
+        standard = dist.Normal(0.0, 1.0).log_prob(GRID)
+        assert (program.model.prior().log_prob(GRID[:, None]) - standard).abs().max() > 0.1
+        bound = -torch.stack([program(clock(), None, *args) for _ in range(200)])
+    assert bound.mean() < exact + ERRORS * standard_error(bound)
+
+
+def test_the_zoos_own_takes_a_prior():
+    task = zoo.load("multimodal_vae", prior="realnvp", latent=4)
+    assert type(task.build().prior).__name__ == "RealNVPPrior"
+    assert task.usual_guide == "product_of_experts"
+    assert not list(zoo.load("multimodal_vae").build().prior.parameters())
 
 
 @pytest.mark.parametrize("view", [0, 1])
@@ -163,8 +184,12 @@ def test_one_argument_is_one_expert_times_the_prior():
 
 
 @pytest.mark.parametrize("objective", [Trace(2), WakeSleep()], ids=str)
-def test_captured_equals_plain(objective):
-    made, args = MODEL_CASES["multimodal_vae"].make()
+@pytest.mark.parametrize("components", [0, 3])
+def test_captured_equals_plain(objective, components):
+    """With the standard prior, and with a mixture."""
+    _, args = MODEL_CASES["multimodal_vae"].make()
+    prior = MixturePrior(2, components) if components else None
+    made = MultimodalVAE(6, 3, (8,), 2, prior, labelled=True)
     with a_capture(made, ProductOfExperts, args, objective, batch=3) as parts:
         assert equal_on_fresh_inputs(*parts)
 

@@ -32,17 +32,17 @@ IMAGE, FEATURES = (2, 3), 6
 UNSUITED = {("dequantised", "nade"), ("dequantised", "pixel")}  # a density, decoder that counts
 
 
-def tiny(levels):
-    """Rows of six pixels of so many grey levels."""
+def tiny(levels, image=IMAGE):
+    """Small pictures of so many grey levels."""
     with isolated(seed=4):
-        x = torch.randint(0, levels, (5, FEATURES)).double() / (levels - 1)
+        x = torch.randint(0, levels, (5, image[0] * image[1])).double() / (levels - 1)
     return Data(
         name="tiny",
         train=(x,),
         valid=(),
         test=(),
         rowwise=True,
-        image=IMAGE,
+        image=image,
         observe=keep,
         labels=("x",),
         binarize="none",
@@ -220,6 +220,18 @@ def test_the_plain_models_take_a_prior(model):
         (
             {"model": "vae", "likelihood": "dequantised", "decoder": "nade"},
             "Likelihood 'dequantised' is a density of levels with noise; decoder 'nade' reads",
+        ),
+        (
+            {"model": "flow_vae", "decoder": "nade"},
+            "Likelihood 'realnvp' is a density of levels with noise; decoder 'nade' reads",
+        ),
+        (
+            {"model": "flow_vae", "decoder": "pixel"},
+            "Likelihood 'realnvp' is a density of levels with noise; decoder 'pixel' reads",
+        ),
+        (
+            {"model": "multimodal_vae", "prior": "vamp"},
+            "a row of multimodal_vae has two views, either of which may be missing. Use prior",
         ),
         (
             {"model": "hvae", "likelihood": "dequantised"},

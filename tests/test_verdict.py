@@ -26,6 +26,21 @@ def test_a_poor_fit():
     )
 
 
+def test_rows_with_bad_weights_are_told_though_the_median_row_is_good():
+    found = {"k_hat": figure(0.66), "k_hat_share": figure(0.49, 0.05)}
+    assert verdict(found, 1000) == "k-hat above 0.67 for 49 % of rows: do not trust their weights"
+    rare = {"k_hat": figure(0.2), "k_hat_share": figure(0.004, 0.002)}
+    assert "0.4 % of rows" in verdict(rare, 1000)
+    assert "trust the weights" not in verdict(rare, 1000)
+
+
+@pytest.mark.parametrize(("share", "k", "said"), [(0, 0.3, "trust the"), (1, 0.9, "do not trust")])
+def test_where_all_rows_are_alike_their_k_hat_is_told(share, k, said):
+    line = verdict({"k_hat": figure(k), "k_hat_share": figure(share)}, 1000)
+    assert f"k-hat {k:.2f} (limit 0.67): {said}" in line
+    assert ("no sign of trouble" in line) == (share == 0)
+
+
 def test_nothing_to_go_by():
     assert verdict({"ess": figure(3.0)}, 1000).startswith("nothing computed that says")
 

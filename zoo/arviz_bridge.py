@@ -1,7 +1,6 @@
 """The one place that knows which ArviZ is installed: 0.23 (Python 3.11) or 1.x (from 3.12 on)."""
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,18 +97,6 @@ def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
     data = arviz.from_dict(**groups) if LEGACY else arviz.from_dict(groups)  # type: ignore[arg-type]
     data.to_netcdf(str(path))
     return path
-
-
-def rank_by_loo(files: Mapping[str, Path]) -> list[str]:
-    """Names of the files by expected log predictive density (PSIS-LOO), best first.
-
-    Args:
-        files: name -> ArviZ file with a "log_likelihood" group of one variable.
-    """
-    data = {name: read_netcdf(path) for name, path in files.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # high k-hats, which arviz.loo shows; pandas' of ArviZ
-        return [str(name) for name in arviz.compare(data).index]  # type: ignore[arg-type]
 
 
 def read_netcdf(path: Path) -> object:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import date
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,18 @@ from guides.per_datum_iaf import PerDatumIAF
 from zoo.figures.figure import Figure
 from zoo.pictures.amortisation import amortisation, as_record, draw_amortisation
 from zoo.pictures.draw_four_points import draw_four_points
-from zoo.pictures.four_points import Rival, Shown, four_points, four_points_task, gain, over_seeds
+from zoo.pictures.four_points import (
+    SEEDS,
+    STEPS,
+    Rival,
+    Shown,
+    four_points,
+    four_points_task,
+    gain,
+    over_seeds,
+)
 from zoo.provenance import provenance
+from zoo.task import Task
 
 RIVALS = {
     "diagonal normal": Rival(AmortisedNormal, PerDatum),
@@ -34,9 +45,12 @@ def picture_command(
     name: Annotated[str | None, typer.Argument(help="Name of a picture; none lists them.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("pictures"),
     steps: Annotated[int | None, typer.Option(help="Steps of each fit; default: its own.")] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds, where it takes several.")] = 5,
+    seeds: Annotated[int, typer.Option(help="Seeds, where it takes several.")] = SEEDS,
 ) -> None:
-    """Trains what a picture shows, prints its figures, and writes the picture and JSON."""
+    """Trains what a picture shows, prints its figures, and writes NAME.png and NAME.json.
+
+    The JSON has every figure with its standard error, of every seed or row, and how it was made.
+    """
     console = Console(width=None if sys.stdout.isatty() else 120)
     if name is None:
         for each, (_, says) in PICTURES.items():
@@ -56,17 +70,20 @@ def _four_points(
     seeds: int,
     console: Console,
 ) -> None:
-    found = four_points(RIVALS, seeds=seeds, steps=steps or 6000, progress=sys.stderr.isatty())
+    steps = steps or STEPS
+    found = four_points(RIVALS, seeds=seeds, steps=steps, progress=sys.stderr.isatty())
     names = list(found)
     more = gain(found[names[0]], found[names[1]])
     draw_four_points(found, out / "four_points.png")
     figures = {name: _figures(shown) for name, shown in found.items()}
-    record = provenance(four_points_task()) | {
+    record = {
+        "steps": steps,
         "figures": figures,
         "gain": asdict(more),
+        "gain_note": f"ELBO of {names[1]} minus that of {names[0]}, seed by seed",
         "seeds": {name: _by_seed(shown) for name, shown in found.items()},
     }
-    (out / "four_points.json").write_text(json.dumps(record, indent=2))
+    _write(out / "four_points.json", four_points_task(), record)
     view = Table(title=f"Four points, {seeds} seeds: nats/row ± standard error over seeds")
     for heading in ("", *names):
         view.add_column(heading, justify="left" if not heading else "right")
@@ -75,6 +92,9 @@ def _four_points(
         view.add_row(figure, *cells)
     console.print(view)
     console.print(f"ELBO gain of {names[1]} over {names[0]}: {_shown(asdict(more))} nats/row")
+    for name in names:
+        settled = sum(part.settled for part in found[name].splits)
+        console.print(f"{name}: the search behind the split settled in {settled} of {seeds} seeds")
 
 
 def _amortisation(
@@ -85,12 +105,10 @@ def _amortisation(
 ) -> None:
     guides = {name: guide_named(name) for name in RUNGS}
     shown = sys.stderr.isatty()
-    ladder = amortisation(
-        guides, "amortised_normal", PerDatum, steps=steps or 1500, progress=shown
-    )
+    steps = steps or 1500
+    ladder = amortisation(guides, "amortised_normal", PerDatum, steps=steps, progress=shown)
     draw_amortisation(ladder, out / "amortisation.png")
-    record = provenance(ladder.task) | as_record(ladder)
-    (out / "amortisation.json").write_text(json.dumps(record, indent=2))
+    _write(out / "amortisation.json", ladder.task, {"steps": steps} | as_record(ladder))
     view = Table(title="One model held, test rows: nats/row ± Monte Carlo error")
     for heading in ("guide", "ELBO", "gap to log p(x)"):
         view.add_column(heading, justify="left" if heading == "guide" else "right")
@@ -98,25 +116,35 @@ def _amortisation(
         cells = (ladder.elbo(name), ladder.gap(name))
         view.add_row(name, *(_shown(asdict(figure)) for figure in cells))
     console.print(view)
+    console.print(ladder.search_note)
+
+
+def _write(path: Path, task: Task, record: dict[str, object]) -> None:
+    made = provenance(task) | {"date": str(date.today())}
+    path.write_text(json.dumps(made | record, indent=1))
 
 
 def _figures(shown: Shown) -> dict[str, dict]:
-    means = {
-        "exact log p(x)": over_seeds(shown.log_evidence),
-        "ELBO": over_seeds(shown.elbo),
-        "gap": over_seeds(shown.gap),
-    }
-    first = {f"first seed: {name} gap": figure for name, figure in shown.split.items()}
-    return {name: asdict(figure) for name, figure in (means | first).items()}
+    return {name: asdict(over_seeds(figures)) for name, figures in _columns(shown).items()}
 
 
-def _by_seed(shown: Shown) -> dict[str, list[dict]]:
-    columns: dict[str, list[Figure]] = {
-        "elbo": shown.elbo,
-        "log_evidence": shown.log_evidence,
+def _by_seed(shown: Shown) -> list[dict]:
+    columns = _columns(shown)
+    return [
+        {name: asdict(figures[seed]) for name, figures in columns.items()}
+        | {"settled": shown.splits[seed].settled}
+        for seed in range(len(shown.fits))
+    ]
+
+
+def _columns(shown: Shown) -> dict[str, list[Figure]]:
+    return {
+        "exact log p(x)": shown.log_evidence,
+        "ELBO": shown.elbo,
         "gap": shown.gap,
+        "approximation gap": [part.approximation for part in shown.splits],
+        "amortisation gap": [part.amortisation for part in shown.splits],
     }
-    return {name: [asdict(figure) for figure in figures] for name, figures in columns.items()}
 
 
 def _shown(figure: dict) -> str:

@@ -101,7 +101,7 @@ def evaluate(
     if draws < 20:
         raise ValueError(f"Expected at least 20 draws; got {draws}.")
     program, note = _for_rows_of(result, split)
-    args = tuple(to_device(arg, result.device) for arg in result.task.split(split))
+    args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
     names = frozenset(asked.names)
     scored = Scored(result, program, args, split, draws, seed, note, names)
     found, skipped = _computed(scored, asked)

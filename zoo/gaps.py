@@ -28,6 +28,7 @@ from zoo.pairing import PairingError
 from zoo.prepare import to_device
 from zoo.program import Program, build
 from zoo.result import Fit
+from zoo.row_gaps import RowGaps
 from zoo.truth import HasEvidence
 
 STARTING_DRAWS = 500
@@ -40,58 +41,6 @@ class Starts(Protocol):
     def start(self, draws: Mapping[str, Tensor]) -> None:
         """Matches its moments to the draws; site -> (draws, *batch, *event)."""
         ...
-
-
-@dataclass(frozen=True)
-class RowGaps:
-    """The gaps on the rows of one split; every tensor is per row, in nats, with its error.
-
-    Attributes:
-        split: "train" or "test".
-        log_evidence: log p(x) and its Monte Carlo standard error, (rows,) each.
-        exact: is log p(x) known exactly? Else it is importance-sampled with the draws of the
-            guide that has the row's best bound; it lies below the truth in expectation, and so
-            do the gaps from it.
-        amortised: the bound of the fit's own guide.
-        local: family -> the bound of its best q for each row.
-        steps: family -> steps until the bound stopped improving.
-        settled: family -> did it, before the limit?
-        k_hat_share: share of rows whose importance weights are not to be trusted.
-    """
-
-    split: str
-    log_evidence: PerRow
-    exact: bool
-    amortised: PerRow
-    local: dict[str, PerRow]
-    steps: dict[str, int]
-    settled: dict[str, bool]
-    k_hat_share: float
-
-    def approximation(self, family: str) -> PerRow:
-        """Log p(x) minus the family's best local bound: what the family cannot express."""
-        return _difference(self.log_evidence, self.local[family])
-
-    def amortisation(self, family: str) -> PerRow:
-        """The family's best local bound minus the fit's: what the shared encoder loses.
-
-        It means that for the family of the fit's own guide; for a poorer one it may be negative.
-        """
-        return _difference(self.local[family], self.amortised)
-
-    def inference(self) -> PerRow:
-        """Log p(x) minus the fit's bound: the sum of the two."""
-        return _difference(self.log_evidence, self.amortised)
-
-    def per_row(self) -> dict[str, PerRow]:
-        """Every gap by name: "inference", "approximation/FAMILY", "amortisation/FAMILY"."""
-        found = {"inference": self.inference()}
-        found |= {f"approximation/{name}": self.approximation(name) for name in self.local}
-        return found | {f"amortisation/{name}": self.amortisation(name) for name in self.local}
-
-    def figures(self) -> dict[str, Figure]:
-        """Means over rows; standard errors for these rows, with that over rows in the note."""
-        return {name: _mean(gap, self.split) for name, gap in self.per_row().items()}
 
 
 @dataclass(frozen=True)
@@ -125,8 +74,12 @@ class Gaps:
         return {name: _more(first, second) for name, (first, second) in pairs.items()}
 
     def table(self) -> Table:
-        """One line a gap: its mean on each split with two standard errors, and test - train."""
-        view = Table(title="Where the nats go, nats/row ± 2 se")
+        """One line a gap: its mean on each split with two standard errors, and test - train.
+
+        The caption says what makes them doubtful.
+        """
+        caption = "\n".join(self._doubts()) or None
+        view = Table(title="Where the nats go, nats/row ± 2 se", caption=caption)
         more = self.generalisation() if "test" in self.splits else {}
         columns = {name: split.figures() for name, split in self.splits.items()}
         for heading in ("gap", *columns, *(["test - train"] if more else [])):
@@ -135,6 +88,16 @@ class Gaps:
             cells = [_shown(figures[name]) for figures in columns.values()]
             view.add_row(name, *cells, *([_shown(more[name])] if more else []))
         return view
+
+    def _doubts(self) -> list[str]:
+        """What makes the gaps of each split doubtful, each said once."""
+        found = [
+            f"{split}: {doubt}"
+            for split, rows in self.splits.items()
+            for name in rows.per_row()
+            for doubt in rows.doubts(name)
+        ]
+        return list(dict.fromkeys(found))
 
 
 def gaps(
@@ -190,7 +153,7 @@ def _gaps_on(
     objective: Objective,
     search: Search,
 ) -> RowGaps:
-    args = tuple(to_device(arg, fit.device) for arg in fit.task.split(split))
+    args = tuple(to_device(arg, fit.device) for arg in fit.task.scored(split))
     total = row_count(fit.program, args)
     own, args = _first_rows(fit.program, args, min(rows, total), total, draws)
     weights, steps, settled = {}, {}, {}
@@ -200,7 +163,8 @@ def _gaps_on(
         with torch.no_grad():
             weights[name] = torch.cat(list(weight_chunks(program, args, draws)), dim=1)
     proposals = _best_for_row([own, *weights.values()])
-    high = k_hat(proposals)[0] > k_hat_threshold(len(proposals))
+    limit = k_hat_threshold(len(proposals))
+    high = k_hat(proposals)[0] > limit
     exact = isinstance(fit.model, HasEvidence)
     return RowGaps(
         split=split,
@@ -211,6 +175,7 @@ def _gaps_on(
         steps=steps,
         settled=settled,
         k_hat_share=0.0 if exact else float(high.to(own.dtype).mean()),
+        k_hat_limit=limit,
     )
 
 
@@ -263,18 +228,6 @@ def _exact(model: object, args: tuple) -> PerRow:
 
 def _bound(log_w: Tensor) -> PerRow:
     return log_w.mean(0), log_w.std(0) / len(log_w) ** 0.5
-
-
-def _difference(first: PerRow, second: PerRow) -> PerRow:
-    return first[0] - second[0], (first[1] ** 2 + second[1] ** 2).sqrt()
-
-
-def _mean(gap: PerRow, split: str) -> Figure:
-    values, errors = gap
-    se = float((errors**2).sum().sqrt()) / len(values)
-    over_rows = float(values.std()) / len(values) ** 0.5
-    note = f"{len(values)} {split} rows; se over rows {over_rows:.2g}"
-    return Figure(float(values.mean()), se, "nats/row", "lower", note)
 
 
 def _more(first: Tensor, second: Tensor) -> Figure:

@@ -99,7 +99,7 @@ def image_picture(result: Fit, path: Path, count: int = 24) -> Path | None:
 def _panels(result: Fit, count: int) -> dict[str, Tensor]:
     assert isinstance(result.model, HasMean)
     split = "test" if result.task.data.test and result.amortised else "train"
-    args = tuple(to_device(arg, result.device) for arg in result.task.split(split))
+    args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
     model, names = result.model, result.latents.names[:1]
     names = model.names if isinstance(model, Descends) else names
     posterior = draw(result.program, args, 1, rows=count).latents

@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+import torch
 from torch import Tensor
 
-from zoo.data import Data, keep, load_data
+from zoo.data import Data, draw_bits, keep, load_data
 from zoo.data.data import fingerprint
+from zoo.data.stream import stream
+from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.models import MODELS, Recipe
 from zoo.models.parts import Parts, check_likelihood, usual_binarization
@@ -51,7 +54,7 @@ class Task:
         Raises:
             ValueError: if there are no such rows.
         """
-        batch = self.split(split)
+        batch = self.scored(split)
         return replace(self, data=replace(self.data, train=batch, observe=keep))
 
     def split(self, name: str) -> tuple:
@@ -65,6 +68,27 @@ class Task:
             kept = [split for split, batch in splits.items() if batch]
             raise ValueError(f"No split '{name}' in data '{self.data.name}'; it has {kept}.")
         return splits[name]
+
+    def scored(self, name: str) -> tuple:
+        """The arguments of the model for a split whose rows are to be scored, not trained on.
+
+        Train rows of dynamic data are intensities in [0, 1], and training draws their bits afresh
+        for each minibatch. Here they are drawn once, by the seed of the data; nothing is hidden.
+
+        Raises:
+            ValueError: if the name is none of train, valid and test, or the split is empty.
+        """
+        batch = self.split(name)
+        if name != "train" or self.data.binarize != "dynamic":
+            return batch
+        with isolated(seed=stream(self.data.seed, "train bits").initial_seed()):
+            return tuple(_bits(x) for x in batch)
+
+
+def _bits(x: Tensor) -> Tensor:
+    """Bits of intensities, alike on every device and in either precision; bits stay themselves."""
+    (bits,) = draw_bits((x.to("cpu", torch.float32),))
+    return bits.to(x)
 
 
 def load(

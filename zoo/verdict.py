@@ -25,7 +25,7 @@ def verdict(found: Found, draws: int) -> str:
     alarms = list(_alarms(found))
     if not said and not alarms:
         return "nothing computed that says whether inference worked"
-    healthy = not alarms and "k_hat" in found and found["k_hat"].value < k_hat_threshold(draws)
+    healthy = not alarms and _is_trusted(found, draws)
     return "; ".join([*(["no sign of trouble"] if healthy else []), *said, *alarms])
 
 
@@ -39,10 +39,24 @@ def _tightness(found: Found) -> Iterator[str]:
 
 
 def _trust(found: Found, draws: int) -> Iterator[str]:
-    if "k_hat" in found:
-        k, limit = found["k_hat"].value, k_hat_threshold(draws)
-        trust = "trust the weights" if k < limit else "do not trust this posterior's tails"
-        yield f"k-hat {k:.2f} (limit {limit:.2f}): {trust}"
+    limit, share = k_hat_threshold(draws), _share_above(found)
+    if 0 < share < 1:
+        rows = f"{100 * share:.3g} % of rows"
+        yield f"k-hat above {limit:.2f} for {rows}: do not trust their weights"
+    elif "k_hat" in found:
+        trusted = _is_trusted(found, draws)
+        trust = "trust the weights" if trusted else "do not trust this posterior's tails"
+        yield f"k-hat {found['k_hat'].value:.2f} (limit {limit:.2f}): {trust}"
+
+
+def _is_trusted(found: Found, draws: int) -> bool:
+    """Is k-hat below its limit for the median row and, where that is known, for every row?"""
+    below = "k_hat" in found and found["k_hat"].value < k_hat_threshold(draws)
+    return below and _share_above(found) == 0
+
+
+def _share_above(found: Found) -> float:
+    return found["k_hat_share"].value if "k_hat_share" in found else 0.0
 
 
 def _alarms(found: Found) -> Iterator[str]:

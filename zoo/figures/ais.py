@@ -4,7 +4,9 @@
 
 with u_t an HMC move from u_{t-1} that leaves f_{beta_t} invariant. E[w] = p(x), so the log of the
 mean weight lies below log p(x) in expectation and rises to it with chains and temperatures.
-Step sizes come from a pilot run, since steps that follow a chain's own past would bias its weight.
+Step sizes and scales come from a pilot run, since steps that follow a chain's own past would bias
+its weight. Where rows share their latents, the scale is the whole covariance: a smooth function's
+values move together or not at all.
 
 Source: Neal 2001, "Annealed importance sampling"; Wu et al. 2017, "On the quantitative analysis
 of decoder-based generative models" (schedule, HMC).
@@ -27,6 +29,8 @@ from zoo.joint_density import JointDensity
 from zoo.program import Program
 
 PILOT_CHAINS = 16
+DENSE = 100  # coordinates of a covariance, at most
+CHAINS_EACH, ENOUGH = 4, 2  # pilot's chains for each coordinate of it; and at least
 PILOT_EVERY = 4  # temperatures of the run for one of the pilot's
 PILOT_MOVES = 2
 FIRST_STEP = 0.2
@@ -90,7 +94,7 @@ class AnnealedImportance(Evidence):
         path = FromGuide(density) if self.start == "guide" else density
         betas = sigmoid_schedule(self.temperatures)
         slopes = Slopes(path)
-        strides = pilot(slopes, path.draw(PILOT_CHAINS), betas, self.leapfrogs)
+        strides = pilot(slopes, path.draw(pilot_chains(density)), betas, self.leapfrogs)
         return anneal(slopes, path.draw(self.chains), betas, strides)
 
 
@@ -110,7 +114,16 @@ def sigmoid_schedule(temperatures: int, spread: float = 4.0) -> list[float]:
     return ((levels - levels[0]) / (levels[-1] - levels[0])).tolist()
 
 
-def pilot(slopes: Slopes, u: Tensor, betas: Sequence[float], leapfrogs: int) -> list[Stride]:
+def pilot_chains(density: JointDensity) -> int:
+    """How many chains a pilot has: more than the coordinates of latents that rows share."""
+    if density.rows > 1 or density.size > DENSE:
+        return PILOT_CHAINS
+    return max(PILOT_CHAINS, CHAINS_EACH * density.size)
+
+
+def pilot(
+    slopes: Slopes, u: Tensor, betas: Sequence[float], leapfrogs: int, datasets: int = 1
+) -> list[Stride]:
     """Finds a stride for every temperature with chains of their own.
 
     Each step size follows the acceptance of its row; each scale is the chains' spread.
@@ -120,22 +133,38 @@ def pilot(slopes: Slopes, u: Tensor, betas: Sequence[float], leapfrogs: int) -> 
         u: where the pilot's chains start, shape (chains, rows, size).
         betas: the run's inverse temperatures.
         leapfrogs: steps in a move.
+        datasets: that the chains see, equally many each, one after another.
     """
     step, point = torch.full_like(u[0, :, 0:1].sum(-1), FIRST_STEP), slopes.look(u)
     found: list[Stride] = []
     for i, beta in enumerate(betas):
         if i % PILOT_EVERY == 0:
             for _ in range(PILOT_MOVES if u.shape[-1] else 0):
-                stride = Stride(step, spread_of(point.u), leapfrogs)
+                stride = Stride(step, spread_of(point.u, datasets), leapfrogs)
                 point, chance = move(slopes, point, u.new_tensor(beta), stride)
                 step = adapt(step, chance.mean(0))
-        found.append(Stride(step, spread_of(point.u), leapfrogs))
+        found.append(Stride(step, spread_of(point.u, datasets), leapfrogs))
     return found
 
 
-def spread_of(u: Tensor) -> Tensor:
-    """Standard deviation of each coordinate over chains, never 0: (rows, size)."""
-    return (u - u.mean(0)).square().mean(0).sqrt().clamp(min=1e-6)
+def spread_of(u: Tensor, datasets: int = 1) -> Tensor:
+    """How chains are spread about the mean of those that see the same data.
+
+    Args:
+        u: shape (chains, rows, size).
+        datasets: that the chains see.
+
+    Returns:
+        L with L L' their covariance, (rows, size, size), for a single row and enough chains; else
+        the standard deviation of each coordinate, never 0, (rows, size).
+    """
+    chains, rows, size = u.shape
+    each = u.unflatten(0, (datasets, -1))
+    away = (each - each.mean(1, keepdim=True)).flatten(0, 1)
+    free = max(chains - datasets, 1)
+    if rows > 1 or not 1 < size <= DENSE or free < ENOUGH * size:
+        return (away.square().sum(0) / free).sqrt().clamp(min=1e-6)
+    return torch.linalg.qr(away.movedim(0, 1), mode="r").R.mT / free**0.5
 
 
 def anneal(

@@ -14,14 +14,15 @@ Monte Carlo".
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from zoo.figures.ais import (
-    PILOT_CHAINS,
     anneal,
     pilot,
+    pilot_chains,
     require_two,
     sigmoid_schedule,
 )
@@ -31,6 +32,20 @@ from zoo.figures.slopes import Slopes
 from zoo.joint_density import JointDensity
 from zoo.program import Program
 from zoo.traces import log_mean_exp
+
+
+class BothWays(NamedTuple):
+    """What annealing up and down yields.
+
+    Attributes:
+        up: log-weights from the prior, nats, shape (chains, data sets), a row being a data set.
+        down: the same from the latents that made the data.
+        data: observed site -> the simulated data, shape (data sets, ...), (1, rows, ...) for rows.
+    """
+
+    up: Tensor
+    down: Tensor
+    data: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -65,33 +80,39 @@ class Bidirectional(Evidence):
 
     def figures(self, program: Program, args: tuple, note: str) -> dict[str, Figure]:
         """Both bounds and the gap; see :meth:`Evidence.figures`."""
-        parts = [self._run(density) for density in densities(program, args, self.chains)]
-        up, down = (torch.cat(column, dim=1) for column in zip(*parts, strict=True))
+        parts = [self.run(density) for density in densities(program, args, self.chains)]
+        up, down = (torch.cat(column, 1) for column in zip(*(p[:2] for p in parts), strict=True))
+        return self.bounds(up, down, rowwise=program.latents.rowwise, note=note)
+
+    def bounds(
+        self, up: Tensor, down: Tensor, *, rowwise: bool, note: str = ""
+    ) -> dict[str, Figure]:
+        """The figures of log-weights of both ways, each (chains, data sets)."""
         gaps = -log_mean_exp(down) - log_mean_exp(up)
         require_two(**{"simulated data sets": len(gaps)})
         about = joined(
             note,
-            f"{len(gaps)} {'rows' if program.latents.rowwise else 'data sets'} "
+            f"{len(gaps)} {'rows' if rowwise else 'data sets'} "
             f"simulated from the model, {self.temperatures} temperatures",
         )
-        lower = summary(up, rowwise=program.latents.rowwise, note=about)
+        lower = summary(up, rowwise=rowwise, note=about)
         se = float(gaps.std()) / len(gaps) ** 0.5
         gap = replace(lower, value=float(gaps.mean()), se=se, better="lower")
         upper = replace(gap, value=lower.value + gap.value)
         return dict(zip(self.names, (lower, upper, gap), strict=True))
 
-    def _run(self, density: JointDensity) -> tuple[Tensor, Tensor]:
-        """Log-weights of both ways, up and down, each (chains, data sets)."""
+    def run(self, density: JointDensity) -> BothWays:
+        """Simulates data and anneals on them both ways, on one chunk of rows."""
         datasets = 1 if density.latents.rowwise else self.datasets
         truth, data = density.simulate(datasets)
         simulated = density.on(data)
         slopes, betas = Slopes(simulated), sigmoid_schedule(self.temperatures)
-        u = simulated.draw(datasets * -(-PILOT_CHAINS // datasets))
-        strides = pilot(slopes, u, betas, self.leapfrogs)
-        up = anneal(slopes, simulated.draw(datasets * self.chains), betas, strides)
+        u = simulated.draw(datasets * (1 + -(-pilot_chains(density) // datasets)))
+        strides = pilot(slopes, u, betas, self.leapfrogs, datasets)
+        up = anneal(slopes, simulated.draw(datasets * self.chains), betas, strides).log_w
         u = truth.repeat_interleave(self.chains, 0)
-        down = anneal(slopes, u, betas[::-1], strides[::-1])
-        return self._by_dataset(up.log_w, datasets), self._by_dataset(down.log_w, datasets)
+        down = anneal(slopes, u, betas[::-1], strides[::-1]).log_w
+        return BothWays(self._by_dataset(up, datasets), self._by_dataset(down, datasets), data)
 
     def _by_dataset(self, log_w: Tensor, datasets: int) -> Tensor:
         """(data sets * chains, rows) -> (chains, data sets * rows)."""

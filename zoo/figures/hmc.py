@@ -20,13 +20,26 @@ class Stride(NamedTuple):
 
     Attributes:
         step: size of a leapfrog step, shape (rows,) or (chains, rows).
-        scale: of each coordinate, shape (rows, size) or (chains, rows, size).
+        scale: standard deviation of each coordinate, shape (rows, size); or L, where L L' is
+            their covariance, shape (rows, size, size).
         leapfrogs: steps in a move.
     """
 
     step: Tensor
     scale: Tensor
     leapfrogs: int
+
+    def stretched(self, v: Tensor) -> Tensor:
+        """L v for every chain and row, (chains, rows, size)."""
+        if self.scale.dim() == 2:
+            return self.scale * v
+        return torch.einsum("rij,crj->cri", self.scale, v)
+
+    def pulled(self, v: Tensor) -> Tensor:
+        """L' v for every chain and row, (chains, rows, size)."""
+        if self.scale.dim() == 2:
+            return self.scale * v
+        return torch.einsum("rji,crj->cri", self.scale, v)
 
 
 def move(slopes: Slopes, start: Point, beta: Tensor, stride: Stride) -> tuple[Point, Tensor]:
@@ -48,9 +61,9 @@ def move(slopes: Slopes, start: Point, beta: Tensor, stride: Stride) -> tuple[Po
     before = start.tempered(beta) - momentum.square().sum(-1) / 2
     here, gradient = slopes(start.u, beta)
     for _ in range(stride.leapfrogs):
-        momentum = momentum + step / 2 * stride.scale * gradient
-        here, gradient = slopes(here.u + step * stride.scale * momentum, beta)
-        momentum = momentum + step / 2 * stride.scale * gradient
+        momentum = momentum + step / 2 * stride.pulled(gradient)
+        here, gradient = slopes(here.u + step * stride.stretched(momentum), beta)
+        momentum = momentum + step / 2 * stride.pulled(gradient)
     after = here.tempered(beta) - momentum.square().sum(-1) / 2
     chance = (after - before).exp().clamp(max=1).nan_to_num(nan=0.0)
     return _choose(torch.rand_like(chance) < chance, here, start), chance

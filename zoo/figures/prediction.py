@@ -4,8 +4,8 @@ Sources: Gelman et al. 2013, "Bayesian Data Analysis", chapter 6 (predictive che
 den Oord & Bethge 2016, "A note on the evaluation of generative models" (bits per dimension);
 Vehtari, Gelman & Gabry 2017, "Practical Bayesian model evaluation using leave-one-out
 cross-validation"; Guo et al. 2017, "On calibration of modern neural networks" (expected
-calibration error); Gneiting, Balabdaoui & Raftery 2007, "Probabilistic forecasts, calibration and
-sharpness" (the probability integral transform).
+calibration error); Kuleshov, Fenner & Ermon 2018, "Accurate uncertainties for deep learning using
+calibrated regression" (the same of numbers).
 """
 
 import math
@@ -18,7 +18,6 @@ from torch import Tensor
 from zoo.arviz_bridge import leave_one_out
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.log_evidence import log_evidence
-from zoo.figures.uniformity import Uniformity, uniformity
 
 RELIABLE = 0.7
 LEVELS = (0.5, 0.9)
@@ -126,13 +125,14 @@ def predictive_check(
 
 @dataclass(frozen=True)
 class Calibration:
-    """A calibration curve.
+    """A calibration curve, of a binary outcome's bins or of a number's quantiles.
 
     Attributes:
-        confidence: mean predicted probability in each bin that is not empty, (bins,).
-        frequency: share of ones there, (bins,).
+        confidence: mean predicted probability in each bin that is not empty; or the quantiles'
+            levels, (bins,).
+        frequency: share of ones there; or of observations below the quantile, (bins,).
         counts: rows there, (bins,).
-        error: expected calibration error, sum over bins of share * |frequency - confidence|.
+        error: expected calibration error, mean over rows or levels of |frequency - confidence|.
         chance: what the error is on average for a model that is calibrated: finite bins.
     """
 
@@ -193,18 +193,44 @@ def _resampled_error(p: Tensor, y: Tensor, rows: Tensor, bins: int) -> Tensor:
     return gap.index_add(0, parts, y[rows] - p[rows]).abs().sum() / len(rows)
 
 
-def transformed(observed: Tensor, predicted: Tensor) -> Uniformity:
-    """The probability integral transform: ranks of observations among predictive draws.
-
-    Uniform for calibrated predictions; a U shape for predictions that are too narrow.
+def quantile_calibration(
+    observed: Tensor, predicted: Tensor, *, simulations: int = 200
+) -> Calibration:
+    """Calibration of predicted numbers: how often they are below the predicted deciles.
 
     Args:
         observed: (rows,).
         predicted: draws of the predictive distribution of each, (draws, rows).
+        simulations: for `chance` and the error.
+
+    Returns:
+        The curve: levels 0.1 .. 0.9, the share of observations below the predicted quantiles, and
+        the mean over levels of what separates the two. A curve that is flat in the middle belongs
+        to predictions that are too narrow, a steep one to those that are too wide.
+
+    Raises:
+        ValueError: if the rows differ, or there are none.
     """
-    ties = (predicted == observed).sum(0)
-    below = (predicted < observed).sum(0) + (torch.rand_like(ties.double()) * (ties + 1)).long()
-    return uniformity(below, len(predicted))
+    if observed.dim() != 1 or predicted.shape[1:] != observed.shape or not len(observed):
+        raise ValueError(
+            f"Expected observed (rows,) and predicted (draws, rows); got {tuple(observed.shape)} "
+            f"and {tuple(predicted.shape)}."
+        )
+    levels = torch.arange(1, 10, device=predicted.device, dtype=predicted.dtype) / 10
+    below = (observed <= predicted.quantile(levels, dim=0)).to(predicted.dtype)
+    rows = len(observed)
+
+    def error(each: Tensor) -> Tensor:
+        return (each.mean(1) - levels).abs().mean()
+
+    uniform = torch.rand(simulations, rows, device=levels.device, dtype=levels.dtype)
+    chance = torch.stack([error((u <= levels[:, None]).to(u.dtype)) for u in uniform]).mean()
+    again = torch.randint(rows, (simulations, rows), device=levels.device)
+    se = torch.stack([error(below[:, picked]) for picked in again]).std()
+    note = f"of 9 quantiles; {float(chance):.2g} on average for a calibrated model"
+    value = Figure(float(error(below)), float(se), "probability", "lower", note)
+    counts = torch.full_like(levels, rows)
+    return Calibration(levels, below.mean(1), counts, value, float(chance))
 
 
 def predictive_coverage(observed: Tensor, predicted: Tensor) -> dict[str, Figure]:

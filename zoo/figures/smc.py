@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.figures.ais import FIRST_STEP, require_two, spread_of
+from zoo.figures.ais import FIRST_STEP, pilot_chains, require_two, spread_of
 from zoo.figures.evidence import Evidence, densities, joined, summary
 from zoo.figures.figure import Figure
 from zoo.figures.hmc import Stride, adapt, move
@@ -107,7 +107,8 @@ class TemperedSMC(Evidence):
     def run(self, density: JointDensity) -> Sampled:
         """The pilot, then all runs, on one chunk of rows."""
         slopes = Slopes(density)
-        ladder = self._ladder(slopes, density.draw(self.particles))
+        count = max(self.particles, pilot_chains(density))
+        ladder = self._ladder(slopes, density.draw(count))
         point = slopes.look(density.draw(self.particles * self.runs))
         log_z = point.base.new_zeros(self.runs, point.base.shape[1])
         chance, before = torch.ones_like(point.base), torch.zeros_like(ladder[0].beta)

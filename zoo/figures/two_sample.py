@@ -17,6 +17,7 @@ from torch import Tensor
 
 from zoo.figures.figure import Figure
 from zoo.figures.posterior import posterior_errors
+from zoo.figures.shares import share_error
 from zoo.isolation import isolated
 
 Draws = dict[str, Tensor]
@@ -137,21 +138,26 @@ def mmd(x: Tensor, y: Tensor, *, permutations: int = 500) -> tuple[Figure, Figur
 
     Args:
         x: draws, (n, d).
-        y: reference draws, (m, d); the first min(n, m, 2000) of both are used.
+        y: reference draws, (m, d); min(n, m, 2000) of both are used, evenly taken.
         permutations: of the draws between the two.
     """
     n = min(len(x), len(y), AT_ONCE)
-    kernel = gaussian_kernel(torch.cat([x[:n], y[:n]]))
+    kernel = gaussian_kernel(torch.cat([evenly(x, n), evenly(y, n)]))
     value = _mmd_of(kernel, torch.arange(2 * n, device=x.device)[None] < n)[0]
     labels = torch.rand(permutations, 2 * n, device=x.device).argsort(1) < n
     beyond = int((_mmd_of(kernel, labels) >= value).sum())
     p = (1 + beyond) / (1 + permutations)
     note = f"{n} draws each"
-    p_error = (p * (1 - p) / permutations) ** 0.5
+    p_error = share_error(p, permutations)
     return (
         Figure(float(value), _mmd_error(kernel, n), "squared MMD", "lower", note),
         Figure(p, p_error, "p-value", "", f"{permutations} permutations"),
     )
+
+
+def evenly(draws: Tensor, count: int) -> Tensor:
+    """`count` of the draws at equal distances: of a reference's chains, each has its part."""
+    return draws[torch.arange(count, device=draws.device) * len(draws) // count]
 
 
 def gaussian_kernel(z: Tensor) -> Tensor:
@@ -189,17 +195,18 @@ def classifier(
 
     Args:
         x: draws, (n, d).
-        y: reference draws, (m, d); the first min(n, m, 2000) of both are used.
+        y: reference draws, (m, d); min(n, m, 2000) of both are used, evenly taken.
         model: a classifier of scikit-learn.
         seed: of the folds.
     """
     n = min(len(x), len(y), AT_ONCE)
-    both = torch.cat([x[:n], y[:n]]).detach().cpu().numpy()
+    both = torch.cat([evenly(x, n), evenly(y, n)]).detach().cpu().numpy()
     labels = (torch.arange(2 * n) < n).long().numpy()
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     share = float(cross_val_score(model, both, labels, cv=folds).mean())
-    se = (share * (1 - share) / (2 * n)) ** 0.5
-    return Figure(share, se, "of draws", "lower", "0.5 where nobody can tell")
+    return Figure(
+        share, share_error(share, 2 * n), "of draws", "lower", "0.5 where nobody can tell"
+    )
 
 
 def kl(log_q: Tensor, log_p: Tensor) -> Figure:
@@ -230,5 +237,6 @@ def coverage(x: Tensor, y: Tensor, *, level: float = 0.9, resamples: int = 100) 
         low, high = first.quantile(tails, dim=0)
         return ((second >= low) & (second <= high)).to(x.dtype).mean()
 
-    se = bootstrap(share, x, y, resamples)
-    return Figure(float(share(x, y)), se, "of reference draws", "", f"should be {level:.2g}")
+    found = float(share(x, y))
+    se = max(bootstrap(share, x, y, resamples), share_error(found, y.numel()))  # all in, or none
+    return Figure(found, se, "of reference draws", "", f"should be {level:.2g}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from zoo.data import Data
-from zoo.data.modalities import LABELLED
 from zoo.models.banana import Banana
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
@@ -20,9 +19,16 @@ from zoo.models.hmm import HiddenMarkov
 from zoo.models.linear_regression import LinearRegression
 from zoo.models.local_level import LocalLevel
 from zoo.models.logistic_regression import LogisticRegression
-from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.models.neals_funnel import NealsFunnel
-from zoo.models.parts import Parts, flow_vae_of, hierarchy_of, prior_of, self_vae_of, vae_of
+from zoo.models.parts import (
+    Parts,
+    flow_vae_of,
+    hierarchy_of,
+    multimodal_of,
+    prior_of,
+    self_vae_of,
+    vae_of,
+)
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 
@@ -104,7 +110,8 @@ MODELS: dict[str, Recipe] = {
         labels=("x",),
         data="digits",
         guide="amortised_normal",
-        steps=1500,
+        steps=1000,
+        lr=2e-3,
         parts=Parts(prior="standard", latent=10),
     ),
     "gaussian_vae": Recipe(
@@ -123,7 +130,8 @@ MODELS: dict[str, Recipe] = {
         labels=("x",),
         data="digits",
         guide="amortised_normal",
-        steps=1500,
+        steps=1000,
+        lr=2e-3,
         parts=Parts(prior="standard", likelihood="bernoulli", decoder="mlp", latent=10),
     ),
     "dequantised_vae": Recipe(
@@ -157,18 +165,13 @@ MODELS: dict[str, Recipe] = {
         parts=Parts(prior="standard", latent=10),
     ),
     "multimodal_vae": Recipe(
-        build=lambda data, parts: MultimodalVAE(
-            data.features,
-            data.train[1].shape[-1],
-            latent=parts.latent,
-            labelled=data.name in LABELLED,
-        ),
+        build=multimodal_of,
         labels=("x", "y", "seen"),
         data="digits_labels",
         guide="product_of_experts",
         steps=3000,
         lr=3e-3,
-        parts=Parts(latent=10),
+        parts=Parts(prior="standard", latent=10),
     ),
     "bernoulli_latent": Recipe(
         build=lambda data: BernoulliLatent(data.features),

@@ -5,7 +5,7 @@ half. A row may show both views or one; the guide then infers the cause from wha
 other network fills in the rest.
 
 Generative process, for each row n:
-    z_n ~ N(0, I_M)
+    z_n ~ N(0, I_M), or another prior r(z)
     x_nj ~ Bernoulli(sigmoid(f(z_n)_j)),                 where seen_n0 = 1
     y_n  ~ OneHotCategorical(softmax(g(z_n))), a label,
            or y_nj ~ Bernoulli(sigmoid(g(z_n)_j)), bits,  where seen_n1 = 1
@@ -19,6 +19,8 @@ Departs from the paper: the likelihood of the label is not weighted up, so that 
 
 What is missing has log-likelihood 0: the bound is one on log p(x), log p(y) or log p(x, y). Dreams
 (`wake_sleep`, `rws`) fill in both views; only `product_of_experts` still hides the missing one.
+Its own factor stays N(0, I) under any prior: every q gives a bound, and under another prior the
+experts, or a gap where nothing is seen, make up for the difference.
 """
 
 from collections.abc import Sequence
@@ -30,6 +32,7 @@ from torch import Tensor, nn
 
 from zoo.models.networks import mlp
 from zoo.models.shapes import require_shape
+from zoo.priors import StandardNormal
 
 
 class MultimodalVAE(nn.Module):
@@ -41,6 +44,7 @@ class MultimodalVAE(nn.Module):
         others: int,
         hidden: Sequence[int] = (200,),
         latent: int = 10,
+        prior: nn.Module | None = None,
         *,
         labelled: bool,
     ) -> None:
@@ -51,6 +55,7 @@ class MultimodalVAE(nn.Module):
             others: number of classes or pixels E of y.
             hidden: widths of the hidden layers of each decoder, from z on.
             latent: latent dimension M.
+            prior: () -> distribution of one z, of `zoo.priors`; None for N(0, I).
             labelled: is y a label, one-hot? Otherwise it is bits.
         """
         super().__init__()
@@ -58,6 +63,7 @@ class MultimodalVAE(nn.Module):
         self.labelled = labelled
         self.decoder = mlp((latent, *hidden, features), nn.ReLU)
         self.decoder_y = mlp((latent, *hidden, others), nn.ReLU)
+        self.prior = StandardNormal(latent) if prior is None else prior
 
     def forward(self, x: Tensor, y: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Generates rows: site z, then the observed sites x and y where they are seen.
@@ -76,9 +82,8 @@ class MultimodalVAE(nn.Module):
         require_shape("x", x, (len(x), self.features))
         require_shape("y", y, (len(x), self.others))
         require_shape("seen", seen, (len(x), 2))
-        zeros, ones = x.new_zeros(self.latent), x.new_ones(self.latent)
         with pyro.plate("data", len(x)):
-            z = pyro.sample("z", dist.Normal(zeros, ones).to_event(1))
+            z = pyro.sample("z", self.prior())
             x = pyro.sample("x", self.of_x(z).mask(seen[:, 0] > 0), obs=x)
             y = pyro.sample("y", self.of_y(z).mask(seen[:, 1] > 0), obs=y)
         return x, y

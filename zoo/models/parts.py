@@ -11,11 +11,13 @@ from difflib import get_close_matches
 from torch import nn
 
 from zoo.data import Data
+from zoo.data.modalities import LABELLED
 from zoo.decoders import DECODERS
 from zoo.likelihoods import LIKELIHOODS
 from zoo.likelihoods.realnvp import RealNVPLikelihood
 from zoo.models.dequantised_vae import DequantisedVAE
 from zoo.models.hvae import HierarchicalVAE, require_groups
+from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.models.self_vae import SelfVAE
 from zoo.models.vae import VAE, Autoregressive
 from zoo.priors import PRIORS
@@ -87,22 +89,12 @@ def vae_of(data: Data, parts: Parts) -> nn.Module:
         ValueError: if a part does not suit the data or another part.
     """
     assert parts.likelihood is not None
-    assert parts.decoder is not None
-    assert parts.latent is not None
     check_likelihood(parts.likelihood, data)
     choice = LIKELIHOODS[parts.likelihood]
     likelihood = choice.build(data.levels)
-    numbers = int(likelihood.numbers)  # type: ignore[arg-type]
-    decoder = DECODERS[parts.decoder](parts.latent, data.features, numbers, data.image)
     if choice.fills:
-        if isinstance(decoder, Autoregressive):
-            raise ValueError(
-                f"Likelihood '{parts.likelihood}' is a density of levels with noise; decoder "
-                f"'{parts.decoder}' reads the levels themselves. Use decoder 'mlp' or 'gated', or "
-                "the likelihood 'logistic_mixture'."
-            )
-        return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)
-    return VAE(decoder, likelihood, prior_of(data, parts))
+        return _dequantised(data, parts, parts.likelihood, likelihood)
+    return VAE(_decoder_of(data, parts, likelihood), likelihood, prior_of(data, parts))
 
 
 def hierarchy_of(data: Data, parts: Parts) -> HierarchicalVAE:
@@ -146,12 +138,45 @@ def flow_vae_of(data: Data, parts: Parts) -> DequantisedVAE:
     Raises:
         ValueError: if a part does not suit the data or another part.
     """
+    check_likelihood("dequantised", data)
+    return _dequantised(data, parts, "realnvp", RealNVPLikelihood(data.features))
+
+
+def multimodal_of(data: Data, parts: Parts) -> MultimodalVAE:
+    """The autoencoder of two views of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: for a VampPrior.
+    """
+    assert parts.latent is not None
+    if parts.prior == "vamp":
+        raise ValueError(
+            "Prior 'vamp' mixes what one network recognises in whole rows; a row of "
+            "multimodal_vae has two views, either of which may be missing. Use prior 'mixture'."
+        )
+    others, labelled = data.train[1].shape[-1], data.name in LABELLED
+    prior = prior_of(data, parts)
+    return MultimodalVAE(
+        data.features, others, latent=parts.latent, prior=prior, labelled=labelled
+    )
+
+
+def _dequantised(data: Data, parts: Parts, name: str, likelihood: nn.Module) -> DequantisedVAE:
+    decoder = _decoder_of(data, parts, likelihood)
+    if isinstance(decoder, Autoregressive):
+        raise ValueError(
+            f"Likelihood '{name}' is a density of levels with noise; decoder '{parts.decoder}' "
+            "reads the levels themselves. Use decoder 'mlp' or 'gated', or model 'vae' with the "
+            "likelihood 'logistic_mixture'."
+        )
+    return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)
+
+
+def _decoder_of(data: Data, parts: Parts, likelihood: nn.Module) -> nn.Module:
     assert parts.decoder is not None
     assert parts.latent is not None
-    check_likelihood("dequantised", data)
-    likelihood = RealNVPLikelihood(data.features)
-    decoder = DECODERS[parts.decoder](parts.latent, data.features, likelihood.numbers, data.image)
-    return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)
+    numbers = int(likelihood.numbers)  # type: ignore[arg-type]
+    return DECODERS[parts.decoder](parts.latent, data.features, numbers, data.image)
 
 
 def prior_of(data: Data, parts: Parts) -> nn.Module:

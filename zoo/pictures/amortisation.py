@@ -10,7 +10,7 @@ suboptimality in variational autoencoders".
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -37,19 +37,37 @@ class Ladder:
         task: the model and the data.
         bounds: guide -> ELBO of every row and its Monte Carlo error, nats, (rows,) each.
         log_evidence: importance-sampled log p(x) of every row and its error.
+        search_steps: of the search for a q of each row's own.
+        settled: had its bound stopped improving? Else the per-datum gap is too large.
+        k_hat_share: of rows whose log p(x) is not to be trusted.
     """
 
     task: Task
     bounds: dict[str, PerRow]
     log_evidence: PerRow
+    search_steps: int
+    settled: bool
+    k_hat_share: float
 
     def gap(self, name: str) -> Figure:
-        """Log p(x) minus the bound, mean over rows, with its Monte Carlo error."""
-        return _mean(self.log_evidence[0] - self.bounds[name][0], self.bounds[name][1])
+        """Log p(x) minus the bound, mean over rows, with the Monte Carlo error of both."""
+        (top, error), (bound, own) = self.log_evidence, self.bounds[name]
+        return replace(_mean(top - bound, (error**2 + own**2).sqrt()), better="lower")
 
     def elbo(self, name: str) -> Figure:
         """The bound, mean over rows."""
         return _mean(*self.bounds[name])
+
+    @property
+    def search_note(self) -> str:
+        """What the per-datum bound is, as the search ended."""
+        ended = f"per_datum: its search ended after {self.search_steps} steps"
+        if self.settled:
+            return (
+                f"{ended}, settled: its gap is about what a diagonal normal cannot express, "
+                "and no smaller"
+            )
+        return f"{ended}, not settled: a diagonal normal can do with a smaller gap"
 
 
 def amortisation(
@@ -60,7 +78,7 @@ def amortisation(
     rows: int = 100,
     steps: int = 1500,
     draws: int = 500,
-    search: Search = Search(limit=1500),  # noqa: B008
+    search: Search = Search(),  # noqa: B008
     progress: bool = False,
 ) -> Ladder:
     """Trains a model with one guide, the other guides under it, and a local one for each row.
@@ -90,7 +108,8 @@ def amortisation(
         first, (local,), rows=rows, draws=draws, objective=Trace(4), search=search
     ).splits["test"]
     (bounds["per_datum"],) = found.local.values()
-    return Ladder(task, bounds, found.log_evidence)
+    (taken,), (settled,) = found.steps.values(), found.settled.values()
+    return Ladder(task, bounds, found.log_evidence, taken, settled, found.k_hat_share)
 
 
 @torch.no_grad()
@@ -122,9 +141,9 @@ def draw_amortisation(ladder: Ladder, path: Path) -> Path:
         axis.plot([i - 0.36, i + 0.36], [mean, mean], color="#c0392b", lw=2)
         axis.annotate(f"{mean:.2f}", (i + 0.37, mean), color="#c0392b", va="center", fontsize=10)
     axis.axhline(0, color="0.5", lw=0.8)
-    axis.set_xticks(
-        range(len(names)), [name.replace("amortised_", "amortised\n") for name in names]
-    )
+    labels = [name.replace("amortised_", "amortised\n") for name in names]
+    labels[-1] += f"\nsearch {'settled' if ladder.settled else 'not settled'}"
+    axis.set_xticks(range(len(names)), labels)
     axis.set(
         ylabel=r"gap of one row: $\log p(x_n)$ - ELBO, nats",
         title=f"One model, {len(order)} test rows in the order of their per-datum gap; red: mean",
@@ -139,9 +158,21 @@ def draw_amortisation(ladder: Ladder, path: Path) -> Path:
 def as_record(ladder: Ladder) -> dict[str, object]:
     """Figures and every row's bound, for JSON."""
     figures = {
-        name: {"elbo": vars(ladder.elbo(name)), "gap": vars(ladder.gap(name))}
+        name: {"elbo": asdict(ladder.elbo(name)), "gap": asdict(ladder.gap(name))}
         for name in ladder.bounds
     }
-    rows = {name: value.tolist() for name, (value, _) in ladder.bounds.items()}
-    assert all(math.isfinite(value) for values in rows.values() for value in values)
-    return {"figures": figures, "rows": rows | {"log_evidence": ladder.log_evidence[0].tolist()}}
+    columns = ladder.bounds | {"log_evidence": ladder.log_evidence}
+    rows = {
+        name: {"value": value.tolist(), "se": se.tolist(), "unit": "nats"}
+        for name, (value, se) in columns.items()
+    }
+    assert all(math.isfinite(value) for row in rows.values() for value in row["value"])
+    search = {
+        "steps": ladder.search_steps,
+        "settled": ladder.settled,
+        "says": ladder.search_note,
+    }
+    evidence = asdict(_mean(*ladder.log_evidence))
+    evidence["note"] = f"importance-sampled; k-hat is high in {ladder.k_hat_share:.0%} of rows"
+    figures["log_evidence"] = {"log_evidence": evidence}
+    return {"figures": figures, "search": search, "rows": rows}

@@ -10,35 +10,55 @@ from matplotlib.colors import to_rgb
 from torch import Tensor
 
 from zoo.isolation import isolated
-from zoo.pictures.four_points import REACH, Shown, log_joint, over_seeds, posterior_draws
+from zoo.pictures.four_points import (
+    REACH,
+    Shown,
+    gain,
+    log_joint,
+    over_seeds,
+    posterior_draws,
+)
 from zoo.result import Fit
 
 COLOURS = ("#1b7fbd", "#e8622c", "#3a9d4b", "#8b4fb0")
+RED = "#c0392b"
 SEEN, DRAWS, GREY = 3.6, 2500, "0.45"
 
 
 def draw_four_points(found: dict[str, Shown], path: Path) -> Path:
     """Columns: the prior, then every guide; rows: draws, then exact posteriors by quadrature."""
-    with plt.rc_context({"font.size": 10, "axes.titlesize": 11}):
+    with plt.rc_context({"font.size": 10, "axes.titlesize": 10}):
         columns = len(found) + 1
         picture, axes = plt.subplots(
-            2, columns, figsize=(3.7 * columns, 7.6), layout="constrained"
+            2, columns, figsize=(3.9 * columns, 8.6), layout="constrained"
         )
         _prior(axes[0, 0])
         _bounds(axes[1, 0], found)
         for j, (name, shown) in enumerate(found.items(), start=1):
-            _draws(axes[0, j], shown.fits[0])
-            axes[0, j].set_title(f"{name}: draws of $q(z \\mid x_n)$")
-            _exact(axes[1, j], shown.fits[0])
-            axes[1, j].set_title(f"its model: exact $p(z \\mid x_n)$\ngap {_gap(shown)} nats/row")
+            _draws(axes[0, j], shown.best)
+            axes[0, j].set_title(f"{name}: draws of $q(z \\mid x_n)$\n{_which(shown)}")
+            _exact(axes[1, j], shown.best)
+            axes[1, j].set_title(f"its model: exact $p(z \\mid x_n)$\n{_gap(shown)}")
         picture.savefig(path, dpi=130)
         plt.close(picture)
     return path
 
 
+def _which(shown: Shown) -> str:
+    elbo = max(figure.value for figure in shown.elbo)
+    return f"best of {len(shown.elbo)} seeds, ELBO {elbo:.3f} nats/row"
+
+
 def _gap(shown: Shown) -> str:
-    gap = over_seeds(shown.gap)
-    return f"{gap.value:.3f} ± {gap.se:.3f}"
+    """The gap and its split, means over seeds."""
+    parts = {
+        "gap": shown.gap,
+        "approximation": [part.approximation for part in shown.splits],
+        "amortisation": [part.amortisation for part in shown.splits],
+    }
+    means = {name: over_seeds(figures) for name, figures in parts.items()}
+    gap, family, encoder = (f"{name} {m.value:.3f} ± {m.se:.3f}" for name, m in means.items())
+    return f"over seeds: {gap} nats/row\n{family}\n{encoder}"
 
 
 def _plane(axis: Axes) -> None:
@@ -108,17 +128,31 @@ def _numbers(axis: Axes, places: Tensor) -> None:
 
 def _bounds(axis: Axes, found: dict[str, Shown]) -> None:
     for i, shown in enumerate(found.values()):
-        places = i + np.linspace(-0.16, 0.16, len(shown.elbo))
-        for x, top, elbo in zip(places, shown.log_evidence, shown.elbo, strict=True):
-            axis.plot([x, x], [elbo.value, top.value], color="0.75", lw=3, zorder=1)
-        exact = [each.value for each in shown.log_evidence]
-        axis.scatter(places, exact, marker="_", color="black", s=90, zorder=3)
-        axis.scatter(places, [e.value for e in shown.elbo], s=26, color="#c0392b", zorder=3)
-    axis.scatter([], [], marker="_", color="black", s=90, label=r"exact $\log p(x)$")
-    axis.scatter([], [], s=26, color="#c0392b", label="ELBO")
-    axis.plot([], [], color="0.75", lw=3, label="gap")
+        places = i + np.linspace(-0.32, 0.22, len(shown.elbo))
+        exact, elbo = ([e.value for e in part] for part in (shown.log_evidence, shown.elbo))
+        axis.vlines(places, elbo, exact, color="0.8", lw=2, zorder=1)
+        axis.scatter(places, exact, marker="_", color="black", s=22, zorder=3)
+        axis.scatter(places, elbo, s=9, color=RED, zorder=3)
+        for figures, colour in ((shown.log_evidence, "black"), (shown.elbo, RED)):
+            mean = over_seeds(figures)
+            axis.errorbar(i + 0.34, mean.value, mean.se, fmt="o", ms=4, color=colour, capsize=4)
+    axis.scatter([], [], marker="_", color="black", s=60, label=r"exact $\log p(x)$")
+    axis.scatter([], [], s=20, color=RED, label="ELBO")
+    axis.errorbar([], [], [], fmt="o", ms=4, color="0.4", capsize=4, label="mean ± se over seeds")
+    low, high = axis.get_ylim()
+    axis.set_ylim(low - 0.28 * (high - low), high)
     axis.legend(loc="lower right", fontsize=9, frameon=False)
     axis.set_xticks(range(len(found)), list(found))
-    axis.set(xlim=(-0.5, len(found) - 0.5), title="bounds, one line a seed", ylabel="nats/row")
+    axis.set(xlim=(-0.5, len(found) - 0.5), ylabel="nats/row", title=_gained(found))
     axis.set_box_aspect(1)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _gained(found: dict[str, Shown]) -> str:
+    """The title: what the last guide gains over the first."""
+    first, *_, last = (*found.values(), *found.values())
+    count = len(first.elbo)
+    if len(found) == 1:
+        return f"bounds, one line a seed ({count})"
+    more = gain(first, last)
+    return f"{count} seeds, one line each; ELBO gain\n{more.value:.3f} ± {more.se:.3f} nats/row"

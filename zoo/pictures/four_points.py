@@ -1,9 +1,10 @@
 """Four data points in a plane of latents: what a flexible posterior buys.
 
 A Bernoulli VAE of four one-hot rows with two latents. The four posteriors should share the prior
-out among them. Under diagonal normals they cannot, and gaps stay; under a flow they meet like
-pieces of a pie. The latents are two, so log p(x) and the posteriors are exact, by quadrature.
-The KL term is turned on slowly, lest the decoder learns to ignore the latents.
+out among them, as pieces of a pie or as stripes: seeds differ. Diagonal normals fill such pieces
+badly, and gaps stay; a flow turns and bends towards them. The latents are two, so log p(x) and
+the posteriors are exact, by quadrature. The KL term is turned on slowly, lest the decoder learns
+to ignore the latents.
 
 Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow",
 figure 1.
@@ -12,7 +13,7 @@ figure 1.
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +35,8 @@ from zoo.task import Task
 
 POINTS, REACH, CELLS = 4, 6.0, 400
 HIDDEN, PARTICLES, RATE = (32, 32), 8, 5e-3
+SEEDS, STEPS, DRAWS = 10, 3000, 100_000
+SEARCH, SEARCH_PARTICLES = Search(lr=0.01, factor=0.3, stalls=5, limit=3000), 32
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,22 @@ class Rival:
 
 
 @dataclass(frozen=True)
+class Split:
+    """What one gap is made of, means over rows, nats/row; the two add up to it.
+
+    Attributes:
+        approximation: log p(x) minus the best bound of the family that a search found, row by
+            row; no smaller than that of the family's best.
+        amortisation: that bound minus the guide's own: what the encoder and its training cost.
+        settled: had the search stopped improving?
+    """
+
+    approximation: Figure
+    amortisation: Figure
+    settled: bool
+
+
+@dataclass(frozen=True)
 class Shown:
     """What came of one family; figures are means over rows, one for each seed.
 
@@ -59,22 +78,28 @@ class Shown:
         log_evidence: log p(x) of that fit's model by quadrature, nats/row; its `se` is the change
             from half as many points.
         gap: the difference.
-        split: of the first seed's gap: "approximation" and "amortisation", nats/row.
+        splits: of each seed's gap.
     """
 
     fits: list[Fit]
     elbo: list[Figure]
     log_evidence: list[Figure]
     gap: list[Figure]
-    split: dict[str, Figure]
+    splits: list[Split]
+
+    @property
+    def best(self) -> Fit:
+        """The fit of the seed with the highest ELBO, which is drawn."""
+        return max(zip(self.elbo, self.fits, strict=True), key=lambda pair: pair[0].value)[1]
 
 
 def four_points(
     rivals: dict[str, Rival],
     *,
-    seeds: int = 5,
-    steps: int = 6000,
-    draws: int = 20_000,
+    seeds: int = SEEDS,
+    steps: int = STEPS,
+    draws: int = DRAWS,
+    search: Search = SEARCH,
     compile: bool | str = "auto",
     progress: bool = False,
 ) -> dict[str, Shown]:
@@ -85,6 +110,7 @@ def four_points(
         seeds: number of seeds, side by side in one program where the step is compiled.
         steps: of each fit.
         draws: for each bound and row.
+        search: how a q of each row's own is optimised, for the split.
         compile: see :func:`zoo.fit`.
         progress: show progress bars.
 
@@ -109,7 +135,7 @@ def four_points(
             progress=progress,
             replicas=seeds,
         )
-        found[name] = shown(fits, family, steps, draws)
+        found[name] = shown(fits, family, draws, search)
     return found
 
 
@@ -132,15 +158,21 @@ def four_points_task() -> Task:
     return Task("bernoulli_vae", lambda: BernoulliVAE(POINTS, HIDDEN, latent=2), data)
 
 
-def shown(fits: list[Fit], family: Rival, steps: int, draws: int) -> Shown:
-    """Every bound beside the exact evidence, and where the first seed's gap comes from."""
+def shown(fits: list[Fit], family: Rival, draws: int, search: Search) -> Shown:
+    """Every bound beside the exact evidence, and where every gap comes from."""
     elbo = [bound(each, draws) for each in fits]
     exact = [evidence(each) for each in fits]
-    gap = [
-        Figure(p.value - b.value, math.hypot(p.se, b.se), b.unit, "lower")
-        for p, b in zip(exact, elbo, strict=True)
+    gap = [difference(p, b) for p, b in zip(exact, elbo, strict=True)]
+    splits = [
+        split(*each, family.local, draws, search) for each in zip(fits, exact, elbo, strict=True)
     ]
-    return Shown(fits, elbo, exact, gap, split(fits[0], family, exact[0], min(steps, 500)))
+    return Shown(fits, elbo, exact, gap, splits)
+
+
+def difference(first: Figure, second: Figure) -> Figure:
+    """The first minus the second, of independent draws."""
+    se = math.hypot(first.se, second.se)
+    return Figure(first.value - second.value, se, first.unit, "lower")
 
 
 @torch.no_grad()
@@ -180,26 +212,23 @@ def _integral(log_density: Tensor, cells: int) -> Tensor:
     return log_density.flatten(1).logsumexp(1) + 2 * math.log(2 * REACH / cells)
 
 
-def split(result: Fit, family: Rival, exact: Figure, steps: int) -> dict[str, Figure]:
+def split(
+    result: Fit, exact: Figure, elbo: Figure, local: Callable, draws: int, search: Search
+) -> Split:
     """What the family and what the encoder costs, mean over the rows, nats/row."""
-    search = Search(lr=0.01, stalls=2, limit=steps)
     train = gaps(
         result,
-        (family.local,),
+        (local,),
         rows=POINTS,
-        draws=4000,
-        objective=Trace(PARTICLES),
+        draws=draws,
+        objective=Trace(SEARCH_PARTICLES),
         search=search,
+        seed=result.settings.seed,
     ).splits["train"]
-    (local, error), (own, own_error) = *train.local.values(), train.amortised
-    se, own_se = (float((e**2).sum().sqrt()) / POINTS for e in (error, own_error))
-    middle = float(local.mean())
-    return {
-        "approximation": Figure(exact.value - middle, se, "nats/row", "lower"),
-        "amortisation": Figure(
-            middle - float(own.mean()), math.hypot(se, own_se), "nats/row", "lower"
-        ),
-    }
+    ((values, errors),) = train.local.values()
+    se = float((errors**2).sum().sqrt()) / POINTS
+    best = Figure(float(values.mean()), se, "nats/row")
+    return Split(difference(exact, best), difference(best, elbo), all(train.settled.values()))
 
 
 def posterior_draws(result: Fit, count: int) -> Tensor:
@@ -209,12 +238,9 @@ def posterior_draws(result: Fit, count: int) -> Tensor:
 
 
 def gain(first: Shown, second: Shown) -> Figure:
-    """By how much the second ELBO is higher, with the error of the mean over seeds, nats/row."""
-    values = torch.tensor(
-        [b.value - a.value for a, b in zip(first.elbo, second.elbo, strict=True)]
-    )
-    se = float(values.std()) / math.sqrt(len(values))
-    return Figure(float(values.mean()), se, "nats/row")
+    """By how much the second ELBO is higher, seed by seed; the error is over seeds, nats/row."""
+    each = [difference(b, a) for a, b in zip(first.elbo, second.elbo, strict=True)]
+    return replace(over_seeds(each), better="higher")
 
 
 def over_seeds(figures: list[Figure]) -> Figure:

@@ -62,7 +62,7 @@ def sample_reference(
     task = model if isinstance(model, Task) else given(model, args)
     sites = SAMPLED_AS.get(task.name, ()) if noncentred is None else tuple(noncentred)
     with isolated(seed=seed), in_double():
-        rows = tuple(as_double(arg) for arg in task.split("train"))
+        rows = tuple(as_double(arg) for arg in task.scored("train"))
         posterior = Posterior(task.build(), rows, sites)
         runs = []
         for chain in range(chains):

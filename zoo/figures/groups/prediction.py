@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,9 @@ from zoo.figures.prediction import (
     loo,
     predictive_check,
     predictive_coverage,
+    quantile_calibration,
 )
+from zoo.isolation import isolated
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models.dequantised_vae import DequantisedVAE
 from zoo.prepare import to_device
@@ -47,28 +50,40 @@ def held_out(scored: Scored) -> dict[str, Figure]:
 def bits(scored: Scored) -> dict[str, Figure]:
     """Gives "bits_per_dimension" of pictures of which the model gives a probability.
 
-    It does of bits, and of grey levels by a likelihood that takes levels or a density of filled
-    bins; from log_evidence.
+    It does of bits by a likelihood of bits, and of levels by one that takes levels or a density
+    of filled bins; from log_evidence.
 
     Raises:
-        ValueError: for other data, and where the model gives a density.
+        ValueError: for other data, for a model that observes more than the picture, and where it
+            gives a density.
     """
     data = scored.result.task.data
     if data.image is None or not scored.rowwise:
         raise ValueError("the data are no pictures, or their rows share latents")
-    if data.binarize == "none" and not _gives_levels_a_probability(scored):
+    size = math.prod(data.image)
+    with isolated():  # or the draws of log_evidence would depend on this run of the model
+        sites = observed_sites(scored.program, first_rows(scored.program, scored.args, 1))
+    values = {name: site["value"].numel() for name, site in sites.items()}
+    if list(values.values()) != [size]:
+        raise ValueError(f"the model observes {values} values a row, not one picture of {size}")
+    (site,) = sites.values()
+    if not (_takes_levels(scored) or (data.binarize != "none" and _is_binary(site))):
         raise ValueError(
-            "the model gives a density of grey levels, which has no bits; use a likelihood of "
-            "levels: categorical, logistic_mixture or dequantised"
+            "the model gives a density of pixels, which has no bits; use a likelihood of bits "
+            "(bernoulli) or of levels (categorical, logistic_mixture, dequantised)"
         )
     figure = of_weights(scored, name="log_evidence")["log_evidence"]
-    return {"bits_per_dimension": bits_per_dimension(figure, math.prod(data.image))}
+    return {"bits_per_dimension": bits_per_dimension(figure, size)}
 
 
-def _gives_levels_a_probability(scored: Scored) -> bool:
+def _takes_levels(scored: Scored) -> bool:
     likelihood = scored.result.task.parts.likelihood
     takes_levels = likelihood is not None and LIKELIHOODS[likelihood].takes == "levels"
     return takes_levels or isinstance(scored.program.model, DequantisedVAE)
+
+
+def _is_binary(site: dict[str, Any]) -> bool:
+    return of_one_element(site["fn"].support) is constraints.boolean
 
 
 def left_out(scored: Scored) -> dict[str, Figure]:
@@ -78,7 +93,7 @@ def left_out(scored: Scored) -> dict[str, Figure]:
         ValueError: where rows have latents of their own, or are not independent given the latents.
     """
     _require_shared(scored)
-    args = scored.result.task.split("train")
+    args = scored.result.task.scored("train")
     args = tuple(to_device(arg, scored.result.device) for arg in args)
     found = draw(scored.program, args, scored.draws).log_likelihood
     return loo(_of_observations(found))[0]
@@ -108,19 +123,21 @@ def replicated(scored: Scored) -> dict[str, Figure]:
 
 
 def calibrated(scored: Scored) -> dict[str, Figure]:
-    """Gives "calibration_error" of predicted probabilities, for test rows with a binary outcome.
+    """Gives "calibration_error" of test rows: of probabilities of bits, of quantiles of numbers.
 
     Raises:
         ValueError: for other outcomes, or no test rows.
     """
     args = _test_args(scored)
     for name, site in observed_sites(scored.program, args).items():
-        if of_one_element(site["fn"].support) is not constraints.boolean:
-            raise ValueError(f"the outcome '{name}' is not binary")
-        copies = draw_predictive(scored.program, args, scored.draws)[name]
-        probability = copies.double().mean(0).flatten()
-        figure = calibration(probability, site["value"].flatten()).error
-        return {"calibration_error": figure}
+        if not _is_binary(site) and unmixed(site["fn"].support).is_discrete:
+            raise ValueError(f"the outcome '{name}' is neither a bit nor a real number")
+        copies, value = draw_predictive(scored.program, args, scored.draws)[name], site["value"]
+        if _is_binary(site):
+            curve = calibration(copies.double().mean(0).flatten(), value.flatten())
+        else:
+            curve = quantile_calibration(value.flatten(), copies.flatten(1))
+        return {"calibration_error": curve.error}
     raise ValueError("the model observes nothing")
 
 
