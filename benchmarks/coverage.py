@@ -48,7 +48,7 @@ PAIRS = {  # model -> guide -> objective
 }
 CONTINUOUS = ("ppca", "factor_analysis", "linear_regression", "local_level", "gp_regression")
 BOUNDS = ("elbo", "iwae_10", "iwae_100")
-STEPS, ROWS, DRAWS, SEEDS, LONG = 400, 40, 1000, 20, 20_000
+STEPS, ROWS, DRAWS, SEEDS, LONG = 3000, 40, 1000, 20, 20_000
 ANNEALED = AnnealedImportance(chains=16, temperatures=60, leapfrogs=4)
 ANNEALED_SEEDS, ANNEALED_ROWS = 10, 10
 ROUNDING = 1e-8  # nats: what a weight without any spread still varies by
