@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from zoo.arviz_bridge import LEGACY
+from zoo.figures import WEIGHT_FIGURES
 from zoo.figures.k_hat import k_hat
 from zoo.figures.log_evidence import log_evidence
 from zoo.figures.pareto import fit_pareto, fit_tail, variance_of_mean_excess
@@ -74,3 +75,17 @@ def test_equal_weights_raise_no_warning(spread):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         k_hat(torch.full((1000, 3), -7.0) + spread * torch.randn(1000, 3))
+
+
+def test_the_mean_over_many_rows_counts_that_each_is_low():
+    """Weights exp(N(-s^2 / 2, s^2)) have mean 1; the log of a mean of 50 is low by about .006."""
+    figure, held, narrow = WEIGHT_FIGURES["log_evidence"], [], []
+    rows, repeats = 3000, 100
+    for _ in range(repeats):
+        values, errors = log_evidence(0.7 * torch.randn(50, rows) - 0.245)
+        found = figure.summarise(values, errors, rowwise=True, note="")
+        held.append(abs(found.value) < 1.96 * found.se)
+        narrow.append(abs(found.value) < 1.96 * float(errors.square().sum().sqrt()) / rows)
+    error = (0.95 * 0.05 / repeats) ** 0.5
+    assert sum(held) / repeats > 0.95 - ERRORS * error
+    assert sum(narrow) / repeats < 0.95 - ERRORS * error

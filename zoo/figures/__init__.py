@@ -17,7 +17,7 @@ WEIGHT_FIGURES: dict[str, WeightFigure] = {
     "elbo": WeightFigure(elbo),
     "iwae_10": WeightFigure(ImportanceBound(10)),
     "iwae_100": WeightFigure(ImportanceBound(100)),
-    "log_evidence": WeightFigure(log_evidence),
+    "log_evidence": WeightFigure(log_evidence, logarithm=True),
     "ess": WeightFigure(effective_sample_size, unit="draws"),
     "k_hat": WeightFigure(k_hat, unit="", better="lower", typical=True),
     "k_hat_share": WeightFigure(k_hat_share, unit="of rows", better="lower"),

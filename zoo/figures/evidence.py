@@ -53,7 +53,7 @@ def densities(program: Program, args: tuple, chains: int) -> Iterator[JointDensi
 
 
 def summary(log_w: Tensor, *, rowwise: bool, note: str, better: str = "higher") -> Figure:
-    """Mean over rows of the log of the mean weight, its error by the delta method.
+    """Mean over rows of the log of the mean weight; its error counts that it is low.
 
     Args:
         log_w: log-weights of independent chains or runs, nats, shape (chains, rows).
@@ -61,7 +61,7 @@ def summary(log_w: Tensor, *, rowwise: bool, note: str, better: str = "higher") 
         note: of the figure.
         better: of the figure.
     """
-    figure = WeightFigure(log_evidence, better=better)
+    figure = WeightFigure(log_evidence, better=better, logarithm=True)
     return figure.summarise(*log_evidence(log_w), rowwise=rowwise, note=note)
 
 

@@ -1,5 +1,6 @@
 """What a figure of merit is: a number with its Monte Carlo error, its unit and its direction."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,17 +37,22 @@ class WeightFigure:
         unit: of the value; "nats" becomes "nats/row" where there are rows.
         better: see :class:`Figure`.
         typical: report the median row instead of the mean over rows.
+        logarithm: of a mean over draws. It is low by about half its squared error in every row,
+            which a mean over rows does not average away: the standard error counts it.
     """
 
     compute: Callable[[Tensor], PerRow]
     unit: str = "nats"
     better: str = "higher"
     typical: bool = False
+    logarithm: bool = False
 
     def summarise(self, values: Tensor, errors: Tensor, *, rowwise: bool, note: str) -> Figure:
         """The figure over all rows: their mean, or median, with its standard error."""
         rows = len(values)
         error = float((errors**2).sum().sqrt()) / rows
+        if self.logarithm:
+            error = math.hypot(error, float((errors**2).mean()) / 2)
         value = float(values.median() if self.typical else values.mean())
         if self.typical and rows > 1:
             error *= 1.2533  # a median's error over a mean's, for normal errors
