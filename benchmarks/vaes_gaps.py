@@ -24,7 +24,7 @@ from zoo.objectives import Trace
 from zoo.priors import StandardNormal
 from zoo.schedules import Linear
 
-STEPS, WARM, ROWS, DRAWS = 150_000, 25_000, 40, 1000
+STEPS, WARM, ROWS, DRAWS = 150_000, 25_000, 30, 1000
 TRAINED = {"diagonal": guides.AmortisedNormal, "flow": guides.AmortisedIAF}
 LOCAL = {"PerDatum": "local diagonal", "PerDatumIAF": "local flow"}
 PUBLISHED = {  # bound of the guide, best local diagonal, best local flow
@@ -62,7 +62,8 @@ def one_fit(task: zoo.Task, guide: type, share: float, seed: int) -> dict:
         progress=True,
     )
     families = (guides.PerDatum, guides.PerDatumIAF)
-    found = zoo.gaps(fit, families, rows=ROWS, draws=DRAWS, objective=Trace(16)).splits["test"]
+    asked = {"rows": ROWS, "draws": DRAWS, "objective": Trace(8), "split": "test"}
+    found = zoo.gaps(fit, families, **asked).splits["test"]
     bounds = {"L[q]": found.amortised} | {LOCAL[k]: v for k, v in found.local.items()}
     row = {"seed": seed, "steps": steps, "planned_steps": STEPS, "seconds": fit.seconds}
     row |= {name: [float(v.mean()), error_over(v)] for name, (v, _) in bounds.items()}

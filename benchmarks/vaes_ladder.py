@@ -66,8 +66,9 @@ def one_fit(rung: Rung, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit,
     fit, row = vaes_fits.fitted(task, rung.guide, FIGURES, steps=steps, seed=seed)
     row["parameters"] = sum(p.numel() for p in fit.program.parameters())
     if rung.local is not None:
-        split = zoo.gaps(fit, [rung.local], rows=ROWS, objective=Trace(16)).splits["test"]
-        row |= {name.split("/")[0]: [g.value, g.se] for name, g in split.figures().items()}
+        found = zoo.gaps(fit, [rung.local], rows=ROWS, objective=Trace(16), split="test")
+        figures = found.splits["test"].figures()
+        row |= {name.split("/")[0]: [g.value, g.se] for name, g in figures.items()}
     return fit, row
 
 

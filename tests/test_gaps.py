@@ -190,6 +190,16 @@ def test_too_few_draws_are_refused(shifted):
         gaps(shifted, (PerDatum,), draws=10)
 
 
+def test_one_split_alone(shifted):
+    found = gaps(shifted, [PerDatum], rows=3, draws=20, objective=FEW, search=BRIEF, split="test")
+    assert list(found.splits) == ["test"]
+    assert found.table().row_count == 3
+    with pytest.raises(ValueError, match=r"on test and train; got \['test'\]"):
+        found.generalisation()
+    with pytest.raises(ValueError, match=r"split among \['train', 'test'\].*got 'valid'"):
+        gaps(shifted, [PerDatum], rows=3, draws=20, split="valid")
+
+
 def test_a_fit_is_left_as_it_was(shifted):
     before = {name: value.clone() for name, value in shifted.program.state_dict().items()}
     random = torch.get_rng_state()
