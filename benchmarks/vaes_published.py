@@ -247,7 +247,7 @@ def claim(rows: list[dict], better: str, worse: str, published: float, tolerance
         verdict = "cannot tell, one seed"
     length = f"{steps[0]:,} steps" + (f" against {steps[1]:,}" if steps[0] != steps[1] else "")
     return (
-        f"{better} over {worse}: {mean:+.2f} ± {error:.2f} nats ({len(seeds)} seeds, {length}); "
+        f"{better} over {worse}: {mean:+.2f} ± {error:.2f} nats ({len(seeds)} seed{'s' * (len(seeds) > 1)}, {length}); "
         f"published {published:+.2f} ± {tolerance}: {verdict}."
     )
 
