@@ -245,9 +245,10 @@ def claim(rows: list[dict], better: str, worse: str, published: float, tolerance
     verdict = vaes_fits.judged(mean, error, published, tolerance)
     if len(seeds) == 1:
         verdict = "cannot tell, one seed"
+    count = "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
     length = f"{steps[0]:,} steps" + (f" against {steps[1]:,}" if steps[0] != steps[1] else "")
     return (
-        f"{better} over {worse}: {mean:+.2f} ± {error:.2f} nats ({len(seeds)} seed{'s' * (len(seeds) > 1)}, {length}); "
+        f"{better} over {worse}: {mean:+.2f} ± {error:.2f} nats ({count}, {length}); "
         f"published {published:+.2f} ± {tolerance}: {verdict}."
     )
 
