@@ -236,16 +236,16 @@ to about 0.1. Published: about 1.0 centred, 0.64 non-centred.
 {known_table()}"""
 
 
-LESSONS = """- The limit of 0.67 says when the estimate may be used, not when its interval may:
-  the delta-method error needs weights of finite variance, k-hat below 1/2. From there on it is too
-  small and the estimate too low; above the limit it is worthless.
+LESSONS = """- The limit of 0.67 says when the estimate may be used. Its error takes the weights'
+  tail from a fitted Pareto distribution, and in a mean over rows it counts that each row's estimate
+  is low by half its squared error. From k-hat 1/2 on single rows are still held a little too
+  seldom; above the limit the error says little.
 - The k-hat of the very draws flatters them. Draws that missed the tail have a low k-hat and a low
   estimate; one that hit it has a high k-hat and an estimate that is about right. So a k-hat
   from other draws, or from more, is the better judge.
 - With discrete latents a state that q gives less than about 1/draws is mostly not drawn at all:
-  the weights look even (k-hat -1, error near 0), and the state's share is missing. That is where
-  gaussian_mixture/amortised_discrete loses its coverage: by about 1e-4 nats a row, but by many of
-  its standard errors.
+  the weights look even (k-hat -1, error near 0), and the state's share is missing: about 1e-4 nats
+  a row of gaussian_mixture/amortised_discrete, but many of its standard errors.
 - The figures of one pair share their draws, and so do their hits: a pair's 20 seeds give its
   coverage to 0.05 only."""
 
