@@ -236,10 +236,11 @@ to about 0.1. Published: about 1.0 centred, 0.64 non-centred.
 {known_table()}"""
 
 
-LESSONS = """- The limit of 0.67 says when the estimate may be used. Its error takes the tail of the
-  weights from a fitted Pareto distribution, and in a mean over rows it counts that each row's estimate is low by
-  half its squared error. From k-hat 1/2 on single rows are still held a little too seldom; above
-  the limit the error says little.
+LESSONS = """- The limit of 0.67 says when the estimate may be used. Its error takes the tail
+  of the weights from a fitted Pareto distribution, and in a mean over rows it
+  counts that each row's estimate is low by half its squared error. From k-hat 1/2
+  on single rows are still held a little too seldom; above the limit the error
+  says little.
 - The k-hat of the very draws flatters them. Draws that missed the tail have a low k-hat and a low
   estimate; one that hit it has a high k-hat and an estimate that is about right. So a k-hat
   from other draws, or from more, is the better judge.
