@@ -19,14 +19,14 @@ from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
 from zoo.prepare import prepare
 from zoo.result import Settings
-from zoo.schedules import Cosine, Linear
+from zoo.schedules import Cosine, Drops, Linear
 from zoo.task import given
 from zoo.update import Update
 
 FAST = [  # model, guide, objective, settings; in the default run
     ("eight_schools", "mean_field", "trace", {"optimizer": "rmsprop"}),
     ("bernoulli_latent", "amortised_discrete", "nvil", {"clip_norm": 5.0}),
-    ("gaussian_vae", "amortised_normal", "mean_field", {"lr_schedule": Cosine(9)}),
+    ("gaussian_vae", "amortised_normal", "mean_field", {"lr_schedule": Drops((3, 6), 0.5)}),
 ]
 SLOW = [
     ("eight_schools", "iaf", "iwae", {}),

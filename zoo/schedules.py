@@ -67,5 +67,7 @@ class Drops:
 
     def __call__(self, step: Tensor) -> Tensor:
         """Value at `step`, shape ()."""
-        passed = sum((step >= boundary).to(step.dtype) for boundary in self.at)
-        return torch.as_tensor(self.factor, dtype=step.dtype, device=step.device) ** passed
+        passed = torch.zeros_like(step)
+        for boundary in self.at:
+            passed = passed + (step >= boundary).to(step.dtype)
+        return torch.pow(self.factor, passed)
