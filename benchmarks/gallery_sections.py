@@ -269,10 +269,7 @@ SECTIONS = (
         "z_2 ~ Bern(b),   z_1 ~ Bern(f(z_2)),   x ~ Bern(g(z_1)),   q(z_1 | x) q(z_2 | z_1)",
         "Exact log p(x) by summing all states. Wake-sleep teaches q on the model's own dreams, "
         "which look nothing like the data at first.",
-        (
-            "zoo fit sigmoid_belief --objective wake_sleep",
-            "python benchmarks/estimators.py wake_sleep",
-        ),
+        ("zoo fit sigmoid_belief", "python benchmarks/estimators.py wake_sleep"),
         "estimators_wake_sleep.png",
         "estimators/wake_sleep.json",
         estimators_wake_sleep.table,

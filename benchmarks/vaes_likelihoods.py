@@ -2,8 +2,8 @@
 
 A categorical and a mixture of discretised logistics give levels a probability. A density does with
 noise in the bins of the levels: uniform, or chosen by the row. "Refitted" holds the model that was
-trained with uniform noise and fits a guide that chooses: its bound on the same probability is the
-tighter one. A density can exceed one; its nats are no bits until the bins have a volume.
+trained with uniform noise and fits a guide that chooses, to bound the same probability. A density
+can exceed one; its nats are no bits until the bins have a volume.
 """
 
 from collections.abc import Callable, Iterator

@@ -25,6 +25,8 @@ import guides
 import zoo
 from zoo.decoders import Dense, gated_decoder, relu_decoder
 from zoo.draws import first_rows
+from zoo.figures.elbo import elbo
+from zoo.figures.figure import WeightFigure
 from zoo.figures.iwae import ImportanceBound
 from zoo.figures.k_hat import k_hat
 from zoo.figures.log_evidence import log_evidence
@@ -165,32 +167,34 @@ def one_fit(setting: Setting, task: zoo.Task, share: float, seed: int) -> dict:
 def scored(fit: zoo.Fit, draws: int) -> dict:
     """ELBO, log p(x) and k-hat on the test rows; means over rows in nats, with their errors.
 
-    Every row gets FEW draws. What more of them add to the bound differs little from row to row,
-    and is taken from the first ROWS rows.
+    Every row gets FEW draws, and its k-hat is theirs. What more of them add to the bound differs
+    little from row to row, and is taken from the first ROWS rows.
     """
-    args, few = fit.task.split("test"), min(FEW, draws)
+    few = min(FEW, draws)
     with isolated(seed=0):
-        log_w = torch.cat(list(weight_chunks(fit.program, args, few)), 1)
-        value, error = log_evidence(log_w)
-        added, k_hats = zip(*_more(fit, first_rows(fit.program, args, ROWS), draws), strict=True)
-    more, count = torch.cat(added), value.numel()
-    variance = error.square().sum() / count**2 + more.var() / len(more)
-    elbo = log_w.mean(0)
+        log_w = torch.cat(list(weight_chunks(fit.program, fit.task.split("test"), few)), 1)
+        more = _more(fit, draws) if draws > few else torch.zeros(ROWS)
+    bound, log_p = (
+        WeightFigure(figure).summarise(*figure(log_w), rowwise=True, note="")
+        for figure in (elbo, log_evidence)
+    )
     return {
-        "elbo": [float(elbo.mean()), float(log_w.var(0).sum() / few) ** 0.5 / count],
-        "log_p": [float(value.mean() + more.mean()), math.sqrt(float(variance))],
-        "k_hat": float(torch.cat(k_hats).mean()),
+        "elbo": [bound.value, bound.se],
+        "log_p": [log_p.value + float(more.mean()), math.hypot(log_p.se, _error(more))],
+        "k_hat": float(k_hat(log_w)[0].mean()),
         "draws": draws,
     }
 
 
-def _more(fit: zoo.Fit, args: tuple, draws: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """By how much all draws raise the bound of FEW of them, and k-hat: (rows of a chunk,) each."""
-    for log_w in weight_chunks(fit.program, args, draws):
-        raised = torch.zeros(log_w.shape[1])
-        if draws > FEW:
-            raised = log_mean_exp(log_w) - ImportanceBound(FEW)(log_w)[0]
-        yield raised.cpu(), k_hat(log_w)[0].cpu()
+def _error(values: torch.Tensor) -> float:
+    return float(values.std()) / len(values) ** 0.5
+
+
+def _more(fit: zoo.Fit, draws: int) -> torch.Tensor:
+    """By how much all draws raise the bound of FEW of them, nats, (ROWS,)."""
+    args = first_rows(fit.program, fit.task.split("test"), ROWS)
+    chunks = weight_chunks(fit.program, args, draws)
+    return torch.cat([log_mean_exp(log_w) - ImportanceBound(FEW)(log_w)[0] for log_w in chunks])
 
 
 def table(rows: list[dict]) -> str:
