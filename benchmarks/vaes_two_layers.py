@@ -4,7 +4,8 @@
     q(z2 | x) = N(m(x), diag s(x)^2),  q(z1 | x, z2) = N(m(x, z2), ...)         the guide
 
 Every hidden layer is gated, 300 wide; two inputs pass a layer each, then one together. Log
-variances stay in [-6, 2]. Source: Tomczak and Welling (2018), VAE with a VampPrior, AISTATS, figure 2.
+variances stay in [-6, 2].
+Source: Tomczak and Welling (2018), VAE with a VampPrior, AISTATS.
 """
 
 import pyro
