@@ -1,7 +1,7 @@
 """One hidden cause, two views: labels and pictures, upper and lower halves, each from the other.
 
     python benchmarks/multimodal.py    # benchmarks/results/multimodal.json, docs/multimodal.png
-    python benchmarks/multimodal.py --data fashion --picture fashion.png --out fashion.json
+    python benchmarks/multimodal.py --data fashion    # multimodal_fashion.json and .png
 
 A multimodal VAE with a product of experts is trained on pictures with labels, and on upper with
 lower halves; every row is shown with both views, or with one. Then each view is made from the
@@ -139,15 +139,17 @@ def main() -> None:
     parser.add_argument("--data", default="digits", help="digits or fashion")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/multimodal.json"))
-    parser.add_argument("--picture", type=Path, default=Path("docs/multimodal.png"))
+    parser.add_argument("--out", type=Path, help="the figures, a JSON file")
+    parser.add_argument("--picture", type=Path, help="a PNG file")
     asked = parser.parse_args()
+    name = "multimodal" if asked.data == "digits" else f"multimodal_{asked.data}"
+    out = asked.out or Path("benchmarks/results") / f"{name}.json"
     begin = time.perf_counter()
     labels, args = train(f"{asked.data}_labels", asked.steps, asked.seed)
     halves, parts = train(f"{asked.data}_halves", asked.steps, asked.seed)
     with isolated(seed=asked.seed), torch.no_grad():
         found = {"labels": label_figures(labels, args), "halves": half_figures(halves, parts)}
-        picture(labels, args, halves, parts, asked.picture)
+        picture(labels, args, halves, parts, asked.picture or Path("docs") / f"{name}.png")
     for name, figures in found.items():
         for what, one in figures.items():
             print(f"{name}: {what}: {one.value:.3f} ± {one.se:.3f} {one.unit} ({one.note})")
@@ -166,7 +168,7 @@ def main() -> None:
             for name, figures in found.items()
         },
     }
-    asked.out.write_text(json.dumps(record, indent=2))
+    out.write_text(json.dumps(record, indent=2))
 
 
 if __name__ == "__main__":

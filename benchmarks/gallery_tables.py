@@ -1,0 +1,83 @@
+"""Tables of docs/gallery.md, made from the records of the benchmarks."""
+
+HEADS = ("receptive field", "remedy", "seed", "KL", "active units", "I(x; z)", "ELBO", "log p(x)")
+NAMES = ("elbo", "log_evidence", "k_hat")
+HELD = ("kl", "active_units/z", "mutual_information", "elbo", "log_evidence")
+
+
+def lines(heads: tuple[str, ...], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    whole = [list(heads), ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in whole)
+
+
+def hierarchy(record: dict) -> str:
+    """Groups of latents against bounds, seed by seed."""
+    rows = [
+        [
+            str(run["levels"]),
+            str(run["seed"]),
+            *(f"{run['figures'][name][0]:.2f} ± {run['figures'][name][1]:.2f}" for name in NAMES),
+            ", ".join(f"{site} {kl[0]:.1f}" for site, kl in run["kl"].items()),
+        ]
+        for run in record["runs"]
+    ]
+    return lines(("L", "seed", "ELBO", "log p(x)", "k-hat", "KL of each group, nats/row"), rows)
+
+
+def collapse(record: dict) -> str:
+    """Receptive field and remedy against what z holds."""
+    rows = [
+        [str(row["receptive_field"]), row["remedy"], str(row["seed"])]
+        + [
+            f"{row['figures'][name]['value']:.2f} ± {row['figures'][name]['se']:.2f}"
+            for name in HELD
+        ]
+        for row in record["rows"]
+    ]
+    return lines(HEADS, rows)
+
+
+def families(record: dict) -> str:
+    """Figures of a picture, a line each family; nats/row."""
+    heads = next(iter(record["figures"].values()))
+    rows = [
+        [
+            name,
+            *(
+                f"{each[h]['value']:.3f} ± {each[h]['se']:.3f}" if h in each else "-"
+                for h in heads
+            ),
+        ]
+        for name, each in record["figures"].items()
+        if any(h in each for h in heads)
+    ]
+    table = lines(("nats/row", *heads), rows)
+    if "gain" not in record:
+        return table
+    gain = record["gain"]
+    return f"{table}\n\n{record['gain_note']}: {gain['value']:+.3f} ± {gain['se']:.3f}."
+
+
+def modalities(record: dict) -> str:
+    """Every figure of both pairs of modalities."""
+    rows = [
+        [pair, name, f"{value['value']:.3f} ± {value['se']:.3f} {value['unit']}"]
+        for pair, figures in record["figures"].items()
+        for name, value in figures.items()
+    ]
+    return lines(("data", "figure", "value"), rows)
+
+
+def temperatures(record: dict) -> str:
+    """Bias and variance of the encoder's gradient."""
+    rows = [
+        [
+            row["objective"],
+            "-" if row["temperature"] is None else f"{row['temperature']:g}",
+            f"{row['bias']['relative']:.3f} ± {row['bias']['relative_se']:.3f}",
+            f"{row['variance']['encoder']['value']:.3g} ± {row['variance']['encoder']['se']:.1g}",
+        ]
+        for row in record["rows"]
+    ]
+    return lines(("estimator", "temperature", "relative bias", "variance, encoder"), rows)
