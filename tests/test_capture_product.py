@@ -7,7 +7,8 @@ guide and an objective in some case; the rest by `pytest -m exhaustive`, which t
 from itertools import combinations
 
 import pytest
-from cases import ALLOWED, GUIDE_CASES, MODEL_CASES, guide_of
+from cases import MODEL_CASES, guide_of
+from cases_pairs import ALLOWED, GUIDE_CASES
 from steps import a_capture, equal_on_fresh_inputs
 
 from guides import GUIDES

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cases import ALLOWED
+from cases_pairs import ALLOWED
 from typer.testing import CliRunner
 
 from guides import GUIDES

@@ -6,8 +6,9 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from cases import ALLOWED, MODEL_CASES, guide_of
+from cases import MODEL_CASES, guide_of
 from cases_compiled import FAST, SLOW
+from cases_pairs import ALLOWED
 from small_tasks import ppca_task
 from steps import EXACT, equal, interpreted
 

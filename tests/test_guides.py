@@ -7,7 +7,6 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import (
-    GUIDE_CASES,
     MODEL_CASES,
     built,
     clock,
@@ -15,6 +14,7 @@ from cases import (
     scatter,
     step_of,
 )
+from cases_pairs import GUIDE_CASES
 from pyro import poutine
 from torch import nn
 

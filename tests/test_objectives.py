@@ -6,7 +6,6 @@ import pyro
 import pytest
 import torch
 from cases import (
-    ALLOWED,
     ERRORS,
     IDENTITY,
     MODEL_CASES,
@@ -18,6 +17,7 @@ from cases import (
     step_of,
     unvectorised,
 )
+from cases_pairs import ALLOWED
 from pyro import poutine
 from pyro.infer import (
     RenyiELBO,

@@ -7,7 +7,8 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from cases import ALLOWED, MODEL_CASES
+from cases import MODEL_CASES
+from cases_pairs import ALLOWED
 from pyro.infer import TraceEnum_ELBO
 from refusals import RULES, case, counts, hierarchical, mixed
 

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from cases import ALLOWED, MODEL_CASES, built, guide_of, step_of
+from cases import MODEL_CASES, built, guide_of, step_of
+from cases_pairs import ALLOWED
 
 from guides import GUIDES
 from zoo.latents import describe

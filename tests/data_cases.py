@@ -1,0 +1,149 @@
+"""What the tests say of every data set in the table, and made-up files for those that need one."""
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from zoo.data import Observe, draw_bits, fashion_mnist, keep
+from zoo.data.idx import FILES, find_file
+from zoo.data.modalities import draw_and_hide, draw_both_and_hide, hide
+from zoo.data.official import find_folder
+from zoo.data.places import data_folders
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one data set must be; its splits are (rows, features) of the first tensor."""
+
+    splits: tuple[tuple[int, ...], tuple[int, ...] | None, tuple[int, ...]]
+    labels: tuple[str, ...]
+    image: tuple[int, int] | None
+    binarize: str
+    modes: tuple[str, ...]
+    seeded: bool
+    source: Callable[[], np.ndarray] | None = None
+    levels: int = 1
+    observe: tuple[Observe, Observe] = (draw_bits, keep)  # where dynamic, and where not
+
+
+def fashion_folder() -> Path | None:
+    return find_folder((*data_folders("fashion-mnist", "FashionMNIST/raw"), fashion_mnist.DEBIAN))
+
+
+def fashion_pixels() -> np.ndarray:
+    paths = [find_file(fashion_folder(), file) for file in FILES]
+    raw = [p.read_bytes() if p.suffix != ".gz" else gzip.decompress(p.read_bytes()) for p in paths]
+    return np.concatenate([np.frombuffer(r, np.uint8, offset=16) for r in raw]).reshape(-1, 784)
+
+
+def packed_bits() -> np.ndarray:
+    archive = np.load(Path(os.environ["ZOO_DATA"]) / "binarized_mnist.npz")
+    packed = np.concatenate([archive["train"], archive["valid"], archive["test"]])
+    return np.unpackbits(packed, axis=1)
+
+
+def fake_pixels(rows: int, *, first: int = 0) -> np.ndarray:
+    """Pictures with MNIST's mean intensity, each with its own number in its first pixels."""
+    pixels = np.zeros((rows, 784), np.uint8)
+    pixels[:, 100 : 100 + round(784 * 0.1307)] = 255
+    number = first + np.arange(rows)
+    pixels[:, 0], pixels[:, 1], pixels[:, 2] = number % 32, number // 32 % 64, number // 2048
+    return pixels
+
+
+def write_idx(path: Path, pixels: np.ndarray) -> None:
+    header = bytes((0, 0, 8, 3)) + np.array([len(pixels), 28, 28], ">i4").tobytes()
+    raw = header + pixels.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(raw, 1) if path.suffix == ".gz" else raw)
+
+
+PICTURES = ("none", "threshold", "static", "dynamic")
+MNIST_SPLITS = ((50_000, 784), (10_000, 784), (10_000, 784))
+HALF_SPLITS = ((50_000, 392), (10_000, 392), (10_000, 392))
+
+
+def simulated(features: int, train: int = 400) -> Case:
+    """Rows drawn from a model; another seed is another data set."""
+    splits = (train, features), (50, features), (100, features)
+    return Case(splits, ("x",), None, "none", ("none",), seeded=True)
+
+
+def two_views(splits, image: tuple[int, int], dynamic: Observe) -> Case:
+    """Pictures with a second view of each."""
+    labels, modes = ("x", "y", "seen"), PICTURES
+    return Case(splits, labels, image, "dynamic", modes, seeded=True, observe=(dynamic, hide))
+
+
+CASES = {
+    "binarized_mnist": Case(
+        MNIST_SPLITS, ("x",), (28, 28), "static", ("static",), seeded=False, source=packed_bits
+    ),
+    "breast_cancer": Case(
+        ((455, 31), (57, 31), (57, 31)), ("x", "y"), None, "none", ("none",), seeded=True
+    ),
+    "digits": Case(
+        ((1257, 64), (180, 64), (360, 64)),
+        ("x",),
+        (8, 8),
+        "dynamic",
+        PICTURES,
+        seeded=True,
+        source=lambda: load_digits().data.astype(np.uint8),
+        levels=16,
+    ),
+    "digits_labels": two_views(((1257, 64), (180, 64), (360, 64)), (8, 8), draw_and_hide),
+    "digits_halves": two_views(((1257, 32), (180, 32), (360, 32)), (4, 8), draw_both_and_hide),
+    "fashion_labels": two_views(MNIST_SPLITS, (28, 28), draw_and_hide),
+    "fashion_halves": two_views(HALF_SPLITS, (14, 28), draw_both_and_hide),
+    "eight_schools": Case(
+        ((8,), None, (8,)), ("sigma", "y"), None, "none", ("none",), seeded=False
+    ),
+    "factor_analysis": simulated(8),
+    "linear_regression": Case(
+        ((60, 4), (20, 4), (20, 4)), ("x", "y"), None, "none", ("none",), seeded=True
+    ),
+    "gaussian_mixture": simulated(2),
+    "hmm": simulated(6),
+    "local_level": simulated(12, train=200),
+    "gp_regression": Case(((30,), None, (30,)), ("x", "y"), None, "none", ("none",), seeded=True),
+    "neals_funnel": Case(((10,), None, (10,)), ("scale",), None, "none", ("none",), seeded=False),
+    "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
+    "fashion_mnist": Case(
+        MNIST_SPLITS,
+        ("x",),
+        (28, 28),
+        "dynamic",
+        PICTURES,
+        seeded=True,
+        source=fashion_pixels,
+        levels=255,
+    ),
+    "mnist": Case(
+        MNIST_SPLITS,
+        ("x",),
+        (28, 28),
+        "dynamic",
+        PICTURES,
+        seeded=True,
+        source=lambda: np.concatenate([fake_pixels(60_000), fake_pixels(10_000, first=60_000)]),
+        levels=255,
+    ),
+}
+
+
+def splits_of(data):
+    return data.train, data.valid, data.test
+
+
+def same(a, b):
+    pairs = zip(splits_of(a), splits_of(b), strict=True)
+    return all(
+        torch.equal(x, y) for one, two in pairs for x, y in zip(one, two, strict=True)
+    ) and (a.name, a.hash) == (b.name, b.hash)
