@@ -116,6 +116,7 @@ def test_the_exact_guide_is_found_healthy(exact):
     assert found["sbc_p"].value > 0.01
     assert abs(found["classifier_logistic"].value - 0.5) < ERRORS * 0.02
     assert found["k_hat_rows"].value == 0
+    assert found["k_hat_rows"].se > 0
     assert found.verdict.startswith("no sign of trouble; bound ")
     assert found.verdict.endswith(": trust the weights")
 

@@ -12,6 +12,7 @@ from zoo.figures.ess import effective_sample_size
 from zoo.figures.iwae import ImportanceBound
 from zoo.figures.k_hat import k_hat, k_hat_share, k_hat_threshold
 from zoo.figures.log_evidence import log_evidence
+from zoo.figures.shares import share_error
 
 IDENTITY = 1e-8
 SEEDS = 50
@@ -77,8 +78,11 @@ def test_k_hat_is_the_index_of_the_tail(tail):
     values, errors = k_hat(heavy)
     assert abs(values.mean() - tail) < 5 * values.std() / 20**0.5
     assert (errors > 0).all()
-    share = k_hat_share(heavy)[0].mean()
-    assert share == (1.0 if tail > 0.7 else 0.0)
+    share, errors = k_hat_share(heavy)
+    assert share.mean() == (1.0 if tail > 0.7 else 0.0)
+    close(errors.square().sum().sqrt() / 20, torch.tensor(share_error(float(share.mean()), 20)))
+    assert (errors > 0).all()
+    assert k_hat_share(heavy[:, :1])[1].item() == 0
 
 
 def test_the_threshold_of_k_hat_grows_with_the_draws():

@@ -22,6 +22,7 @@ from zoo.figures.prediction import (
     predictive_coverage,
     quantile_calibration,
 )
+from zoo.figures.shares import share_error
 from zoo.figures.wasserstein_bound import (
     error_bounds,
     mean_bound,
@@ -115,6 +116,7 @@ def test_leave_one_out_of_a_normal_mean(location):
     assert figures["elpd_loo"].value == pytest.approx(elpd.sum().item(), rel=IDENTITY)
     assert figures["elpd_loo"].se == pytest.approx((elpd.std() * TRAIN**0.5).item())
     assert figures["loo_k_hat_share"].value == 0
+    assert figures["loo_k_hat_share"].se == share_error(0.0, TRAIN) > 0
     full = Normal(mean, math.hypot(1, sd)).log_prob(x).sum().item()
     parameters = torch.tensor([found["p_loo"].value for found, _ in repeats])
     assert abs(parameters.mean() - (full - truth.sum())) < 5 * parameters.std() / 20**0.5
@@ -135,6 +137,9 @@ def test_predictive_p_values_are_tail_probabilities():
     found = predictive_check(observed, torch.randn(4000, 50), {"mean": torch.mean})
     truth = 1 - Normal(0.0, 1.0).cdf(torch.tensor(0.2 * 50**0.5)).item()
     assert within(found["predictive_p/mean"], truth)
+    (never,) = predictive_check(observed + 9, torch.randn(40, 50), {"mean": torch.mean}).values()
+    assert (never.value, never.se) == (0, share_error(0.0, 40))
+    assert never.se > 0
 
 
 def test_a_calibrated_classifier_has_the_error_of_chance():
@@ -195,6 +200,9 @@ def test_predictive_coverage(scale):
         edge = scale * Normal(0.0, 1.0).icdf(torch.tensor(0.5 + level / 2))
         truth = (2 * Normal(0.0, 1.0).cdf(edge) - 1).item()
         assert within(found[f"predictive_coverage_{round(100 * level)}"], truth)
+    for figure in predictive_coverage(torch.zeros(80), torch.randn(100, 80)).values():
+        assert figure.value == 1
+        assert figure.se == share_error(1.0, 80) > 0
 
 
 # Bounds from importance weights

@@ -15,6 +15,7 @@ from torch import nn
 import zoo
 from guides import AmortisedNormal, ProductOfExperts
 from guides.product_of_experts import product
+from zoo.figures.shares import share_error
 from zoo.figures.views import (
     conditional,
     label_accuracy,
@@ -22,6 +23,7 @@ from zoo.figures.views import (
     only,
     picture_accuracy,
     picture_scores,
+    share,
 )
 from zoo.latents import describe
 from zoo.models.multimodal_vae import MultimodalVAE
@@ -241,6 +243,13 @@ def digits():
         compile=False,
     )
     return fit, task.data.test
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_share_of_all_or_none_has_an_error(right):
+    found = share(torch.full((50,), right), "test")
+    assert (found.value, found.se) == (float(right), share_error(float(right), 50))
+    assert found.se > 0
 
 
 @pytest.mark.slow

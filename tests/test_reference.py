@@ -12,6 +12,7 @@ from test_cli import refused
 import guides
 import zoo
 from zoo.arviz_bridge import chain_diagnostics
+from zoo.cli_reference import reference_table
 from zoo.figures.posterior import exact_moments, posterior_errors, sd_error
 from zoo.isolation import in_double, isolated
 from zoo.reference import (
@@ -24,7 +25,7 @@ from zoo.reference import (
 )
 from zoo.reference.checks import check, summarise
 from zoo.reference.posterior import Posterior
-from zoo.reference.store import HERE
+from zoo.reference.store import HERE, TENSORS
 from zoo.truth import HasMoments, HasPosterior
 
 STORED = sorted(HERE.glob("*.npz"))
@@ -58,10 +59,16 @@ def test_the_chains_find_a_known_posterior(found):
 def test_the_file_holds_all_of_it(found, tmp_path):
     again = load(save(found, tmp_path / "new" / "found.npz"))
     assert torch.equal(again.draws["loc"], found.draws["loc"].float().double())
-    for name in ("mean", "sd", "r_hat", "ess_bulk", "ess_tail", "mcse_mean", "mcse_sd"):
+    for name in TENSORS[1:]:
         assert torch.equal(vars(again)[name]["loc"], vars(found)[name]["loc"])
     for name in ("model", "data", "hash", "seed", "divergences", "settings", "provenance"):
         assert vars(again)[name] == vars(found)[name]
+
+
+def test_the_table_has_a_line_for_each_scalar(found):
+    table = reference_table(found)
+    assert [column.header for column in table.columns][-2:] == ["tail ESS", "k-hat"]
+    assert list(table.columns[-1].cells) == [f"{k:.2f}" for k in found.k_sd["loc"].tolist()]
 
 
 def test_a_write_that_fails_leaves_nothing(found, tmp_path, monkeypatch):
@@ -233,7 +240,7 @@ def test_a_stored_reference_has_earned_its_place(path):
     task = zoo.load(kept.model)
     assert path.stat().st_size < LIMIT
     assert reference(task).hash == task.data.hash == kept.hash
-    check({name: vars(kept)[name] for name in ("r_hat", "ess_bulk", "ess_tail")}, kept.divergences)
+    check({name: vars(kept)[name] for name in TENSORS[1:]}, kept.divergences)
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)

@@ -26,7 +26,7 @@ def reference_command(
         Path | None, typer.Option(help="File or folder; default: MODEL-HASH.npz here.")
     ] = None,
 ) -> None:
-    """Draws from the posterior, kept only if R-hat, effective sizes and divergences allow."""
+    """Draws from the posterior, kept only if chains mix, none diverges and tails are light."""
     task = load(model, data)
     sites = None if noncentred is None else [one for one in noncentred.split(",") if one]
     with Console(stderr=True).status("") as status:
@@ -50,13 +50,13 @@ def reference_command(
 def reference_table(found: Reference) -> Table:
     """A line for each scalar: its moments with their errors, and how well it has mixed."""
     view = Table(title=f"{found.model} on {found.data}, {found.settings['chains']} chains")
-    for heading in ("scalar", "mean", "sd", "R-hat", "bulk ESS", "tail ESS"):
+    for heading in ("scalar", "mean", "sd", "R-hat", "bulk ESS", "tail ESS", "k-hat"):
         view.add_column(heading, justify="left" if heading == "scalar" else "right")
     moments = (found.mean, found.mcse_mean, found.sd, found.mcse_sd)
-    fields = (*moments, found.r_hat, found.ess_bulk, found.ess_tail)
+    fields = (*moments, found.r_hat, found.ess_bulk, found.ess_tail, found.k_sd)
     for site in found.mean:
         columns = zip(*(one[site].reshape(-1).tolist() for one in fields), strict=True)
-        for i, (mean, mean_error, sd, sd_error, r_hat, bulk, tail) in enumerate(columns):
+        for i, (mean, mean_error, sd, sd_error, r_hat, bulk, tail, k) in enumerate(columns):
             view.add_row(
                 f"{site}[{i}]" if found.mean[site].dim() else site,
                 f"{mean:.4g} ± {mean_error:.1g}",
@@ -64,5 +64,6 @@ def reference_table(found: Reference) -> Table:
                 f"{r_hat:.4f}",
                 f"{bulk:.0f}",
                 f"{tail:.0f}",
+                f"{k:.2f}",
             )
     return view

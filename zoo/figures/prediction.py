@@ -18,6 +18,7 @@ from torch import Tensor
 from zoo.arviz_bridge import leave_one_out
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.log_evidence import log_evidence
+from zoo.figures.shares import share_error
 
 RELIABLE = 0.7
 LEVELS = (0.5, 0.9)
@@ -87,7 +88,7 @@ def loo(log_likelihood: Tensor) -> tuple[dict[str, Figure], Tensor]:
         "p_loo": Figure(float(effective.sum()), _over_rows(effective), "parameters", "", note),
         "loo_k_hat_share": Figure(
             share,
-            (share * (1 - share) / rows) ** 0.5,
+            share_error(share, rows),
             "of rows",
             "lower",
             f"k-hat above {RELIABLE}",
@@ -118,8 +119,8 @@ def predictive_check(
         copies = torch.stack([statistic(data) for data in replicated])
         larger = (copies > real).double() + 0.5 * (copies == real).double()
         p, n = float(larger.mean()), len(copies)
-        se = (p * (1 - p) / n) ** 0.5
-        found[f"predictive_p/{name}"] = Figure(p, se, "p-value", "", f"observed {float(real):.3g}")
+        note = f"observed {float(real):.3g}"
+        found[f"predictive_p/{name}"] = Figure(p, share_error(p, n), "p-value", "", note)
     return found
 
 
@@ -245,7 +246,7 @@ def predictive_coverage(observed: Tensor, predicted: Tensor) -> dict[str, Figure
         tails = torch.tensor([0.5 - level / 2, 0.5 + level / 2], device=predicted.device)
         low, high = predicted.quantile(tails.to(predicted.dtype), dim=0)
         share = float(((observed >= low) & (observed <= high)).double().mean())
-        se = (share * (1 - share) / len(observed)) ** 0.5
+        se = share_error(share, len(observed))
         name = f"predictive_coverage_{round(100 * level)}"
         found[name] = Figure(share, se, "of rows", "", f"should be {level:.2g}")
     return found

@@ -13,6 +13,7 @@ from torch.nn.functional import one_hot
 from zoo.draws import draw
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.log_evidence import log_evidence
+from zoo.figures.shares import share_error
 from zoo.log_weights import weight_chunks
 from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.result import Fit
@@ -112,7 +113,7 @@ def picture_accuracy(fit: Fit, args: Views, draws: int = 100) -> Figure:
 def share(claims: Tensor, note: str) -> Figure:
     """Share of rows of which a claim holds, with its error over rows."""
     p, rows = float(claims.double().mean()), len(claims)
-    return Figure(p, (p * (1 - p) / rows) ** 0.5, "of rows", "higher", f"{rows} rows, {note}")
+    return Figure(p, share_error(p, rows), "of rows", "higher", f"{rows} rows, {note}")
 
 
 def model_of(fit: Fit) -> MultimodalVAE:

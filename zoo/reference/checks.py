@@ -1,6 +1,7 @@
 """What draws must show before they are a reference.
 
-Source: Vehtari et al. 2021, "Rank-normalization, folding, and localization: an improved R-hat".
+Source: Vehtari et al. 2021, "Rank-normalization, folding, and localization: an improved R-hat";
+Vehtari et al. 2024, "Pareto smoothed importance sampling" (k-hat of the tails).
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from zoo.arviz_bridge import chain_diagnostics
 from zoo.reference.record import Scalars, UnreliableReferenceError
+from zoo.reference.tails import tail_shapes
 
-R_HAT, ESS = 1.01, 1000.0
+R_HAT, ESS, K_HAT = 1.01, 1000.0, 0.7
 
 
 def summarise(values: Scalars, chains: int) -> dict[str, Scalars]:
@@ -29,7 +31,7 @@ def summarise(values: Scalars, chains: int) -> dict[str, Scalars]:
         columns |= {"mean": flat.mean((0, 1)), "sd": flat.flatten(0, 1).std(0)}
         for field, numbers in columns.items():
             found.setdefault(field, {})[name] = numbers.double().reshape(value.shape[1:])
-    return found
+    return found | tail_shapes(values, found["ess_tail"])
 
 
 def check(found: Mapping[str, Scalars], divergences: int) -> None:
@@ -43,6 +45,8 @@ def check(found: Mapping[str, Scalars], divergences: int) -> None:
         ("r_hat", -1, R_HAT),
         ("ess_bulk", 1, ESS),
         ("ess_tail", 1, ESS),
+        ("k_mean", -1, K_HAT),
+        ("k_sd", -1, K_HAT),
     ):
         for site, numbers in found[field].items():
             for i, value in enumerate(numbers.reshape(-1).tolist()):
@@ -53,8 +57,18 @@ def check(found: Mapping[str, Scalars], divergences: int) -> None:
 def _sentence(site: str, i: int, numbers: Tensor, field: str, value: float) -> str:
     index = torch.unravel_index(torch.tensor(i), numbers.shape) if numbers.dim() else ()
     scalar = site + (f"[{', '.join(str(int(one)) for one in index)}]" if index else "")
+    if field in ("k_mean", "k_sd"):
+        return _heavy(scalar, field.removeprefix("k_"), value)
     limit = f"below {R_HAT}" if field == "r_hat" else f"above {ESS:.0f}"
     return (
         f"Expected {field} {limit} for every scalar; got {value:.4g} for {scalar}. Raise draws or "
         "warmup, or sample scaled sites non-centred (--noncentred)."
+    )
+
+
+def _heavy(scalar: str, moment: str, value: float) -> str:
+    return (
+        f"Expected tails of Pareto k below {K_HAT} behind the {moment} of every scalar; got "
+        f"{value:.2f} for {scalar}: the draws' own error says too little. Write the model "
+        "non-centred, its light-tailed latent in the place of this one, or compare quantiles."
     )

@@ -57,7 +57,8 @@ def sample_reference(
     Raises:
         ValueError: for latents that are discrete or belong to a data row; names the latent.
         UnreliableReferenceError: if R-hat is not below 1.01 or an effective sample size not above
-            1000, for any scalar, or if a transition diverged.
+            1000, for any scalar, or if a transition diverged, or if tails are too heavy for a mean
+            or sd, see :mod:`zoo.reference.tails`.
     """
     task = model if isinstance(model, Task) else given(model, args)
     sites = SAMPLED_AS.get(task.name, ()) if noncentred is None else tuple(noncentred)

@@ -28,6 +28,8 @@ class Reference:
         ess_tail: site -> the smaller one of the 5% and 95% quantiles.
         mcse_mean: site -> Monte Carlo standard error of the mean.
         mcse_sd: site -> Monte Carlo standard error of the sd.
+        k_mean: site -> Pareto k-hat of the heavier tail, see :mod:`zoo.reference.tails`.
+        k_sd: site -> likewise, of the squared distances from the mean.
         divergences: divergent transitions, all chains together.
         settings: chains, warmup and draws of each chain, and the sites sampled non-centred.
         provenance: command, commit, versions and data, see :func:`zoo.provenance.provenance`.
@@ -45,6 +47,8 @@ class Reference:
     ess_tail: Scalars = field(repr=False)
     mcse_mean: Scalars = field(repr=False)
     mcse_sd: Scalars = field(repr=False)
+    k_mean: Scalars = field(repr=False)
+    k_sd: Scalars = field(repr=False)
     divergences: int
     settings: dict[str, object]
     provenance: dict[str, object] = field(repr=False)

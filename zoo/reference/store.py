@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from zoo.reference.record import Reference
+from zoo.reference.tails import tail_shapes
 from zoo.task import Task
 
 HERE = Path(__file__).parent
@@ -22,6 +23,8 @@ TENSORS = (
     "ess_tail",
     "mcse_mean",
     "mcse_sd",
+    "k_mean",
+    "k_sd",
 )
 WORDS = ("model", "data", "hash", "seed", "divergences", "settings", "provenance")
 HEADER = "header"
@@ -70,7 +73,7 @@ def save(found: Reference, path: Path) -> Path:
 
 
 def load(path: Path) -> Reference:
-    """Reads a reference that :func:`save` wrote.
+    """Reads a reference that :func:`save` wrote; a file without k-hats has those of its draws.
 
     Raises:
         ValueError: if the file is none.
@@ -87,4 +90,6 @@ def load(path: Path) -> Reference:
             name, _, site = key.partition("/")
             if name in fields:
                 fields[name][site] = torch.from_numpy(held[key]).double()
+    if not fields["k_sd"]:
+        fields |= tail_shapes(fields["draws"], fields["ess_tail"])
     return Reference(**(words | fields))

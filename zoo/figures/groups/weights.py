@@ -9,6 +9,7 @@ from zoo.figures.evidence import joined
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.groups.scored import Scored
 from zoo.figures.k_hat import k_hat_threshold
+from zoo.figures.shares import share_error
 from zoo.truth import HasEvidence
 
 WORST = 5  # rows that are named
@@ -42,8 +43,7 @@ def rows_above(scored: Scored) -> dict[str, Figure]:
     top = values.sort(descending=True)
     named = zip(top.indices[:WORST].tolist(), top.values[:WORST].tolist(), strict=True)
     worst = "largest k-hat: " + ", ".join(f"row {row} {k:.2f}" for row, k in named)
-    share = high / len(values)
-    se = (len(values) * share * (1 - share)) ** 0.5
+    se = len(values) * share_error(high / len(values), len(values))
     unit = f"of {len(values)} rows"
     return {"k_hat_rows": Figure(float(high), se, unit, "lower", joined(scored.note, worst))}
 
