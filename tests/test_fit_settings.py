@@ -105,6 +105,15 @@ def test_kl_weight_zero_leaves_the_likelihood_alone():
     assert free.losses.item() != full.losses.item()
 
 
+def test_validation_reads_schedules_at_the_last_step():
+    """Under a KL warm-up the first losses are the lowest; the bound is what counts."""
+    asked = {"steps": 20, "lr": 1e-12, "patience": 9, "valid_every": 5}
+    plain = zoo.fit(ppca_task(), AmortisedNormal, **asked)
+    warm = zoo.fit(ppca_task(), AmortisedNormal, kl_weight=Linear(0.0, 1.0, 20), **asked)
+    assert [step for step, _ in warm.valid] == [5, 10, 15, 20]
+    assert dict(warm.valid) == pytest.approx(dict(plain.valid), rel=IDENTITY)
+
+
 @pytest.mark.parametrize(
     ("schedule", "values"),
     [

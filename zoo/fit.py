@@ -75,7 +75,8 @@ def fit(
         device: "auto", "cpu" or "cuda".
         kl_weight: weight of log p(z) - log q(z) at each step, e.g. Linear(0, 1, 1000).
         freeze_model: train the guide only.
-        patience: stop after this many validations without a better one; None never validates.
+        patience: stop after this many validations without a better one, and keep the best state;
+            None never validates. Schedules count as they are at the last step.
         valid_every: steps between validations.
         progress: show a progress bar, if the output is a terminal.
         model_kwargs: keyword arguments of the model.

@@ -77,12 +77,16 @@ def _until_next_stop(step: int, block: int, settings: Settings) -> int:
 
 
 def _validate(run: Run) -> bool:
-    """Notes the validation loss, keeps the best state; is it time to stop?"""
+    """Notes the validation loss, keeps the best state; is it time to stop?
+
+    The schedules are read at the last step: under a KL warm-up, losses on the way are no bound.
+    """
     fit, program, patience = run.fit, run.fit.program, run.fit.settings.patience
     assert patience is not None
     program.eval()
     with isolated(seed=0), torch.no_grad():
-        loss = float(program(torch.full((), float(run.trainer.step)), None, *run.valid_args))
+        end = torch.full((), float(fit.settings.steps))
+        loss = float(program(end, None, *run.valid_args))
     program.train()
     if all(loss < earlier for _, earlier in fit.valid):
         fit.best = named_tensors(program)
