@@ -1,5 +1,6 @@
 """The evaluation harness against exact answers, and the honesty of its standard errors."""
 
+import importlib
 import math
 
 import pyro
@@ -279,3 +280,11 @@ def test_latents_that_rows_share_are_scored_where_they_were_inferred():
     assert result.task.data.test
     assert found.split == "train"
     assert found["elbo"].unit == "nats"
+
+
+@pytest.mark.parametrize(("weights", "draws"), [(2_000_000, 1000), (12_000, 400), (1, 200)])
+def test_the_usual_draws_are_fewer_where_rows_are_many(exact, monkeypatch, weights, draws):
+    module = importlib.import_module("zoo.evaluate")  # zoo.evaluate is the function
+    monkeypatch.setattr(module, "WEIGHTS", weights)
+    found = evaluate(exact, figures=["elbo"])
+    assert (found.rows, found.draws) == (30, draws)

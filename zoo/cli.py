@@ -53,7 +53,10 @@ Batch = Annotated[int | None, typer.Option(help="Rows in a step; 0 for all of th
 Seed = Annotated[int, typer.Option(help="Fixes initial values, row order and noise.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Compile = Annotated[str, typer.Option(help="auto, on or off: the compiled path.")]
-Draws = Annotated[int, typer.Option(help="Draws from the guide for each row, for scoring.")]
+Draws = Annotated[
+    int | None,
+    typer.Option(help="Draws from the guide for each row, for scoring; default: 1000, or fewer."),
+]
 Wanted = Annotated[
     str | None, typer.Option("--figures", help="Names or groups, comma-separated, or all.")
 ]
@@ -88,7 +91,7 @@ def fit_command(
     device: Device = "auto",
     compile: Compile = "auto",
     figures: Wanted = None,
-    draws: Draws = 1000,
+    draws: Draws = None,
     out: Out = None,
     *,
     download: Download = False,
@@ -120,9 +123,10 @@ def fit_command(
         compile=_compile(compile),
         progress=not as_json,
     )
-    found = evaluate(result, figures=figures_asked(figures), draws=draws, seed=seed)
     if out is not None:
         zoo.save(result, out)
+    found = evaluate(result, figures=figures_asked(figures), draws=draws, seed=seed)
+    if out is not None:
         (out / "figures.json").write_text(json.dumps(figures_record(found), indent=2))
         loss_picture({"-".join(names): result}, out / "losses.png")
         image_picture(result, out / "images.png")
@@ -138,7 +142,7 @@ def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder that `zoo fit --out` wrote.")],
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
     figures: Wanted = None,
-    draws: Draws = 1000,
+    draws: Draws = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     device: Device = "auto",
     *,
@@ -170,7 +174,7 @@ def compare_command(
     batch_size: Batch = None,
     device: Device = "auto",
     compile: Compile = "auto",
-    draws: Draws = 1000,
+    draws: Draws = None,
     budget: Annotated[
         int | None, typer.Option(help="Evaluations of f for each run, in the place of --steps.")
     ] = None,

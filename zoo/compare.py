@@ -56,7 +56,7 @@ def compare(
     steps: int | None = None,
     lr: float | None = None,
     batch_size: int | str | None = "auto",
-    draws: int = 1000,
+    draws: int | None = None,
     device: str = "auto",
     compile: bool | str = "auto",
     progress: bool = False,
@@ -72,7 +72,7 @@ def compare(
         steps: see :func:`zoo.fit`, and so the other settings.
         lr: learning rate.
         batch_size: rows in a step.
-        draws: draws from the guide for each row, for scoring.
+        draws: draws from the guide for each row, for scoring; see :func:`zoo.evaluate`.
         device: "auto", "cpu" or "cuda".
         compile: see :func:`zoo.fit`; compiled seeds of one pair run side by side.
         progress: show a bar for each run.

@@ -30,6 +30,7 @@ QUICKEST = (
     "posterior_mean_error",
     "posterior_sd_error",
 )
+DRAWS, FEWEST, WEIGHTS = 1000, 200, 2_000_000  # for each row; in all
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def evaluate(
     *,
     figures: Sequence[str | Evidence] | str | None = None,
     split: str | None = None,
-    draws: int = 1000,
+    draws: int | None = None,
     seed: int = 0,
 ) -> Figures:
     """Scores a fit against everything that is known about its task.
@@ -87,7 +88,8 @@ def evaluate(
             one; latents that rows share were inferred from train, and are scored there. A guide
             with free parameters for each row has none for new rows: they are fitted first, with
             the model held, for as many steps as the fit took.
-        draws: draws from the guide for each row.
+        draws: draws from the guide for each row. None is 1000, or with more than 2,000 rows so
+            many that rows x draws is two million, but 200 at least.
         seed: of the draws. A figure does not depend on which others are asked for.
 
     Returns:
@@ -98,15 +100,21 @@ def evaluate(
     """
     split = split or held_out_split(result)
     asked = asked_for(figures)
-    if draws < 20:
+    if draws is not None and draws < 20:
         raise ValueError(f"Expected at least 20 draws; got {draws}.")
     program, note = _for_rows_of(result, split)
     args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
+    draws = draws or default_draws(row_count(program, args))
     names = frozenset(asked.names)
     scored = Scored(result, program, args, split, draws, seed, note, names)
     found, skipped = _computed(scored, asked)
     ordered = {name: found[name] for wanted in asked.names for name in _called(wanted, found)}
     return Figures(ordered, skipped | asked.left, split, row_count(program, args), draws)
+
+
+def default_draws(rows: int) -> int:
+    """Draws for each row where none are asked for: a minute's worth, enough for `iwae_100`."""
+    return max(FEWEST, min(DRAWS, WEIGHTS // rows))
 
 
 def held_out_split(result: Fit) -> str:
