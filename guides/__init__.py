@@ -1,7 +1,6 @@
 """Variational families for Pyro models: one family a file; this table is all that names them."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 
 from guides.amortised_discrete import AmortisedDiscrete
@@ -28,6 +27,7 @@ from guides.relaxed import Relaxed
 from guides.shared import SharedEncoder
 from guides.top_down import TopDown
 from guides.uniform import UniformNoise
+from zoo.unknown import unknown
 
 GUIDES: dict[str, Callable[..., Guide]] = {
     "mean_field": MeanField,
@@ -68,8 +68,7 @@ def guide_named(name: str) -> Callable[..., Guide]:
     """
     if name in GUIDES:
         return GUIDES[name]
-    near = get_close_matches(name, GUIDES, n=1) or list(GUIDES)
-    raise ValueError(f"No guide named '{name}'. Did you mean '{near[0]}'?")
+    raise unknown("guide", name, GUIDES)
 
 
 __all__ = [

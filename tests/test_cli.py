@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from cases_pairs import ALLOWED
 from typer.testing import CliRunner
 
+import zoo
 from guides import GUIDES
 from zoo.cli import app, main
 from zoo.cli_list import PARTS
@@ -148,6 +150,15 @@ def test_batch_size_zero_takes_all_rows(tmp_path):
     assert taken == {"0": None, "50": 50, None: MODELS["ppca"].batch_size}
 
 
+def test_a_kl_warm_up(tmp_path):
+    """Half way, half of the KL term counts."""
+    for steps in ("0", "4"):
+        call("fit", "ppca", *FEW, "--kl-warm-up", steps, "--json", "--out", str(tmp_path / steps))
+    plain, warm = (zoo.load_fit(tmp_path / steps).program for steps in ("0", "4"))
+    assert plain.kl_weight is None
+    assert [float(warm.kl_weight(torch.tensor(step))) for step in (0.0, 2.0, 9.0)] == [0, 0.5, 1]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -159,6 +170,9 @@ def test_batch_size_zero_takes_all_rows(tmp_path):
         (["fit", "ppca", "--guide", "mean_field"], "MeanField covers global continuous latents"),
         (["fit", "ppca", "--steps", "0"], "Expected steps above 0; got 0."),
         (["fit", "ppca", "--batch-size", "9999999"], "between 1 and the 1257 rows"),
+        (["fit", "ppca", "--prior", "vamp"], "ppca has no option prior; got 'vamp'. Leave it out"),
+        (["fit", "vae", "--prior", "flow"], "No prior named 'flow'. There are: standard, mixture"),
+        (["fit", "ppca", "--kl-warm-up", "-1"], "--kl-warm-up of at least 0 steps; got -1."),
         (["compare", "ppca", "--guides", "amortised_iav"], "Did you mean 'amortised_iaf'?"),
         (["evaluate", "no/such/folder"], "No fit in no/such/folder: there is no fit.json."),
     ],

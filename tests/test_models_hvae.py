@@ -119,7 +119,7 @@ def test_wrong_width_is_refused():
 def test_by_name():
     task = zoo.load("hvae", groups=(4, 5, 6), prior="mixture")
     assert task.build().groups == (4, 5, 6)
-    with pytest.raises(ValueError, match="bernoulli_vae has no option groups; models .*: hvae"):
+    with pytest.raises(ValueError, match="bernoulli_vae has no option groups; got .*: hvae"):
         zoo.load("bernoulli_vae", groups=(4, 5))
 
 

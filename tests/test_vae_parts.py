@@ -205,8 +205,11 @@ def test_the_plain_models_take_a_prior(model):
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"model": "eight_schools", "prior": "vamp"}, "eight_schools has no option prior; models"),
-        ({"model": "bernoulli_vae", "decoder": "mlp"}, "no option decoder; models with one: vae"),
+        (
+            {"model": "eight_schools", "prior": "vamp"},
+            "eight_schools has no option prior; got 'vamp'",
+        ),
+        ({"model": "bernoulli_vae", "decoder": "mlp"}, "no option decoder; got 'mlp'"),
         ({"model": "vae", "prior": "vam"}, "No prior named 'vam'. Did you mean 'vamp'?"),
         ({"model": "vae", "latent": 0}, "Expected latent of at least 1; got 0"),
         (

@@ -25,6 +25,7 @@ from zoo.evaluate import Figures, evaluate
 from zoo.likelihoods import LIKELIHOODS
 from zoo.priors import PRIORS
 from zoo.report import image_picture, loss_picture, table
+from zoo.schedules import Linear
 from zoo.summary import summarise
 from zoo.task import Task, load
 
@@ -64,8 +65,16 @@ Out = Annotated[Path | None, typer.Option(help="Folder to write results to.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch missing data files.")]
 Prior = Annotated[str | None, typer.Option(help=f"Of a VAE: {', '.join(PRIORS)}.")]
-Likelihood = Annotated[str | None, typer.Option(help=f"Of vae: {', '.join(LIKELIHOODS)}.")]
-Decoder = Annotated[str | None, typer.Option(help=f"Of vae: {', '.join(DECODERS)}.")]
+Likelihood = Annotated[
+    str | None, typer.Option(help=f"Of vae and hvae: {', '.join(LIKELIHOODS)}.")
+]
+Decoder = Annotated[
+    str | None, typer.Option(help=f"Of vae, dequantised_vae, flow_vae: {', '.join(DECODERS)}.")
+]
+WarmUp = Annotated[
+    int | None,
+    typer.Option("--kl-warm-up", help="Steps in which the KL term's weight rises from 0 to 1."),
+]
 Dimensions = Annotated[int | None, typer.Option("--latent", help="Latent dimensions of a VAE.")]
 Groups = Annotated[
     str | None, typer.Option(help="Sizes of layers of latents, the top first: 8,16.")
@@ -87,6 +96,7 @@ def fit_command(
     steps: Steps = None,
     lr: Rate = None,
     batch_size: Batch = None,
+    kl_warm_up: WarmUp = None,
     seed: Seed = 0,
     device: Device = "auto",
     compile: Compile = "auto",
@@ -120,6 +130,7 @@ def fit_command(
         batch_size=_batch(batch_size),
         seed=seed,
         device=device,
+        kl_weight=_warm_up(kl_warm_up),
         compile=_compile(compile),
         progress=not as_json,
     )
@@ -251,6 +262,13 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
     if not all(name.isdigit() for name in names):
         raise ValueError(f"Expected --groups to be whole numbers, such as 8,16; got '{text}'.")
     return tuple(int(name) for name in names)
+
+
+def _warm_up(steps: int | None) -> Linear | None:
+    """--kl-warm-up: not given or 0 is none."""
+    if steps is not None and steps < 0:
+        raise ValueError(f"Expected --kl-warm-up of at least 0 steps; got {steps}.")
+    return Linear(0.0, 1.0, steps) if steps else None
 
 
 def _batch(size: int | None) -> int | str | None:

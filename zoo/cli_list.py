@@ -13,8 +13,9 @@ from rich.table import Table
 from guides import GUIDES
 from zoo.data import DATA
 from zoo.decoders import DECODERS
+from zoo.isolation import isolated
 from zoo.likelihoods import LIKELIHOODS
-from zoo.listing import Block, blocks, objective_groups
+from zoo.listing import Block, alike, blocks, objective_groups
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
 from zoo.pairing import mismatch
@@ -50,10 +51,27 @@ def list_command(
     console.print(_objectives(groups))
     console.print(_pairs(blocks(pairs, groups)))
     console.print(f"data: {', '.join(DATA)}")
-    for part, names in PARTS.items():
-        taking = [name for name, recipe in MODELS.items() if part in recipe.parts.given]
-        console.print(f"{part} of {', '.join(taking)}: {', '.join(names)}")
+    for part in PARTS:
+        taken = {model: taken_by(model, part) for model in MODELS}
+        for models in alike({model: names for model, names in taken.items() if names}):
+            console.print(f"{part} of {', '.join(models)}: {', '.join(taken[models[0]])}")
     console.print("guide shared: the usual one where the prior is vamp, by one encoder for both")
+
+
+def taken_by(model: str, part: str) -> tuple[str, ...]:
+    """Names of the parts of that kind that the model can be built with on its usual data."""
+    if part not in MODELS[model].parts.given:
+        return ()
+    return tuple(name for name in PARTS[part] if _builds(model, {part: name}))
+
+
+def _builds(model: str, parts: dict[str, str]) -> bool:
+    try:
+        with isolated():
+            load(model, **parts).build()  # type: ignore[arg-type]
+    except ValueError:
+        return False
+    return True
 
 
 def pairs_of(task: Task) -> dict[str, list[str]]:

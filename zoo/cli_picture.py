@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +30,7 @@ from zoo.pictures.four_points import (
 )
 from zoo.provenance import provenance
 from zoo.task import Task
+from zoo.unknown import unknown
 
 RIVALS = {
     "diagonal normal": Rival(AmortisedNormal, PerDatum),
@@ -57,8 +57,7 @@ def picture_command(
             console.print(f"[bold]{each}[/bold]: {says}")
         return
     if name not in PICTURES:
-        near = get_close_matches(name, PICTURES, n=1) or list(PICTURES)
-        raise ValueError(f"No picture named '{name}'. Did you mean '{near[0]}'?")
+        raise unknown("picture", name, PICTURES)
     out.mkdir(parents=True, exist_ok=True)
     PICTURES[name][0](out, steps, seeds, console)
     console.print(f"Written to {out}: {name}.png and {name}.json.")

@@ -20,14 +20,14 @@ class Block(NamedTuple):
 
 def objective_groups(objectives: Sequence[str], pairs: Pairs) -> list[tuple[str, ...]]:
     """Splits the objectives into groups that go with the same guides on every model."""
-    return _alike({name: _places(name, pairs) for name in objectives})
+    return alike({name: _places(name, pairs) for name in objectives})
 
 
 def blocks(pairs: Pairs, groups: Sequence[tuple[str, ...]]) -> list[Block]:
     """All pairs; models and guides in the order in which they come."""
     numbered = {model: _numbered(guides, groups) for model, guides in pairs.items()}
-    alike = _alike({model: tuple(guides.items()) for model, guides in numbered.items()})
-    return [Block(models, numbered[models[0]]) for models in alike]
+    together = alike({model: tuple(guides.items()) for model, guides in numbered.items()})
+    return [Block(models, numbered[models[0]]) for models in together]
 
 
 def _places(objective: str, pairs: Pairs) -> tuple[tuple[str, str], ...]:
@@ -48,7 +48,7 @@ def _numbered(
     }
 
 
-def _alike(properties: Mapping[str, object]) -> list[tuple[str, ...]]:
+def alike(properties: Mapping[str, object]) -> list[tuple[str, ...]]:
     """Names with equal properties together, in the order in which they come."""
     found: dict[object, list[str]] = {}
     for name, value in properties.items():

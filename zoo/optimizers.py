@@ -1,12 +1,13 @@
 """The optimizers, by name: torch's own, one over all parameters."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 import torch
 from pyro.optim.clipped_adam import ClippedAdam
 from torch import nn
 from torch.optim import Optimizer
+
+from zoo.unknown import unknown
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -27,6 +28,5 @@ def make_optimizer(
         ValueError: for a name that is not in the table, with the nearest one that is.
     """
     if name not in OPTIMIZERS:
-        near = get_close_matches(name, OPTIMIZERS, n=1) or list(OPTIMIZERS)
-        raise ValueError(f"No optimizer named '{name}'. Did you mean '{near[0]}'?")
+        raise unknown("optimizer", name, OPTIMIZERS)
     return OPTIMIZERS[name](list(parameters), lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]

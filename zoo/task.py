@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.models import MODELS, Recipe
 from zoo.models.parts import Parts, check_likelihood, usual_binarization
+from zoo.unknown import unknown
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,7 @@ def load(
             model or its likelihood does not take.
     """
     if model not in MODELS:
-        near = get_close_matches(model, MODELS, n=1) or list(MODELS)
-        raise ValueError(f"No model named '{model}'. Did you mean '{near[0]}'?")
+        raise unknown("model", model, MODELS)
     recipe = MODELS[model]
     usual = {name: other.parts for name, other in MODELS.items()}
     parts = Parts(

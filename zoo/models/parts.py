@@ -4,9 +4,8 @@ The parts are chosen by `zoo.load("vae", prior="vamp", ...)` or `zoo fit vae --p
 recipe of a model gives its usual ones, and leaves out those that it does not have.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
 
 from torch import nn
 
@@ -21,6 +20,7 @@ from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.models.self_vae import SelfVAE
 from zoo.models.vae import VAE, Autoregressive
 from zoo.priors import PRIORS
+from zoo.unknown import unknown
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,19 @@ class Parts:
         Raises:
             ValueError: if the model has no such part.
         """
-        for name in self.given:
+        for name, value in self.given.items():
             if name not in usual[model].given:
                 others = ", ".join(other for other, parts in usual.items() if name in parts.given)
-                raise ValueError(f"{model} has no option {name}; models with one: {others}.")
+                raise ValueError(
+                    f"{model} has no option {name}; got '{value}'. Leave it out, or use a model "
+                    f"with one: {others}."
+                )
         return replace(usual[model], **self.given)  # type: ignore[arg-type]
 
 
-def _known(part: str, name: str | None, table: Iterable[str]) -> None:
-    names = list(table)
-    if name is not None and name not in names:
-        near = get_close_matches(name, names, n=1) or names
-        raise ValueError(f"No {part} named '{name}'. Did you mean '{near[0]}'?")
+def _known(part: str, name: str | None, table: Collection[str]) -> None:
+    if name is not None and name not in table:
+        raise unknown(part, name, table)
 
 
 def vae_of(data: Data, parts: Parts) -> nn.Module:

@@ -4,8 +4,6 @@ Every one is a frozen dataclass with its fields, its declared needs, and a loss 
 full data whose gradient is the estimator. Pyro's own ELBO instances are taken as they are.
 """
 
-from difflib import get_close_matches
-
 from pyro.infer import ELBO
 
 from zoo.objectives.arm import ARM
@@ -43,6 +41,7 @@ from zoo.objectives.tvo import Thermodynamic
 from zoo.objectives.vimco import VIMCO
 from zoo.objectives.vr_max import VRMax
 from zoo.objectives.wake_sleep import WakeSleep
+from zoo.unknown import unknown
 
 OBJECTIVES: dict[str, Objective] = {
     "trace": Trace(),
@@ -96,8 +95,7 @@ def as_objective(objective: "str | Objective | ELBO") -> Objective:
         return PyroELBO(objective)
     if objective in OBJECTIVES:
         return OBJECTIVES[objective]
-    near = get_close_matches(str(objective), OBJECTIVES, n=1) or list(OBJECTIVES)
-    raise ValueError(f"No objective named '{objective}'. Did you mean '{near[0]}'?")
+    raise unknown("objective", str(objective), OBJECTIVES)
 
 
 __all__ = [

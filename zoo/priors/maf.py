@@ -1,6 +1,6 @@
 """Masked autoregressive flow as a prior: a normal bent by steps that invert one by one.
 
-    u ~ N(0, I),   z_i = m_i(z_<i) + exp(a_i(z_<i)) u_i,   `depth` times, in alternating order.
+    u ~ N(0, I),   u_i = m_i(z_<i) + exp(a_i(z_<i)) z_i,   `depth` times, in alternating order.
 
 The density is one pass, z -> u; a draw takes M passes a step, which training never needs.
 
