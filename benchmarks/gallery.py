@@ -42,8 +42,12 @@ def table_of(section: Section) -> str:
         return f"No results yet: run `{section.commands[-1]}`."
     record = json.loads(path.read_text())
     made = record.get("provenance", record)
-    words = [made.get("date"), f"torch {made['versions']['torch']}", f"`{made['command']}`"]
-    return f"{section.table(record)}\n\nMade {', '.join(word for word in words if word)}."
+    each = [row for row in record.get("rows", ()) if "command" in row] or [made]
+    commands = ", ".join(f"`{command}`" for command in dict.fromkeys(r["command"] for r in each))
+    last = max(row.get("date", "") for row in [*each, made])
+    return (
+        f"{section.table(record)}\n\nMade {last}, torch {made['versions']['torch']}, {commands}."
+    )
 
 
 def main() -> None:

@@ -98,8 +98,11 @@ def claim(row: dict) -> str:
     quoted = published["local flow"] - published["local diagonal"]
     unsettled = [name for name, ended in row["settled"].items() if not ended]
     note = f" Not settled: {', '.join(unsettled)}." if unsettled else ""
+    short = row["steps"] < row["planned_steps"]
+    word = "cannot tell, short" if short else vaes_fits.judged(ours, error, quoted, TOLERANCE)
     return (
         f"- Trained with {row['trained with']}, seed {row['seed']}: local flow over diagonal "
         f"{ours:+.2f} ± {error:.2f} nats over {row['rows']} rows; published {quoted:+.2f} ± "
-        f"{TOLERANCE}: {vaes_fits.judged(ours, error, quoted, TOLERANCE)}.{note}"
+        f"{TOLERANCE}: {word}. k-hat is high on {row['k_hat_share']:.0%} of "
+        f"rows.{note}"
     )

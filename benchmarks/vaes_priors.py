@@ -40,10 +40,9 @@ def table(rows: list[dict]) -> str:
     plain = {row["seed"]: row["log_evidence"][0] for row in rows if row["prior"] == "standard"}
     for prior in dict.fromkeys(row["prior"] for row in rows):
         each = [row for row in rows if row["prior"] == prior]
-        means = [sum(row[n][0] for row in each) / len(each) for n in NAMES]
-        cells = [prior, *(f"{mean:.2f}" for mean in means), gain(each, plain)]
+        cells = [prior, *(vaes_fits.shown(each, name) for name in NAMES), gain(each, plain)]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "± is half the range over seeds."])
+    return "\n".join([*lines, "", "± is half the range over seeds, or a seed's own error."])
 
 
 def gain(each: list[dict], plain: dict[int, float]) -> str:
