@@ -128,8 +128,8 @@ SECTIONS = (
         "P(k | z) = integral over [0, 1]^D of p((k + u) / L | z) L^-D du",
         "Digits have 17 levels. Categorical and discretised logistics give them a probability; a "
         "density does with noise in the bins: noise that the guide chooses beats uniform noise. "
-        "'Refitted' holds the model trained with uniform noise and lets a guide choose: one model, "
-        "two bounds. Above k-hat 0.7 log p(x) and the bits are bounds.",
+        "'Refitted' holds the model trained with uniform noise and lets a guide choose: two "
+        "bounds of one model. Above k-hat 0.7 log p(x) and the bits are bounds.",
         (
             "zoo fit vae --likelihood logistic_mixture",
             "zoo fit flow_vae",

@@ -26,6 +26,8 @@ import zoo
 from guides import ProductOfExperts
 from zoo.draws import draw
 from zoo.figures.figure import Figure
+from zoo.figures.k_hat import k_hat
+from zoo.figures.log_evidence import log_evidence
 from zoo.figures.views import (
     X,
     Y,
@@ -39,6 +41,7 @@ from zoo.figures.views import (
     picture_scores,
 )
 from zoo.isolation import isolated
+from zoo.log_weights import weight_chunks
 from zoo.prepare import to_device
 from zoo.provenance import provenance
 from zoo.result import Fit
@@ -64,6 +67,7 @@ def label_figures(fit: Fit, args: tuple) -> dict[str, Figure]:
     return {
         ACCURACY: label_accuracy(fit, args),
         "label accuracy from q(z | y), by the picture's likelihood": picture_accuracy(fit, args),
+        "log p(x, y)": both(fit, args),
         "log p(y | x)": conditional(fit, args, given=X)[0],
         "log p(x | y)": conditional(fit, args, given=Y)[0],
         "log-likelihood given the right label less that given wrong ones": Figure(
@@ -72,9 +76,19 @@ def label_figures(fit: Fit, args: tuple) -> dict[str, Figure]:
     }
 
 
+def both(fit: Fit, args: tuple) -> Figure:
+    """Log-likelihood of rows that show both views, by q(z | x, y); its error is Monte Carlo."""
+    log_w = torch.cat(list(weight_chunks(fit.program, args, 1000)), -1)
+    values, errors = log_evidence(log_w)
+    k = float(k_hat(log_w)[0].median())
+    se = float(errors.square().sum().sqrt()) / len(values)
+    return Figure(float(values.mean()), se, "nats/row", "higher", f"median k-hat {k:.2f}")
+
+
 def half_figures(fit: Fit, args: tuple) -> dict[str, Figure]:
     """What one half says of the other."""
     return {
+        "log p(upper, lower)": both(fit, args),
         "log p(lower | upper)": conditional(fit, args, given=X)[0],
         "log p(upper | lower)": conditional(fit, args, given=Y)[0],
     }
