@@ -2,9 +2,11 @@
 
 import random
 import re
+from dataclasses import replace
 from itertools import product
 
 import pytest
+import torch
 from cases import step_of
 from steps import a_capture, equal_on_fresh_inputs
 from test_vae_parts import tiny
@@ -20,7 +22,7 @@ from zoo.objectives import OBJECTIVES
 from zoo.pairing import mismatch
 from zoo.priors import PRIORS
 
-OTHERS = ("dequantised_vae", "flow_vae", "hvae", "self_vae")
+OTHERS = ("dequantised_vae", "flow_vae", "hvae", "multimodal_vae", "self_vae")
 CHOICES = {
     "prior": PRIORS,
     "likelihood": LIKELIHOODS,
@@ -38,12 +40,21 @@ REFUSED = {  # likelihood and decoder
 def other(model, generator):
     """Random parts that go together, each that the model has one; data for them."""
     names = {name: generator.choice(list(CHOICES[name])) for name in MODELS[model].parts.given}
-    if tuple(names.get(part) for part in ("likelihood", "decoder")) in REFUSED.get(model, ()):
+    refused = tuple(names.get(part) for part in ("likelihood", "decoder")) in REFUSED.get(
+        model, ()
+    )
+    if refused or (model, names.get("prior")) == ("multimodal_vae", "vamp"):
         return other(model, generator)
     return Parts(**names), data_for(model, names.get("likelihood"))
 
 
 def data_for(model, likelihood):
+    if model == "multimodal_vae":
+        views = tiny(2, image=(2, 4))
+        (x,) = views.train
+        return replace(
+            views, train=(x, x[:, :3], torch.ones(len(x), 2)), labels=("x", "y", "seen")
+        )
     grey = model in ("dequantised_vae", "flow_vae")
     takes = LIKELIHOODS[likelihood or ("categorical" if grey else "bernoulli")].takes
     return tiny(2 if takes == "bits" else 4, image=(2, 4))
