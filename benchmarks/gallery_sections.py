@@ -86,7 +86,9 @@ SECTIONS = (
         "Gaussian VAE: the KL term in closed form or by one draw",
         "z ~ N(0, I),   x ~ N(f(z), s^2 I)",
         "Gradients at the same trained parameters. The closed form and sticking the landing have "
-        "the same mean as one draw, as their p-values say; the encoder's variance is another.",
+        "the same mean as one draw, as their p-values say; the encoder's variance is hundreds of "
+        "times less with the scale fixed, and with it learned a fifth less by the closed form, six "
+        "times less by sticking the landing.",
         ("zoo fit gaussian_vae --objective mean_field", "python benchmarks/vaes.py kl"),
         "vaes_kl.png",
         "vaes/kl.json",
@@ -116,7 +118,7 @@ SECTIONS = (
         "z ~ r(z): mixture, VampPrior, RealNVP, MAF, autoregressive",
         "One decoder, one number of steps. The last column is the gain over N(0, I) in log p(x), "
         "seed by seed. The VampPrior's encoder is its own, wider one; its second row has the "
-        "encoder of the others.",
+        "encoder of the others, and tells what of the gain is the prior's.",
         ("zoo fit vae --prior maf", "python benchmarks/vaes.py priors"),
         "vaes_priors.png",
         "vaes/priors.json",
