@@ -13,7 +13,7 @@ class Dots:
 
     Attributes:
         head: what names a setting.
-        figures: drawn in a colour each; "a.b" is figure b of group a.
+        figures: drawn in a colour each; "a.b" is figure b of group a, "a - b" a difference.
         label: of the axis, with its unit.
         log: is the axis logarithmic?
     """
@@ -34,7 +34,7 @@ def draw(rows: Sequence[dict], dots: Dots, path: Path) -> None:
         points = [
             (*value_of(row, figure), settings.index(row[dots.head]))
             for row in rows
-            if figure.split(".")[0] in row
+            if figure.partition(" - ")[0].split(".")[0] in row
         ]
         values, errors, heights = zip(*points, strict=True)
         lifted = [height + 0.12 * (place - (len(dots.figures) - 1) / 2) for height in heights]
@@ -51,7 +51,11 @@ def draw(rows: Sequence[dict], dots: Dots, path: Path) -> None:
 
 
 def value_of(row: dict, figure: str) -> tuple[float, float]:
-    """A figure and its standard error, 0 where it has none."""
+    """A figure and its standard error, 0 where it has none; of a difference that of the first."""
+    figure, _, less = figure.partition(" - ")
+    if less:
+        (value, error), (taken, _) = value_of(row, figure), value_of(row, less)
+        return value - taken, error
     group, _, name = figure.partition(".")
     found = row[group][name] if name else row[group]
     if isinstance(found, dict):
