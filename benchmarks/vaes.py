@@ -7,7 +7,7 @@
 
 Each section prints its table and writes its own JSON into the folder `--out`, row by row. A row
 replaces that of the same name and seed, and those of its name with another share of the steps; the
-others stay as they were.
+others stay as they were. Published settings of other lengths are other rows.
 """
 
 import argparse
@@ -29,14 +29,14 @@ from zoo.provenance import provenance
 RESULTS = Path(__file__).parent / "results" / "vaes"
 MADE = ("command", "commit", "date")
 SECTIONS = {  # name -> what runs it, and what its rows are named by
-    "ladder": (vaes_ladder, "rung"),
-    "priors": (vaes_priors, "prior"),
-    "bounds": (vaes_bounds, "trained by"),
-    "likelihoods": (vaes_likelihoods, "likelihood"),
-    "structures": (vaes_structures, "structure"),
-    "kl": (vaes_kl, "KL term"),
-    "published": (vaes_published, "setting"),
-    "gaps": (vaes_gaps, "trained with"),
+    "ladder": (vaes_ladder, ("rung",)),
+    "priors": (vaes_priors, ("prior",)),
+    "bounds": (vaes_bounds, ("trained by",)),
+    "likelihoods": (vaes_likelihoods, ("likelihood",)),
+    "structures": (vaes_structures, ("structure",)),
+    "kl": (vaes_kl, ("KL term",)),
+    "published": (vaes_published, ("setting", "steps")),
+    "gaps": (vaes_gaps, ("trained with",)),
 }
 
 
@@ -53,24 +53,25 @@ def main() -> None:
         parser.error(f"Expected sections among {', '.join(SECTIONS)}; got {', '.join(unknown)}.")
     asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.sections or SECTIONS:
-        (section, head), path = SECTIONS[name], asked.out / f"{name}.json"
+        (section, heads), path = SECTIONS[name], asked.out / f"{name}.json"
         for task, row in section.run(asked.share, asked.seeds, asked.only or "", asked.out):
             record = provenance(task) | {"date": str(date.today())}
             row |= {"share": asked.share} | {key: record[key] for key in MADE}
             print(row, flush=True)
-            record["rows"] = [*others(path, head, row), row]
+            record["rows"] = [*others(path, heads, row), row]
             path.write_text(json.dumps(record, indent=1))
         if path.exists():
             print(section.table(json.loads(path.read_text())["rows"]), flush=True)
 
 
-def others(path: Path, head: str, row: dict) -> list[dict]:
+def others(path: Path, heads: tuple[str, ...], row: dict) -> list[dict]:
     """The rows that the file holds, without that of the same name and seed or another length."""
     held = json.loads(path.read_text())["rows"] if path.exists() else []
     return [
         old
         for old in held
-        if old[head] != row[head] or (old["seed"] != row["seed"] and old["share"] == row["share"])
+        if any(old[head] != row[head] for head in heads)
+        or (old["seed"] != row["seed"] and old["share"] == row["share"])
     ]
 
 

@@ -199,17 +199,22 @@ def table(rows: list[dict]) -> str:
     """One line a setting, over its seeds; then the claims that are differences of rows."""
     heads = ["setting", "seeds", "steps, of planned", "ELBO", "log p(x)", "k-hat", "published"]
     lines = ["| " + " | ".join([*heads, "verdict"]) + " |", "|" + "---|" * (len(heads) + 1)]
-    for setting in SETTINGS:
-        each = [row for row in rows if row["setting"] == setting.name]
-        if each:
-            first = each[0]
-            cells = [setting.name, str(len(each))]
-            cells += [f"{first['steps']:,} of {first['planned_steps']:,}"]
-            cells += [vaes_fits.shown(each, "elbo"), vaes_fits.shown(each, "log_p")]
-            cells += [f"{sum(row['k_hat'] for row in each) / len(each):.2f}"]
-            cells += [f"{first['published']:.2f} ± {first['tolerance']}", verdict(each)]
-            lines.append("| " + " | ".join(cells) + " |")
+    for name, steps in lengths(rows):
+        each = [row for row in rows if (row["setting"], row["steps"]) == (name, steps)]
+        first = each[0]
+        cells = [name, str(len(each)), f"{steps:,} of {first['planned_steps']:,}"]
+        cells += [vaes_fits.shown(each, "elbo"), vaes_fits.shown(each, "log_p")]
+        cells += [f"{sum(row['k_hat'] for row in each) / len(each):.2f}"]
+        cells += [f"{first['published']:.2f} ± {first['tolerance']}", verdict(each)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *claims(rows)])
+
+
+def lengths(rows: list[dict]) -> list[tuple[str, int]]:
+    """Settings and steps that there are rows of, in the settings' order, the longest first."""
+    order = [setting.name for setting in SETTINGS]
+    found = {(row["setting"], row["steps"]) for row in rows}
+    return sorted(found, key=lambda one: (order.index(one[0]), -one[1]))
 
 
 def verdict(each: list[dict]) -> str:
@@ -228,9 +233,13 @@ def _over_seeds(values: list[float]) -> tuple[float, float]:
 
 
 def claims(rows: list[dict]) -> list[str]:
-    """Differences between settings, which the tables are about; one line each."""
-    held = {row["setting"] for row in rows}
-    return [f"- {claim(rows, *one)}" for one in CLAIMS if {one[0], one[1]} <= held]
+    """Differences between settings, which the tables are about; a line each, and each length."""
+    lines = []
+    for share in sorted({row["share"] for row in rows}, reverse=True):
+        alike = [row for row in rows if row["share"] == share]
+        held = {row["setting"] for row in alike}
+        lines += [f"- {claim(alike, *one)}" for one in CLAIMS if {one[0], one[1]} <= held]
+    return lines
 
 
 CLAIMS = (  # better, worse, published gain, what still agrees
@@ -243,7 +252,15 @@ CLAIMS = (  # better, worse, published gain, what still agrees
 
 
 def claim(rows: list[dict], better: str, worse: str, published: float, tolerance: float) -> str:
-    """Mean difference over the seeds that both have, with its spread and a verdict."""
+    """Mean difference over the seeds that both have, with its spread and a verdict.
+
+    Args:
+        rows: of one share of the planned steps.
+        better: setting that should have the higher log p(x).
+        worse: the other.
+        published: difference, nats.
+        tolerance: what still agrees, nats.
+    """
     first, second = _of(rows, better), _of(rows, worse)
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
