@@ -1,6 +1,7 @@
 """Figures of merit on weights whose answer is known, and the honesty of their standard errors."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -78,11 +79,11 @@ def test_k_hat_is_the_index_of_the_tail(tail):
     values, errors = k_hat(heavy)
     assert abs(values.mean() - tail) < 5 * values.std() / 20**0.5
     assert (errors > 0).all()
-    share, errors = k_hat_share(heavy)
-    assert share.mean() == (1.0 if tail > 0.7 else 0.0)
-    close(errors.square().sum().sqrt() / 20, torch.tensor(share_error(float(share.mean()), 20)))
-    assert (errors > 0).all()
-    assert k_hat_share(heavy[:, :1])[1].item() == 0
+    summary = partial(WEIGHT_FIGURES["k_hat_share"].summarise, rowwise=True, note="")
+    share = summary(*k_hat_share(heavy))
+    assert share.value == (1.0 if tail > 0.7 else 0.0)
+    assert share.se == share_error(share.value, 20) > 0
+    assert summary(*k_hat_share(heavy[:, :1])).se == 0
 
 
 def test_the_threshold_of_k_hat_grows_with_the_draws():

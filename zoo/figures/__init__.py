@@ -20,7 +20,7 @@ WEIGHT_FIGURES: dict[str, WeightFigure] = {
     "log_evidence": WeightFigure(log_evidence, logarithm=True),
     "ess": WeightFigure(effective_sample_size, unit="draws"),
     "k_hat": WeightFigure(k_hat, unit="", better="lower", typical=True),
-    "k_hat_share": WeightFigure(k_hat_share, unit="of rows", better="lower"),
+    "k_hat_share": WeightFigure(k_hat_share, unit="of rows", better="lower", share=True),
 }
 
 __all__ = [

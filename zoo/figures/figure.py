@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from zoo.figures.shares import share_error
+
 PerRow = tuple[Tensor, Tensor]
 
 
@@ -39,6 +41,7 @@ class WeightFigure:
         typical: report the median row instead of the mean over rows.
         logarithm: of a mean over draws. It is low by about half its squared error in every row,
             which a mean over rows does not average away: the standard error counts it.
+        share: of rows: the error is that of a share of so many, and 0 for a single weight.
     """
 
     compute: Callable[[Tensor], PerRow]
@@ -46,11 +49,14 @@ class WeightFigure:
     better: str = "higher"
     typical: bool = False
     logarithm: bool = False
+    share: bool = False
 
     def summarise(self, values: Tensor, errors: Tensor, *, rowwise: bool, note: str) -> Figure:
         """The figure over all rows: their mean, or median, with its standard error."""
         rows = len(values)
         error = float((errors**2).sum().sqrt()) / rows
+        if self.share and rows > 1:
+            error = share_error(float(values.mean()), rows)
         if self.logarithm:
             error = math.hypot(error, float((errors**2).mean()) / 2)
         value = float(values.median() if self.typical else values.mean())

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from zoo.arviz_bridge import pareto_k
 from zoo.figures.figure import PerRow
-from zoo.figures.shares import share_error
 
 ATOM = 5  # ArviZ fits no tail of fewer points
 TIE = 1e-6
@@ -42,12 +41,7 @@ def k_hat_threshold(draws: int) -> float:
 
 
 def k_hat_share(log_w: Tensor) -> PerRow:
-    """1 for each row whose k-hat is above the threshold, else 0, with the error of their mean.
-
-    The errors, all alike, make that of the share; a single weight is no sample of rows: error 0.
-    """
+    """1 for each row whose k-hat is above the threshold, else 0; of a row it has no error."""
     values, _ = k_hat(log_w)
     high = (values > k_hat_threshold(len(log_w))).to(log_w.dtype)
-    rows = len(high)
-    error = share_error(float(high.mean()), rows) * rows**0.5 if rows > 1 else 0.0
-    return high, torch.full_like(high, error)
+    return high, torch.zeros_like(high)
