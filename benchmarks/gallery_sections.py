@@ -223,7 +223,7 @@ SECTIONS = (
         "Beside published numbers",
         "dynamic Fashion-MNIST and statically binarized MNIST",
         "Runs shorter than the published ones say nothing about the number, and are judged so. "
-        "The claims below the table are differences between rows.",
+        "The claims below the table are differences at equal shares of the planned steps.",
         ("python benchmarks/vaes.py published",),
         "vaes_published.png",
         "vaes/published.json",

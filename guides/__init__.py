@@ -64,7 +64,7 @@ def guide_named(name: str) -> Callable[..., Guide]:
     """The guide of that name in the table.
 
     Raises:
-        ValueError: for a name that is not in the table, with the nearest one that is.
+        ValueError: for a name that is not in the table, with a near one or all of them.
     """
     if name in GUIDES:
         return GUIDES[name]

@@ -54,3 +54,12 @@ def test_rows_of_another_length_are_not_kept(tmp_path):
         row["rung"] for row in vaes.others(file, ("rung",), {"rung": "a", "seed": 0, "share": 1.0})
     ]
     assert kept == ["a", "b"]
+
+
+def test_published_settings_of_other_lengths_are_other_rows(tmp_path):
+    vaes = importlib.import_module("vaes")
+    file, (_, heads) = tmp_path / "rows.json", vaes.SECTIONS["published"]
+    file.write_text('{"rows": [{"setting": "a", "steps": 9, "seed": 0, "share": 1.0}]}')
+    row = {"setting": "a", "seed": 0}
+    assert vaes.others(file, heads, row | {"steps": 3, "share": 0.3})
+    assert not vaes.others(file, heads, row | {"steps": 9, "share": 1.0})

@@ -113,7 +113,7 @@ def evaluate(
 
 
 def default_draws(rows: int) -> int:
-    """Draws for each row where none are asked for: a minute's worth, enough for `iwae_100`."""
+    """Draws for each row where none are asked for: so many in all, and enough for `iwae_100`."""
     return max(FEWEST, min(DRAWS, WEIGHTS // rows))
 
 

@@ -25,7 +25,7 @@ def make_optimizer(
     """One torch optimizer over all parameters.
 
     Raises:
-        ValueError: for a name that is not in the table, with the nearest one that is.
+        ValueError: for a name that is not in the table, with a near one or all of them.
     """
     if name not in OPTIMIZERS:
         raise unknown("optimizer", name, OPTIMIZERS)

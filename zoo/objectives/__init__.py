@@ -87,7 +87,7 @@ def as_objective(objective: "str | Objective | ELBO") -> Objective:
     """An objective from its name, itself, or one of Pyro's ELBO instances.
 
     Raises:
-        ValueError: for a name that is not in the table, with the nearest one that is.
+        ValueError: for a name that is not in the table, with a near one or all of them.
     """
     if isinstance(objective, Objective):
         return objective
