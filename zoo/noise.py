@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from zoo.gamma_noise import PROPOSALS, GammaNoise, StandardGamma, dirichlet_draw
+
 
 class Spec(NamedTuple):
     """One draw of noise that a step takes: standard normals or uniforms on [0, 1)."""
@@ -184,6 +186,23 @@ def _multinomial(
     return race.argsort(-1)[..., :num_samples]
 
 
+def _gamma_noise(mode: ExplicitNoise, like: Tensor) -> GammaNoise:
+    shape = (PROPOSALS, *like.shape)
+    return GammaNoise(
+        mode.normal(shape, like), mode.uniform(shape, like), mode.uniform(like.shape, like)
+    )
+
+
+def _standard_gamma(mode: ExplicitNoise, concentration: Tensor, generator: None = None) -> Tensor:
+    if generator is not None:
+        raise ValueError("A gamma draw with a generator of its own has no noise to be given.")
+    return StandardGamma.apply(concentration, *_gamma_noise(mode, concentration))
+
+
+def _dirichlet(mode: ExplicitNoise, concentration: Tensor) -> Tensor:
+    return dirichlet_draw(concentration, _gamma_noise(mode, concentration))
+
+
 def _randperm(mode: ExplicitNoise, n: int, device: object = None) -> Tensor:
     return mode.uniform((n,), _like(None, device)).argsort()
 
@@ -222,6 +241,8 @@ RULES: dict[Callable, Callable] = {
     torch.Tensor.bernoulli_: _bernoulli_,
     torch.multinomial: _multinomial,
     torch.Tensor.multinomial: _multinomial,
+    torch._standard_gamma: _standard_gamma,
+    torch._sample_dirichlet: _dirichlet,
     torch.randperm: _randperm,
     functional.dropout: _dropout,
     functional.one_hot: _one_hot,
