@@ -70,7 +70,7 @@ def test_one_weight_above_all_others_is_worth_one_draw():
     log_w = torch.zeros(1000, 1)
     log_w[17] = 100
     close(effective_sample_size(log_w)[0], torch.ones(1))
-    assert k_hat(log_w)[0].item() == math.inf
+    assert k_hat(log_w)[0].isnan().all()  # all others are alike: no tail
 
 
 @pytest.mark.parametrize("tail", [0.1, 0.3, 1.0, 1.5])
@@ -106,7 +106,8 @@ def repeated():
     with torch.no_grad():
         guide.encoder.heads[0].bias.add_(torch.tensor([0.1, -0.1, 0.5, 0.5]))
     result = zoo.fit(task, guide, steps=1, lr=1e-30)
-    return [zoo.evaluate(result, draws=400, seed=seed) for seed in range(SEEDS)]
+    names = list(HONEST)
+    return [zoo.evaluate(result, figures=names, draws=400, seed=seed) for seed in range(SEEDS)]
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -212,8 +212,8 @@ def test_a_stream_adds_up_to_the_sum(budget, ppca, monkeypatch):
     widths = []
     draw = zoo.log_weights._weights
 
-    def seen(pair, args, kwargs, count):
-        widths.append(draw(pair, args, kwargs, count))
+    def seen(pair, args, kwargs, count, total):
+        widths.append(draw(pair, args, kwargs, count, total))
         return widths[-1]
 
     monkeypatch.setattr(zoo.log_weights, "BUDGET", budget)
@@ -255,11 +255,11 @@ def test_what_makes_no_sense(figures, sentence, ppca):
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: AnnealedImportance(chains=1), "at least 2 chains; got 1"),
-        (lambda: AnnealedImportance(start="q"), "'prior' or 'guide'; got 'q'"),
-        (lambda: Bidirectional(datasets=0), "at least 2 datasets; got 0"),
-        (lambda: StreamedBound(0), "at least 1 particle; got 0"),
-        (lambda: StreamedBound(5, groups=1), "at least 2 groups; got 1"),
+        (lambda: AnnealedImportance(chains=1), "chains to be a whole number of at least 2; got 1"),
+        (lambda: AnnealedImportance(start="q"), "one of 'prior', 'guide'; got 'q'"),
+        (lambda: Bidirectional(datasets=0), "datasets to be a whole number of at least 2; got 0"),
+        (lambda: StreamedBound(0), "particles to be a whole number above 0; got 0"),
+        (lambda: StreamedBound(5, groups=1), "groups to be a whole number of at least 2; got 1"),
     ],
 )
 def test_settings_that_make_no_sense(build, sentence):

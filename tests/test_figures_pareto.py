@@ -64,6 +64,27 @@ def test_intervals_cover_better_where_the_variance_ends(k):
     assert ours > 0.86
 
 
+def draws_of(shape, rows):
+    """Log-weights of mean 1, with a Pareto tail or lognormal, that many rows of 1000."""
+    if shape == "pareto":
+        return 0.66 * torch.distributions.Exponential(1.0).sample((1000, rows)) + math.log(0.34)
+    return 2 * torch.randn(1000, rows) - 2
+
+
+@pytest.mark.parametrize("shape", ["pareto", "lognormal"])
+def test_the_error_is_wide_rather_than_narrow_near_the_threshold(shape):
+    """What the docstring says of the error and of the bias, where k-hat is near 0.7."""
+    rows = 2000
+    value, error = log_evidence(draws_of(shape, rows))
+    sd, bound = float(value.std()), float(error.square().mean()) / 2
+    assert 0.9 * sd < float(error.mean()) < 2.3 * sd
+    low, noise = -float(value.mean()), sd / rows**0.5
+    assert -ERRORS * noise < low < 1.1 * bound + ERRORS * noise
+    assert float((value.abs() < 1.96 * error).double().mean()) > 0.86
+    if shape == "lognormal":
+        assert low + ERRORS * noise < bound / 2
+
+
 def test_light_tails_are_left_as_they_were():
     plain, ours = coverage(0.1)
     assert abs(ours - 0.95) < ERRORS * (0.95 * 0.05 / 1500) ** 0.5

@@ -122,9 +122,9 @@ def test_eight_schools():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"particles": 1}, "at least 2 particles; got 1"),
-        ({"runs": 1}, "at least 2 runs; got 1"),
-        ({"share": 1.0}, "a share between 0 and 1; got 1.0"),
+        ({"particles": 1}, "particles to be a whole number of at least 2; got 1"),
+        ({"runs": 1}, "runs to be a whole number of at least 2; got 1"),
+        ({"share": 1.0}, "share to be a finite number above 0 and below 1; got 1.0"),
     ],
 )
 def test_settings_that_make_no_sense(settings, sentence):

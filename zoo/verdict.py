@@ -1,86 +1,63 @@
-"""One line in plain words: did inference work?"""
+"""Three questions about a fit, each answered yes, no, or cannot tell.
 
-from collections.abc import Iterator, Mapping
+- Is the bound what it should be? No value is impossible, and it no longer rises.
+- May the importance weights be trusted, and so what is estimated from them?
+- May the guide's own draws be trusted as draws from the posterior?
 
-from zoo.figures import Figure
-from zoo.figures.k_hat import k_hat_threshold
-from zoo.figures.latents import UNUSED
+A missing figure is never taken for a good one: the answer is then "cannot tell", with what to try.
+The limits of each question are in its own file: :mod:`zoo.verdict_bound`,
+:mod:`zoo.verdict_weights`, :mod:`zoo.verdict_draws`. How often the answer about the draws is right
+is measured by ``benchmarks/verdicts.py``.
+"""
 
-MISCALIBRATED = 0.01  # p-value
-OFF = 0.1  # posterior sd
-STILL_MOVING = 0.01  # of the bound
-R_HAT = 1.1
+from dataclasses import dataclass
 
-Found = Mapping[str, Figure]
+from zoo.answers import NO, Answer, Found, Skipped
+from zoo.verdict_bound import bound, impossible
+from zoo.verdict_draws import guide_draws, more_evidence
+from zoo.verdict_weights import weights
 
 
-def verdict(found: Found, draws: int) -> str:
-    """How tight the bound is, whether to trust the posterior, and whatever is alarming.
+@dataclass(frozen=True)
+class Verdict:
+    """The three answers; printed, they are three lines.
+
+    Attributes:
+        bound: is the bound what it should be?
+        weights: may the importance weights be trusted?
+        draws: may the guide's own draws be trusted?
+    """
+
+    bound: Answer
+    weights: Answer
+    draws: Answer
+
+    def __str__(self) -> str:
+        return (
+            f"bound as it should be? {self.bound}\n"
+            f"weights to be trusted? {self.weights}\n"
+            f"guide's draws to be trusted? {self.draws}"
+        )
+
+
+def verdict(
+    found: Found, draws: int, skipped: Skipped | None = None, *, trains_model: bool = True
+) -> Verdict:
+    """Answers the three questions from the figures that were computed.
 
     Args:
-        found: the figures that were computed.
+        found: name -> figure.
         draws: draws from the guide for each row, behind k-hat.
+        skipped: name -> why a figure could not be computed; it is not asked for again.
+        trains_model: has the model parameters of its own that were trained?
     """
-    said = [*_tightness(found), *_trust(found, draws)]
-    alarms = list(_alarms(found))
-    if not said and not alarms:
-        return "nothing computed that says whether inference worked"
-    healthy = not alarms and _is_trusted(found, draws)
-    return "; ".join([*(["no sign of trouble"] if healthy else []), *said, *alarms])
-
-
-def _tightness(found: Found) -> Iterator[str]:
-    if "gap" in found:
-        gap = found["gap"]
-        yield f"bound {gap.value:.3g} +- {gap.se:.1g} {gap.unit} below the exact evidence"
-    elif "log_evidence" in found and "elbo" in found:
-        width = found["log_evidence"].value - found["elbo"].value
-        yield f"bound {width:.3g} {found['elbo'].unit} below the importance-sampled log p(x)"
-
-
-def _trust(found: Found, draws: int) -> Iterator[str]:
-    limit, share = k_hat_threshold(draws), _share_above(found)
-    if 0 < share < 1:
-        rows = f"{100 * share:.3g} % of rows"
-        yield f"k-hat above {limit:.2f} for {rows}: do not trust their weights"
-    elif "k_hat" in found:
-        trusted = _is_trusted(found, draws)
-        trust = "trust the weights" if trusted else "do not trust this posterior's tails"
-        yield f"k-hat {found['k_hat'].value:.2f} (limit {limit:.2f}): {trust}"
-
-
-def _is_trusted(found: Found, draws: int) -> bool:
-    """Is k-hat below its limit for the median row and, where that is known, for every row?"""
-    below = "k_hat" in found and found["k_hat"].value < k_hat_threshold(draws)
-    return below and _share_above(found) == 0
-
-
-def _share_above(found: Found) -> float:
-    return found["k_hat_share"].value if "k_hat_share" in found else 0.0
-
-
-def _alarms(found: Found) -> Iterator[str]:
-    for what in ("mean", "sd"):
-        figure = found.get(f"posterior_{what}_error")
-        if figure and figure.value - 2 * figure.se > OFF:
-            yield f"posterior {what} off by {figure.value:.2g} +- {figure.se:.1g} sd"
-    collapsed = [name.partition("/")[2] for name, f in found.items() if _is_collapsed(name, f)]
-    yield from (f"'{site}' has collapsed to its prior" for site in dict.fromkeys(collapsed))
-    for name, about in (("sbc_p", "SBC"), ("vsbc_p", "VSBC")):
-        if name in found and found[name].value < MISCALIBRATED:
-            yield f"{about} p = {found[name].value:.1g}: the posterior is miscalibrated"
-    yield from _unrest(found)
-
-
-def _is_collapsed(name: str, figure: Figure) -> bool:
-    if name.startswith("kl/"):
-        return figure.value < UNUSED + 2 * figure.se
-    return name.startswith("active_units/") and figure.value == 0
-
-
-def _unrest(found: Found) -> Iterator[str]:
-    change, r_hat = found.get("bound_change"), found.get("r_hat")
-    if change and change.value - 2 * change.se > STILL_MOVING:
-        yield f"not converged: the bound still rose by {change.value:.1%} late in training"
-    if r_hat and r_hat.value > R_HAT:
-        yield f"not converged: R-hat of the iterates {r_hat.value:.2f}"
+    skipped = skipped or {}
+    wrong, trusted = "; ".join(impossible(found)), weights(found, draws, skipped)
+    missed = "; ".join(more_evidence(found))
+    if missed and trusted.answer != NO:
+        trusted = Answer(NO, f"{missed}: they see only where the guide goes")
+    if wrong:
+        trusted = Answer(NO, f"the density of the guide or of the model is wrong: {wrong}")
+    of_bound = bound(found, trusted, skipped, trains_model=trains_model)
+    of_draws = guide_draws(found, trusted, skipped, is_wrong=bool(wrong))
+    return Verdict(Answer(NO, wrong) if wrong else of_bound, trusted, of_draws)

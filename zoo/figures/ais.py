@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from zoo.arguments import keep_whole, one_of
 from zoo.figures.ess import effective_sample_size
 from zoo.figures.evidence import Evidence, densities, joined, summary
 from zoo.figures.figure import Figure
@@ -68,9 +69,9 @@ class AnnealedImportance(Evidence):
     start: str = "prior"
 
     def __post_init__(self) -> None:
-        if self.start not in ("prior", "guide"):
-            raise ValueError(f"Expected start to be 'prior' or 'guide'; got '{self.start}'.")
-        require_two(chains=self.chains, temperatures=self.temperatures)
+        one_of("start", self.start, ("prior", "guide"))
+        keep_whole(self, "chains", "temperatures", least=2)
+        keep_whole(self, "leapfrogs")
 
     @property
     def names(self) -> tuple[str, ...]:

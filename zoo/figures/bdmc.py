@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from zoo.arguments import keep_whole
 from zoo.figures.ais import (
     anneal,
     pilot,
@@ -71,7 +72,8 @@ class Bidirectional(Evidence):
     datasets: int = 8
 
     def __post_init__(self) -> None:
-        require_two(chains=self.chains, temperatures=self.temperatures, datasets=self.datasets)
+        keep_whole(self, "chains", "temperatures", "datasets", least=2)
+        keep_whole(self, "leapfrogs")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -39,9 +39,11 @@ class WeightFigure:
         unit: of the value; "nats" becomes "nats/row" where there are rows.
         better: see :class:`Figure`.
         typical: report the median row instead of the mean over rows.
-        logarithm: of a mean over draws. It is low by about half its squared error in every row,
-            which a mean over rows does not average away: the standard error counts it.
+        logarithm: of a mean over draws. It is low in every row, by no more than about half its
+            squared error, and a mean over rows does not average that away: the standard error
+            counts all of it.
         share: of rows: the error is that of a share of so many, and 0 for a single weight.
+        undefined: why a row may have no value, NaN: such rows are left out; "" where none may.
     """
 
     compute: Callable[[Tensor], PerRow]
@@ -50,6 +52,7 @@ class WeightFigure:
     typical: bool = False
     logarithm: bool = False
     share: bool = False
+    undefined: str = ""
 
     def summarise(self, values: Tensor, errors: Tensor, *, rowwise: bool, note: str) -> Figure:
         """The figure over all rows: their mean, or median, with its standard error."""

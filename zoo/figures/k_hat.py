@@ -11,28 +11,62 @@ import math
 import torch
 from torch import Tensor
 
-from zoo.arviz_bridge import pareto_k
 from zoo.figures.figure import PerRow
+from zoo.figures.pareto import fit_tail, tail_length
 
-ATOM = 5  # ArviZ fits no tail of fewer points
-TIE = 1e-6
+ATOM = 5  # equal weights at the top that are no tail
+ALIKE = 0.5  # of the largest weights equal their neighbours: they are of few states
+TIE = 1e-6  # nats, between weights that are all the same for what follows
+TIED = "the largest weights are of few states, so no tail can be fitted; see ess, largest_weight"
+ROUNDING = 16  # of the last digit, between weights of one and the same state
 
 
 def k_hat(log_w: Tensor) -> PerRow:
-    """k-hat of each row by ArviZ, and its asymptotic standard error (1 + k) / sqrt(tail length).
+    """k-hat of each row, and its asymptotic standard error (1 + k) / sqrt(tail length).
 
-    Weights that reach their largest value several times, as those of few discrete states do, have
-    no tail to fit: they count as uniform, k = -1.
+    Where all weights are equal it is -1. It is NaN, undefined, where the largest weight comes
+    several times or most of the largest are alike, as with few discrete states: such weights have
+    no tail to fit, and say nothing of the states that were not drawn. It is infinite for fewer
+    than 21 draws.
 
     Args:
         log_w: log-weights, shape (draws, rows).
+
     """
-    values = torch.as_tensor(pareto_k(log_w.T.cpu().numpy()), dtype=log_w.dtype)
-    at_top = (log_w >= log_w.max(0).values - TIE).sum(0).cpu()
-    values = torch.where(at_top >= ATOM, -1.0, values)
-    tail = min(0.2 * len(log_w), 3 * len(log_w) ** 0.5)
-    errors = (1 + values).clamp(min=0) / tail**0.5
+    tail = fit_tail(log_w)
+    if tail is None:
+        return torch.full_like(log_w[0], math.inf), torch.zeros_like(log_w[0])
+    values = tail.k.nan_to_num(nan=math.inf).masked_fill(tied(log_w), math.nan)
+    values = values.masked_fill(equal(log_w), -1.0).to(log_w)
+    errors = (1 + values).clamp(min=0) / min(0.2 * len(log_w), 3 * len(log_w) ** 0.5) ** 0.5
     return values, torch.where(values.isfinite(), errors, 0.0)
+
+
+def equal(log_w: Tensor) -> Tensor:
+    """Are all weights of a row the same, up to rounding? (draws, rows) -> (rows,)."""
+    top = log_w.max(0).values
+    return top - log_w.min(0).values <= (ROUNDING * _last_digit(log_w)).clamp(min=TIE)
+
+
+def tied(log_w: Tensor) -> Tensor:
+    """Does the largest weight of a row come several times, or are most of the largest alike?
+
+    Args:
+        log_w: log-weights, shape (draws, rows).
+
+    Returns:
+        The answer for each row, shape (rows,).
+    """
+    digit = _last_digit(log_w)
+    several = (log_w >= log_w.max(0).values - ROUNDING * digit).sum(0) >= ATOM
+    tail = log_w.sort(0, descending=True).values[: tail_length(len(log_w)) + 1]
+    alike = (tail[:-1] - tail[1:] <= digit).double().mean(0)
+    return several | (alike > ALIKE)
+
+
+def _last_digit(log_w: Tensor) -> Tensor:
+    """What the largest log-weight of each row is rounded to, shape (rows,)."""
+    return torch.finfo(log_w.dtype).eps * log_w.max(0).values.abs().clamp(min=1)
 
 
 def k_hat_threshold(draws: int) -> float:
@@ -41,7 +75,10 @@ def k_hat_threshold(draws: int) -> float:
 
 
 def k_hat_share(log_w: Tensor) -> PerRow:
-    """1 for each row whose k-hat is above the threshold, else 0; of a row it has no error."""
+    """1 for each row whose k-hat is above the threshold, else 0; of a row it has no error.
+
+    NaN where k-hat is.
+    """
     values, _ = k_hat(log_w)
     high = (values > k_hat_threshold(len(log_w))).to(log_w.dtype)
-    return high, torch.zeros_like(high)
+    return high.masked_fill(values.isnan(), math.nan), torch.zeros_like(high)

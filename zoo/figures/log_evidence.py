@@ -13,9 +13,11 @@ def log_evidence(log_w: Tensor) -> PerRow:
 
     The error is the larger of two, both by the delta method: that of the weights' own variance,
     and that with their tail's variance taken from a generalised Pareto distribution (see
-    :mod:`zoo.figures.pareto`), which knows of weights that were not drawn. The estimate lies below
-    log p(x) in expectation, by about half its squared error. Above the threshold of k-hat neither
-    is to be trusted.
+    :mod:`zoo.figures.pareto`), which knows of weights that were not drawn. It is made so that
+    intervals hold the truth: where the tail decides it, it is up to twice the standard deviation
+    of the estimate. The estimate lies below log p(x) in expectation, by no more than about half
+    its squared error, and by a sixth of that where the error is so wide. Above the threshold of
+    k-hat neither is to be trusted.
 
     Args:
         log_w: log-weights, shape (draws, rows).

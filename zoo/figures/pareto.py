@@ -29,51 +29,109 @@ class Tail(NamedTuple):
 
     Attributes:
         k: shape; NaN where there is no tail to fit. (rows,)
-        sigma: scale. (rows,)
+        sigma: scale; 0 where it is too small for a float64. (rows,)
         cut: u, the largest weight that is not in the tail. (rows,)
         exceedances: M, their number.
+        log_sigma: the logarithm of sigma, which is never too small. (rows,)
     """
 
     k: Tensor
     sigma: Tensor
     cut: Tensor
     exceedances: int
+    log_sigma: Tensor
 
 
 def fit_tail(log_w: Tensor) -> Tail | None:
     """Fits the largest min(S / 5, 3 sqrt(S)) of S weights; None for fewer than 5 of them.
 
+    Weights that differ by hundreds of nats have no common floating-point unit, so all of it is
+    done in logarithms.
+
     Args:
         log_w: log-weights, shape (draws, rows).
     """
     draws = len(log_w)
-    count = math.ceil(min(draws / 5, 3 * draws**0.5))
+    count = tail_length(draws)
     if count < FEWEST:
         return None
-    ordered = (log_w.double() - log_w.double().max(0).values).sort(0).values.exp()
+    ordered = (log_w.double() - log_w.double().max(0).values).sort(0).values
     cut = ordered[-count - 1]
-    k, sigma = fit_pareto(ordered[-count:] - cut)
-    return Tail(k, sigma, cut, count)
+    log_excess = ordered[-count:] + torch.log(-torch.expm1(cut - ordered[-count:]))
+    k, log_sigma = _fit_logs(log_excess)
+    return Tail(k, log_sigma.exp(), cut.exp(), count, log_sigma)
+
+
+def tail_length(draws: int) -> int:
+    """How many of that many weights make the tail."""
+    return math.ceil(min(draws / 5, 3 * draws**0.5))
 
 
 def fit_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
     """Shape k and scale sigma of each column; NaN where a quarter of it is 0.
 
     Args:
-        excess: positive and in ascending order, shape (exceedances, rows).
+        excess: in ascending order, none below 0, shape (exceedances, rows).
     """
-    count = len(excess)
+    k, log_sigma = _fit_logs(excess.log())
+    return k, log_sigma.exp()
+
+
+def _fit_logs(log_excess: Tensor) -> tuple[Tensor, Tensor]:
+    """Shape k and log sigma from logarithms of the excesses.
+
+    The posterior mean of b = k / sigma over a grid, in units of the first quartile of the excess.
+    """
+    count = len(log_excess)
     tried = 30 + int(count**0.5)
-    steps = torch.arange(1, tried + 1, dtype=excess.dtype, device=excess.device) - 0.5
-    quarter = excess[int(count / 4 + 0.5) - 1]
-    theta = (1 - (tried / steps).sqrt())[:, None] / (3 * quarter) + 1 / excess[-1]
-    shape = torch.log1p(-theta[:, None] * excess).mean(1)
-    log_likelihood = count * ((-theta / shape).log() - shape - 1)
-    theta = (log_likelihood.softmax(0) * theta).sum(0)
-    shape = torch.log1p(-theta * excess).mean(0)
+    steps = torch.arange(1, tried + 1, dtype=log_excess.dtype, device=log_excess.device) - 0.5
+    quarter = log_excess[int(count / 4 + 0.5) - 1]
+    logs = log_excess - quarter
+    b = ((tried / steps).sqrt() - 1)[:, None] / 3 - (-logs[-1]).exp()
+    shape = torch.stack([_mean_log1p(each, logs) for each in b])
+    log_likelihood = count * ((b / shape).log() - shape - 1)
+    b = (log_likelihood.softmax(0) * b).sum(0)
+    shape = _mean_log1p(b, logs)
     shrunk = (count * shape + PRIOR_COUNT * PRIOR_K) / (count + PRIOR_COUNT)
-    unfit = (quarter <= 0) | ~(shrunk.isfinite() & theta.isfinite())
-    return shrunk.masked_fill(unfit, math.nan), -shape / theta
+    unfit = ~(quarter.isfinite() & shrunk.isfinite() & b.isfinite())
+    return shrunk.masked_fill(unfit, math.nan), (shape / b).log() + quarter
+
+
+def _mean_log1p(b: Tensor, logs: Tensor) -> Tensor:
+    """Mean over the excesses of log(1 + b exp(logs)); b (rows,), logs (exceedances, rows)."""
+    rising = torch.nn.functional.softplus(b.clamp(min=0).log() + logs)
+    falling = torch.log1p(b.clamp(max=0) * logs.exp().nan_to_num(posinf=0.0))
+    return torch.where(b > 0, rising, falling).mean(0)
+
+
+def smoothed(log_w: Tensor) -> tuple[Tensor, Tensor]:
+    """Pareto-smoothed log-weights, and k of each row: (draws, rows) and (rows,).
+
+    The tail's weights are replaced by what the fitted distribution expects of so many, none above
+    the largest that was drawn. A row without a tail to fit is left as it is; its k is NaN.
+
+    Args:
+        log_w: log-weights, shape (draws, rows).
+
+    Raises:
+        ValueError: for too few draws to have a tail.
+    """
+    tail = fit_tail(log_w)
+    if tail is None:
+        raise ValueError(few_draws(len(log_w)))
+    largest, order = log_w.double().max(0).values, log_w.argsort(0)
+    rank = torch.arange(tail.exceedances, dtype=torch.float64, device=log_w.device) + 0.5
+    log_tail = -torch.log1p(-rank / tail.exceedances)[:, None]  # -log(1 - p)
+    k = tail.k.where(tail.k.abs() > 1e-6, 1e-6)
+    excess = tail.log_sigma + torch.expm1(k * log_tail).div(k).log()
+    expected = torch.logaddexp(tail.cut.log().expand_as(excess), excess).clamp(max=0) + largest
+    new = log_w.double().scatter(0, order[-tail.exceedances :], expected)
+    return torch.where(tail.k.isfinite(), new, log_w.double()).to(log_w), tail.k
+
+
+def few_draws(draws: int) -> str:
+    """Why there is no tail to fit to so few weights."""
+    return f"Expected at least 21 draws to fit the tail of the weights; got {draws}. Raise draws."
 
 
 def variance_of_mean_excess(tail: Tail) -> Tensor:

@@ -1,6 +1,6 @@
 """How far a guide's mean and spread are from the exact posterior's, in posterior sds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
@@ -26,21 +26,31 @@ def exact_moments(model: Callable, args: tuple) -> Moments | None:
 
 
 def posterior_errors(
-    draws: dict[str, Tensor], exact: Moments, note: str, doubt: Moments | None = None
+    draws: dict[str, Tensor],
+    exact: Moments,
+    note: str,
+    doubt: Moments | None = None,
+    labels: Collection[str] = (),
 ) -> dict[str, Figure]:
     """Root mean squared errors of the mean and of the sd, in exact posterior sds.
+
+    The mean of a bit or of a one-hot label is a probability, and is compared as one: in units of
+    its sd a label of probability 1e-4 would outweigh all others once it is drawn.
 
     Args:
         draws: site -> independent draws from the guide, shape (draws, ...).
         exact: site -> exact mean and sd, shape (...), or a reference's.
         note: on what rows.
         doubt: site -> standard errors of the two, shape (...); None where they are exact.
+        labels: sites of bits and one-hot labels; left out where there are others.
 
     Returns:
         "posterior_mean_error" and "posterior_sd_error"; their standard errors are how far the
-        draws' own noise and the doubt move them.
+        draws' own noise and the doubt move them. Of labels alone the first, a probability.
     """
-    names = [name for name in exact if name in draws]
+    names = [name for name in exact if name in draws and name not in labels]
+    if not names:
+        return {"posterior_mean_error": _probability_error(draws, exact, note)}
     flat = [draws[name].reshape(len(draws[name]), -1) for name in names]
     mean, sd = (torch.cat([exact[name][i].reshape(-1) for name in names]) for i in (0, 1))
     z = torch.cat(flat, dim=1)
@@ -56,6 +66,18 @@ def posterior_errors(
         "posterior_mean_error": _judged(error, mean_noise, mean_doubt, note),
         "posterior_sd_error": _judged(ratio - 1, sd_noise, sd_doubt, note),
     }
+
+
+def _probability_error(draws: dict[str, Tensor], exact: Moments, note: str) -> Figure:
+    """Error of probabilities; the noise is what draws of the exact posterior would have."""
+    names = [name for name in exact if name in draws]
+    n = len(draws[names[0]])
+    found = torch.cat([draws[name].reshape(n, -1) for name in names], 1).to(exact[names[0]][0])
+    p = torch.cat([exact[name][0].reshape(-1) for name in names])
+    variance = p * (1 - p)
+    error, noise = found.mean(0) - p, (variance / n).sqrt()
+    fourth = (variance * (1 - 6 * variance)).clamp(min=0) / n**3  # beyond a normal's
+    return _root_mean_square(error, noise, note, "probability", fourth)
 
 
 def sd_error(z: Tensor) -> Tensor:
@@ -81,10 +103,19 @@ def _judged(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Figure:
     return _root_mean_square(error, torch.hypot(noise, doubt), note)
 
 
-def _root_mean_square(error: Tensor, noise: Tensor, note: str) -> Figure:
-    """The error with the draws' noise taken off its square, and the noise of what is left."""
+def _root_mean_square(
+    error: Tensor,
+    noise: Tensor,
+    note: str,
+    unit: str = "posterior sd",
+    fourth: Tensor | float = 0.0,
+) -> Figure:
+    """The error with the draws' noise taken off its square, and the noise of what is left.
+
+    `fourth` is what the noise's fourth moment has beyond that of a normal.
+    """
     square = (error**2 - noise**2).mean().clamp(min=0)
     value = float(square.sqrt())
-    variance = ((2 * error * noise) ** 2 + 2 * noise**4).sum() / len(error) ** 2
+    variance = ((2 * error * noise) ** 2 + 2 * noise**4 + fourth).sum() / len(error) ** 2
     se = float(variance.sqrt()) / (2 * value) if value > 0 else float(variance.sqrt().sqrt())
-    return Figure(value, se, "posterior sd", "lower", note)
+    return Figure(value, se, unit, "lower", note)

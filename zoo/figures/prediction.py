@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.arviz_bridge import leave_one_out
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.log_evidence import log_evidence
+from zoo.figures.pareto import smoothed
 from zoo.figures.shares import share_error
 
 RELIABLE = 0.7
@@ -33,7 +33,7 @@ def log_predictive(log_likelihood: Tensor) -> tuple[Figure, PerRow]:
 
     Returns:
         The mean over rows, whose error is that of the draws (which all rows share), and each
-        row's value and standard error. Below the truth by about half the squared error.
+        row's value and standard error. Below the truth by up to half the squared error.
     """
     values, errors = log_evidence(log_likelihood)
     relative = (log_likelihood - values).exp().mean(1)
@@ -64,24 +64,30 @@ def bits_per_dimension(figure: Figure, dimensions: int, levels: int = 2) -> Figu
     return Figure(offset - figure.value / scale, figure.se / scale, "bits/dim", "lower", note)
 
 
-def loo(log_likelihood: Tensor) -> tuple[dict[str, Figure], Tensor]:
-    """PSIS-LOO by ArviZ, from draws of the posterior of all rows.
+def loo(log_likelihood: Tensor, log_w: Tensor | None = None) -> tuple[dict[str, Figure], Tensor]:
+    """PSIS-LOO: what each row's density is, given all the others.
 
-    The draws must be of the posterior: a guide's are only as good as the guide.
+        p(x_n | x_-n)  =  sum_s r_sn p(x_n | z_s) / sum_s r_sn,    r_sn = w_s / p(x_n | z_s),
+
+    r smoothed, with w_s = p(x, z_s) / q(z_s) the weights that make draws of a guide into draws of
+    the posterior; 1 for draws of the posterior itself.
 
     Args:
         log_likelihood: log p(x_n | z_s), (draws, rows).
+        log_w: log-weights of the draws, (draws,); None for draws of the posterior.
 
     Returns:
         "elpd_loo" (nats for all rows, with its error over rows), "p_loo" (effective number of
         parameters), "loo_k_hat_share" (rows whose k-hat is above 0.7); and each row's elpd.
     """
-    each, k = leave_one_out(log_likelihood.detach().cpu().numpy())
-    elpd, shape = torch.as_tensor(each), torch.as_tensor(k)
+    log_likelihood = log_likelihood.detach().cpu()
+    own = torch.zeros(len(log_likelihood)) if log_w is None else log_w.detach().cpu()
+    log_r, shape = smoothed(own[:, None] - log_likelihood)
+    elpd = (log_r + log_likelihood).logsumexp(0) - log_r.logsumexp(0)
     rows = len(elpd)
-    full = log_evidence(log_likelihood)[0].detach().cpu()
+    full = (own[:, None] + log_likelihood).logsumexp(0) - own.logsumexp(0)
     effective = full - elpd
-    share = float((shape > RELIABLE).double().mean())
+    share = float((~(shape <= RELIABLE)).double().mean())
     note = f"{rows} rows; error over rows"
     return {
         "elpd_loo": Figure(float(elpd.sum()), _over_rows(elpd), "nats", "higher", note),

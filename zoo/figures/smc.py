@@ -20,7 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.figures.ais import FIRST_STEP, pilot_chains, require_two, spread_of
+from zoo.arguments import keep_number, keep_whole
+from zoo.figures.ais import FIRST_STEP, pilot_chains, spread_of
 from zoo.figures.evidence import Evidence, densities, joined, summary
 from zoo.figures.figure import Figure
 from zoo.figures.hmc import Stride, adapt, move
@@ -52,11 +53,13 @@ class Sampled(NamedTuple):
         log_z: estimates of log p(x), nats, shape (runs, rows).
         accepted: mean probability of acceptance at the last temperature, shape (rows,).
         temperatures: how many it took.
+        u: where the particles end, one run after another, shape (runs * particles, rows, size).
     """
 
     log_z: Tensor
     accepted: Tensor
     temperatures: int
+    u: Tensor
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class TemperedSMC(Evidence):
         moves: HMC moves at every temperature.
         leapfrogs: leapfrog steps in a move.
         share: of the particles that the effective sample size may fall to.
+        most: temperatures after which it gives up.
 
     Raises:
         ValueError: for fewer than 2 particles or runs, or a share outside of (0, 1).
@@ -79,11 +83,12 @@ class TemperedSMC(Evidence):
     moves: int = 3
     leapfrogs: int = 8
     share: float = 0.5
+    most: int = LIMIT
 
     def __post_init__(self) -> None:
-        require_two(particles=self.particles, runs=self.runs)
-        if not 0 < self.share < 1:
-            raise ValueError(f"Expected a share between 0 and 1; got {self.share}.")
+        keep_whole(self, "particles", "runs", least=2)
+        keep_whole(self, "moves", "leapfrogs")
+        keep_number(self, "share", above=0.0, below=1.0)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,17 +124,17 @@ class TemperedSMC(Evidence):
             point = resample(point, log_w)
             for stride in strides:
                 point, chance = move(slopes, point, beta, stride)
-        return Sampled(log_z, chance.mean(0), len(ladder))
+        return Sampled(log_z, chance.mean(0), len(ladder), point.u)
 
     def _ladder(self, slopes: Slopes, u: Tensor) -> list[Rung]:
         """Finds temperatures, steps and scales with one run of its own."""
         point, ladder = slopes.look(u), list[Rung]()
         beta, step = torch.zeros_like(point.base[0]), torch.full_like(point.base[0], FIRST_STEP)
         while (beta < 1).any():
-            if len(ladder) == LIMIT:
+            if len(ladder) == self.most:
                 raise ValueError(
-                    f"Expected to reach the posterior in {LIMIT} temperatures; the slowest row is "
-                    f"at {float(beta.min()):.2g}. Raise particles or lower the share."
+                    f"Expected to reach the posterior in {self.most} temperatures; the slowest "
+                    f"row is at {float(beta.min()):.2g}. Raise particles or lower the share."
                 )
             ratio = (point.target - point.base).unsqueeze(0)
             new = next_beta(ratio, beta.unsqueeze(0), self.share)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from zoo.arguments import keep_whole
 from zoo.figures.evidence import Evidence, joined
 from zoo.figures.figure import Figure, WeightFigure
 from zoo.figures.iwae import mean_of_groups
@@ -32,10 +33,9 @@ class StreamedBound(Evidence):
     groups: int | None = None
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(f"Expected at least 1 particle; got {self.particles}.")
-        if self.groups is not None and self.groups < 2:
-            raise ValueError(f"Expected at least 2 groups; got {self.groups}.")
+        keep_whole(self, "particles")
+        if self.groups is not None:
+            keep_whole(self, "groups", least=2)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -49,10 +49,13 @@ def _log_mean(log_values: Tensor) -> PerRow:
 
 
 def radius(divergence: PerRow) -> PerRow:
-    """sqrt(exp(D2) - 1), the chi distance, and its standard error by the delta method."""
+    """sqrt(exp(D2) - 1), the chi distance, and how far a standard error of D2 raises it.
+
+    Near 0 the square root is too steep for the delta method.
+    """
     value, error = divergence
-    chi = value.expm1().clamp(min=torch.finfo(value.dtype).tiny).sqrt()
-    return chi, value.exp() * error / (2 * chi)
+    chi = value.expm1().sqrt()
+    return chi, (value + error).expm1().sqrt() - chi
 
 
 def wasserstein_bound(z: Tensor, divergence: PerRow, *, order: int = 2) -> PerRow:
@@ -70,11 +73,11 @@ def wasserstein_bound(z: Tensor, divergence: PerRow, *, order: int = 2) -> PerRo
         raise ValueError(f"Expected an order of at least 1; got {order}.")
     moments = (z - z.mean(0)).norm(dim=-1) ** (2 * order)
     moment = moments.mean(0)
-    noise = moments.std(0) / len(z) ** 0.5 / moment / (2 * order)
+    spread = 2 ** (1 - 1 / order) * (moment ** (1 / (2 * order)))
+    noise = torch.where(moment > 0, moments.std(0) / len(z) ** 0.5 / moment / (2 * order), 0.0)
     chi, error = radius(divergence)
-    value = 2 ** (1 - 1 / order) * (moment ** (1 / (2 * order))) * chi ** (1 / order)
-    relative = (noise**2 + (error / chi / order) ** 2).sqrt()
-    return value, value * relative
+    near, far = (part ** (1 / order) for part in (chi, chi + error))
+    return spread * near, spread * ((noise * near) ** 2 + (far - near) ** 2).sqrt()
 
 
 def mean_bound(z: Tensor, divergence: PerRow) -> PerRow:

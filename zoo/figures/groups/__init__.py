@@ -10,7 +10,15 @@ from functools import partial
 
 from zoo.figures import WEIGHT_FIGURES
 from zoo.figures.figure import Figure
-from zoo.figures.groups import calibration, gaps, health, posterior, prediction, weights
+from zoo.figures.groups import (
+    calibration,
+    gaps,
+    health,
+    posterior,
+    prediction,
+    shifts,
+    weights,
+)
 from zoo.figures.groups.scored import Scored
 
 
@@ -36,16 +44,21 @@ TESTS = ("classifier_logistic", "classifier_knn", "coverage_50", "coverage_90")
 BOUNDS = ("wasserstein_1_bound", "wasserstein_2_bound", "mean_error_bound", "sd_error_bound")
 LATENTS = ("kl", "mutual_information", "active_units", "prior_mmd", "prior_mmd_p")
 GAPS = ("inference_gap", "approximation_gap", "amortisation_gap", "generalisation_gap")
+PSIS = ("psis_mean_shift", "psis_sd_shift", "psis_off_share")
+SMC = ("smc_mean_shift", "smc_sd_shift", "smc_excess")
 COVERAGE = ("predictive_coverage_50", "predictive_coverage_90")
 
 PARTS: tuple[Part, ...] = (
     *(Part("weights", (name,), partial(weights.of_weights, name=name)) for name in WEIGHT_FIGURES),
     Part("weights", ("k_hat_rows",), weights.rows_above),
     Part("exact", ("exact_log_evidence", "gap"), weights.exact_evidence),
-    Part("posterior", ("posterior_mean_error", "posterior_sd_error"), posterior.moments),
+    Part("posterior", ("posterior_mean_error",), posterior.mean_error),
+    Part("posterior", ("posterior_sd_error",), posterior.sd_error),
     Part("posterior", ("kl_exact",), posterior.exact_kl),
     Part("two_sample", DISTANCES + TESTS, posterior.against_draws),
     Part("wasserstein_bound", ("two_divergence", *BOUNDS), posterior.error_bound),
+    Part("psis", PSIS, shifts.from_weights),
+    Part("from_prior", SMC, shifts.from_prior),
     Part("latents", LATENTS, health.latents),
     Part("prediction", ("log_predictive",), prediction.held_out),
     Part("prediction", ("bits_per_dimension",), prediction.bits),
@@ -53,7 +66,7 @@ PARTS: tuple[Part, ...] = (
     Part("prediction", ("predictive_p",), prediction.replicated),
     Part("prediction", ("calibration_error",), prediction.calibrated),
     Part("prediction", COVERAGE, prediction.covered),
-    Part("convergence", ("bound_change",), health.bound_change),
+    Part("convergence", ("bound_change", "bound_rise"), health.bound_change),
     Part("convergence", ("r_hat",), health.stationarity),
     Part("gaps", GAPS, gaps.losses_of_bound, quick=False),
     Part("sbc", ("sbc_p",), calibration.ranks, quick=False),

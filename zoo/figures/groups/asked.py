@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from zoo.arguments import MANY, refusal, several, whole
 from zoo.figures.estimators import ESTIMATORS
 from zoo.figures.evidence import Evidence
 from zoo.figures.groups import PARTS, Part
@@ -50,7 +51,8 @@ def asked_for(figures: Sequence[str | Evidence] | str | None) -> Asked:
         return Asked(names, (), dict.fromkeys((*slow, *ESTIMATORS), SLOW))
     if isinstance(figures, str):
         figures = (*NAMES, *ESTIMATORS) if figures == "all" else (figures,)
-    found = [each for figure in figures for each in _look_up(figure)]
+    wanted = several("figures", figures, "Pass e.g. figures=['elbo'], or 'all'.")
+    found = [each for figure in wanted for each in _look_up(figure)]
     estimators = tuple(one for one in found if isinstance(one, Evidence))
     all_names = [n for one in found for n in ([one] if isinstance(one, str) else one.names)]
     twice = [name for one in estimators for name in one.names if all_names.count(name) > 1]
@@ -62,6 +64,9 @@ def asked_for(figures: Sequence[str | Evidence] | str | None) -> Asked:
 def _look_up(figure: str | Evidence) -> list[str | Evidence]:
     if isinstance(figure, Evidence):
         return [figure]
+    if not isinstance(figure, str):
+        way = "Pass e.g. figures=['elbo', 'iwae_10']."
+        raise refusal("each of figures", "a name or an estimator with its settings", figure, way)
     if figure in GROUPS:
         return [name for part in PARTS if part.group == figure for name in part.names]
     if figure.split("/")[0] in NAMES:
@@ -69,7 +74,7 @@ def _look_up(figure: str | Evidence) -> list[str | Evidence]:
     if figure in ESTIMATORS:
         return [ESTIMATORS[figure]]
     if match := re.fullmatch(r"iwae_([1-9]\d*)", figure):
-        return [StreamedBound(int(match[1]))]
+        return [StreamedBound(_particles(figure, match[1]))]
     known = (*NAMES, *GROUPS, *ESTIMATORS)
     near = get_close_matches(figure, known, n=1)
     meant = f"Did you mean '{near[0]}'? " if near else ""
@@ -77,3 +82,8 @@ def _look_up(figure: str | Evidence) -> list[str | Evidence]:
         f"No figure named '{figure}'. {meant}There are the groups {', '.join(GROUPS)}; the "
         f"figures {', '.join((*NAMES, *ESTIMATORS))}; and iwae_K for any K."
     )
+
+
+def _particles(figure: str, digits: str) -> int:
+    """K of iwae_K; digits beyond those of the largest are not read."""
+    return whole(f"K of {figure[:20]}", int(digits[:20]), most=MANY)

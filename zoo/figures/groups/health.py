@@ -18,7 +18,7 @@ def latents(scored: Scored) -> dict[str, Figure]:
     Raises:
         ValueError: if rows share latents, or the guide leaves some out.
     """
-    scored.require_draws()
+    scored.require_whole_draws()
     health = latent_health(scored.program, scored.args, rows=ROWS, seed=scored.seed)
     found = {name.replace("mmd", "prior_mmd"): f for name, f in health.figures().items()}
     about = f"first {min(ROWS, scored.rows)} rows"
@@ -29,7 +29,9 @@ def latents(scored: Scored) -> dict[str, Figure]:
 
 
 def bound_change(scored: Scored) -> dict[str, Figure]:
-    """Gives "bound_change": the relative rise of the bound within the last half of the steps.
+    """Gives "bound_change" and "bound_rise": of the bound, within the last half of the steps.
+
+    The rise is in nats, a row where each has latents of its own; the change is relative.
 
     Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference" (a relative
     change below 0.01 is their rule to stop).
@@ -47,7 +49,11 @@ def bound_change(scored: Scored) -> dict[str, Figure]:
     level = late[len(late) // 2 :].double().mean().abs()
     note = f"from one half of the last {len(late)} steps to the other"
     value, se = float(change / level), float(error / level)
-    return {"bound_change": Figure(value, se, "of the bound", "lower", note)}
+    rows, unit = (scored.trained_rows, "nats/row") if scored.rowwise else (1, "nats")
+    return {
+        "bound_change": Figure(value, se, "of the bound", "lower", note),
+        "bound_rise": Figure(float(change) / rows, float(error) / rows, unit, "lower", note),
+    }
 
 
 def stationarity(scored: Scored) -> dict[str, Figure]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from zoo.draws import draw, draw_weighted, first_rows
+from zoo.draws import draw, draw_jointly, draw_weighted, first_rows
 from zoo.figures.evidence import joined
 from zoo.figures.figure import Figure
 from zoo.figures.groups.scored import Scored
@@ -11,19 +11,41 @@ from zoo.figures.posterior import Moments, exact_moments, posterior_errors
 from zoo.figures.two_sample import kl, two_sample
 from zoo.figures.wasserstein_bound import error_bounds
 from zoo.latents import Kind
+from zoo.log_weights import some_rows
+from zoo.objectives.forms import RELAXABLE, form_of
 from zoo.reference import Reference, reference
 from zoo.truth import HasEvidence, HasPosterior
+from zoo.weighable import points
 
 ROWS, COMPARED = 50, 500  # rows side by side, and draws of them
 UNKNOWN = "the model does not know its posterior"
 
 
-def moments(scored: Scored) -> dict[str, Figure]:
-    """Gives "posterior_mean_error" and "posterior_sd_error", in exact posterior sds.
+def mean_error(scored: Scored) -> dict[str, Figure]:
+    """Gives "posterior_mean_error", in exact posterior sds; of labels, in their probabilities.
 
     Raises:
         ValueError: if nothing is known of the posterior, or the guide draws nothing.
     """
+    return {"posterior_mean_error": _moments(scored)["posterior_mean_error"]}
+
+
+def sd_error(scored: Scored) -> dict[str, Figure]:
+    """Gives "posterior_sd_error", in exact posterior sds.
+
+    Raises:
+        ValueError: the same, and for labels or a guide that puts latents at a point.
+    """
+    found = _moments(scored)
+    if "posterior_sd_error" not in found:
+        raise ValueError("the latents are labels, whose sds follow from their probabilities")
+    still = points(scored.program, *some_rows(scored.program, scored.args))
+    if still:
+        raise ValueError(f"the guide puts {still} at a point, which has no sd")
+    return {"posterior_sd_error": found["posterior_sd_error"]}
+
+
+def _moments(scored: Scored) -> dict[str, Figure]:
     exact, doubt = exact_moments(scored.program.model, scored.args), None
     note = scored.note
     if exact is None:
@@ -32,7 +54,8 @@ def moments(scored: Scored) -> dict[str, Figure]:
         note = joined(note, "against reference draws")
     scored.require_draws()
     sampled = draw(scored.program, scored.args, scored.draws).latents
-    return posterior_errors(sampled, exact, note, doubt)
+    labels = {site.name for site in scored.program.latents.sites if form_of(site) in RELAXABLE}
+    return posterior_errors(sampled, exact, note, doubt, labels)
 
 
 def against_draws(scored: Scored) -> dict[str, Figure]:
@@ -67,7 +90,7 @@ def exact_kl(scored: Scored) -> dict[str, Figure]:
     model = scored.program.model
     if not isinstance(model, HasPosterior):
         raise ValueError(f"{UNKNOWN} as a distribution")
-    scored.require_draws()
+    scored.require_weights()
     exact = model.posterior(*scored.args)
     found = draw_weighted(scored.program, scored.args, scored.draws)
     missing = [name for name in found.latents if name not in exact]
@@ -90,7 +113,7 @@ def error_bound(scored: Scored) -> dict[str, Figure]:
     Raises:
         ValueError: if the guide leaves latents out.
     """
-    scored.require_draws()
+    scored.require_weights()
     rows = ROWS if scored.rowwise else None
     found = draw_weighted(scored.program, scored.args, scored.draws, rows=rows)
     columns = found.log_w.shape[1]
@@ -115,12 +138,14 @@ def _noted(figure: Figure, scored: Scored) -> Figure:
 
 
 def _exact_draws(scored: Scored) -> dict[str, Tensor]:
-    model = scored.program.model
+    model, rows = scored.program.model, ROWS if scored.rowwise else None
+    count = min(scored.draws, COMPARED)
+    if not scored.program.latents.observed:  # the prior is the posterior
+        return draw_jointly(scored.program, scored.args, count, rows=rows)[0]
     if not isinstance(model, HasPosterior):
         return {name: _on(z, scored) for name, z in _reference(scored).draws.items()}
-    args = first_rows(scored.program, scored.args, ROWS if scored.rowwise else None)
-    exact = model.posterior(*args)
-    return {name: q.sample((min(scored.draws, COMPARED),)) for name, q in exact.items()}
+    exact = model.posterior(*first_rows(scored.program, scored.args, rows))
+    return {name: q.sample((count,)) for name, q in exact.items()}
 
 
 def _reference(scored: Scored) -> Reference:

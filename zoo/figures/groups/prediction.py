@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from zoo.draws import draw, draw_predictive, first_rows, observed_sites
+from zoo.draws import draw, draw_predictive, draw_weighted, first_rows, observed_sites
 from zoo.figures.figure import Figure
 from zoo.figures.groups.scored import Scored
 from zoo.figures.groups.weights import of_weights
@@ -42,6 +42,7 @@ def held_out(scored: Scored) -> dict[str, Figure]:
     Raises:
         ValueError: where rows have latents of their own, or there are no test rows.
     """
+    scored.require_whole_draws()
     args = _test_args(scored)
     found = draw(scored.program, args, scored.draws).log_likelihood
     return {"log_predictive": log_predictive(_of_observations(found))[0]}
@@ -87,16 +88,17 @@ def _is_binary(site: dict[str, Any]) -> bool:
 
 
 def left_out(scored: Scored) -> dict[str, Figure]:
-    """PSIS-LOO of the rows that were trained on.
+    """PSIS-LOO of the rows that were trained on, from the guide's draws by their weights.
 
     Raises:
         ValueError: where rows have latents of their own, or are not independent given the latents.
     """
     _require_shared(scored)
+    scored.require_weights()
     args = scored.result.task.scored("train")
     args = tuple(to_device(arg, scored.result.device) for arg in args)
-    found = draw(scored.program, args, scored.draws).log_likelihood
-    return loo(_of_observations(found))[0]
+    found = draw_weighted(scored.program, args, scored.draws)
+    return loo(_of_observations(found.log_likelihood), found.log_w.sum(1))[0]
 
 
 def replicated(scored: Scored) -> dict[str, Figure]:
@@ -105,6 +107,7 @@ def replicated(scored: Scored) -> dict[str, Figure]:
     Raises:
         ValueError: if the model observes nothing.
     """
+    scored.require_whole_draws()
     rows = ROWS if scored.rowwise else None
     copies = draw_predictive(scored.program, scored.args, REPLICATED, rows=rows)
     if not copies:
@@ -128,6 +131,7 @@ def calibrated(scored: Scored) -> dict[str, Figure]:
     Raises:
         ValueError: for other outcomes, or no test rows.
     """
+    scored.require_whole_draws()
     args = _test_args(scored)
     for name, site in observed_sites(scored.program, args).items():
         if not _is_binary(site) and unmixed(site["fn"].support).is_discrete:
@@ -147,6 +151,7 @@ def covered(scored: Scored) -> dict[str, Figure]:
     Raises:
         ValueError: for discrete outcomes, or no test rows.
     """
+    scored.require_whole_draws()
     args = _test_args(scored)
     for name, site in observed_sites(scored.program, args).items():
         if unmixed(site["fn"].support).is_discrete:

@@ -1,17 +1,20 @@
 """What every group of figures is computed from, and the draws that groups share."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from zoo.draws import require_all_drawn
 from zoo.figures import WEIGHT_FIGURES
+from zoo.figures.elbo import elbo
 from zoo.figures.figure import PerRow
-from zoo.latents import Family
-from zoo.log_weights import row_count, weight_chunks
+from zoo.log_weights import bound_chunks, independent_rows, row_count, some_rows, weight_chunks
 from zoo.program import Program
 from zoo.result import Fit
+from zoo.weighable import about_density, require_whole, rounding
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Scored:
         """Number of data rows; 1 where there are none."""
         return row_count(self.program, self.args)
 
+    @property
+    def trained_rows(self) -> int:
+        """Number of data rows with latents of their own that the fit was trained on; else 1."""
+        return independent_rows(self.program, self.result.task.split("train"))
+
     @cached_property
     def by_row(self) -> dict[str, PerRow | str]:
         """Figures of the log-weights for each row, or why not; chunk by chunk of rows.
@@ -57,10 +65,10 @@ class Scored:
         names = [name for name in WEIGHT_FIGURES if name in self._needed()]
         parts: dict[str, list[PerRow]] = {name: [] for name in names}
         reasons: dict[str, str] = {}
-        for log_w in weight_chunks(self.program, self.args, self.draws):
+        for log_w in self._chunks(names, reasons):
             for name in [name for name in names if name not in reasons]:
                 try:
-                    parts[name].append(WEIGHT_FIGURES[name].compute(log_w))
+                    parts[name].append(self._of_rows(name, log_w))
                 except ValueError as error:
                     reasons[name] = str(error)
         return {name: reasons.get(name) or _joined(parts[name]) for name in names}
@@ -70,17 +78,78 @@ class Scored:
         needed |= {"log_evidence"} if "bits_per_dimension" in needed else set()
         return needed | ({"k_hat"} if needed & {"log_evidence", "k_hat_rows"} else set())
 
-    def require_draws(self) -> None:
-        """Refuses a guide that leaves latents out, to be summed over.
+    def _chunks(self, names: list[str], reasons: dict[str, str]) -> Iterator[Tensor]:
+        """The log-weights; of a model that draws its terms, for the ELBO alone."""
+        _ = self.rounding  # refuses weights that are nothing else
+        if not self.program.latents.drawn_plates:
+            return weight_chunks(self.program, self.args, self.draws)
+        try:
+            require_whole(self.program.latents)
+        except ValueError as error:
+            reasons |= dict.fromkeys([name for name in names if name != "elbo"], str(error))
+        return bound_chunks(self.program, self.args, self.draws)
+
+    def _of_rows(self, name: str, log_w: Tensor) -> PerRow:
+        """A figure of each row; what a draw holds of a plate, all rows of a chunk share."""
+        values, errors = WEIGHT_FIGURES[name].compute(log_w)
+        if not self.program.latents.drawn_plates:
+            return values, errors
+        mean_error = elbo(log_w.mean(1, keepdim=True))[1]
+        return values, mean_error * len(values) ** 0.5 * torch.ones_like(errors)
+
+    @cached_property
+    def rounding(self) -> str:
+        """What rounding does to a log-weight, for a note.
+
+        Raises:
+            ValueError: if that is more than a nat.
+        """
+        return rounding(self.program, *some_rows(self.program, self.args))
+
+    @cached_property
+    def density_note(self) -> str:
+        """What else than log p(x, z) the model's density is, for a note."""
+        return about_density(self.program, *some_rows(self.program, self.args))
+
+    @property
+    def divergence(self) -> str:
+        """What to add where a figure is not finite."""
+        diverged = self.result.stopped == "diverged"
+        return ": training diverged, and the state before is no better" if diverged else ""
+
+    def require_draws(self, *, of_all: bool = True) -> None:
+        """Refuses a guide that leaves latents out, or draws a part of them at a time.
+
+        Args:
+            of_all: else some latents may be left to a sum, but not all.
 
         Raises:
             ValueError: naming them.
         """
-        guide, names = self.program.guide, self.program.latents.names
-        held = guide.latents.names if isinstance(guide, Family) else names  # type: ignore[attr-defined]
-        left = [name for name in names if name not in held]
-        if left:
-            raise ValueError("the guide draws nothing" if not held else f"no draws of {left}")
+        if of_all or not self.program.guided:
+            require_all_drawn(self.program)
+        drawn = set(self.program.latents.drawn_plates)
+        for site in self.program.latents.sites:
+            if drawn & {plate.name for plate in site.plates}:
+                raise ValueError(f"each draw holds another part of '{site.name}'")
+
+    def require_whole_draws(self) -> None:
+        """The same, and a model that holds all of its terms at once.
+
+        Raises:
+            ValueError: with the reason.
+        """
+        self.require_draws()
+        require_whole(self.program.latents)
+
+    def require_weights(self) -> None:
+        """The same, and weights that are not all rounding.
+
+        Raises:
+            ValueError: with the reason.
+        """
+        self.require_whole_draws()
+        _ = self.rounding
 
 
 def _joined(parts: list[PerRow]) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Figures of the log importance weights, and what they are worth against the exact evidence."""
 
+import math
 from dataclasses import replace
 
 from torch import Tensor
@@ -8,7 +9,7 @@ from zoo.figures import WEIGHT_FIGURES
 from zoo.figures.evidence import joined
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.groups.scored import Scored
-from zoo.figures.k_hat import k_hat_threshold
+from zoo.figures.k_hat import TIED, k_hat_threshold
 from zoo.figures.shares import share_error
 from zoo.truth import HasEvidence
 
@@ -22,11 +23,45 @@ def of_weights(scored: Scored, *, name: str) -> dict[str, Figure]:
         ValueError: if there are too few draws for it.
     """
     table = WEIGHT_FIGURES[name]
-    figure = table.summarise(*_row_values(scored, name), rowwise=scored.rowwise, note=scored.note)
+    values, errors = _row_values(scored, name)
+    note = joined(scored.note, scored.rounding if table.unit == "nats" else "")
+    if table.undefined:
+        values, errors, left = _where_defined(values, errors, table.undefined)
+        note = joined(note, left)
+    figure = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
+    _require_finite(figure, values, scored)
+    if name == "elbo":
+        return {name: replace(figure, note=joined(figure.note, _parts_drawn(scored)))}
     if name != "log_evidence":
         return {name: figure}
     doubt = _doubt(_row_values(scored, "k_hat")[0], scored.draws)
-    return {name: replace(figure, note=joined(figure.note, doubt))}
+    return {name: replace(figure, note=joined(figure.note, scored.density_note, doubt))}
+
+
+def _where_defined(values: Tensor, errors: Tensor, why: str) -> tuple[Tensor, Tensor, str]:
+    """The rows that have a value, and a note on the others."""
+    defined = ~values.isnan()
+    if not defined.any():
+        raise ValueError(f"undefined: {why}")
+    left = len(values) - int(defined.sum())
+    return values[defined], errors[defined], f"undefined on {left} rows: {why}" if left else ""
+
+
+def _require_finite(figure: Figure, values: Tensor, scored: Scored) -> None:
+    if math.isfinite(figure.value) and math.isfinite(figure.se):
+        return
+    bad = int((~values.isfinite()).sum())
+    if figure.unit in ("nats", "nats/row", "draws", "of the weight"):
+        why = "the log-weights are not finite" + (
+            f" on {bad} of {len(values)} rows" if bad else ""
+        )
+        raise ValueError(why + scored.divergence)
+    raise ValueError(f"it is {figure.value}; there is no tail to fit, or it takes more draws")
+
+
+def _parts_drawn(scored: Scored) -> str:
+    names = scored.program.latents.drawn_plates
+    return f"each draw holds another part of plate '{names[0]}'" if names else ""
 
 
 def rows_above(scored: Scored) -> dict[str, Figure]:
@@ -39,13 +74,14 @@ def rows_above(scored: Scored) -> dict[str, Figure]:
         raise ValueError("all rows share their latents, and so one importance weight")
     values, _ = _row_values(scored, "k_hat")
     limit = k_hat_threshold(scored.draws)
+    values, _, left = _where_defined(values, values, TIED)
     high = int((values > limit).sum())
     top = values.sort(descending=True)
     named = zip(top.indices[:WORST].tolist(), top.values[:WORST].tolist(), strict=True)
     worst = "largest k-hat: " + ", ".join(f"row {row} {k:.2f}" for row, k in named)
     se = len(values) * share_error(high / len(values), len(values))
     unit = f"of {len(values)} rows"
-    return {"k_hat_rows": Figure(float(high), se, unit, "lower", joined(scored.note, worst))}
+    return {"k_hat_rows": Figure(float(high), se, unit, "lower", joined(scored.note, left, worst))}
 
 
 def exact_evidence(scored: Scored) -> dict[str, Figure]:
