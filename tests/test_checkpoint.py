@@ -2,13 +2,20 @@
 
 import json
 import pickle
+from dataclasses import dataclass
 from functools import partial
 
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from pyro.infer import Trace_ELBO
+from pyro.infer import (
+    RenyiELBO,
+    ReweightedWakeSleep,
+    Trace_ELBO,
+    TraceGraph_ELBO,
+    TraceMeanField_ELBO,
+)
 from pyro.infer.autoguide import AutoNormal
 from safetensors.torch import load_file
 from small_tasks import causes_task, ppca_task, regression
@@ -16,8 +23,7 @@ from torch.distributions import constraints
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, Empty, MeanField, PerDatum, Relaxed
-from zoo import checkpoint
-from zoo.objectives import DecayingAverage, Enumerate, Neural, Renyi, TraceGraph
+from zoo.objectives import DecayingAverage, Enumerate, Neural, Objective, Renyi, TraceGraph
 from zoo.schedules import Drops, Exponential, Linear
 
 NVIL = TraceGraph(particles=2, baselines=(DecayingAverage(0.8), Neural((4,))))
@@ -159,36 +165,119 @@ def test_another_format_is_refused(tmp_path):
     task = ppca_task()
     folder = zoo.save(zoo.fit(task, AmortisedNormal, steps=2), tmp_path)
     record = json.loads((folder / "fit.json").read_text())
-    (folder / "fit.json").write_text(json.dumps(record | {"format": 99}))
-    with pytest.raises(ValueError, match="Expected a fit of format 1; .* has 99"):
+    (folder / "fit.json").write_text(json.dumps(record | {"format": 1}))
+    with pytest.raises(ValueError, match="Expected a fit of format 2; .* has 1"):
         zoo.load_fit(folder, task)
 
 
-def test_what_json_cannot_say_is_refused_before_writing(tmp_path):
-    result = zoo.fit(ppca_task(), AmortisedNormal, steps=2, objective=Trace_ELBO())
-    with pytest.raises(ValueError, match="Cannot save"):
-        zoo.save(result, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+ELBOS = {
+    "Trace_ELBO": lambda: Trace_ELBO(16),
+    "vectorised": lambda: Trace_ELBO(4, vectorize_particles=True),
+    "bounded": lambda: Trace_ELBO(2, vectorize_particles=True, max_plate_nesting=1),
+    "TraceGraph_ELBO": lambda: TraceGraph_ELBO(2),
+    "TraceMeanField_ELBO": lambda: TraceMeanField_ELBO(3),
+    "RenyiELBO": lambda: RenyiELBO(alpha=0.5, num_particles=3),
+    "ReweightedWakeSleep": lambda: ReweightedWakeSleep(3, insomnia=0.25),
+}
 
 
-@pytest.mark.parametrize("file", ["state.safetensors", "fit.json"])
-def test_a_failing_write_leaves_the_earlier_fit(file, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ELBOS)
+def test_a_fit_with_an_elbo_of_pyro_comes_back(name, tmp_path):
+    task, settings = ppca_task(), {"lr": 0.02, "seed": 1}
+    saved = zoo.fit(task, AmortisedNormal, steps=4, objective=ELBOS[name](), **settings)
+    loaded = zoo.load_fit(zoo.save(saved, tmp_path), task)
+    assert same(saved, loaded)
+    elbos = [one.settings.objective.elbo for one in (saved, loaded)]
+    assert type(elbos[0]) is type(elbos[1])
+    assert vars(elbos[0]) == vars(elbos[1])
+    on = partial(zoo.fit, task, AmortisedNormal, steps=9, **settings)
+    assert same(
+        on(resume=loaded, objective=ELBOS[name]()), on(objective=ELBOS[name](), resume=None)
+    )
+
+
+@dataclass(frozen=True)
+class Doubled(Objective):
+    """An objective of the user's own."""
+
+    def loss(self, pair, state, args, kwargs):
+        return 2 * TraceGraph().loss(pair, state, args, kwargs)
+
+
+def halved(step):
+    return torch.full_like(step, 0.5)
+
+
+def doubled(step):
+    return torch.full_like(step, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "other"),
+    [
+        ("objective", Doubled(), TraceGraph()),
+        ("lr_schedule", halved, doubled),
+        ("kl_weight", halved, doubled),
+    ],
+)
+def test_what_json_cannot_say_is_passed_again(name, own, other, tmp_path):
     task = ppca_task()
-    old = zoo.fit(task, AmortisedNormal, steps=3)
-    new = zoo.fit(task, AmortisedNormal, steps=6, resume=old)
-    folder = zoo.save(old, tmp_path)
+    saved = zoo.fit(task, AmortisedNormal, steps=4, **{name: own})
+    folder = zoo.save(saved, tmp_path)
+    with pytest.raises(ValueError, match=f"{name} '.*' is of your own: pass it again"):
+        zoo.load_fit(folder, task)
+    with pytest.raises(ValueError, match=f"The fit has {name} .*; got .*Pass the same one"):
+        zoo.load_fit(folder, task, **{name: other})
+    loaded = zoo.load_fit(folder, task, **{name: own})
+    assert same(saved, loaded)
+    on = partial(zoo.fit, task, AmortisedNormal, steps=9, **{name: own})
+    assert same(on(resume=loaded), on())
 
-    def half(*_):
-        (folder / f"{file}.partial").write_bytes(b"{")
-        raise OSError("No space left on device")
 
-    target = "save_file" if file == "state.safetensors" else "Path.write_text"
-    monkeypatch.setattr(f"zoo.checkpoint.{target}", half)
-    with pytest.raises(OSError, match="No space left"):
-        zoo.save(new, folder)
-    monkeypatch.undo()
-    assert same(zoo.load_fit(folder, task), old)
-    assert same(zoo.load_fit(zoo.save(new, folder), task), new)
+@dataclass
+class Inputs:
+    """Data of a user's own model, as it may be handed over."""
+
+    x: torch.Tensor
+    extra: object = None
+
+
+def nested(data, scale=None):
+    x = data["x"] if isinstance(data, dict) else data[0] if isinstance(data, list) else data.x
+    mean = pyro.sample("mean", dist.Normal(0.0, 1.0 if scale is None else scale["of mean"]))
+    pyro.sample("x", dist.Normal(mean, 1.0).expand(x.shape).to_event(1), obs=x)
+
+
+X = torch.linspace(0.0, 1.0, 5)
+SHAPES = {
+    "dict": lambda x: {"x": x},
+    "list": lambda x: [x, None],
+    "dataclass": Inputs,
+    "deep": lambda x: {"x": X, "more": [Inputs(X, {"deeper": (x,)})]},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_other_data_are_refused_however_deep_they_lie(shape, tmp_path):
+    make = SHAPES[shape]
+    saved = zoo.fit(nested, MeanField, make(X), steps=2)
+    folder = zoo.save(saved, tmp_path)
+    assert same(saved, zoo.load_fit(folder, nested, make(X.clone())))
+    other = X.clone()
+    other[3] += 1e-9
+    with pytest.raises(ValueError, match="made on data with hash"):
+        zoo.load_fit(folder, nested, make(other))
+
+
+def test_other_keyword_arguments_are_refused(tmp_path):
+    scale = {"of mean": torch.tensor(2.0)}
+    saved = zoo.fit(nested, MeanField, [X], steps=2, model_kwargs={"scale": scale})
+    folder = zoo.save(saved, tmp_path)
+    loaded = zoo.load_fit(folder, nested, [X], model_kwargs={"scale": dict(scale)})
+    assert same(saved, loaded)
+    other = {"of mean": torch.tensor(3.0)}
+    with pytest.raises(ValueError, match="keyword arguments of hash .*; those passed have"):
+        zoo.load_fit(folder, nested, [X], model_kwargs={"scale": other})
 
 
 def test_nothing_is_pickled(tmp_path, monkeypatch):
@@ -201,6 +290,7 @@ def test_nothing_is_pickled(tmp_path, monkeypatch):
         monkeypatch.setattr(pickle, name, refuse)
     folder = zoo.save(result, tmp_path)
     zoo.load_fit(folder, task)
-    assert {path.name for path in folder.iterdir()} == {"fit.json", "state.safetensors"}
-    assert json.loads((folder / "fit.json").read_text())["format"] == checkpoint.FORMAT
-    assert set(load_file(folder / "state.safetensors")) > {"losses", "random"}
+    (state,) = folder.glob("state-*.safetensors")
+    assert {path.name for path in folder.iterdir()} == {"fit.json", state.name}
+    assert json.loads((folder / "fit.json").read_text())["format"] == 2
+    assert set(load_file(state)) > {"losses", "last/random"}

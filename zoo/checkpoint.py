@@ -1,41 +1,43 @@
 """Saving a fit and loading it again: tensors in safetensors, the rest in JSON, nothing pickled.
 
-A saved fit is a folder of two files, both written whole under other names and then moved into
-place: `fit.json` says what was fitted and how, `state.safetensors` holds every tensor that the
-next step depends on, so that a resumed fit goes on to the same numbers.
+A saved fit is a folder of two files: `state-HASH.safetensors` holds every tensor that the next
+step depends on, so that a resumed fit goes on to the same numbers, and `fit.json` says what was
+fitted and how, and names the state with its SHA-256. The state is written first, under a name of
+its own, and `fit.json` then moved into place: at every moment the folder holds one whole fit.
 """
 
-import json
-import os
 from collections.abc import Callable
-from dataclasses import asdict, fields, is_dataclass
-from functools import partial
-from importlib import import_module
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+import safetensors.torch
 
-from zoo import objectives, schedules
-from zoo.convergence import Convergence
+from zoo.arguments import instance, place
+from zoo.asked import asked
+from zoo.copies import lent
+from zoo.earlier import Earlier, earlier_from, numbers_of, tensors_of
+from zoo.encoding import decode, decode_guide, encode, own_name
+from zoo.fingerprint import fingerprint_of
+from zoo.guide_input import check_guide
+from zoo.inputs import check_kwargs
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.models import MODELS
-from zoo.parameters import restore
-from zoo.prepare import pick_device, prepare
+from zoo.objectives import Objective, as_objective
+from zoo.prepare import as_it_was, prepare
+from zoo.record import RECORD, damaged, read_record, written
 from zoo.result import Fit, Settings
-from zoo.task import Task, given, load
-from zoo.update import Update
+from zoo.schedules import Schedule
+from zoo.settings import pick_device
+from zoo.task import Task, load, task_of
+from zoo.whole import STATE, remove_partial, write_whole
 
-FORMAT = 1
-STATE, RECORD, PARTIAL = "state.safetensors", "fit.json", ".partial"
-GUIDES = "guides"  # the only package a saved guide is looked up in
+TRIES = 3  # a fit that is training may replace the state between the reading of two files
 
 
 def save(result: Fit, path: str | Path) -> Path:
-    """Saves a fit.
+    """Saves a fit; one that is in the folder already is replaced.
 
     Args:
         result: the fit.
@@ -45,15 +47,83 @@ def save(result: Fit, path: str | Path) -> Path:
         The folder.
 
     Raises:
-        ValueError: if the guide or the settings hold something that JSON cannot say.
+        OSError: if it cannot be written; an earlier fit in the folder stays as it was.
     """
-    folder, record = Path(path), json.dumps(_record(result), indent=2)
+    instance("result", result, Fit, "Pass what zoo.fit gave; a list of fits one by one.")
+    folder = place("path", path)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"Expected path to be a folder; {folder} is a file. Name another one.")
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(_tensors(result), folder / (STATE + PARTIAL))
-    (folder / (RECORD + PARTIAL)).write_text(record)
-    for name in (STATE, RECORD):
-        os.replace(folder / (name + PARTIAL), folder / name)
+    write_record(folder, {"fit": write_state(result, folder)})
     return folder
+
+
+def write_state(result: Fit, folder: Path) -> dict:
+    """Writes the tensors of a fit; returns the part of the record that is about it."""
+    content = safetensors.torch.save(tensors_of(result))
+    digest = sha256(content).hexdigest()
+    file = f"state-{digest[:16]}.safetensors"
+    write_whole(folder / file, content)
+    about = asked(result.task, result.guide_spec, result.settings, result.program.kwargs)
+    return about | numbers_of(result) | {"state": {"file": file, "sha256": digest}}
+
+
+def write_record(folder: Path, content: dict) -> None:
+    """Writes the record, which makes its states those of the folder, and removes other states."""
+    write_whole(folder / RECORD, written(content))
+    fits = [content["fit"]] if "fit" in content else content["replicas"]
+    named = {fit["state"]["file"] for fit in fits if fit is not None}
+    for path in folder.iterdir():
+        if STATE.fullmatch(path.name) and path.name not in named:
+            path.unlink(missing_ok=True)
+    remove_partial(folder)
+
+
+def has_fit(folder: Path) -> bool:
+    """Is there a saved fit, finished or under way?
+
+    Raises:
+        ValueError: for tensors of a fit without the record that says what they are.
+    """
+    if (folder / RECORD).exists():
+        return True
+    left = [path.name for path in folder.glob("*") if STATE.fullmatch(path.name)]
+    if left:
+        raise ValueError(
+            f"{folder} holds {left[0]} and no {RECORD}: a record was lost. Put it back from a "
+            "copy, or name another folder."
+        )
+    return False
+
+
+def read(folder: Path) -> tuple[list[tuple[dict, Earlier] | None], bool]:
+    """The saved fits of a folder, each with its record, None for one not begun; are they replicas?
+
+    Raises:
+        ValueError: if there is no fit, or any file is damaged.
+    """
+    for left in reversed(range(TRIES)):
+        records, several = read_record(folder)
+        try:
+            return [_with_state(folder, record) for record in records], several
+        except FileNotFoundError as error:
+            if not left:
+                raise damaged(folder / RECORD, f"{Path(error.filename).name} is missing") from None
+    raise AssertionError("unreachable")
+
+
+def _with_state(folder: Path, record: dict | None) -> tuple[dict, Earlier] | None:
+    return None if record is None else (record, _earlier(folder, record))
+
+
+def _earlier(folder: Path, record: dict) -> Earlier:
+    file = record["state"]["file"]
+    if not STATE.fullmatch(file):
+        raise damaged(folder / RECORD, f"'{file}' is no name of a state")
+    content = (folder / file).read_bytes()
+    if sha256(content).hexdigest() != record["state"]["sha256"]:
+        raise damaged(folder / file, f"its checksum is not that in {RECORD}")
+    return earlier_from(record, safetensors.torch.load(content))
 
 
 def load_fit(
@@ -63,8 +133,14 @@ def load_fit(
     guide: Callable | None = None,
     device: str = "auto",
     model_kwargs: dict[str, object] | None = None,
+    objective: Objective | None = None,
+    lr_schedule: Schedule | None = None,
+    kl_weight: Schedule | None = None,
+    replica: int | None = None,
 ) -> Fit:
-    """Loads a saved fit.
+    """Loads a saved fit, or the last checkpoint of one that is still training.
+
+    What the zoo does not know by name, the user's own, has to be passed again.
 
     Args:
         path: the folder it was saved to.
@@ -73,90 +149,47 @@ def load_fit(
         guide: the guide it was fitted with; None for a guide of the zoo.
         device: "auto", "cpu" or "cuda".
         model_kwargs: keyword arguments of the model, where it was fitted with any.
+        objective: the objective, where it is one of the user's own.
+        lr_schedule: the schedule of the learning rate, where it is one of the user's own.
+        kl_weight: the weight of the KL term, where it is a schedule of the user's own.
+        replica: which of the replicas, from 0 on, where the folder holds several.
 
     Raises:
-        ValueError: if the folder holds no fit, or the model, guide or data is not the one saved.
+        ValueError: if the folder holds no fit, any of its files is damaged, or the model, guide
+            or data is not the one saved.
     """
-    folder = Path(path)
-    if not (folder / RECORD).exists():
-        raise ValueError(
-            f"No fit in {folder}: there is no {RECORD}. Pass a folder zoo.save wrote."
-        )
-    record = json.loads((folder / RECORD).read_text())
-    if record["format"] != FORMAT:
-        raise ValueError(f"Expected a fit of format {FORMAT}; {folder} has {record['format']}.")
+    folder = place("path", path)
+    if guide is not None:
+        check_guide(guide)
+    device, kwargs = pick_device(device), check_kwargs(model_kwargs)
+    record, earlier = _chosen(folder, replica)
     task = _task(record, model, args)
-    _check_kwargs(record, model_kwargs or {})
-    tensors = load_file(folder / STATE)
-    settings = _decode(record["settings"])
-    with isolated(seed=settings.seed):
-        spec = guide or _guide(record["guide"])
-        run = prepare(task, spec, settings, pick_device(device), model_kwargs)
-        _fill(run.fit, tensors, record)
-        _check_state(run.fit)
-        run.trainer.restore(run.fit.last)
-    if run.fit.best is not None:
-        restore(run.fit.program, run.fit.best)
-    run.fit.program.eval()
-    return run.fit
+    _check_kwargs(record["model_kwargs"], kwargs)
+    settings = _settings(record["settings"], objective, lr_schedule, kl_weight)
+    spec = guide or decode_guide(record["guide"])
+    with isolated(seed=settings.seed), lent(task.build, spec):
+        return as_it_was(prepare(task, spec, settings, device, kwargs), earlier)
 
 
-def _record(result: Fit) -> dict:
-    data = result.task.data
-    return {
-        "format": FORMAT,
-        "model": result.task.name,
-        "parts": result.task.parts.given,
-        "data": {"name": data.name, "seed": data.seed, "binarize": data.binarize},
-        "data_hash": data.hash,
-        "guide": _encode_guide(result.guide_spec),
-        "settings": _encode(result.settings),
-        "model_kwargs": sorted(result.program.kwargs),
-        "steps_taken": len(result.losses),
-        "optimizer_groups": result.last["optimizer"]["param_groups"],
-        "valid": result.valid,
-        "seconds": result.seconds,
-        "stopped": result.stopped,
-        "convergence": asdict(result.convergence) if result.convergence else None,
-        "path": result.path,
-    }
-
-
-def _tensors(result: Fit) -> dict[str, Tensor]:
-    last = result.last
-    tensors = {"losses": result.losses, "random": last["random"]}
-    tensors |= {f"cuda_random/{i}": state for i, state in enumerate(last["cuda_random"])}
-    tensors |= {f"last/{name}": value for name, value in last["program"].items()}
-    tensors |= {f"best/{name}": value for name, value in (result.best or {}).items()}
-    for i, state in last["optimizer"]["state"].items():
-        tensors |= {f"optimizer/{i}/{key}": torch.as_tensor(v) for key, v in state.items()}
-    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-
-
-def _fill(result: Fit, tensors: dict[str, Tensor], record: dict) -> None:
-    """Puts the saved tensors and numbers into a fit that was just prepared."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in _below("optimizer/", tensors).items():
-        i, key = name.split("/", 1)
-        state.setdefault(int(i), {})[key] = value
-    result.last = {
-        "step": record["steps_taken"],
-        "program": _below("last/", tensors),
-        "optimizer": {"state": state, "param_groups": record["optimizer_groups"]},
-        "random": tensors["random"],
-        "cuda_random": list(_below("cuda_random/", tensors).values()),
-    }
-    result.best = _below("best/", tensors) or None
-    result.losses = tensors["losses"]
-    result.valid = [(step, loss) for step, loss in record["valid"]]
-    result.seconds, result.stopped = record["seconds"], record["stopped"]
-    result.path = record["path"]
-    found = record.get("convergence")
-    result.convergence = Convergence(**found) if found else None
-
-
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def _chosen(folder: Path, replica: int | None) -> tuple[dict, Earlier]:
+    fits, several = read(folder)
+    if several != (replica is not None):
+        count = f"{len(fits)} replicas" if several else "one fit"
+        way = f"Pass replica=0 to {len(fits) - 1}." if several else "Leave replica out."
+        raise ValueError(f"{folder} holds {count}; got replica={replica}. {way}")
+    number = replica or 0
+    found = fits[number] if 0 <= number < len(fits) else None
+    if found is None and not several:
+        raise ValueError(
+            f"{folder} holds a fit that was ended before its first checkpoint. Go on with "
+            f"zoo.fit(..., checkpoint='{folder}', resume='{folder}')."
+        )
+    if found is None:
+        begun = [i for i, fit in enumerate(fits) if fit is not None]
+        raise ValueError(
+            f"{folder} holds replicas {begun}; got replica={replica}. Pass one of these."
+        )
+    return found
 
 
 def _task(record: dict, model: Task | Model | None, args: tuple) -> Task:
@@ -165,87 +198,60 @@ def _task(record: dict, model: Task | Model | None, args: tuple) -> Task:
             f"The fit is of '{record['model']}', which is no model of the zoo. Pass it: "
             "load_fit(path, model, *args)."
         )
+    data = dict(record["data"])
+    saved = data.pop("hash")
     if model is None:
-        parts = record.get("parts", {})
-        task = load(record["model"], record["data"].pop("name"), **record["data"], **parts)
+        parts = {name: decode(part) for name, part in record["parts"].items()}
+        task = load(record["model"], data.pop("name"), **data, **parts)
     else:
-        task = model if isinstance(model, Task) else given(model, args)
-    if task.data.hash != record["data_hash"]:
+        task = task_of(model, args)
+    if task.data.hash != saved:
         raise ValueError(
-            f"The fit was made on data with hash {record['data_hash']}; these have "
+            f"The fit was made on data with hash {saved}; these have "
             f"{task.data.hash}. Load the same data, with the same seed and binarization."
         )
     return task
 
 
-def _check_kwargs(record: dict, passed: dict[str, object]) -> None:
-    if sorted(passed) != record["model_kwargs"]:
+def _check_kwargs(saved: dict, passed: dict[str, object]) -> None:
+    if sorted(passed) != saved["names"]:
         raise ValueError(
-            f"The model was fitted with keyword arguments {record['model_kwargs']}; got "
+            f"The model was fitted with keyword arguments {saved['names']}; got "
             f"{sorted(passed)}. Pass the same ones as model_kwargs."
         )
-
-
-def _check_state(result: Fit) -> None:
-    """Refuses saved tensors that are not those of this model, guide and objective."""
-    here = {name: tuple(value.shape) for name, value in result.program.state_dict().items()}
-    saved = {name: tuple(value.shape) for name, value in result.last["program"].items()}
-    differing = sorted({name for name, _ in here.items() ^ saved.items()})
-    if differing:
-        name = differing[0]
+    if fingerprint_of(passed) != saved["hash"]:
         raise ValueError(
-            f"The saved fit has '{name}' of shape {saved.get(name)}; the model and guide passed "
-            f"give {here.get(name)}. Pass the model and guide that were fitted."
+            f"The model was fitted with keyword arguments of hash {saved['hash']}; those passed "
+            f"have {fingerprint_of(passed)}. Pass the same values as model_kwargs."
         )
 
 
-def _encode_guide(spec: Callable) -> dict | None:
-    """Name and keywords of a guide of the zoo; None for one that the user has to pass again."""
-    family, keywords = (spec.func, spec.keywords) if isinstance(spec, partial) else (spec, {})
-    if not (isinstance(family, type) and family.__module__.split(".")[0] == GUIDES):
-        return None
-    try:
-        return {"name": family.__name__, "keywords": {k: _encode(v) for k, v in keywords.items()}}
-    except ValueError:
-        return None
-
-
-def _guide(record: dict | None) -> Callable:
-    if record is None:
-        raise ValueError(
-            "The fit's guide is none of the zoo's, or was given a module. Pass it: "
-            "load_fit(path, guide=...)."
-        )
-    family = getattr(import_module(GUIDES), record["name"])
-    return partial(family, **{k: _decode(v) for k, v in record["keywords"].items()})
-
-
-def _encode(value: object) -> object:
-    """A value as JSON: numbers, strings, lists, and the zoo's own dataclasses."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_encode(part) for part in value]
-    if is_dataclass(value) and type(value).__name__ in _known():
-        parts = {field.name: _encode(getattr(value, field.name)) for field in fields(value)}
-        return {"type": type(value).__name__, **parts}
-    raise ValueError(
-        f"Cannot save {value!r}: only numbers, strings and the zoo's own objectives and schedules "
-        "can be written. Use one of those."
-    )
-
-
-def _decode(value: object) -> Any:
-    if isinstance(value, list):
-        return tuple(_decode(part) for part in value)
-    if isinstance(value, dict):
-        kind = _known()[value["type"]]
-        return kind(**{k: _decode(v) for k, v in value.items() if k != "type"})
-    return value
-
-
-def _known() -> dict[str, type]:
-    members = [*vars(objectives).values(), *vars(schedules).values(), Settings, Update]
-    return {
-        kind.__name__: kind for kind in members if isinstance(kind, type) and is_dataclass(kind)
+def _settings(
+    record: dict,
+    objective: Objective | None,
+    lr_schedule: Schedule | None,
+    kl_weight: Schedule | None,
+) -> Settings:
+    """The settings of a record, with what has to be passed again."""
+    record = record | {"update": dict(record["update"])}
+    own = None if objective is None else as_objective(objective)
+    held = {
+        "objective": _again("objective", own, record),
+        "kl_weight": _again("kl_weight", kl_weight, record),
     }
+    rate = _again("lr_schedule", lr_schedule, record["update"])
+    settings = decode(record)
+    return replace(settings, **held, update=replace(settings.update, lr_schedule=rate))
+
+
+def _again(name: str, passed: object, record: dict) -> object:
+    """What was passed again, or what the record says; the record is left without it."""
+    saved, record[name] = record[name], None
+    own = own_name(saved)
+    if passed is None and own is not None:
+        raise ValueError(
+            f"The fit's {name} '{own}' is of your own: pass it again, load_fit(path, {name}=...)."
+        )
+    if passed is not None and encode(passed) != saved:
+        raise ValueError(f"The fit has {name} {saved}; got {encode(passed)}. Pass the same one.")
+    return decode(saved) if passed is None else passed

@@ -1,50 +1,21 @@
 """Guides x objectives x seeds on one task: train, score, tabulate, write down."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from guides import guide_named
-from zoo.arviz_bridge import write_netcdf
-from zoo.arviz_groups import arviz_groups
-from zoo.budget import Curve, Leg, budget_picture, fit_within, steps_of
-from zoo.evaluate import QUICKEST, Figures, evaluate
-from zoo.fit import fit
-from zoo.objectives import as_objective
+from zoo.arguments import MANY, instance, look_up, several, whole
+from zoo.budget import steps_of
+from zoo.comparison import Asked, Comparison, row_of
+from zoo.comparison_folder import Folder
+from zoo.comparison_runs import Runs
+from zoo.evaluate import QUICKEST, check_scoring
+from zoo.objectives import OBJECTIVES, as_objective
 from zoo.pairing import mismatch
 from zoo.prepare import describe_task
-from zoo.provenance import provenance
-from zoo.report import image_picture, loss_picture
-from zoo.result import Fit
-from zoo.summary import Cell, Row, summarise
 from zoo.task import Task
 
-
-@dataclass
-class Comparison:
-    """What a comparison found.
-
-    Attributes:
-        task: what was compared on.
-        rows: one for each run.
-        fits: run name -> fit.
-        mismatches: "guide x objective" -> why the pair does not go together.
-        curves: the ELBO of each run on its way, where a budget was given.
-    """
-
-    task: Task
-    rows: list[Row]
-    fits: dict[str, Fit]
-    mismatches: dict[str, str]
-    curves: list[Curve] = field(default_factory=list)
-
-    @property
-    def exact(self) -> Cell | None:
-        """The exact log evidence, where it is the same number for every run."""
-        cells = [summary.cells.get("exact_log_evidence") for summary in summarise(self.rows)]
-        same = cells and all(c and c.value == cells[0].value for c in cells)  # type: ignore[union-attr]
-        return cells[0] if same else None
+__all__ = ["Comparison", "compare", "row_of", "write"]
 
 
 def compare(
@@ -61,6 +32,10 @@ def compare(
     compile: bool | str = "auto",
     progress: bool = False,
     budget: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    seconds: float = 60.0,
 ) -> Comparison:
     """Fits and scores every pair of guide and objective that goes together, for each seed.
 
@@ -78,13 +53,26 @@ def compare(
         progress: show a bar for each run.
         budget: evaluations of f, for each row of the minibatch, that every run may use; the
             number of steps then follows from the objective. Runs take the plain path.
+        out: an empty folder, tried before training; every run is written there as it ends, and
+            what trains as checkpoints.
+        resume: go on from what `out` holds, asked for with the same settings: runs that are whole
+            stay, one under way goes on. Where nothing is there, the comparison begins.
+        force: remove what the zoo wrote to `out` before, instead of refusing it.
+        seconds: time between two checkpoints.
+
+    Returns:
+        What was found; after Ctrl-C the runs that are whole, and `unfinished` names the others.
 
     Raises:
-        ValueError: for an unknown name, before anything is trained; for steps and a budget.
+        ValueError: for an unknown name, before anything is trained; for steps and a budget; for
+            a folder that cannot be used.
     """
-    families = {name: guide_named(name) for name in guides}
+    check_comparison(task, seeds, draws, budget)
+    way = "Pass a list of names, e.g. ['mean_field']."
+    families = {name: guide_named(name) for name in several("guides", guides, way)}
+    objectives = several("objectives", objectives, "Pass a list of names, e.g. ['trace'].")
     for name in objectives:
-        as_objective(name)
+        look_up("objective", name, OBJECTIVES)
     if budget is not None and steps is not None:
         raise ValueError(
             f"Expected steps or a budget; got steps={steps}, budget={budget}. A budget is the "
@@ -101,72 +89,56 @@ def compare(
             pairs.append((guide, objective))
             if budget is not None:
                 steps_of(budget, objective, latents)
-    for guide, objective in pairs:
-        if budget is not None:
-            leg = Leg(guide, families[guide], objective, lr, batch_size, device)
-            runs = [fit_within(task, leg, budget, latents, seed=seed) for seed in range(seeds)]
-            fits = [result for result, _ in runs]
-            found.curves += [curve for _, curve in runs]
-        else:
-            fits = fit(
-                task,
-                families[guide],
-                objective=objective,
-                steps=steps,
-                lr=lr,
-                batch_size=batch_size,
-                device=device,
-                compile=compile,
-                replicas=seeds,
-                progress=progress,
-            )
-        for seed, result in enumerate(fits):
-            found.fits[f"{guide}-{objective}-seed{seed}"] = result
-            figures = evaluate(result, figures=QUICKEST, draws=draws, seed=seed)
-            found.rows.append(row_of(result, figures, guide, objective))
+    asked = Asked(
+        guides=tuple(families),
+        objectives=tuple(objectives),
+        seeds=seeds,
+        steps=steps,
+        lr=lr,
+        batch_size=batch_size,
+        draws=draws,
+        device=device,
+        compile=compile,
+        budget=budget,
+    )
+    runs = Runs(found, asked, families, latents, seconds=seconds, progress=progress)
+    names = [name for pair in pairs for name in runs.names(*pair)]
+    found.unfinished = dict.fromkeys(names, "not begun")
+    if out is not None:
+        runs.open(out, resume=resume, force=force)
+    try:
+        for pair in pairs:
+            runs.take(*pair)
+    except KeyboardInterrupt:
+        found.interrupted = True
+    runs.close()
     return found
 
 
-def row_of(result: Fit, figures: Figures, guide: str, objective: str) -> Row:
-    """The line of one run in `results.json`."""
-    return Row(
-        model=result.task.name,
-        data=result.task.data.name,
-        guide=guide,
-        objective=objective,
-        seed=result.settings.seed,
-        steps=len(result.losses),
-        seconds=result.seconds,
-        path=result.path,
-        stopped=result.stopped,
-        figures=dict(figures),
-        skipped=figures.skipped,
-        verdict=figures.verdict,
-    )
+def check_comparison(task: Task, seeds: int, draws: int | None, budget: int | None) -> None:
+    """Refuses what :func:`zoo.fit` and :func:`zoo.evaluate` would refuse after the first run.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    instance("task", task, Task, "Pass zoo.load('ppca').")
+    whole("seeds", seeds, most=MANY)
+    check_scoring(QUICKEST, draws)
+    if budget is not None:
+        whole("budget", budget, way="It counts evaluations of f for each row of the minibatch.")
 
 
 def write(found: Comparison, folder: str | Path) -> Path:
-    """Writes `results.json`, an ArviZ file for each run, and the pictures.
+    """Writes a comparison that was kept in memory: `results.json`, the runs, and the pictures.
+
+    With `out`, :func:`compare` writes the same while it goes, and can go on from it.
 
     Returns:
         The folder.
     """
-    out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
+    place = Folder(folder, {})
     for name, result in found.fits.items():
-        write_netcdf(arviz_groups(result), out / f"{name}.nc")
-        image_picture(result, out / f"{name}.png")
-    if found.fits:
-        loss_picture(found.fits, out / "losses.png")
-    if found.curves:
-        budget_picture(found.curves, out / "budget.png")
-    record = provenance(found.task) | {
-        "rows": [asdict(row) for row in found.rows],
-        "mismatches": found.mismatches,
-    }
-    if found.curves:
-        record["curves"] = [asdict(curve) for curve in found.curves]
-    device = {str(result.device) for result in found.fits.values()}
-    record["device"] = ", ".join(sorted(device))
-    (out / "results.json").write_text(json.dumps(record, indent=2))
-    return out
+        place.write_run(name, result, found.scored.get(name))
+    place.write_results(found.task, found.rows, found.mismatches, found.unfinished, found.curves)
+    place.draw(found.fits, found.curves)
+    return place.path
