@@ -27,7 +27,7 @@ from guides.relaxed import Relaxed
 from guides.shared import SharedEncoder
 from guides.top_down import TopDown
 from guides.uniform import UniformNoise
-from zoo.unknown import unknown
+from zoo.arguments import look_up
 
 GUIDES: dict[str, Callable[..., Guide]] = {
     "mean_field": MeanField,
@@ -66,9 +66,7 @@ def guide_named(name: str) -> Callable[..., Guide]:
     Raises:
         ValueError: for a name that is not in the table, with a near one or all of them.
     """
-    if name in GUIDES:
-        return GUIDES[name]
-    raise unknown("guide", name, GUIDES)
+    return look_up("guide", name, GUIDES)
 
 
 __all__ = [

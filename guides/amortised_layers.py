@@ -22,6 +22,7 @@ from torch.distributions import constraints
 from guides.amortised_discrete import discrete, logits_shape
 from guides.encoder import stack
 from guides.guide import Guide, inside
+from zoo.arguments import refusal, whole
 from zoo.latents import Kind, Latent, Latents
 
 LAYERS = (constraints.boolean, constraints.one_hot)
@@ -47,6 +48,9 @@ class AmortisedLayers(Guide):
     def __init__(self, latents: Latents, hidden: Sequence[int] = ()) -> None:
         super().__init__(latents)
         require_layers(self, latents)
+        if not isinstance(hidden, (list, tuple)):
+            raise refusal("hidden", "a tuple of widths", hidden, "Pass e.g. hidden=(64,), or ().")
+        hidden = [whole("each of hidden", width) for width in hidden]
         self.layers = tuple(reversed(latents.sites))
         read = [latents.context, *(site.event_shape.numel() for site in self.layers)]
         self.networks = nn.ModuleList(

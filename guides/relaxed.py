@@ -32,7 +32,9 @@ from guides.amortised_discrete import discrete, logits_shape
 from guides.encoder import Encoder, by_row, values_per_row
 from guides.guide import Guide, inside
 from guides.gumbel_rao import GumbelRaoBernoulli, GumbelRaoOneHotCategorical
+from zoo.arguments import number
 from zoo.latents import Kind, Latent, Latents
+from zoo.schedules import check_schedule
 
 RELAXABLE = (constraints.boolean, constraints.one_hot)
 
@@ -85,8 +87,7 @@ class Relaxed(Guide):
         _require_sense(temperature, rao, straight_through=straight_through, learned=learned)
         self.schedule = temperature if callable(temperature) else None
         start = temperature(torch.zeros(())) if callable(temperature) else temperature
-        if start <= 0:
-            raise ValueError(f"Expected a temperature above 0; got {float(start)}.")
+        number("temperature", float(start), above=0.0, way="Pass e.g. temperature=0.5.")
         self.register_buffer("temperature", torch.as_tensor(start).to(torch.get_default_dtype()))
         log_tau = nn.Parameter(self.temperature.log()) if learned else None
         self.register_parameter("log_temperature", log_tau)
@@ -138,6 +139,10 @@ class Relaxed(Guide):
 def _require_sense(
     temperature: object, rao: int, *, straight_through: bool, learned: bool
 ) -> None:
+    if callable(temperature):
+        check_schedule("temperature", temperature, 1)
+    else:
+        number("temperature", temperature, above=0.0, way="Pass e.g. temperature=0.5.")
     if learned and callable(temperature):
         raise ValueError(
             f"Expected a number to start a learned temperature at; got the schedule {temperature}."

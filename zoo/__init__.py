@@ -8,7 +8,9 @@ from zoo.evaluate import Figures, evaluate
 from zoo.fit import fit
 from zoo.gaps import gaps
 from zoo.gradients import gradients
+from zoo.keeper import Checkpoint, SaveError
 from zoo.latents import Latents, describe
+from zoo.package import CompileError
 from zoo.pairing import PairingError, mismatch
 from zoo.result import Fit
 from zoo.task import Task, load
@@ -17,12 +19,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CaptureError",
+    "Checkpoint",
+    "CompileError",
     "DivergenceError",
     "Estimator",
     "Figures",
     "Fit",
     "Latents",
     "PairingError",
+    "SaveError",
     "Task",
     "describe",
     "evaluate",

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from torch._inductor.codecache import CppCodeCache
+from torch._inductor.exc import InvalidCxxCompiler
 
 SOURCE = r"""
 #include <c10/core/Allocator.h>
@@ -86,6 +87,19 @@ class _LinkedToTorch(CppCodeCache):
 def _library() -> ctypes.CDLL:
     """Compiles the pool, or loads it from the compiler's cache on disk."""
     return _LinkedToTorch.load(SOURCE, extra_flags=("-lc10",))
+
+
+@cache
+def can_pool() -> bool:
+    """Is the pool at hand? Without a C++ compiler or a folder for its output it is not.
+
+    Nothing but speed depends on it.
+    """
+    try:
+        _library()
+    except (InvalidCxxCompiler, OSError):
+        return False
+    return True
 
 
 @contextmanager

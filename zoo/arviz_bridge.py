@@ -6,52 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from zoo.whole import write_whole
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # 0.23 announces 1.x at import
     import arviz
 
 LEGACY = arviz.__version__.startswith("0.")
-
-
-def pareto_k(log_weights: np.ndarray) -> np.ndarray:
-    """Pareto k-hat of each row of log importance weights: (rows, draws) -> (rows,).
-
-    It is infinite where the tail cannot be fitted.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # equal weights: 0 / 0 on the way to inf
-        if LEGACY:
-            return np.atleast_1d(arviz.psislw(log_weights.copy())[1])
-        return np.array([_pareto_k_of_row(row) for row in log_weights])
-
-
-def _pareto_k_of_row(log_weights: np.ndarray) -> float:
-    from arviz_stats.base import array_stats
-
-    try:
-        value = float(array_stats.psislw(-log_weights)[1])  # 1.x takes log-likelihoods
-    except ValueError:
-        return np.inf
-    return value if np.isfinite(value) else np.inf
-
-
-def leave_one_out(log_likelihood: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """PSIS-LOO: expected log predictive density and Pareto k-hat of each row.
-
-    Args:
-        log_likelihood: of independent posterior draws, (draws, rows).
-    """
-    data = {
-        "posterior": {"draw_index": np.arange(len(log_likelihood))[None]},
-        "log_likelihood": {"x": log_likelihood[None]},
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # high k-hats: the caller is handed them
-        if LEGACY:
-            found = arviz.loo(arviz.from_dict(**data), pointwise=True, reff=1.0)  # type: ignore[arg-type]
-            return found.loo_i.values, found.pareto_k.values
-        found = arviz.loo(arviz.from_dict(data), pointwise=True, reff=1.0)  # type: ignore[arg-type]
-        return found.elpd_i.values, found.pareto_k.values
 
 
 def chain_diagnostics(draws: np.ndarray) -> dict[str, float]:
@@ -90,13 +51,15 @@ def _statistics() -> Any:
 def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
     """Writes an ArviZ file; every array leads with (chain, draw).
 
+    It is made in memory and written whole: on a full disk the HDF5 library crashes the process.
+
     Args:
         groups: group ("posterior", "log_likelihood", ...) -> variable -> values.
         path: where to.
     """
-    data = arviz.from_dict(**groups) if LEGACY else arviz.from_dict(groups)  # type: ignore[arg-type]
-    data.to_netcdf(str(path))
-    return path
+    tree = arviz.from_dict(**groups).to_datatree() if LEGACY else arviz.from_dict(groups)  # type: ignore[arg-type]
+    packed = {f"/{group}": {v: {"zlib": True} for v in tree[group].data_vars} for group in groups}
+    return write_whole(path, bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=packed)))
 
 
 def read_netcdf(path: Path) -> object:

@@ -13,7 +13,6 @@ from zoo.draws import (
 )
 from zoo.evaluate import held_out_split
 from zoo.isolation import isolated
-from zoo.latents import Family
 from zoo.prepare import to_device
 from zoo.program import Program
 from zoo.result import Fit
@@ -41,22 +40,21 @@ def arviz_groups(result: Fit) -> Groups:
         found["posterior_predictive"] = draw_predictive(program, args, DRAWS, rows=rows)
         found["sample_stats"] = _densities(program, args, rows)
         found["prior"], found["prior_predictive"] = draw_jointly(program, args, DRAWS, rows=rows)
+        sites = observed_sites(program, first_rows(program, args, rows))
     groups = {
         group: {name: value.cpu().numpy()[None] for name, value in values.items()}
         for group, values in found.items()
         if values
     }
-    sites = observed_sites(program, first_rows(program, args, rows))
     data = {name: site["value"].cpu().numpy() for name, site in sites.items()}
     return groups | ({"observed_data": data} if data else {})
 
 
 def _densities(program: Program, args: tuple, rows: int | None) -> dict[str, Tensor]:
-    """Log densities of draws; none where the guide leaves latents to be summed over."""
-    if isinstance(program.guide, Family) and len(program.guide.latents.names) < len(  # type: ignore[attr-defined]
-        program.latents.names
-    ):
+    """Log densities of draws; none where they mean nothing, see :mod:`zoo.weighable`."""
+    try:
+        found = draw_weighted(program, args, DRAWS, rows=rows)
+    except ValueError:
         return {}
-    found = draw_weighted(program, args, DRAWS, rows=rows)
     log_p, log_q = found.log_p.sum(1), found.log_q.sum(1)
     return {"lp": log_p, "log_q": log_q, "log_weight": log_p - log_q}

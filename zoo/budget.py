@@ -1,7 +1,9 @@
 """Training curves at an equal budget: what each objective makes of so many evaluations of f."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,13 +12,16 @@ import numpy as np
 from zoo.evaluate import evaluate
 from zoo.figures import Figure
 from zoo.fit import fit
+from zoo.keeper import Checkpoint
 from zoo.latents import Latents
 from zoo.objectives import as_objective
 from zoo.result import Fit
 from zoo.task import Task
+from zoo.whole import write_whole
 
 POINTS, SPAN = 10, 30  # the first of 10 points is at a 30th of the budget
 DRAWS = 50
+CURVE = "curve.json"  # beside a checkpoint: the ELBO at the stops so far
 
 
 @dataclass(frozen=True)
@@ -70,15 +75,35 @@ def steps_of(budget: int, objective: str, latents: Latents) -> int:
 
 
 def fit_within(
-    task: Task, leg: Leg, budget: int, latents: Latents, *, seed: int
-) -> tuple[Fit, Curve]:
-    """Fits until the budget is used up, and stops ten times on the way to look at the ELBO."""
+    task: Task,
+    leg: Leg,
+    budget: int,
+    latents: Latents,
+    *,
+    seed: int,
+    place: Checkpoint | None = None,
+) -> tuple[Fit, Curve | None]:
+    """Fits until the budget is used up, and stops ten times on the way to look at the ELBO.
+
+    Args:
+        task: what is fitted.
+        leg: how.
+        budget: evaluations of f for each row of the minibatch.
+        latents: of the task's model.
+        seed: of the run.
+        place: where it is written on its way, and goes on from; None writes nothing.
+
+    Returns:
+        The fit and its curve; None in the place of the curve if it was interrupted.
+    """
     steps = steps_of(budget, leg.objective, latents)
     each = as_objective(leg.objective).evaluations(latents)
     stops = np.unique(np.geomspace(max(1, steps / SPAN), steps, POINTS).round().astype(int))
     result: Fit | None = None
-    figures = list[Figure]()
-    for stop in stops:
+    figures = _points(place)
+    for number, stop in enumerate(stops):
+        if number < len(figures) and stop < steps:
+            continue
         result = fit(
             task,
             leg.family,
@@ -89,9 +114,14 @@ def fit_within(
             seed=seed,
             device=leg.device,
             compile=False,
-            resume=result,
+            checkpoint=place,
+            resume=result if place is None else place.folder,
         )
-        figures.append(evaluate(result, figures=["elbo"], draws=DRAWS, seed=seed)["elbo"])
+        if result.stopped == "interrupted":
+            return result, None
+        if number == len(figures):
+            figures.append(evaluate(result, figures=["elbo"], draws=DRAWS, seed=seed)["elbo"])
+            _note(place, figures)
     assert result is not None
     curve = Curve(
         leg.guide,
@@ -103,6 +133,20 @@ def fit_within(
         unit=figures[0].unit,
     )
     return result, curve
+
+
+def _points(place: Checkpoint | None) -> list[Figure]:
+    """The ELBO at the stops that an earlier run came past."""
+    path = None if place is None else Path(place.folder) / CURVE
+    if path is None or not path.exists():
+        return []
+    return [Figure(**each) for each in json.loads(path.read_text())]
+
+
+def _note(place: Checkpoint | None, figures: list[Figure]) -> None:
+    if place is not None:
+        points = json.dumps([asdict(figure) for figure in figures])
+        write_whole(Path(place.folder) / CURVE, points)
 
 
 def budget_picture(curves: Sequence[Curve], path: Path) -> Path:
@@ -129,9 +173,10 @@ def budget_picture(curves: Sequence[Curve], path: Path) -> Path:
     low, high = np.quantile(ends, 0.1), max(ends)
     axis.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axis.legend(fontsize="small")
-    picture.savefig(path, dpi=110)
+    file = BytesIO()
+    picture.savefig(file, dpi=110)
     plt.close(picture)
-    return path
+    return write_whole(path, file.getvalue())
 
 
 def _name(curve: Curve) -> str:

@@ -9,18 +9,25 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pyro
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, functionalize
+from torch.func import functionalize
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
+from zoo.blame import why_not_traced
 from zoo.failures import poison_failures
+from zoo.gamma_noise import take_batches
+from zoo.late import NoLateParameters
 from zoo.layout import Layout, layout_of
 from zoo.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
 from zoo.program import Program
 from zoo.rows import Rows
+from zoo.substitution import call_with, same_parameters
 from zoo.verify import CaptureError, Claim, verify
 
 COPY = torch.ops.aten.copy.default
@@ -82,6 +89,20 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
         CaptureError: if a part of the step cannot be traced, or the traced step does not equal
             the plain one on fresh inputs; says which tensor differs and what the likely cause is.
     """
+    _refuse_packed(rows.args)
+    guard = NoLateParameters(program.store, program, CaptureError)
+    averages = pyro.get_param_store()  # which TraceGraph_ELBO's baselines move
+    with averages.scope(averages.get_state()), same_parameters(program) as lost, guard:
+        found = _capture(program, rows, parameters)
+    if lost:
+        raise CaptureError(
+            f"The step puts another tensor in the place of '{lost[0]}', and the capture would "
+            "train that one. Give the module its parameters once, when it is built."
+        )
+    return found
+
+
+def _capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> Captured:
     layout = layout_of(program, parameters)
     parts, held, step, picked, args = example_inputs(program, rows, layout)
     specs: list[Spec] = []
@@ -94,14 +115,14 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
         traced = make_fx(function)(*inputs)
         with torch.no_grad():
             graph = make_fx(functionalize(traced))(*inputs)
+    except CaptureError:
+        raise
     except Exception as error:
-        raise CaptureError(
-            f"The step cannot be traced: {type(error).__name__}: {error} The likely cause is "
-            "control flow that depends on data, such as .item() or `if` on a tensor."
-        ) from error
+        raise CaptureError(f"The step cannot be traced: {why_not_traced(error)}") from error
     _refuse_hidden_noise(graph)
     _skip_copies(graph)
     poison_failures(graph)
+    take_batches(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     found = Captured(graph, layout, tuple(specs))
@@ -109,13 +130,28 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
     return found
 
 
+def _refuse_packed(args: tuple) -> None:
+    if any(isinstance(arg, PackedSequence) for arg in tree_leaves(args, is_leaf=_is_packed)):
+        raise CaptureError(
+            "An argument is a PackedSequence: its rows are laid out by the lengths of the "
+            "sequences, whose values are read. Use the plain step, or pass a padded tensor and a "
+            "mask."
+        )
+
+
+def _is_packed(value: object) -> bool:
+    return isinstance(value, PackedSequence)
+
+
 def _refuse_hidden_noise(graph: GraphModule) -> None:
     for node in graph.graph.nodes:
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags:
             raise CaptureError(
-                f"The step draws random numbers by {node.target}, for which zoo.noise has no "
-                "rule: replicas would share them. Use another distribution, or the plain step."
+                f"The step draws random numbers by {node.target}, which is no function of a given "
+                "number of normals and uniforms (Poisson and Binomial are drawn by trial and "
+                "error): zoo.noise has no rule for it, and replicas would share its draws. Use "
+                "the plain step, compile=False, or another distribution."
             )
 
 
@@ -153,7 +189,8 @@ def step_function(
         with ExplicitNoise(source_of(noise)), Answers():
             chosen = picked if rows.order is not None else None
             batch = rows.take(chosen, args)
-            loss = functional_call(program, tensors, (step, chosen, *batch))
+            loss = call_with(program, tensors, (step, chosen, *batch))
+            assert isinstance(loss, Tensor)
         gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
         return loss.detach(), gradients, tuple(tensors[name].detach() for name in layout.held)
 

@@ -1,6 +1,7 @@
 """What `zoo fit` and `zoo evaluate` print of a fit's figures."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
@@ -17,9 +18,8 @@ def figures_asked(text: str | None) -> Sequence[str] | str | None:
 
 def show_figures(console: Console, figures: Figures, title: str) -> None:
     """A table of the figures, what was left out by reason, and the verdict."""
-    view = Table(
-        title=f"{title}: {figures.split}, {figures.rows} rows, {figures.draws} draws each"
-    )
+    rows = f"{figures.rows} rows, " if figures.rows > 1 else ""
+    view = Table(title=f"{title}: {figures.split}, {rows}{figures.draws} draws each")
     for heading in ("figure", "value", "standard error", "unit", "note"):
         view.add_column(
             heading, justify="right" if heading in ("value", "standard error") else "left"
@@ -31,7 +31,7 @@ def show_figures(console: Console, figures: Figures, title: str) -> None:
     for reason in dict.fromkeys(figures.skipped.values()):
         names = [name for name, why in figures.skipped.items() if why == reason]
         console.print(f"[dim]{', '.join(names)}: {reason}[/dim]")
-    console.print(figures.verdict)
+    console.print(figures.verdict, markup=False)
 
 
 def figures_record(figures: Figures) -> dict[str, object]:
@@ -41,6 +41,7 @@ def figures_record(figures: Figures) -> dict[str, object]:
         "rows": figures.rows,
         "draws": figures.draws,
         "verdict": figures.verdict,
+        "answers": asdict(figures.answers),
         "figures": as_numbers(figures),
         "skipped": figures.skipped,
     }

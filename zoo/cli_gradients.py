@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from guides import guide_named
+from zoo.arguments import refusal
 from zoo.estimators import Estimator, as_estimator
 from zoo.gradient_report import gradient_table, write_gradients
 from zoo.gradient_rows import Gradients
@@ -66,7 +67,7 @@ def gradients_command(
             estimators,
             at=_listed(at),
             draws=draws,
-            temperatures=[float(tau) for tau in _listed(temperatures)],
+            temperatures=[_number(tau) for tau in _listed(temperatures)],
             training=training,
             steps=steps,
             tune=tune,
@@ -108,6 +109,14 @@ def _show(found: Gradients, console: Console, *, as_json: bool) -> None:
         console.print(gradient_table(found, title))
     for name, sentence in found.mismatches.items():
         console.print(f"[yellow]{name}[/yellow]: {sentence}")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        way = "Pass e.g. --temperatures 0.1,0.3,1."
+        raise refusal("--temperatures", "numbers with commas", text, way) from error
 
 
 def _listed(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from zoo.likelihoods import LIKELIHOODS
 from zoo.listing import Block, alike, blocks, objective_groups
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
-from zoo.pairing import mismatch
+from zoo.pairing import PairingError, family_of, listed, mismatch
 from zoo.prepare import describe_task
 from zoo.priors import PRIORS
 from zoo.task import Task, load
@@ -82,6 +82,14 @@ def pairs_of(task: Task) -> dict[str, list[str]]:
         for guide, family in GUIDES.items()
     }
     return {guide: objectives for guide, objectives in pairs.items() if objectives}
+
+
+def explained(error: Exception) -> str:
+    """What went wrong; guides that would fit by the names that the command line knows them by."""
+    if not isinstance(error, PairingError):
+        return str(error)
+    names = [name for name, guide in GUIDES.items() if family_of(guide) in error.families]
+    return " ".join((error.sentence, *listed(names)))
 
 
 def _objectives(groups: list[tuple[str, ...]]) -> Table:

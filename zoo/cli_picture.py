@@ -15,6 +15,7 @@ from rich.table import Table
 
 from guides import AmortisedIAF, AmortisedNormal, PerDatum, guide_named
 from guides.per_datum_iaf import PerDatumIAF
+from zoo.arguments import look_up, whole
 from zoo.figures.figure import Figure
 from zoo.pictures.amortisation import amortisation, as_record, draw_amortisation
 from zoo.pictures.draw_four_points import draw_four_points
@@ -30,7 +31,6 @@ from zoo.pictures.four_points import (
 )
 from zoo.provenance import provenance
 from zoo.task import Task
-from zoo.unknown import unknown
 
 RIVALS = {
     "diagonal normal": Rival(AmortisedNormal, PerDatum),
@@ -56,10 +56,9 @@ def picture_command(
         for each, (_, says) in PICTURES.items():
             console.print(f"[bold]{each}[/bold]: {says}")
         return
-    if name not in PICTURES:
-        raise unknown("picture", name, PICTURES)
+    picture, _ = look_up("picture", name, PICTURES)
     out.mkdir(parents=True, exist_ok=True)
-    PICTURES[name][0](out, steps, seeds, console)
+    picture(out, steps, seeds, console)
     console.print(f"Written to {out}: {name}.png and {name}.json.")
 
 
@@ -69,7 +68,7 @@ def _four_points(
     seeds: int,
     console: Console,
 ) -> None:
-    steps = steps or STEPS
+    steps = STEPS if steps is None else steps
     found = four_points(RIVALS, seeds=seeds, steps=steps, progress=sys.stderr.isatty())
     names = list(found)
     more = gain(found[names[0]], found[names[1]])
@@ -104,7 +103,7 @@ def _amortisation(
 ) -> None:
     guides = {name: guide_named(name) for name in RUNGS}
     shown = sys.stderr.isatty()
-    steps = steps or 1500
+    steps = 1500 if steps is None else whole("steps", steps)
     ladder = amortisation(guides, "amortised_normal", PerDatum, steps=steps, progress=shown)
     draw_amortisation(ladder, out / "amortisation.png")
     _write(out / "amortisation.json", ladder.task, {"steps": steps} | as_record(ladder))

@@ -12,10 +12,10 @@ from torch._higher_order_ops.while_loop import while_loop
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_map
 
-from zoo.arena import pooled
+from zoo.arena import can_pool, pooled
 from zoo.capture import Captured
 from zoo.noise import draw_noise
-from zoo.package import Packaged
+from zoo.package import CacheWarning, Packaged
 from zoo.update import Update
 from zoo.updates import RULES, Rates, clip_to_norm
 
@@ -206,7 +206,7 @@ def on_one_thread(block: Block, *, pool: bool) -> Block:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            with pooled() if pool else nullcontext():
+            with pooled() if pool and can_pool() else nullcontext():
                 return block(count, state, losses, inputs)
         finally:
             torch.set_num_threads(threads)
@@ -242,6 +242,7 @@ def quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.simplefilter("always", CacheWarning)
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

@@ -60,7 +60,7 @@ def _non_finite_sites(trainer: Trainer | CompiledTrainer) -> tuple[str, ...]:
     args = trainer.rows.take(rows)
     try:
         with poutine.block(), torch.no_grad(), program.handlers(rows):
-            traces = run(program.pair.model, program.guide, args, program.kwargs)
+            traces = run(program.pair.model, program.pair.guide, args, program.kwargs)
     except torch.linalg.LinAlgError:  # a matrix, and no site
         return ()
     nodes = [*traces.guide.nodes.values(), *traces.model.nodes.values()]

@@ -5,14 +5,17 @@ from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import Message
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor
 
-from zoo.log_weights import row_count, take_rows
+from zoo.log_weights import independent_rows, row_count, some_rows, summed_out, take_rows
 from zoo.particles import particles
 from zoo.program import Program
 from zoo.traces import Traces, run, weigh
 from zoo.unconstrained import Simulated
+from zoo.weighable import require_weights
 
 
 class Draws(NamedTuple):
@@ -34,16 +37,31 @@ class Weighted(NamedTuple):
         latents: site -> (draws, ...).
         log_p: log p(x, z), nats, (draws, rows); one column where rows share a latent.
         log_q: log q(z), the same.
+        log_likelihood: observed site -> (draws, rows), see :class:`Draws`.
     """
 
     latents: dict[str, Tensor]
     log_p: Tensor
     log_q: Tensor
+    log_likelihood: dict[str, Tensor]
 
     @property
     def log_w(self) -> Tensor:
         """The log-weights, (draws, rows)."""
         return self.log_p - self.log_q
+
+
+class Summed(NamedTuple):
+    """Draws of a guide that leaves latents to a sum.
+
+    Attributes:
+        latents: site of the guide -> (draws, ...).
+        log_w: log-weights with the other latents summed out, nats, (draws, rows); one column where
+            rows share a latent.
+    """
+
+    latents: dict[str, Tensor]
+    log_w: Tensor
 
 
 @torch.no_grad()
@@ -69,18 +87,76 @@ def draw(program: Program, args: tuple, count: int, *, rows: int | None = None) 
 def draw_weighted(
     program: Program, args: tuple, count: int, *, rows: int | None = None
 ) -> Weighted:
-    """Draws latents from a guide of all of them, with log p(x, z) and log q(z); see `draw`."""
+    """Draws latents from a guide of all of them, with log p(x, z) and log q(z); see `draw`.
+
+    Raises:
+        ValueError: if the guide leaves latents out, or weights mean nothing here.
+    """
     latents = program.latents
+    require_all_drawn(program)
+    require_weights(program, *some_rows(program, args))
 
     def one(taken: tuple, size: int) -> Weighted:
         traces = run(*_wide(program, size), taken, program.kwargs)
         found = weigh([traces], latents, rowwise=latents.rowwise)
         log_p = found.log_p + found.outside / found.log_p.shape[1]
-        return Weighted(_latents(traces, program, size), log_p, found.log_q)
+        observed = _stacked(traces.model, "log_prob", program, latents.observed, size)
+        return Weighted(_latents(traces, program, size), log_p, found.log_q, observed)
 
-    parts = _repeated(program, args, count, rows, one)
-    sites, log_p, log_q = zip(*parts, strict=True)
-    return Weighted(_join(sites), torch.cat(log_p), torch.cat(log_q))
+    return together(_repeated(program, args, count, rows, one))
+
+
+@torch.no_grad()
+def draw_summed(program: Program, args: tuple, count: int, *, rows: int | None = None) -> Summed:
+    """Draws of a guide that leaves latents to a sum, one after another; see `draw`.
+
+    Raises:
+        ValueError: if the guide draws nothing, or weights mean nothing here.
+    """
+    if not program.guided:
+        require_all_drawn(program)
+    require_weights(program, *some_rows(program, args))
+    given, total = row_count(program, args), independent_rows(program, args)
+    picked = _picked(program, given, rows)
+    taken = take_rows(program, args, picked, given)
+    latents, log_w = list[dict[str, Tensor]](), list[Tensor]()
+    with poutine.block(), program.handlers(picked if program.latents.row_args else None):
+        for _ in range(count):
+            with _Noted(program.guided or frozenset()) as seen:
+                log_w.append(summed_out(program.pair, taken, program.kwargs, total))
+            latents.append({name: value.unsqueeze(0) for name, value in seen.values.items()})
+    return Summed(_join(latents), torch.cat(log_w))
+
+
+class _Noted(Messenger):
+    """Notes the values of named sites, those of the model where guide and model have both."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        super().__init__()
+        self.names, self.values = names, dict[str, Tensor]()
+
+    def _pyro_post_sample(self, msg: Message) -> None:
+        if msg["name"] in self.names:
+            self.values[str(msg["name"])] = msg["value"]  # type: ignore[assignment]
+
+
+def together(parts: Iterable[Weighted]) -> Weighted:
+    """Draws of several runs, one after another."""
+    sites, log_p, log_q, observed = zip(*parts, strict=True)
+    return Weighted(_join(sites), torch.cat(log_p), torch.cat(log_q), _join(observed))
+
+
+def require_all_drawn(program: Program) -> None:
+    """Refuses a guide that leaves latents out, to be summed over.
+
+    Raises:
+        ValueError: naming them.
+    """
+    left = [site.name for site in program.pair.left]
+    if left:
+        raise ValueError(
+            "the guide draws nothing" if not program.guided else f"no draws of {left}"
+        )
 
 
 @torch.no_grad()

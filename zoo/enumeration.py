@@ -29,24 +29,42 @@ def joint_states(
     Raises:
         ValueError: if a latent is not finite, or there are more than 65,536 joint states.
     """
+    sentence = too_many(summed, latents)
+    if sentence:
+        raise ValueError(sentence)
     shapes = {site.name: elements(site, latents) for site in summed}
     counts = [site.classes ** math.prod(shapes[site.name]) for site in summed]
-    if 0 in counts:
-        name = summed[counts.index(0)].name
-        raise ValueError(
-            f"Expected finite latents to sum out; '{name}' has infinitely many values."
-        )
     total = math.prod(counts)
-    if total > LIMIT:
-        raise ValueError(
-            f"Summing out {[site.name for site in summed]} takes {total} joint states; the limit "
-            f"is {LIMIT}. Use a guide for them, or Pyro's TraceEnum_ELBO if they form a chain."
-        )
     index, states = torch.arange(total, device=device), {}
     for site, count in zip(summed, counts, strict=True):
         states[site.name] = _values(index % count, site, shapes[site.name])
         index = index // count
     return states
+
+
+def too_many(summed: Sequence[Latent], latents: Latents) -> str | None:
+    """Why the latents have too many joint states to sum over, in a sentence; None if they do not.
+
+    Args:
+        summed: the discrete latents to enumerate.
+        latents: the description they come from.
+    """
+    counts = [site.classes ** math.prod(elements(site, latents)) for site in summed]
+    if 0 in counts:
+        name = summed[counts.index(0)].name
+        return (
+            f"Expected finite latents to sum out; '{name}' has infinitely many values. Use an "
+            "objective that sums out nothing: trace_graph."
+        )
+    total = math.prod(counts)
+    if total <= LIMIT:
+        return None
+    size = str(total) if total < 10**9 else f"about 10^{len(str(total)) - 1}"
+    return (
+        f"Summing out {[site.name for site in summed]} takes {size} joint states; the limit "
+        f"is {LIMIT}. Use a guide for them and an objective that draws them, such as "
+        "trace_graph, or Pyro's TraceEnum_ELBO if they form a chain."
+    )
 
 
 def elements(site: Latent, latents: Latents) -> tuple[int, ...]:

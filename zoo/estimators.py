@@ -6,6 +6,8 @@ from functools import partial
 
 from pyro.infer import ELBO
 
+from zoo.arguments import instance, keep_number
+from zoo.guide_input import check_guide
 from zoo.latents import Family
 from zoo.objectives import OBJECTIVES, Objective, as_objective
 
@@ -26,6 +28,14 @@ class Estimator:
     objective: Objective
     guide: Callable | None = None
     temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        instance("name", self.name, str, "Pass e.g. name='gumbel_softmax'.")
+        instance("objective", self.objective, Objective, "Pass e.g. zoo.objectives.Trace().")
+        if self.guide is not None:
+            check_guide(self.guide)
+        if self.temperature is not None:
+            keep_number(self, "temperature", above=0.0, way="Pass e.g. temperature=0.5.")
 
 
 def as_estimator(given: "str | Objective | ELBO | Estimator") -> Estimator:

@@ -1,21 +1,26 @@
 """The evaluation harness: figures of merit of a fit, each with its error, on held-out rows."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
 import torch
 
+from zoo.arguments import MANY, instance, seed_given, whole
 from zoo.figures import Evidence, Figure
+from zoo.figures.evidence import joined
 from zoo.figures.groups import PARTS, Scored
-from zoo.figures.groups.asked import Asked, asked_for
+from zoo.figures.groups.asked import SLOW, Asked, asked_for
 from zoo.isolation import isolated
-from zoo.log_weights import row_count
+from zoo.log_weights import independent_rows, row_count
 from zoo.prepare import to_device
 from zoo.program import Program
 from zoo.refit import fit_again
 from zoo.result import Fit
-from zoo.verdict import verdict
+from zoo.separable import together
+from zoo.verdict import Verdict, verdict
+from zoo.whereabouts import noted
 
 QUICKEST = (
     "elbo",
@@ -23,14 +28,19 @@ QUICKEST = (
     "iwae_100",
     "log_evidence",
     "ess",
+    "largest_weight",
     "k_hat",
     "k_hat_share",
     "exact_log_evidence",
     "gap",
     "posterior_mean_error",
     "posterior_sd_error",
+    "psis_mean_shift",
+    "psis_sd_shift",
+    "bound_rise",
 )
 DRAWS, FEWEST, WEIGHTS = 1000, 200, 2_000_000  # for each row; in all
+OF_ONE_WEIGHT, VALUES = 10_000, 10_000_000  # where rows share a weight; values of rows in all
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,10 @@ class Figures(Mapping[str, Figure]):
         figures: the figures.
         skipped: name -> why a figure that was asked for is not there.
         split: the data split they were taken on.
-        rows: number of data rows; 1 where all data share a latent.
+        rows: number of data rows that the means of nats/row are over; 1 where all data share a
+            latent, and values are in nats.
         draws: draws from the guide for each row.
+        trains_model: has the model parameters of its own that were trained?
     """
 
     figures: dict[str, Figure]
@@ -50,6 +62,7 @@ class Figures(Mapping[str, Figure]):
     split: str
     rows: int
     draws: int
+    trains_model: bool = True
 
     def __getitem__(self, name: str) -> Figure:
         if name in self.skipped:
@@ -63,9 +76,15 @@ class Figures(Mapping[str, Figure]):
         return len(self.figures)
 
     @property
+    def answers(self) -> Verdict:
+        """May bound, weights and draws be trusted? Each yes, no or cannot tell, with a reason."""
+        tried = {name: why for name, why in self.skipped.items() if why != SLOW}
+        return verdict(self.figures, self.draws, tried, trains_model=self.trains_model)
+
+    @property
     def verdict(self) -> str:
-        """One line in plain words: did inference work? See :mod:`zoo.verdict`."""
-        return verdict(self.figures, self.draws)
+        """The three answers as three lines in plain words; see :mod:`zoo.verdict`."""
+        return str(self.answers)
 
 
 def evaluate(
@@ -89,7 +108,9 @@ def evaluate(
             with free parameters for each row has none for new rows: they are fitted first, with
             the model held, for as many steps as the fit took.
         draws: draws from the guide for each row. None is 1000, or with more than 2,000 rows so
-            many that rows x draws is two million, but 200 at least.
+            many that rows x draws is two million, but 200 at least. Where all rows share one
+            weight it is 10,000, or so many that rows x draws is ten million, but 1000 at least;
+            and 1000 for a model that does not broadcast over draws.
         seed: of the draws. A figure does not depend on which others are asked for.
 
     Returns:
@@ -98,23 +119,51 @@ def evaluate(
     Raises:
         ValueError: for a figure that does not exist, or fewer than 20 draws.
     """
-    split = split or held_out_split(result)
-    asked = asked_for(figures)
-    if draws is not None and draws < 20:
-        raise ValueError(f"Expected at least 20 draws; got {draws}.")
+    instance("result", result, Fit, "Pass what zoo.fit or zoo.load_fit gave.")
+    split = held_out_split(result) if split is None else split
+    result.task.split(split)
+    asked, seed = check_scoring(figures, draws), seed_given(seed)
     program, note = _for_rows_of(result, split)
     args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
-    draws = draws or default_draws(row_count(program, args))
+    program = together(program, args)
+    rows = row_count(program, args)
+    wide = program.latents.vectorises and not program.latents.rowwise
+    draws = draws or default_draws(rows, one_weight=wide)
     names = frozenset(asked.names)
     scored = Scored(result, program, args, split, draws, seed, note, names)
     found, skipped = _computed(scored, asked)
     ordered = {name: found[name] for wanted in asked.names for name in _called(wanted, found)}
-    return Figures(ordered, skipped | asked.left, split, row_count(program, args), draws)
+    weighed = independent_rows(program, args)
+    left = skipped | asked.left
+    return Figures(ordered, left, split, weighed, draws, trains_model=_trains_model(result))
 
 
-def default_draws(rows: int) -> int:
-    """Draws for each row where none are asked for: so many in all, and enough for `iwae_100`."""
+def check_scoring(figures: Sequence[str | Evidence] | str | None, draws: int | None) -> Asked:
+    """What a score is asked for, so that a long fit can be preceded by the question.
+
+    Raises:
+        ValueError: for a figure that does not exist, or fewer than 20 draws.
+    """
+    if draws is not None:
+        whole("draws", draws, least=20, most=MANY)
+    return asked_for(figures)
+
+
+def default_draws(rows: int, *, one_weight: bool = False) -> int:
+    """Draws for each row where none are asked for: so many in all, and enough for `iwae_100`.
+
+    A single weight's k-hat has an error of 0.17 at 1000 draws, and of less than 0.1 at 10,000.
+    """
+    if one_weight:
+        return max(DRAWS, min(OF_ONE_WEIGHT, VALUES // rows))
     return max(FEWEST, min(DRAWS, WEIGHTS // rows))
+
+
+def _trains_model(result: Fit) -> bool:
+    """Has the model parameters of its own, and were they trained?"""
+    own, parameters = result.program.of_model(), result.program.parameters()
+    moved = any(id(one) in own and one.requires_grad for one in parameters)
+    return moved and not result.settings.freeze_model
 
 
 def held_out_split(result: Fit) -> str:
@@ -135,17 +184,37 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Figure], dict[str
     """Every figure that can be computed, and the reasons why others cannot."""
     found: dict[str, Figure] = {}
     skipped: dict[str, str] = {}
-    given = (scored.program, scored.args, scored.note)
     jobs = [(asked.of(part), partial(part.compute, scored)) for part in PARTS]
-    jobs += [(list(one.names), partial(one.figures, *given)) for one in asked.estimators]
+    jobs += [(list(one.names), partial(_estimated, scored, one)) for one in asked.estimators]
     for names, compute in [job for job in jobs if job[0]]:
         try:
-            with isolated(seed=scored.seed), torch.no_grad():
-                found |= compute()
+            with isolated(seed=scored.seed), torch.no_grad(), noted(f"scoring: {names[0]}"):
+                made = compute()
         except (ValueError, NotImplementedError) as error:
             skipped |= dict.fromkeys(names, str(error))
+            continue
+        kept, dropped = finite(made, scored.divergence)
+        found, skipped = found | kept, skipped | dropped
     missing = [name for name in asked.names if not _called(name, found) and name not in skipped]
     return found, skipped | dict.fromkeys(missing, "the task has nothing of that name")
+
+
+def _estimated(scored: Scored, estimator: Evidence) -> dict[str, Figure]:
+    note = joined(scored.note, scored.rounding, scored.density_note)
+    return estimator.figures(scored.program, scored.args, note)
+
+
+def finite(
+    figures: dict[str, Figure], divergence: str
+) -> tuple[dict[str, Figure], dict[str, str]]:
+    """The figures that are numbers, and of the others why they are not kept."""
+    kept = {n: f for n, f in figures.items() if math.isfinite(f.value) and math.isfinite(f.se)}
+    dropped = {
+        name: f"not finite: {figure.value} +- {figure.se}{divergence}"
+        for name, figure in figures.items()
+        if name not in kept
+    }
+    return kept, dropped
 
 
 def _called(wanted: str, found: Mapping[str, Figure]) -> list[str]:

@@ -3,33 +3,40 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, TypeVar, cast
+from difflib import get_close_matches
+from inspect import signature
+from pathlib import Path
+from typing import Any, cast
 
 from pyro.infer import ELBO
 
+from zoo.arguments import flag
+from zoo.copies import lent
 from zoo.divergence import DivergenceError
+from zoo.guide_input import check_guide
+from zoo.inputs import check_call, check_data, check_kwargs
 from zoo.isolation import isolated
+from zoo.keeper import Checkpoint, Keeper, not_kept
 from zoo.latents import Model
 from zoo.loop import train
-from zoo.objectives import Objective, as_objective
+from zoo.objectives import LossOfPair, Objective
 from zoo.path import choose_path, choose_replicas
-from zoo.prepare import Run, batch_rows, go_on, pick_device, prepare
+from zoo.prepare import Run, as_it_was, go_on, go_on_together, prepare
+from zoo.program import Program
 from zoo.progress import Progress
 from zoo.replicas import train_replicas
 from zoo.result import Fit, Settings
+from zoo.resuming import Resume, keeper_for
 from zoo.schedules import Schedule
-from zoo.task import Task, given
-from zoo.update import Update
-
-Number = TypeVar("Number", int, float)
+from zoo.settings import pick_device, settings_of
+from zoo.task import Task, task_of
 
 
 def fit(
     model: Task | Model,
     guide: Callable,
     *args: object,
-    objective: str | Objective | ELBO = "trace",
+    objective: str | Objective | ELBO | LossOfPair = "trace",
     steps: int | None = None,
     optimizer: str = "adam",
     lr: float | Sequence[float] | None = None,
@@ -45,23 +52,33 @@ def fit(
     valid_every: int = 500,
     progress: bool = False,
     model_kwargs: dict[str, object] | None = None,
-    resume: Fit | None = None,
+    resume: Resume | None = None,
     compile: bool | str = "auto",  # noqa: FBT001
     replicas: int | None = None,
     until: str = "steps",
+    checkpoint: str | Path | Checkpoint | None = None,
+    **unknown: object,
 ) -> Any:
     """Trains a guide, and the model's own parameters, by stochastic variational inference.
 
     Works on copies and in isolation: the model and guide passed in, the random state, the
     parameter store, the validation flags and the default dtype stay as they were. The result
-    follows from the seed alone. Only a module that a plain function refers to by closure cannot be
-    copied with it: it is trained in place.
+    follows from the seed alone. Only what a plain function refers to, from its closure or through
+    a list or another object, cannot be copied with it: such a module is trained in place, and of
+    it only the values of parameters and buffers change. One fit runs at a time: other threads
+    wait.
+
+    Trained is what Pyro's SVI would train: all of ``pyro.param`` and ``pyro.module``, also where a
+    statement is met only after some steps; and the modules that model and guide themselves are. A
+    net that a function refers to without ``pyro.module`` is held as it is, with a warning. Model
+    and guide run once under Pyro's validation first, unless the caller has it off.
 
     Args:
         model: a task from :func:`zoo.load`, or any Pyro model (then `args` are its arguments).
         guide: a guide class, a partial of one, a built guide, or any Pyro AutoGuide or function.
         *args: arguments of the model, where it is not a task.
-        objective: a name, an objective, or one of Pyro's ELBO instances.
+        objective: a name, an objective, one of Pyro's ELBO instances (or of a class that descends
+            from them), or a function ``loss(model, guide, *args, **kwargs)`` as Pyro's SVI takes.
         steps: number of steps in all; a resumed fit counts those it has taken. Default: the
             task's own, else 1000.
         optimizer: a name of ``zoo.optimizers.OPTIMIZERS``.
@@ -69,7 +86,8 @@ def fit(
             else 0.01.
         lr_schedule: factor on the learning rate at each step.
         weight_decay: of the optimizer.
-        clip_norm: largest norm of the whole gradient, in nats per unit.
+        clip_norm: largest norm of the whole gradient, in nats per unit: of the parameters of the
+            model, the guide and the objective together.
         batch_size: rows in a step; None for all of them, "auto" for the task's own.
         seed: fixes initial values, the order of rows, and all noise. Replica r has seed + r.
         device: "auto", "cpu" or "cuda".
@@ -80,49 +98,76 @@ def fit(
         valid_every: steps between validations.
         progress: show a progress bar, if the output is a terminal.
         model_kwargs: keyword arguments of the model.
-        resume: an earlier fit to go on from, of the same task, guide and settings.
+        resume: an earlier fit to go on from, of the same task, guide and settings, but `steps`
+            may grow: a fit, with replicas a list of them, or the folder of a checkpoint. A
+            folder's fit that came to its end with as many steps is returned as it is. The folder
+            may be that of `checkpoint`; while nothing is there, training starts at the beginning.
         compile: True takes the compiled path; False the plain one; "auto" compiles from 5,000
             steps (over all replicas) on, and falls back to the plain step with a warning.
         replicas: train this many independent seeds side by side.
         until: "converged" stops once the iterates are stationary, and averages them (see
             :mod:`zoo.convergence`); `steps` is then the most it takes, 20 times its default.
             Replicas are compared with each other, and stop together.
+        checkpoint: an empty folder, tried before training, that the fit is written to every
+            minute and at its end; a :class:`zoo.Checkpoint` says how often. On SIGTERM the fit is
+            written at the end of the block of steps, and the process exits with status 143.
+        **unknown: refused; the model's own keyword arguments belong in `model_kwargs`.
 
     Returns:
-        The fit; with replicas, a list of fits, where one that diverged says so in `stopped`.
+        The fit; with replicas, a list of fits, where one that diverged says so in `stopped`. The
+        list ends at one that was interrupted.
 
     Raises:
         PairingError: if model, guide and objective do not go together.
         DivergenceError: on a non-finite loss; its `fit` attribute holds the last finite state.
         CaptureError: with compile=True, if the step cannot be captured as a tensor program.
-        ValueError: for settings that make no sense.
+        CompileError: with compile=True, if the compiler fails or there is none.
+        ValueError: for settings that make no sense, or that are not those of the fit to go on
+            from.
+        SaveError: if the fit cannot be written to `checkpoint` at its end; its `fit` attribute
+            holds it.
     """
-    task = model if isinstance(model, Task) else given(model, args)
-    recipe = task.recipe
-    _check_until(until, patience)
-    usual = (recipe.steps if recipe else 1000) * (20 if until == "converged" else 1)
-    rates = _rates(lr, recipe.lr if recipe else 1e-2, replicas)
-    settings = Settings(
-        objective=as_objective(objective),
-        steps=_positive("steps", steps, usual),
-        update=Update(optimizer, rates[0], lr_schedule, weight_decay, clip_norm),
-        batch_size=batch_rows(batch_size, task),
+    _refuse_unknown(unknown)
+    task = task_of(model, args)
+    check_guide(guide)
+    kwargs = check_kwargs(model_kwargs)
+    check_data((), kwargs)
+    if not isinstance(model, Task):
+        check_call(model, args, kwargs)
+    flag("progress", progress)
+    several = settings_of(
+        task,
+        objective=objective,
+        steps=steps,
+        optimizer=optimizer,
+        lr=lr,
+        lr_schedule=lr_schedule,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        batch_size=batch_size,
         seed=seed,
         kl_weight=kl_weight,
         freeze_model=freeze_model,
         patience=patience,
         valid_every=valid_every,
         compile=compile,
+        replicas=replicas,
         until=until,
     )
     place = pick_device(device)
-    if replicas is not None:
-        several = [
-            replace(settings, seed=seed + r, update=replace(settings.update, lr=rate))
-            for r, rate in enumerate(rates)
-        ]
-        return fit_replicas(task, guide, several, place, model_kwargs, progress=progress)
-    return fit_one(task, guide, settings, place, model_kwargs, resume=resume, progress=progress)
+    keeper = keeper_for(
+        task,
+        guide,
+        several,
+        kwargs,
+        checkpoint=checkpoint,
+        resume=resume,
+        replicated=replicas is not None,
+    )
+    with keeper.listening(), lent(task.build, guide):
+        if replicas is not None:
+            return fit_replicas(task, guide, several, place, kwargs, keeper, progress=progress)
+        return fit_one(task, guide, several[0], place, kwargs, keeper, progress=progress)
 
 
 def fit_one(
@@ -131,18 +176,39 @@ def fit_one(
     settings: Settings,
     device: str,
     kwargs: dict[str, object] | None,
+    keeper: Keeper | None = None,
+    number: int = 0,
     *,
-    resume: Fit | None = None,
+    trained: Program | None = None,
     progress: bool = False,
 ) -> Fit:
-    """One fit, with everything settled; see :func:`fit`."""
-    with isolated(seed=settings.seed):
+    """One fit with everything settled; see :func:`fit`.
+
+    Args:
+        task: what it is trained on.
+        guide: as for :func:`fit`.
+        settings: how it is trained.
+        device: where.
+        kwargs: keyword arguments of the model.
+        keeper: writes it down; None for nowhere.
+        number: which of the keeper's fits it is.
+        trained: an earlier program, whose values the model's ``pyro.param`` statements take.
+        progress: show a progress bar.
+    """
+    keeper = not_kept() if keeper is None else keeper
+    earlier = keeper.earlier[number]
+    with isolated(seed=settings.seed), lent(task.build, guide):
         run = prepare(task, guide, settings, device, kwargs)
-        if resume is not None:
-            go_on(run, resume)
+        if trained is not None:
+            run.fit.program.take_statements(trained)
+        if earlier is not None and keeper.done[number]:
+            keeper.end(number, as_it_was(run, earlier))
+            return run.fit
+        if earlier is not None:
+            go_on(run, earlier)
         choose_path(run)
         with Progress(task.name, settings.steps, shown=progress) as bar:
-            train(run, bar)
+            train(run, bar, keeper, number)
     return run.fit
 
 
@@ -152,6 +218,7 @@ def fit_replicas(
     several: list[Settings],
     device: str,
     kwargs: dict[str, object] | None,
+    keeper: Keeper,
     *,
     progress: bool = False,
 ) -> list[Fit]:
@@ -161,18 +228,31 @@ def fit_replicas(
         with isolated(seed=settings.seed):
             runs.append(prepare(task, guide, settings, device, kwargs))
     _check_replicas(runs)
-    with isolated(seed=several[0].seed):
-        if choose_replicas(runs):
-            with Progress(task.name, several[0].steps, shown=progress) as bar:
-                return train_replicas(runs, bar)
-    return [_one_of_several(task, guide, s, device, kwargs, progress=progress) for s in several]
+    earlier = [one for one in keeper.earlier if one is not None]
+    if not all(keeper.done):
+        with isolated(seed=several[0].seed):
+            if earlier and earlier[0].path == "compiled":
+                go_on_together(runs, earlier)
+            if (not earlier or earlier[0].path == "compiled") and choose_replicas(runs):
+                with Progress(task.name, several[0].steps, shown=progress) as bar:
+                    return train_replicas(runs, bar, keeper)
+    fits = list[Fit]()
+    for number, settings in enumerate(several):
+        fits.append(
+            _one_of_several(
+                task, guide, settings, device, kwargs, keeper, number, progress=progress
+            )
+        )
+        if fits[-1].stopped == "interrupted":
+            break
+    return fits
 
 
 def _check_replicas(runs: list[Run]) -> None:
     patience = runs[0].fit.settings.patience
     if patience is not None:
         raise ValueError(f"Replicas are not validated; got patience={patience}. Leave it out.")
-    owners = Counter(id(p) for run in runs for p in run.fit.program.parameters())
+    owners = Counter(id(p) for run in runs for p in run.trainer.parameters)
     named = runs[0].fit.program.named_parameters()
     shared = next((name for name, p in named if owners[id(p)] > 1), None)
     if shared is not None:
@@ -189,44 +269,26 @@ def _one_of_several(
     settings: Settings,
     device: str,
     kwargs: dict[str, object] | None,
+    keeper: Keeper,
+    number: int,
     *,
     progress: bool,
 ) -> Fit:
     """A replica on its own: where it diverges, it ends there, and the others go on."""
     try:
-        return fit_one(task, guide, settings, device, kwargs, progress=progress)
+        return fit_one(task, guide, settings, device, kwargs, keeper, number, progress=progress)
     except DivergenceError as error:
         warnings.warn(f"Seed {settings.seed}: {error}", stacklevel=4)
         return cast(Fit, error.fit)
 
 
-def _check_until(until: str, patience: int | None) -> None:
-    if until not in ("steps", "converged"):
-        raise ValueError(f"Expected until='steps' or 'converged'; got '{until}'.")
-    if until == "converged" and patience is not None:
+def _refuse_unknown(passed: dict[str, object]) -> None:
+    if passed:
+        name = next(iter(passed))
+        settings = list(signature(fit).parameters)[3:-1]
+        near = get_close_matches(name, settings, n=1)
+        meant = f"Did you mean '{near[0]}'? If" if near else "If"
         raise ValueError(
-            "until='converged' watches the fit and stops it by itself; got "
-            f"patience={patience}. Leave it out."
+            f"fit has no setting '{name}'. {meant} it is an argument of the model, pass "
+            f"model_kwargs={{'{name}': ...}}."
         )
-
-
-def _positive(name: str, asked: Number | None, usual: Number) -> Number:
-    value = usual if asked is None else asked
-    if not value > 0:
-        raise ValueError(f"Expected {name} above 0; got {value}.")
-    return value
-
-
-def _rates(
-    asked: float | Sequence[float] | None, usual: float, replicas: int | None
-) -> list[float]:
-    """One learning rate for each replica."""
-    count = _positive("replicas", replicas, 1)
-    if isinstance(asked, Sequence):
-        if replicas != len(asked):
-            raise ValueError(
-                f"Expected one learning rate for each replica; got {len(asked)} for replicas="
-                f"{replicas}. Pass replicas={len(asked)}."
-            )
-        return [_positive("lr", rate, usual) for rate in asked]
-    return [_positive("lr", asked, usual)] * count

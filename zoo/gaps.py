@@ -16,10 +16,13 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
+from zoo.arguments import MANY, instance, one_of, seed_given, several, whole
+from zoo.copies import lent
 from zoo.draws import draw
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.k_hat import k_hat, k_hat_threshold
 from zoo.figures.log_evidence import log_evidence
+from zoo.guide_input import check_guide
 from zoo.isolation import isolated
 from zoo.local import Search, optimise
 from zoo.log_weights import row_count, take_rows, weight_chunks
@@ -129,20 +132,21 @@ def gaps(
         ValueError: if latents are shared by rows, or fewer than 20 draws or one row are asked.
         PairingError: if a family does not go on the model.
     """
+    instance("fit", fit, Fit, "Pass what zoo.fit or zoo.load_fit gave.")
+    instance("objective", objective, Objective, "Pass e.g. zoo.objectives.Trace(16).")
+    instance("search", search, Search, "Pass e.g. zoo.local.Search(lr=0.01).")
     if not fit.latents.rowwise:
         shared = [site.name for site in fit.latents.sites if not site.local]
         raise ValueError(
             f"Gaps are per row; the latents {shared} are shared by all rows. Compare the bounds "
             "of zoo.evaluate for two guides instead."
         )
-    if draws < 20 or rows < 2:
-        raise ValueError(f"Expected at least 20 draws and 2 rows; got {draws} and {rows}.")
-    named = {_name_of(family): family for family in families}
+    draws, rows = whole("draws", draws, least=20, most=MANY), whole("rows", rows, least=2)
+    families = several("families", families, "Pass e.g. [guides.PerDatum].")
+    named = {_name_of(check_guide(one, "each of families")): one for one in families}
     held = ["train"] + (["test"] if fit.amortised and fit.task.data.test else [])
-    if split not in (None, *held):
-        raise ValueError(f"Expected split among {held}, or None for all; got '{split}'.")
-    splits = held if split is None else [split]
-    with isolated(seed=seed):
+    splits = held if split is None else [one_of("split", split, held)]
+    with isolated(seed=seed_given(seed)), lent(fit.model):
         found = {
             name: _gaps_on(fit, name, named, rows, draws, objective, search) for name in splits
         }
@@ -207,21 +211,12 @@ def _first_rows(
 def _local(fit: Fit, family: Callable, args: tuple, objective: Objective) -> Program:
     """The fit's model, as trained, with a local guide that starts at the fit's posterior."""
     program = build(fit.model, family, objective, args, fit.program.kwargs, device=fit.device)
-    _copy_statements(fit.program, program)
+    program.take_statements(fit.program)
     if not isinstance(program.guide, nn.Module):
         raise PairingError(f"{family} has no parameters; pass a guide class like PerDatum.")
     if isinstance(program.guide, Starts):
         program.guide.start(draw(fit.program, args, STARTING_DRAWS).latents)
     return program.eval()
-
-
-@torch.no_grad()
-def _copy_statements(trained: Program, fresh: Program) -> None:
-    """Gives the ``pyro.param`` statements of the model their trained values."""
-    values = dict(zip(trained.store.names, trained.store.values, strict=True))
-    for name, value in zip(fresh.store.names, fresh.store.values, strict=True):
-        if name in values:
-            value.copy_(values[name])
 
 
 @torch.no_grad()

@@ -5,16 +5,28 @@ from functools import partial
 
 from pyro.infer import ELBO
 
+from zoo.arguments import (
+    function,
+    instance,
+    number,
+    one_of,
+    refusal,
+    seed_given,
+    several,
+    whole,
+)
 from zoo.estimators import Estimator, as_estimator, expand
 from zoo.gradient_moments import BLOCKS
 from zoo.gradient_rows import Gradients
+from zoo.guide_input import check_guide
 from zoo.isolation import isolated
 from zoo.journey import POINTS, Journey, fixed_rows, training_objective
 from zoo.measured import OtherParameters
 from zoo.objectives import Objective
 from zoo.pairing import mismatch
-from zoo.prepare import describe_task, pick_device, to_device
+from zoo.prepare import describe_task, to_device
 from zoo.scene import References, Scene
+from zoo.settings import pick_device
 from zoo.task import Task
 
 LONGER = 16  # a reference run is so many times longer than the runs held against it
@@ -64,8 +76,15 @@ def gradients(
     Raises:
         ValueError: for an unknown name or place, before anything is trained.
     """
-    places = [at] if isinstance(at, str) else list(at)
-    _check(places, draws)
+    places = [at] if isinstance(at, str) else several("at", at, "Pass e.g. at='trained'.")
+    instance("task", task, Task, "Pass zoo.load('bernoulli_latent').")
+    check_guide(guide)
+    _check(places, draws, temperatures, shown)
+    _check_counts(steps, tune, rows, reference_draws)
+    if lr is not None:
+        number("lr", lr, above=0.0, way="Pass e.g. lr=0.01.")
+    seed, place = seed_given(seed), pick_device(device)
+    objectives = several("objectives", objectives, "Pass a list, e.g. ['rloo', 'rebar'].")
     latents, kept, mismatches = describe_task(task), list[Estimator](), dict[str, str]()
     for one in expand([as_estimator(one) for one in objectives], temperatures):
         sentence = mismatch(latents, one.guide or guide, one.objective)
@@ -73,7 +92,7 @@ def gradients(
             kept.append(one)
         else:
             mismatches[one.name] = sentence
-    chosen, place = training_objective(task, guide, training), pick_device(device)
+    chosen = training_objective(task, guide, training)
     with isolated(seed=seed):
         args = tuple(to_device(arg, place) for arg in fixed_rows(task, rows, seed))
     journey = Journey(task, guide, chosen, steps, lr, seed, place)
@@ -101,15 +120,31 @@ def gradients(
     return found
 
 
-def _check(places: Sequence[str], draws: int) -> None:
-    unknown = [place for place in places if place not in POINTS]
-    if unknown or not places:
-        raise ValueError(f"Expected at among {', '.join(POINTS)}; got {unknown or 'none'}.")
-    if draws < 2 * BLOCKS:
-        raise ValueError(
-            f"Expected draws of at least {2 * BLOCKS}, two for each of {BLOCKS} blocks; got "
-            f"{draws}."
-        )
+def _check(
+    places: Sequence[str],
+    draws: int,
+    temperatures: Sequence[float],
+    shown: Callable[[str], None] | None,
+) -> None:
+    for name in places:
+        one_of("at", name, POINTS)
+    way = f"That is two for each of {BLOCKS} blocks."
+    whole("draws", draws, least=2 * BLOCKS, way=way)
+    if not isinstance(temperatures, (list, tuple)):
+        raise refusal("temperatures", "a list", temperatures, "Pass temperatures=(0.5,).")
+    for tau in temperatures:
+        number("each of temperatures", tau, above=0.0, way="Pass e.g. temperatures=(0.5,).")
+    if shown is not None:
+        function("shown", shown, "Pass e.g. print.")
+
+
+def _check_counts(
+    steps: int | None, tune: int, rows: int | None, reference_draws: int | None
+) -> None:
+    whole("tune", tune, least=0)
+    for name, value in {"steps": steps, "rows": rows, "reference_draws": reference_draws}.items():
+        if value is not None:
+            whole(name, value)
 
 
 def _name_of(guide: Callable) -> str:

@@ -81,7 +81,7 @@ class FromGuide:
 
     def _sites(self, values: dict[str, Tensor], bijected: Bijected, chains: int) -> dict[str, Any]:
         joint = self.joint
-        guide = particles(joint.program.guide, chains, joint.latents.nesting)
+        guide = particles(joint.program.pair.guide, chains, joint.latents.nesting)
         rows = joint.picked if joint.latents.row_args else None
         with bijected, Assign(values), joint.program.handlers(rows):
             trace = poutine.trace(guide).get_trace(*joint.args, **joint.program.kwargs)

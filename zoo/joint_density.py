@@ -16,11 +16,11 @@ from torch import Tensor
 
 from zoo.enumeration import joint_states
 from zoo.latents import Kind, Latents, Model, device_of
-from zoo.log_weights import row_count, take_rows
+from zoo.log_weights import independent_rows, row_count, take_rows
 from zoo.particles import particles
 from zoo.program import Program
 from zoo.supports import unmixed
-from zoo.traces import Assign, add_up, plate_scale, sample_sites, sum_plates
+from zoo.traces import Assign, add_up, row_scale, sample_sites, sum_plates
 from zoo.unconstrained import Bijected, Columns, Simulated, to_unconstrained
 
 STATES = 1024
@@ -69,10 +69,11 @@ class JointDensity:
         _check(latents)
         self.program, self.latents, self.observed = program, latents, observed or {}
         self.all_args = args
-        self.total = row_count(program, args)
-        every = torch.arange(self.total, device=device_of(args))
+        given = row_count(program, args)
+        self.total = independent_rows(program, args)
+        every = torch.arange(given, device=device_of(args))
         self.picked = every if picked is None else picked
-        self.args = take_rows(program, args, self.picked, self.total)
+        self.args = take_rows(program, args, self.picked, given)
         plate = latents.row_plate.size if latents.row_plate is not None else 1
         sites = tuple(site for site in latents.sites if site.kind is Kind.CONTINUOUS)
         self.columns = Columns(latents, sites, len(self.picked) if latents.row_args else plate)
@@ -115,6 +116,14 @@ class JointDensity:
             return self._sum_states(self._score(values, fixed, count), len(u))
         each = [self._score(self._one(values, i), self._one(fixed, i), 0) for i in range(count)]
         return self._sum_states([torch.cat(column) for column in zip(*each, strict=True)], len(u))
+
+    @torch.no_grad()
+    def values(self, u: Tensor) -> dict[str, Tensor]:
+        """The latents at u, in the model's own space: site -> (chains, *plates, *event)."""
+        with Bijected(self.columns.unpack(u)):
+            sites = self._run(self.program.model, len(u))
+        names = {site.name for site in self.columns.sites}
+        return {str(site["name"]): site["value"] for site in sites if site["name"] in names}  # type: ignore[misc]
 
     @torch.no_grad()
     def draw(self, chains: int) -> Tensor:
@@ -177,9 +186,10 @@ class JointDensity:
         sums: dict[tuple[bool, bool], list[Tensor]] = {
             (outside, data): [] for outside in (False, True) for data in (False, True)
         }
+        plate = self.latents.row_plate if self.latents.rowwise else None
         for site in sites:
             inside = self.by_row and _in_rows(site, self.latents)
-            term = site["log_prob"] / (plate_scale(site) if self.latents.rowwise else 1.0)
+            term = site["log_prob"] / (row_scale(site, plate) if inside else 1.0)
             term = term + bijected.log_det.get(str(site["name"]), 0.0)
             term = sum_plates(term, site, self.latents, keep_rows=inside)
             sums[not inside, site["is_observed"]].append(term)
@@ -238,8 +248,8 @@ def _check(latents: Latents) -> None:
             f"Summing out {[site.name for site in discrete]} takes all rows' states jointly, "
             "because some are shared by rows and some are not. Use iwae_K with a guide for them."
         )
-    if latents.subsampled and latents.row_plate is not None and not latents.row_plate.given:
+    if latents.drawn_plates:
         raise ValueError(
-            f"The model draws {latents.row_plate.subsample} of {latents.row_plate.size} rows by "
-            "itself, so its density is random. Pass the rows as an argument instead."
+            f"The model draws a part of plate '{latents.drawn_plates[0]}' by itself, so its "
+            "density is random. Pass the rows as an argument, or give the plate all its elements."
         )

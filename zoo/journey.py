@@ -11,10 +11,11 @@ from zoo.measured import Parameters, parameters_of
 from zoo.objectives import Objective, Trace, as_objective
 from zoo.order import Order
 from zoo.pairing import mismatch
-from zoo.prepare import batch_rows, describe_task, to_device
+from zoo.prepare import describe_task, to_device
 from zoo.program import build
 from zoo.result import Fit
 from zoo.rows import Rows
+from zoo.settings import batch_rows
 from zoo.task import Task
 
 POINTS = ("initial", "middle", "trained")

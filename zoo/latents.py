@@ -6,6 +6,7 @@ Nothing here asks who wrote the model: functions with ``pyro.param``, ``nn.Modul
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -14,13 +15,20 @@ from pyro.poutine.trace_struct import Trace
 from torch import Tensor, nn
 
 from zoo.architecture import architecture
+from zoo.arguments import refusal, whole
+from zoo.copies import held_modules
+from zoo.discovery import SetUp
+from zoo.inputs import check_call, check_data
 from zoo.isolation import isolated
 from zoo.latent import Latent, Plate
 from zoo.minibatch import ROWS, Minibatch
 from zoo.parameters import adopt, in_eval_mode, reachable_modules
-from zoo.particles import vectorises
+from zoo.particles import why_narrow
+from zoo.prior import Feasible, has_bounds, moving_supports
 from zoo.recognition import Descends, recogniser_of
+from zoo.statements import Given
 from zoo.supports import Kind, kind_of, unmixed
+from zoo.whereabouts import noted
 
 Model = Callable[..., object]
 
@@ -83,6 +91,10 @@ class Latents:
         derived: names of the observed sites whose value is not an argument as it was passed.
         descends: has it groups of latents on a path that a guide can walk down?
         row_widths: number of values in one data row of each of the arguments `row_args`.
+        narrow: why the model does not broadcast over particles; empty if it does.
+        moving: latents whose support is not always the same, each with what it depends on.
+        drawn_plates: names of the plates of which the model itself holds only a part at a time,
+            as by ``subsample_size``: its log-density is then a random estimate of the whole.
     """
 
     sites: tuple[Latent, ...]
@@ -98,6 +110,9 @@ class Latents:
     derived: tuple[str, ...] = ()
     descends: bool = False
     row_widths: tuple[int, ...] = ()
+    narrow: str = ""
+    moving: tuple[tuple[str, str], ...] = ()
+    drawn_plates: tuple[str, ...] = ()
 
     def __deepcopy__(self, memo: dict) -> "Latents":
         return self  # nothing in it changes, and supports are compared by identity
@@ -130,7 +145,9 @@ class Latents:
     def row_context(self, args: tuple) -> Tensor:
         """The data rows, flattened and side by side over all arguments: (rows, context)."""
         rows = self.rows_given(args)
-        return torch.cat([args[i].reshape(rows, -1) for i in self.row_args], dim=-1)
+        parts = [args[i].reshape(rows, -1) for i in self.row_args]
+        usual = torch.get_default_dtype()  # of bits and counts, for a network to read
+        return torch.cat([x if x.is_floating_point() else x.to(usual) for x in parts], dim=-1)
 
     def select(self, *names: str) -> "Latents":
         """The same description with only the latents named."""
@@ -151,12 +168,22 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         **kwargs: keyword arguments of the model.
 
     Raises:
-        ValueError: if the model has no sample sites at all.
+        ValueError: if the model has no sample sites at all, or asks by name alone for a parameter
+            that it does not make.
     """
+    if isinstance(model, type) or not callable(model):
+        way = "Pass an instance of it; for a task task.build() and *task.split('train')."
+        raise refusal("model", "a Pyro model, a function or a module", model, way)
+    if rows is not None:
+        rows = whole("rows", rows)
+    check_data(args, kwargs)
+    check_call(model, args, kwargs)
     reached = reachable_modules(model)
-    with isolated(seed=0), in_eval_mode(reached):
-        adopt(reached)
-        trace = _prior_trace(model, rows, args, kwargs)
+    with isolated(seed=0), SetUp(), in_eval_mode(reached):
+        adopt(held_modules(model))
+        again = partial(_prior_trace, model, rows, args, kwargs)
+        with torch.no_grad(), noted("the first run of the model, on draws of its prior"):
+            trace = again()
         sites: list[dict] = [dict(n) for n in trace.nodes.values() if n["type"] == "sample"]
         if not sites:
             raise ValueError(f"Expected a model with pyro.sample sites; {model} has none.")
@@ -167,7 +194,8 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         latents = tuple(
             _latent(site, args, row_plate) for site in sites if not site["is_observed"]
         )
-        broadcasts = vectorises(model, trace, nesting, args, kwargs)
+        narrow = why_narrow(model, trace, nesting, args, kwargs)
+        moving = moving_supports(trace, again, latents) if has_bounds(trace) else ()
     seen = [site for site in sites if site["is_observed"]]
     observed = [site for site in seen if not site["infer"].get("_deterministic")]
     passed = {id(value) for value in (*args, *kwargs.values())}
@@ -179,18 +207,25 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         row_args=row_args,
         context=sum(args[i][0].numel() for i in row_args),  # type: ignore[index]
         nesting=nesting,
-        vectorises=broadcasts,
+        vectorises=not narrow,
         hidden=hidden,
         activation=activation,
         recognises=recogniser_of(model) is not None,
         derived=tuple(site["name"] for site in observed if id(site["value"]) not in passed),
         descends=isinstance(model, Descends),
         row_widths=tuple(args[i][0].numel() for i in row_args),  # type: ignore[index]
+        narrow=narrow,
+        moving=moving,
+        drawn_plates=tuple(
+            plate.name
+            for plate in plates.values()
+            if plate.subsample < plate.size and not plate.given
+        ),
     )
 
 
 def _prior_trace(model: Model, rows: int | None, args: tuple, kwargs: dict) -> Trace:
-    with poutine.block(), torch.no_grad(), Minibatch(rows=None, size=rows):
+    with poutine.block(), Minibatch(None, rows), Feasible(device_of(args)), Given({}):
         trace = poutine.trace(model).get_trace(*args, **kwargs)
     return poutine.util.prune_subsample_sites(trace)
 

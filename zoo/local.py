@@ -6,6 +6,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number, keep_whole
 from zoo.program import Program
 
 IMPROVES = 2.0  # standard errors
@@ -28,6 +29,12 @@ class Search:
     stalls: int = 3
     block: int = 100
     limit: int = 6000
+
+    def __post_init__(self) -> None:
+        keep_number(self, "lr", above=0.0)
+        keep_number(self, "factor", above=0.0, most=1.0, way="Pass e.g. factor=0.2.")
+        keep_whole(self, "stalls", least=0)
+        keep_whole(self, "block", "limit", least=2)
 
 
 def optimise(program: Program, args: tuple, search: Search) -> tuple[int, bool]:

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from zoo.contraction import contracted
 from zoo.enumeration import joint_states
-from zoo.latents import Family, Latent, device_of
+from zoo.latents import Family, device_of
 from zoo.program import Program
 from zoo.traces import Assign, Pair, run, weigh
+from zoo.weighable import require_density, require_weights
 
+SOME = 512  # rows
+UNKNOWN = 4096  # rows of a guide that declares nothing, held together
 BUDGET, NUMBERS = 2**14, 2**22  # weights at once, and values of the data under them
 
 
@@ -24,13 +28,45 @@ def weight_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]
         program: a trained program in eval mode.
         args: arguments of the model, on its device.
         draws: number of draws from the guide for each row.
+
+    Raises:
+        ValueError: where such weights mean nothing; see :mod:`zoo.weighable`.
     """
+    require_weights(program, *some_rows(program, args))
+    yield from bound_chunks(program, args, draws)
+
+
+def bound_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
+    """The same for their mean alone, which is a bound also where the model draws its terms.
+
+    A model that holds a part of a plate at a time holds another part in every draw, which all
+    rows of a chunk share. See :func:`weight_chunks`.
+
+    Raises:
+        ValueError: where log q is no density; see :mod:`zoo.weighable`.
+    """
+    require_density(program, *some_rows(program, args))
     rows = row_count(program, args)
     at_once = max(1, _budget(program) // draws)
-    chunk = min(rows, at_once, 512) if program.latents.rowwise else rows
+    chunk = rows if _whole(program, rows) else min(rows, at_once, 512)
     for start in range(0, rows, chunk):
         picked = torch.arange(start, min(start + chunk, rows), device=device_of(args))
         yield _draw(program, args, picked, rows, draws)
+
+
+def some_rows(program: Program, args: tuple) -> tuple[tuple, Tensor | None]:
+    """Enough rows to see how the pair is made, and which those are; all if not independent."""
+    rows = row_count(program, args)
+    if _whole(program, rows) or not program.latents.row_args:
+        return args, None
+    picked = torch.arange(min(rows, SOME), device=device_of(args))
+    return take_rows(program, args, picked, rows), picked
+
+
+def _whole(program: Program, rows: int) -> bool:
+    """Are rows to stay together: they share a latent, or a guide may have parameters for each?"""
+    declares = isinstance(program.guide, Family)
+    return not program.latents.rowwise or not (declares or rows > UNKNOWN)
 
 
 def _budget(program: Program) -> int:
@@ -41,6 +77,17 @@ def _budget(program: Program) -> int:
 def row_count(program: Program, args: tuple) -> int:
     """Number of data rows in the arguments; 1 if the model has no rows."""
     return program.latents.rows_given(args) or 1
+
+
+def independent_rows(program: Program, args: tuple) -> int:
+    """Number of data rows with a weight of their own, wherever they come from.
+
+    1 where rows share a latent, or there are none.
+    """
+    latents = program.latents
+    if not latents.rowwise or latents.row_plate is None:
+        return 1
+    return latents.rows_given(args) or latents.row_plate.size
 
 
 def log_mean_weights(
@@ -55,9 +102,13 @@ def log_mean_weights(
         args: arguments of the model, on its device.
         particles: weights in a mean.
         groups: independent means for each row.
+
+    Raises:
+        ValueError: where such weights mean nothing; see :mod:`zoo.weighable`.
     """
+    require_weights(program, *some_rows(program, args))
     rows = row_count(program, args)
-    chunk = min(rows, 512) if program.latents.rowwise else rows
+    chunk = rows if _whole(program, rows) else min(rows, 512)
     for picked in torch.arange(rows, device=device_of(args)).split(chunk):
         sums = [_log_sum(program, args, picked, rows, particles) for _ in range(groups)]
         yield torch.stack(sums) - math.log(particles)
@@ -79,12 +130,15 @@ def _parts(
     program: Program, args: tuple, picked: Tensor, rows: int, draws: int
 ) -> Iterator[Tensor]:
     """The log-weights of some rows, so many draws at once as the budget allows."""
-    taken = take_rows(program, args, picked, rows)
-    at_once = max(1, min(draws, _budget(program) // len(picked)))
+    taken, total = take_rows(program, args, picked, rows), independent_rows(program, args)
+    held = len(picked) if program.latents.row_args else total
+    at_once = max(1, min(draws, _budget(program) // held))
+    if program.latents.drawn_plates:
+        at_once = 1  # draws of one run would share what the model holds of those plates
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
         with torch.no_grad(), program.handlers(picked if program.latents.row_args else None):
-            part = _weights(program.pair, taken, program.kwargs, count)
+            part = _weights(program.pair, taken, program.kwargs, count, total)
         yield part  # outside, or the handlers would stay on while the caller goes on
 
 
@@ -96,25 +150,50 @@ def take_rows(program: Program, args: tuple, picked: Tensor, rows: int) -> tuple
     return tuple(arg[picked] if i in held else arg for i, arg in enumerate(args))  # type: ignore[index]
 
 
-def _weights(pair: Pair, args: tuple, kwargs: dict, count: int) -> Tensor:
-    """Log-weights of `count` draws, (count, rows); terms outside the rows are shared evenly."""
+def _weights(pair: Pair, args: tuple, kwargs: dict, count: int, total: int) -> Tensor:
+    """Log-weights of `count` draws, (count, rows); all `total` rows share the terms outside."""
     rowwise = pair.latents.rowwise
-    guided = pair.guide.latents.names if isinstance(pair.guide, Family) else pair.latents.names
-    left = [site for site in pair.latents.sites if site.name not in guided]
-    if left and not guided:  # nothing is random: every draw is the exact evidence
-        return _summed_out(pair, left, args, kwargs).expand(count, -1)
-    if left:
-        return torch.cat([_summed_out(pair, left, args, kwargs) for _ in range(count)])
+    if pair.left and not pair.guided:  # nothing is random: every draw is the exact evidence
+        return summed_out(pair, args, kwargs, total).expand(count, -1)
+    if pair.left:
+        return torch.cat([summed_out(pair, args, kwargs, total) for _ in range(count)])
     weights = weigh(pair.draw(count, args, kwargs), pair.latents, rowwise=rowwise)
-    return weights.log_w + weights.outside / weights.log_w.shape[1]
+    return weights.log_w + weights.outside / total
 
 
-def _summed_out(pair: Pair, left: list[Latent], args: tuple, kwargs: dict) -> Tensor:
-    """One draw of the guided latents, with the others summed out of the model: (1, rows)."""
+def summed_out(pair: Pair, args: tuple, kwargs: dict, total: int) -> Tensor:
+    """One draw of the guided latents, with the others summed out of the model: (1, rows).
+
+    All joint states side by side where they are few and of one level; by contraction where the
+    model is marked for it, or some are shared by rows and some are not, or they are too many.
+
+    Args:
+        pair: the model and the guide.
+        args: arguments of both.
+        kwargs: their keyword arguments.
+        total: number of all rows, which share what lies outside of them.
+
+    Raises:
+        ValueError: if the model does not broadcast over the states.
+    """
+    left = pair.left
     by_row = all(site.local for site in left)
-    with Assign(joint_states(left, pair.latents, device=device_of(args))):
-        traces = run(pair.model, pair.guide, args, kwargs)
+    if pair.marked or not (by_row or all(not site.local for site in left)):
+        return contracted(pair, args, kwargs, total)
+    try:
+        states = joint_states(left, pair.latents, device=device_of(args))
+    except ValueError:  # too many
+        return contracted(pair, args, kwargs, total)
+    try:
+        with Assign(states):
+            traces = run(pair.model, pair.guide, args, kwargs)
+    except (RuntimeError, IndexError, TypeError) as error:
+        raise ValueError(
+            f"Summing out {[site.name for site in left]} takes a model that broadcasts over "
+            f"their values; this one raised: {error} Sample them in the guide."
+        ) from error
     weights = weigh([traces], pair.latents, rowwise=by_row)
     log_w = weights.log_w.logsumexp(0, keepdim=True)
-    log_w = log_w + weights.outside / log_w.shape[1]
-    return log_w if pair.latents.rowwise else log_w.sum(1, keepdim=True)
+    if pair.latents.rowwise:
+        return log_w + weights.outside / total
+    return log_w.sum(1, keepdim=True) + weights.outside

@@ -1,4 +1,4 @@
-"""The training loop: blocks of steps, with validation, early stopping and interruption between."""
+"""The training loop: blocks of steps, with validation, checkpoints and stops between."""
 
 import time
 
@@ -7,7 +7,8 @@ import torch
 from zoo.convergence import Iterates
 from zoo.divergence import DivergenceError, all_finite, blame
 from zoo.isolation import isolated
-from zoo.parameters import named_tensors, restore
+from zoo.keeper import Keeper
+from zoo.parameters import in_eval_mode, named_tensors, restore
 from zoo.prepare import Run
 from zoo.progress import Progress
 from zoo.result import Fit, Settings
@@ -15,18 +16,23 @@ from zoo.result import Fit, Settings
 BLOCK_SECONDS = 1.0
 
 
-def train(run: Run, bar: Progress) -> None:
+def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
     """Takes the steps that are left, block by block; the fit ends at its best or last state.
+
+    Args:
+        run: the fit under way.
+        bar: shows how far it is.
+        keeper: writes it down between blocks, and ends it on SIGTERM.
+        number: which of the keeper's fits it is.
 
     Raises:
         DivergenceError: on a non-finite loss.
     """
     fit, trainer, block = run.fit, run.trainer, 1
-    iterates = None
-    if fit.settings.until == "converged":
-        iterates, fit.best = Iterates([run.trainer]), None  # a resumed fit's mean is of the past
+    iterates = _iterates(run)
     begin = time.perf_counter() - fit.seconds
-    snapshot = trainer.snapshot()
+    snapshot = _reached(fit, trainer.snapshot(), iterates, begin)
+    keeper.offer({number: fit})
     try:
         while trainer.step < fit.settings.steps:
             started = time.perf_counter()
@@ -36,12 +42,14 @@ def train(run: Run, bar: Progress) -> None:
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
             if not all_finite([losses, *trainer.parameters]):
                 raise blame(trainer, snapshot, losses)
-            snapshot = trainer.snapshot()
+            now = trainer.snapshot()
             bar.reach(trainer.step, float(losses[-1]))
-            if iterates is not None and _converged(run, iterates):
-                break
-            if run.valid_args and trainer.step % fit.settings.valid_every == 0 and _validate(run):
-                fit.stopped = "early"
+            ending = _ending(run, iterates)
+            snapshot = _reached(fit, now, None if ending else iterates, begin)
+            if ending is None and keeper.stops({number: fit}):
+                ending = "interrupted"
+            if ending is not None:
+                fit.stopped = ending
                 break
             block = (
                 min(trainer.largest_block, 2 * block)
@@ -54,16 +62,43 @@ def train(run: Run, bar: Progress) -> None:
     except DivergenceError as error:
         fit.stopped, snapshot = "diverged", trainer.snapshot()
         error.fit = _finish(fit, snapshot, begin)
+        keeper.end(number, fit)
         raise
-    _finish(fit, snapshot, begin)
+    keeper.end(number, _finish(fit, snapshot, begin))
+
+
+def _iterates(run: Run) -> Iterates | None:
+    """The iterates to watch, those of an earlier fit included unless it had converged."""
+    if run.fit.settings.until != "converged":
+        return None
+    run.fit.best = None  # the mean that an earlier fit ended at is of the past
+    iterates = Iterates([run.trainer])
+    if "iterates" in run.fit.last:
+        iterates.go_on(run.fit.last["iterates"])
+    return iterates
+
+
+def _reached(fit: Fit, snapshot: dict, iterates: Iterates | None, begin: float) -> dict:
+    """Makes a snapshot the fit's last state, together with the iterates noted so far."""
+    if iterates is not None:
+        snapshot["iterates"] = iterates.state()
+    fit.last, fit.seconds = snapshot, time.perf_counter() - begin
+    return snapshot
+
+
+def _ending(run: Run, iterates: Iterates | None) -> str | None:
+    """How the fit ends here, if it does."""
+    if iterates is not None and _converged(run, iterates):
+        return "converged"
+    due = run.valid_args and run.trainer.step % run.fit.settings.valid_every == 0
+    return "early" if due and _validate(run) else None
 
 
 def _converged(run: Run, iterates: Iterates) -> bool:
     """Keeps the mean of the iterates where they have become stationary."""
     reached = iterates.note(run.fit.losses)
-    run.fit.convergence = iterates.found
+    run.fit.convergence = iterates.found or run.fit.convergence
     if reached:
-        run.fit.stopped = "converged"
         iterates.average()
         run.fit.best = named_tensors(run.fit.program)
     return reached
@@ -83,11 +118,9 @@ def _validate(run: Run) -> bool:
     """
     fit, program, patience = run.fit, run.fit.program, run.fit.settings.patience
     assert patience is not None
-    program.eval()
-    with isolated(seed=0), torch.no_grad():
+    with isolated(seed=0), torch.no_grad(), in_eval_mode([program]):
         end = torch.full((), float(fit.settings.steps))
         loss = float(program(end, None, *run.valid_args))
-    program.train()
     if all(loss < earlier for _, earlier in fit.valid):
         fit.best = named_tensors(program)
     fit.valid.append((run.trainer.step, loss))
@@ -98,6 +131,7 @@ def _validate(run: Run) -> bool:
 def _finish(fit: Fit, snapshot: dict, begin: float) -> Fit:
     fit.last, fit.seconds = snapshot, time.perf_counter() - begin
     fit.losses = fit.losses[: snapshot["step"]]
+    fit.valid = [(step, loss) for step, loss in fit.valid if step <= snapshot["step"]]
     if fit.best is not None:
         restore(fit.program, fit.best)
     fit.program.eval()

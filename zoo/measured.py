@@ -43,7 +43,8 @@ class Measured:
     @property
     def names(self) -> list[str]:
         """Names of the parameters whose gradient is measured: all but the objective's own."""
-        named = self.program.named_parameters()
+        idle = {id(parameter) for parameter in self.program.unnamed}
+        named = [(name, p) for name, p in self.program.named_parameters() if id(p) not in idle]
         return [name for name, p in named if p.requires_grad and not name.startswith(OWN)]
 
     @property

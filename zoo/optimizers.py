@@ -7,7 +7,7 @@ from pyro.optim.clipped_adam import ClippedAdam
 from torch import nn
 from torch.optim import Optimizer
 
-from zoo.unknown import unknown
+from zoo.arguments import look_up
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -27,6 +27,5 @@ def make_optimizer(
     Raises:
         ValueError: for a name that is not in the table, with a near one or all of them.
     """
-    if name not in OPTIMIZERS:
-        raise unknown("optimizer", name, OPTIMIZERS)
-    return OPTIMIZERS[name](list(parameters), lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]
+    optimizer = look_up("optimizer", name, OPTIMIZERS)
+    return optimizer(list(parameters), lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]

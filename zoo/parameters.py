@@ -5,12 +5,15 @@ Both kinds end up as ordinary ``nn.Parameter`` of ordinary modules, so that one 
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import torch
+from pyro.nn import PyroModule
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from pyro.poutine.trace_struct import Trace
@@ -29,6 +32,18 @@ def reachable_modules(fn: Callable) -> list[nn.Module]:
         return [module for part in parts for module in reachable_modules(part)]
     if inspect.ismethod(fn):
         return reachable_modules(fn.__self__) if isinstance(fn.__self__, nn.Module) else []
+    return _referred_to(fn)
+
+
+def unnamed_modules(fn: Callable) -> list[nn.Module]:
+    """Modules that a function refers to, and that only ``pyro.module`` would show to Pyro."""
+    if isinstance(fn, partial):
+        parts = [part for part in (fn.func, *fn.args, *fn.keywords.values()) if callable(part)]
+        return [module for part in parts for module in unnamed_modules(part)]
+    return [module for module in _referred_to(fn) if not isinstance(module, PyroModule)]
+
+
+def _referred_to(fn: Callable) -> list[nn.Module]:
     if not inspect.isfunction(fn):
         return []
     names = inspect.getclosurevars(fn)
@@ -56,22 +71,67 @@ class StoreParameters(nn.Module, Messenger):
 
     Args:
         statements: name -> (constrained initial value, constraint).
+        registered: names of all param statements met so far, those of modules too.
+
+    Attributes:
+        names: of the statements, in the order of `values`.
+        values: the unconstrained parameters.
+        early: how many of them were there from the start.
     """
 
-    def __init__(self, statements: dict[str, tuple[Tensor, Constraint]]) -> None:
+    def __init__(
+        self, statements: dict[str, tuple[Tensor, Constraint]], registered: Iterable[str] = ()
+    ) -> None:
         nn.Module.__init__(self)
         Messenger.__init__(self)
-        self.names = tuple(statements)
-        self.constraints = tuple(constraint for _, constraint in statements.values())
-        self.values = nn.ParameterList(
-            transform_to(constraint).inv(value.detach()).clone()
-            for value, constraint in statements.values()
-        )
+        self.names: tuple[str, ...] = ()
+        self.constraints: list[Constraint | None] = []
+        self.values = nn.ParameterList()
+        for name, (value, constraint) in statements.items():
+            self.add(name, value, constraint)
+        self.registered = {*registered, *statements}
+        self.early = len(self.names)
+
+    @property
+    def late(self) -> list[nn.Parameter]:
+        """The parameters that were added later, by statements that the first run did not meet."""
+        return list(self.values)[self.early :]
+
+    def add(self, name: str, value: Tensor, constraint: Constraint) -> None:
+        """Adds the parameter of a statement, with its constrained initial value."""
+        start = transform_to(constraint).inv(value.detach()).clone()
+        self.names += (name,)
+        self.constraints.append(constraint)
+        self.values.append(nn.Parameter(start))
+
+    def match(self, names: Sequence[str], values: Sequence[Tensor]) -> None:
+        """Holds the named late parameters and no others: those of an earlier state of training.
+
+        Args:
+            names: of all statements, the early ones first.
+            values: their unconstrained values; a constraint is known when its statement is met.
+        """
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(self.names, names, strict=False))
+        same = tuple(name for name, _ in pairs)
+        self.names, self.constraints = same, self.constraints[: len(same)]
+        self.values = nn.ParameterList(list(self.values)[: len(same)])
+        for name, value in list(zip(names, values, strict=True))[len(same) :]:
+            self.names += (name,)
+            self.constraints.append(None)
+            self.values.append(nn.Parameter(value.detach().clone()))
 
     def _pyro_param(self, msg: Message) -> None:
         if msg["name"] in self.names:
             i = self.names.index(msg["name"])
-            msg["value"] = transform_to(self.constraints[i])(self.values[i])
+            constraint = self.constraints[i]
+            if constraint is None:
+                constraint = msg["kwargs"].get("constraint", constraints.real)
+                self.constraints[i] = constraint
+            value: Any = transform_to(constraint)(self.values[i])
+            if msg["kwargs"].get("event_dim") is not None:  # plates that subsample it look there
+                value = value.view_as(value)
+                value.unconstrained = weakref.ref(self.values[i])
+            msg["value"] = value
 
 
 def find_statements(
@@ -81,17 +141,28 @@ def find_statements(
     held = {id(parameter) for module in modules for parameter in module.parameters()}
     found: dict[str, tuple[Tensor, Constraint]] = {}
     for trace in traces:
-        for name, node in trace.nodes.items():
-            if node["type"] == "param" and id(_unconstrained(node["value"])) not in held:
+        nodes: list[Any] = [node for node in trace.nodes.values() if node["type"] == "param"]
+        for node in nodes:
+            asked_for_only = len(node["args"]) == 1 and node["name"] in found
+            if not asked_for_only and id(_unconstrained(node["value"])) not in held:
                 constraint = node["kwargs"].get("constraint", constraints.real)
-                found[name] = node["value"], constraint  # type: ignore[assignment]
+                found[node["name"]] = _whole(node["value"], constraint), constraint
     return found
 
 
 def _unconstrained(value: Any) -> Any:
     """The parameter behind a value of the store: Pyro leaves a weak reference on it."""
+    if "_pyro_unconstrained_param" in vars(value):
+        return value._pyro_unconstrained_param
     reference = vars(value).get("unconstrained")
     return value if reference is None else reference()
+
+
+def _whole(value: Any, constraint: Constraint) -> Tensor:
+    """The value of the store, of which a plate that subsamples takes a part."""
+    if "_pyro_unconstrained_param" not in vars(value):
+        return value
+    return transform_to(constraint)(value._pyro_unconstrained_param)
 
 
 def adopt(modules: Iterable[nn.Module]) -> None:
@@ -110,6 +181,9 @@ def named_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restore(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copies values from :func:`named_tensors` back in place."""
-    for name, value in module.state_dict().items():
-        value.copy_(tensors[name])
+    """Copies values of :func:`named_tensors` back in place; later parameters stay as they are."""
+    stores = [part for part in module.modules() if isinstance(part, StoreParameters)]
+    late = {id(parameter) for store in stores for parameter in store.late}
+    for name, value in module.state_dict(keep_vars=True).items():
+        if name in tensors or id(value) not in late:
+            value.copy_(tensors[name])

@@ -9,25 +9,30 @@ from pyro import poutine
 from pyro.poutine.subsample_messenger import _Subsample
 from pyro.poutine.trace_struct import Trace
 
+from zoo.prior import Feasible
 
-def vectorises(model: Callable, trace: Trace, nesting: int, args: tuple, kwargs: dict) -> bool:
-    """Runs the model on two particles at once; whatever it raises there means that it does not.
 
-    Shapes can fit by chance (z[0] of two particles), so each must also score as it does alone.
+def why_narrow(model: Callable, trace: Trace, nesting: int, args: tuple, kwargs: dict) -> str:
+    """Why the model does not broadcast over particles; empty if it does.
+
+    Runs it on two particles at once; whatever it raises there means that it does not. Shapes can
+    fit by chance (z[0] of two particles), so each must also score as it does alone.
     """
     wide = poutine.trace(particles(model, 2, nesting))
     names = [name for name, node in trace.nodes.items() if node["type"] == "sample"]
     try:
-        with poutine.block(), torch.no_grad():
+        with poutine.block(), torch.no_grad(), Feasible(_device(trace)):
             found = wide.get_trace(*args, **kwargs)
             found.compute_log_prob()
-            if any(found.nodes[name]["log_prob"].shape[-1 - nesting] != 2 for name in names):
-                return False
-            return all(
-                _scores_alone(model, trace, found, i, nesting, args, kwargs) for i in (0, 1)
-            )
-    except (RuntimeError, ValueError, IndexError, KeyError, TypeError, AssertionError):
-        return False
+            for name in names:
+                shape = tuple(found.nodes[name]["log_prob"].shape)
+                if len(shape) <= nesting or shape[-1 - nesting] != 2:
+                    return f"log p of '{name}' has shape {shape} under two particles"
+            alone = (_scores_alone(model, trace, found, i, nesting, args, kwargs) for i in (0, 1))
+            return "" if all(alone) else "two particles at once do not score as each does alone"
+    except (RuntimeError, ValueError, IndexError, KeyError, TypeError, AssertionError) as error:
+        said = str(error).strip().splitlines()
+        return f"two particles at once raise {type(error).__name__}: {said[0] if said else ''}"
 
 
 def _scores_alone(
@@ -65,3 +70,8 @@ def particles(fn: Callable, count: int, nesting: int) -> Callable:
 
 def _is_subsample(node: dict) -> bool:
     return node["type"] == "sample" and isinstance(node["fn"], _Subsample)
+
+
+def _device(trace: Trace) -> torch.device:
+    values: Any = [node["value"] for node in trace.nodes.values() if node["type"] == "sample"]
+    return values[0].device

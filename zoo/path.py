@@ -15,12 +15,15 @@ from zoo.trainer import Trainer
 AUTO_STEPS = 5000  # from here on, compiling (about ten seconds) costs less than it saves
 COMPILER_ERRORS = (CompileError, TorchDynamoException, InductorError, InvalidCxxCompiler, OSError)
 
+WAY_OUT = "Install a C++ compiler such as g++, or pass compile='auto' or False for the plain step."
+
 
 def choose_path(run: Run) -> None:
     """Puts a compiled trainer into a run where that is asked for, or pays.
 
     Raises:
         CaptureError: if compile=True and the step cannot be captured.
+        CompileError: if compile=True and the compiler fails.
     """
     asked, steps = run.fit.settings.compile, run.fit.settings.steps
     if run.resumed_path is not None and asked == "auto":
@@ -33,8 +36,11 @@ def choose_path(run: Run) -> None:
 
 def choose_replicas(runs: list[Run]) -> bool:
     """Puts one compiled trainer into all runs; False where they have to run one by one."""
-    settings = runs[0].fit.settings
-    trainer, reason = _decide(runs, settings.compile, settings.steps * len(runs))
+    settings, earlier = runs[0].fit.settings, runs[0].resumed_path
+    asked = settings.compile
+    if earlier is not None and asked == "auto":
+        asked = earlier == "compiled"
+    trainer, reason = _decide(runs, asked, settings.steps * len(runs))
     for run in runs:
         run.fit.path_reason = reason
         if trainer is not None:
@@ -62,7 +68,10 @@ def _decide(
             raise
         return None, _warn(str(error))
     except COMPILER_ERRORS as error:
-        return None, _warn(f"the compiler failed: {_first_line(error)}")
+        reason = f"the compiler failed: {_first_line(error)}"
+        if asked is True:
+            raise CompileError(f"compile=True, but {reason}. {WAY_OUT}") from error
+        return None, _warn(reason)
     for run in runs:
         run.fit.build_seconds = time.perf_counter() - begin
         run.fit.seconds += run.fit.build_seconds
@@ -75,7 +84,7 @@ def _plain(run: Run) -> Trainer:
 
 
 def _first_line(error: BaseException) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), "")
+    return next((line for line in str(error).splitlines() if line.strip()), "").rstrip(".")
 
 
 def _warn(reason: str) -> str:

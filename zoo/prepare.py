@@ -1,21 +1,29 @@
 """Everything that stands before the first step: device, rows, program, optimizer."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from zoo.compiled_trainer import CompiledTrainer
+from zoo.data import keep
+from zoo.earlier import Earlier
 from zoo.isolation import isolated
 from zoo.latents import Family, Latents, describe
 from zoo.order import Order
+from zoo.parameters import restore
 from zoo.program import Program, build
 from zoo.result import Fit, Settings
 from zoo.rows import Rows
+from zoo.separable import apart
+from zoo.settings import batch_rows
 from zoo.task import Task
 from zoo.trainer import Trainer
+from zoo.validation import check_rows
 
 
 @dataclass
@@ -26,37 +34,6 @@ class Run:
     trainer: Trainer | CompiledTrainer
     valid_args: tuple
     resumed_path: str | None = None
-
-
-def pick_device(device: str) -> str:
-    """The device meant: "auto" is CUDA where there is one.
-
-    Raises:
-        ValueError: if CUDA is asked for and there is none.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"Device '{device}' asked for; torch finds no CUDA. Use 'auto' or 'cpu'.")
-    return device
-
-
-def batch_rows(asked: int | str | None, task: Task) -> int | None:
-    """Rows in a step; None for all of them.
-
-    Raises:
-        ValueError: if there are not so many rows.
-    """
-    recipe = task.recipe
-    size = (recipe.batch_size if recipe else None) if asked == "auto" else asked
-    if size is None or isinstance(size, str):
-        return None
-    rows = task.data.rows
-    if not 0 < size <= rows:
-        raise ValueError(
-            f"Expected batch_size between 1 and the {rows} rows there are; got {size}."
-        )
-    return size
 
 
 def describe_task(task: Task, batch_size: int | str | None = "auto") -> Latents:
@@ -88,12 +65,17 @@ def prepare(
         guide,
         settings.objective,
         first,
-        kwargs,
+        {name: to_device(arg, device) for name, arg in (kwargs or {}).items()},
         rows=task.data.rows if batch else None,
         kl_weight=settings.kl_weight,
         device=device,
     )
     _check_rows(program.latents, batch)
+    if batch and task.data.observe is keep:
+        check_rows(program.observed, args)
+        _check_apart(program, args)
+    _say_narrow(program)
+    _say_unnamed(program)
     trainer = Trainer(program, rows, settings.update, _moving(program, settings))
     torch.manual_seed(settings.seed)
     valid = _validation(task, settings, program) if settings.patience is not None else ()
@@ -102,33 +84,75 @@ def prepare(
 
 
 def to_device(arg: Any, device: str | torch.device) -> Any:
-    """Moves an argument there if it is a tensor."""
-    return arg.to(device) if isinstance(arg, Tensor) else arg
+    """Moves an argument there, and the tensors in a list, tuple or dict."""
+    return tree_map(lambda one: one.to(device) if isinstance(one, Tensor) else one, arg)
 
 
 def _check_rows(latents: Latents, batch: int | None) -> None:
-    if batch and (latents.row_plate is None or not latents.row_plate.given):
+    plate = latents.row_plate
+    if batch and plate is not None and plate.subsample < 0:
+        raise ValueError(
+            f"batch_size={batch} takes minibatches of rows; the model's plate '{plate.name}' has "
+            f"no size. Write pyro.plate('{plate.name}', len(x)), or pass batch_size=None."
+        )
+    if batch and (plate is None or not plate.given):
         raise ValueError(
             f"batch_size={batch} takes minibatches of rows; the model has no plate named 'data' "
             "over the rows it is given. Rename its plate, or pass batch_size=None."
         )
 
 
+def _check_apart(program: Program, args: tuple) -> None:
+    why = apart(program, args)
+    if why is not None:
+        raise ValueError(
+            f"batch_size takes minibatches, and here rows cannot be taken apart: {why}. Pass what "
+            "belongs to a row, such as its position, as an argument with rows, or "
+            "batch_size=None."
+        )
+
+
+def _say_narrow(program: Program) -> None:
+    latents = program.latents
+    if latents.narrow and program.objective.evaluations(latents) > 1:
+        warnings.warn(
+            f"Particles run one after another, because {latents.narrow}. To run them at once, let "
+            "the model broadcast over dimensions to the left of its plates, such as "
+            "(X * b.unsqueeze(-2)).sum(-1) for b @ X.T.",
+            stacklevel=5,
+        )
+
+
+def _say_unnamed(program: Program) -> None:
+    idle = {id(parameter) for parameter in program.unnamed if parameter.requires_grad}
+    named = [name for name, p in program.named_parameters() if id(p) in idle]
+    if named:
+        shape = tuple(dict(program.named_parameters())[named[0]].shape)
+        warnings.warn(
+            f"A net that the model or the guide refers to is not trained, as under Pyro's SVI, "
+            f"which is not told of it; its first parameter has the shape {shape}. Call "
+            "pyro.module('net', net) in the function to train it, or net.requires_grad_(False) "
+            "to hold it without this warning.",
+            stacklevel=5,
+        )
+
+
 def _moving(program: Program, settings: Settings) -> list[nn.Parameter]:
-    """The parameters to train: all, or all but the model's own."""
-    model = program.model if isinstance(program.model, nn.Module) else nn.Module()
-    frozen = (
-        {id(parameter) for parameter in model.parameters()} if settings.freeze_model else set()
-    )
+    """The parameters to train: all that Pyro would, or all but the model's own."""
+    frozen = program.of_model() if settings.freeze_model else set()
     if frozen and isinstance(program.guide, Family) and program.guide.takes_model:
         if not list(program.guide.parameters()):  # type: ignore[attr-defined]
             raise ValueError(
                 f"{type(program.guide).__name__} has no parameters besides the model's, which "
                 "freeze_model=True holds. Use freeze_model=False, or another guide."
             )
-    moving = [p for p in program.parameters() if p.requires_grad and id(p) not in frozen]
+    still = frozen | {id(parameter) for parameter in program.unnamed}
+    moving = [p for p in program.parameters() if p.requires_grad and id(p) not in still]
     if not moving:
-        raise ValueError("Expected parameters to train; model, guide and objective have none.")
+        held = "; freeze_model=True holds those of the model" if frozen else ""
+        raise ValueError(
+            f"Expected parameters to train; model, guide and objective have none{held}."
+        )
     return moving
 
 
@@ -141,19 +165,66 @@ def _validation(task: Task, settings: Settings, program: Program) -> tuple:
     return task.split("valid")
 
 
-def go_on(run: Run, earlier: Fit) -> None:
+def as_it_was(run: Run, earlier: Earlier) -> Fit:
+    """The earlier fit on the program of a run that takes no steps.
+
+    Raises:
+        ValueError: if the earlier fit is of other tensors.
+    """
+    run.fit.program.match_statements(earlier.last["statements"], earlier.last["program"])
+    check_state(run.fit.program, earlier.last["program"])
+    earlier.put_into(run.fit)
+    run.trainer.restore(earlier.last)
+    if earlier.best is not None:
+        restore(run.fit.program, earlier.best)
+    run.fit.program.eval()
+    return run.fit
+
+
+def go_on(run: Run, earlier: Earlier) -> None:
     """Puts a run where an earlier fit ended.
 
     Raises:
-        ValueError: if the steps asked for have all been taken.
+        ValueError: if the earlier fit is of other tensors.
     """
-    done = len(earlier.losses)
-    if done >= run.fit.settings.steps:
-        raise ValueError(
-            f"Expected steps beyond the {done} already taken; got {run.fit.settings.steps}. "
-            "steps counts from the start of the first fit."
-        )
+    program = earlier.last["program"]
+    run.fit.program.match_statements(earlier.last["statements"], program)
+    check_state(run.fit.program, program)
+    _check_precision(run.fit.program, program)
     run.trainer.restore(earlier.last)
-    run.fit.losses, run.fit.valid = earlier.losses, list(earlier.valid)
-    run.fit.best, run.fit.seconds = earlier.best, earlier.seconds
-    run.resumed_path = earlier.path
+    earlier.put_into(run.fit)
+    run.resumed_path, run.fit.path, run.fit.stopped = earlier.path, "plain", "finished"
+
+
+def go_on_together(runs: list[Run], earlier: list[Earlier]) -> None:
+    """Puts replicas where they were; one that diverged is carried along, and stays as it ended."""
+    for run, one in zip(runs, earlier, strict=True):
+        go_on(run, one)
+        run.trainer.restore(one.last.get("going", one.last))
+        run.fit.stopped = "diverged" if one.stopped == "diverged" else "finished"
+
+
+def check_state(program: Program, saved: dict[str, Tensor]) -> None:
+    """Refuses saved tensors that are not those of this model, guide and objective.
+
+    Raises:
+        ValueError: naming the first that differs.
+    """
+    here = {name: tuple(value.shape) for name, value in program.state_dict().items()}
+    there = {name: tuple(value.shape) for name, value in saved.items()}
+    differing = sorted({name for name, _ in here.items() ^ there.items()})
+    if differing:
+        name = differing[0]
+        raise ValueError(
+            f"The saved fit has '{name}' of shape {there.get(name)}; the model and guide passed "
+            f"give {here.get(name)}. Pass the model and guide that were fitted."
+        )
+
+
+def _check_precision(program: Program, saved: dict[str, Tensor]) -> None:
+    for name, value in program.state_dict().items():
+        if value.dtype != saved[name].dtype:
+            raise ValueError(
+                f"The earlier fit has '{name}' in {saved[name].dtype}; here it is in "
+                f"{value.dtype}. Go on under the same torch.set_default_dtype."
+            )

@@ -3,26 +3,39 @@
 The plain loop runs it, a compiler can capture it, a checkpoint stores its state.
 """
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 from pyro.infer.autoguide import AutoGuide
-from pyro.poutine.messenger import Messenger
-from pyro.poutine.runtime import Message
-from pyro.poutine.subsample_messenger import _Subsample
+from pyro.infer.autoguide.effect import AutoMessenger
+from pyro.poutine.trace_struct import Trace
 from torch import Tensor, nn
 
-from zoo.latents import Family, Latents, Model, describe
+from zoo.copies import copies, held_modules
+from zoo.discovery import Discovery, SetUp, outermost, reaching
+from zoo.guide_input import check_precision
+from zoo.handlers import Handlers
+from zoo.latents import Family, Latents, Model
+from zoo.latents_under import latents_under, narrowed
 from zoo.minibatch import Minibatch
 from zoo.objectives import Objective
+from zoo.objectives.mean_field import drawn, in_order
 from zoo.pairing import PairingError, check
-from zoo.parameters import StoreParameters, adopt, find_statements, reachable_modules
+from zoo.parameters import (
+    StoreParameters,
+    adopt,
+    find_statements,
+    in_eval_mode,
+    reachable_modules,
+    unnamed_modules,
+)
 from zoo.rules import covered
 from zoo.schedules import Schedule
-from zoo.traces import Pair, run
+from zoo.traces import Pair, Traces, as_guide, sample_sites
+from zoo.validation import Observed, checked_run, observed_arguments
+from zoo.whereabouts import noted
 
 
 class Program(nn.Module):
@@ -39,21 +52,86 @@ class Program(nn.Module):
         kl_weight: Schedule | None,
         kwargs: dict[str, object],
         store: StoreParameters,
+        found: tuple[list[nn.Module], list[nn.Module]] = ([], []),
     ) -> None:
+        """Holds what is passed.
+
+        Args:
+            pair: the model, the guide and the latents.
+            objective: what to minimise.
+            kl_weight: weight of the KL term at each step.
+            kwargs: keyword arguments of the model.
+            store: the param statements of model and guide.
+            found: further modules that running the model and the guide has registered.
+        """
         super().__init__()
         self.model, self.guide, self.latents = pair.model, pair.guide, pair.latents
+        self.guided, self.marked = pair.guided, pair.marked
         self.objective, self.kl_weight, self.kwargs = objective, kl_weight, kwargs
         self.state = objective.state(pair.latents)
         self.store = store
-        owned = {id(pair.model), id(pair.guide)}
+        self.observed: tuple[Observed, ...] = ()
+        self.model_statements: frozenset[str] = frozenset()
+        self.found = tuple(outermost(parts, (pair.model, pair.guide)) for parts in found)
         reached = reachable_modules(pair.model) + reachable_modules(pair.guide)
-        self.reached = nn.ModuleList(part for part in reached if id(part) not in owned)
+        reached = reached + self.found[0] + self.found[1]
+        self.reached = nn.ModuleList(outermost(reached, (pair.model, pair.guide)))
 
     @property
     def pair(self) -> Pair:
         """The model as the guide trains against it, and the guide."""
         model = self.guide.view(self.model) if isinstance(self.guide, Family) else self.model
-        return Pair(model, self.guide, self.latents)
+        of_model, of_guide = self.found
+        guide = reaching(as_guide(self.guide), of_guide)
+        return Pair(reaching(model, of_model), guide, self.latents, self.guided, self.marked)
+
+    def of_model(self) -> set[int]:
+        """The ids of the model's own parameters: those of its modules and of its statements.
+
+        Where model and guide are methods of one module, what only the guide registers is its own.
+        """
+        by_model, by_guide = (_ids(parts) for parts in self.found)
+        own = _ids(reachable_modules(self.model)) | by_model
+        if not isinstance(self.model, nn.Module):
+            own -= by_guide - by_model
+        named = zip(self.store.names, self.store.values, strict=True)
+        return own | {id(value) for name, value in named if name in self.model_statements}
+
+    @property
+    def unnamed(self) -> list[nn.Parameter]:
+        """Parameters of nets that a function refers to without naming them to Pyro: untrained."""
+        loose = [unnamed_modules(fn) for fn in (self.model, self.guide)]
+        parts = [self.store, self.state, *self.found[0], *self.found[1]]
+        for fn, nets in zip((self.model, self.guide), loose, strict=True):
+            parts += _outside(reachable_modules(fn), nets)
+        trained = _ids(parts)
+        own = {id(p): p for nets in loose for net in nets for p in net.parameters()}
+        return [p for key, p in own.items() if key not in trained]
+
+    def match_statements(self, names: tuple[str, ...], tensors: dict[str, Tensor]) -> None:
+        """Holds the param statements of an earlier state, whose `tensors` a snapshot holds.
+
+        Raises:
+            ValueError: if those made at the start are not the same.
+        """
+        early = self.store.names[: self.store.early]
+        if names[: len(early)] != early:
+            raise ValueError(
+                f"The state to go back to has the parameters {names}; this model and guide make "
+                f"{early}. Pass the model and guide that were fitted."
+            )
+        if names == self.store.names:
+            return
+        values = [tensors[f"store.values.{i}"] for i in range(len(names))]
+        self.store.match(names, values)
+
+    @torch.no_grad()
+    def take_statements(self, trained: "Program") -> None:
+        """Gives the model's ``pyro.param`` statements the values they have in another program."""
+        values = dict(zip(trained.store.names, trained.store.values, strict=True))
+        for name, value in zip(self.store.names, self.store.values, strict=True):
+            if name in self.model_statements and name in values:
+                value.copy_(values[name])
 
     def forward(self, step: Tensor, rows: Tensor | None, *args: object) -> Tensor:
         """Loss of one step, nats for the full data, shape ().
@@ -71,11 +149,14 @@ class Program(nn.Module):
         with self._handlers(step, rows):
             return self.objective.backward(self.pair, self.state, args, self.kwargs)
 
-    def handlers(self, rows: Tensor | None, *, size: int | None = None) -> "Handlers":
-        """The effect handlers under which the pair runs outside of training."""
-        return Handlers(self.store, Minibatch(rows, size), None)
+    def handlers(self, rows: Tensor | None, *, size: int | None = None) -> Handlers:
+        """The effect handlers under which the pair runs outside of training, in eval mode.
 
-    def _handlers(self, step: Tensor, rows: Tensor | None) -> "Handlers":
+        Nets that were trained in place are in the mode that their owner wants.
+        """
+        return Handlers(self.store, Minibatch(rows, size), None, in_eval_mode([self]))
+
+    def _handlers(self, step: Tensor, rows: Tensor | None) -> Handlers:
         if isinstance(self.guide, Family):
             self.guide.advance(step)  # type: ignore[attr-defined]
         size = None
@@ -85,31 +166,13 @@ class Program(nn.Module):
         return Handlers(self.store, Minibatch(rows, size), weight)
 
 
-class Handlers:
-    """Parameters, minibatch and KL weight, entered together; validation off, parameters local."""
-
-    def __init__(self, store: Messenger, rows: Minibatch, weight: Tensor | None) -> None:
-        self.parts = [store, rows] + ([] if weight is None else [Anneal(weight)])
-
-    def __enter__(self) -> None:
-        for part in self.parts:
-            part.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        for part in reversed(self.parts):
-            part.__exit__(*error)
+def _outside(modules: list[nn.Module], others: list[nn.Module]) -> list[nn.Module]:
+    """The modules that are none of the others."""
+    return [module for module in modules if not any(module is other for other in others)]
 
 
-class Anneal(Messenger):
-    """Multiplies log p(z) - log q(z), the negative KL term, by a weight (KL warm-up)."""
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.weight = weight
-
-    def _pyro_sample(self, msg: Message) -> None:
-        if not msg["is_observed"] and not isinstance(msg["fn"], _Subsample):
-            msg["scale"] = msg["scale"] * self.weight
+def _ids(modules: Iterable[nn.Module]) -> set[int]:
+    return {id(parameter) for module in modules for parameter in module.parameters()}
 
 
 def build(
@@ -142,44 +205,41 @@ def build(
         PairingError: if the three do not go together.
     """
     kwargs = kwargs or {}
-    model, guide = _copies(model, guide)
-    reached = [part.to(device) for part in reachable_modules(model)]
-    latents = describe(model, *args, rows=rows, **kwargs)
-    check(latents, guide, objective)
-    guide = _build_guide(guide, latents, model)
-    reached += [part.to(device) for part in reachable_modules(guide)]
-    adopt(reached)
+    model, guide = copies(model, guide)
+    seen = Discovery(), Discovery()
+    with SetUp(device):
+        reached = [part.to(device) for part in reachable_modules(model)]
+        latents = latents_under(model, guide, args, kwargs, rows)
+        check(latents, guide, objective)
+        guide = _build_guide(guide, latents, model)
+        check_precision(guide, latents, args)
+        reached += [part.to(device) for part in reachable_modules(guide)]
+        adopt(held_modules(guide))
+        quiet = (
+            in_eval_mode(reached),
+            noted("the first run of the guide and the model on its draw"),
+        )
+        with quiet[0], quiet[1], Minibatch(None, rows), torch.no_grad():
+            watched = seen[0](model), seen[1](as_guide(guide))
+            declares = isinstance(guide, Family)
+            traces = checked_run(*watched, args, kwargs, declares=declares)
+        latents = narrowed(latents, guide, traces, args, kwargs, rows)
     pair = Pair(model, guide, latents)
-    with Minibatch(None, rows), torch.no_grad():
-        traces = run(model, guide, args, kwargs)
-    _check_sites(pair, traces.guide, objective)
-    reached += [part.to(device) for part in reachable_modules(guide)]
-    store = StoreParameters(find_statements(traces, reached)).to(device)
-    program = Program(pair, objective, kl_weight=kl_weight, kwargs=kwargs, store=store)
+    _check_sites(pair, traces, objective)
+    _check_order(traces, objective)
+    held = frozenset(name for name in latents.names if name in traces.guide.nodes)
+    marked = any(_is_marked(traces.model, name) for name in set(latents.names) - held)
+    pair = replace(pair, guided=held, marked=marked)
+    found = seen[0].modules, seen[1].modules
+    reached += [part.to(device) for part in [*reachable_modules(guide), *found[0], *found[1]]]
+    statements = find_statements(traces, reached)
+    store = StoreParameters(statements, seen[0].names | seen[1].names).to(device)
+    program = Program(
+        pair, objective, kl_weight=kl_weight, kwargs=kwargs, store=store, found=found
+    )
+    program.observed = observed_arguments(traces.model, args)
+    program.model_statements = frozenset(seen[0].names)
     return program.to(device)
-
-
-def _copies(model: Model, guide: Callable) -> tuple[Model, Callable]:
-    """Copies of both that still refer to each other.
-
-    Copying an AutoGuide cuts it and its original off from their model: it is put back on both.
-    """
-    memo: dict = {}
-    parts = guide.modules() if isinstance(guide, nn.Module) else ()
-    autos = [(part, part._model) for part in parts if isinstance(part, AutoGuide)]
-    try:
-        copied = copy.deepcopy((model, guide), memo)
-        for auto, own in autos:
-            memo[id(auto)]._model = copy.deepcopy(own, memo)
-    except RuntimeError as error:
-        raise ValueError(
-            f"Cannot copy the model and the guide: {error} Pass the guide's class (or a partial "
-            "of it) instead of an instance that has run already."
-        ) from error
-    finally:
-        for auto, own in autos:
-            auto._model = own
-    return copied
 
 
 def _build_guide(guide: Callable, latents: Latents, model: Model) -> Callable:
@@ -187,19 +247,47 @@ def _build_guide(guide: Callable, latents: Latents, model: Model) -> Callable:
     if isinstance(family, type) and issubclass(family, Family):
         taken = covered(latents, family)
         return guide(taken, model) if family.takes_model else guide(taken)
-    if isinstance(family, type) and issubclass(family, AutoGuide):
+    if isinstance(family, type) and issubclass(family, (AutoGuide, AutoMessenger)):
         return guide(model)
     return guide
 
 
-def _check_sites(pair: Pair, guide_trace: object, objective: Objective) -> None:
-    """Refuses a hand-written guide that leaves a latent to nobody."""
-    held = set(guide_trace.nodes)  # type: ignore[attr-defined]
+def _check_sites(pair: Pair, traces: Traces, objective: Objective) -> None:
+    """Refuses a hand-written guide that leaves a latent to nobody, or samples what is not there.
+
+    Raises:
+        PairingError: naming the site.
+    """
+    held = {str(site["name"]) for site in sample_sites(traces.guide)}
     kinds = objective.needs.sums_out
     left = [site for site in pair.latents.sites if site.name not in held]
-    left = [site for site in left if not (site.kind in kinds and site.classes)]
-    if left:
+    nobody = [site for site in left if not (site.kind in kinds and site.classes)]
+    if nobody:
         raise PairingError(
-            f"The guide samples {sorted(held)}; the model's latent '{left[0].name}' is not among "
-            "them. Sample it in the guide, or use an objective that sums it out: enumerate."
+            f"The guide samples {sorted(held)}; the model's latent '{nobody[0].name}' is not "
+            "among them. Sample it in the guide, or use an objective that sums it out: enumerate."
+        )
+    unmarked = [site.name for site in left if not _is_marked(traces.model, site.name)]
+    if unmarked and objective.needs.marked:
+        raise PairingError(
+            f"The objective sums out what the model marks for enumeration; '{unmarked[0]}' is "
+            "not marked, and would be drawn from the prior. Decorate the model with "
+            "pyro.infer.config_enumerate, or use the objective 'enumerate'."
+        )
+
+
+def _is_marked(trace: Trace, name: str) -> bool:
+    return (trace.nodes[name]["infer"] or {}).get("enumerate") == "parallel"
+
+
+def _check_order(traces: Traces, objective: Objective) -> None:
+    """Refuses a guide with another order of latents, for an objective that goes by the model's."""
+    names, kept = drawn(traces), in_order(traces)
+    early = [name for name in names if name not in kept]
+    if objective.needs.ordered and early:
+        found = [name for name in traces.guide.nodes if name in names]
+        raise PairingError(
+            f"{type(objective).__name__} takes the KL term of each latent in the model's order, "
+            f"{names}; the guide draws {found}, so that the term of '{early[0]}' is no KL "
+            "divergence. Draw the latents in the model's order, or use mean_field."
         )

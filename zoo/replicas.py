@@ -9,13 +9,14 @@ from torch import Tensor
 from zoo.compiled_trainer import CompiledTrainer
 from zoo.convergence import Iterates
 from zoo.divergence import all_finite
+from zoo.keeper import Keeper
 from zoo.parameters import named_tensors, restore
 from zoo.prepare import Run
 from zoo.progress import Progress
 from zoo.result import Fit
 
 
-def train_replicas(runs: list[Run], bar: Progress) -> list[Fit]:
+def train_replicas(runs: list[Run], bar: Progress, keeper: Keeper) -> list[Fit]:
     """Trains runs that share one compiled trainer; each ends as a fit of its own.
 
     A replica whose loss or parameters leave the finite numbers ends as "diverged", at the start
@@ -23,28 +24,74 @@ def train_replicas(runs: list[Run], bar: Progress) -> list[Fit]:
     """
     trainer, settings = runs[0].trainer, runs[0].fit.settings
     assert isinstance(trainer, CompiledTrainer)
-    begin = time.perf_counter() - runs[0].fit.build_seconds
-    ends, losses = trainer.snapshots(), torch.zeros(len(runs), 0)
-    iterates = Iterates(trainer.trainers) if settings.until == "converged" else None
+    begin = time.perf_counter() - _seconds(runs)
+    iterates, losses = _iterates(runs, trainer), _losses(runs, trainer.step)
+    ends = [_end_so_far(*each) for each in zip(runs, trainer.snapshots(), strict=True)]
+
+    def note() -> dict[int, Fit]:
+        seconds = (time.perf_counter() - begin) / len(runs)
+        for run, own, end in zip(runs, losses, ends, strict=True):
+            run.fit.losses, run.fit.last, run.fit.seconds = own[: end["step"]], end, seconds
+        return {i: run.fit for i, run in enumerate(runs)}
+
+    keeper.offer(note())
     try:
         while trainer.step < settings.steps:
             count = min(trainer.largest_block, settings.steps - trainer.step)
             count = count if iterates is None else min(count, iterates.due(trainer.step))
             new = trainer.advance(count).cpu().reshape(len(runs), -1)
-            losses = torch.cat([losses, new.to(losses.dtype)], dim=1)
-            ends = [_end(*each) for each in zip(runs, new, trainer.snapshots(), ends, strict=True)]
+            both = torch.cat([losses, new.to(losses.dtype)], dim=1)
+            now = trainer.snapshots()
+            now = [_end(*each) for each in zip(runs, new, now, ends, strict=True)]
             bar.reach(trainer.step, float(new[:, -1].mean()))
-            if iterates is not None and _converged(runs, iterates, losses):
+            reached = iterates is not None and _converged(runs, iterates, both)
+            if iterates is not None and not reached:
+                now = [end | {"iterates": iterates.state()} for end in now]
+            losses, ends = both, now
+            if reached:
                 break
+            if keeper.stops(note()):
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
         for run in runs:
             run.fit.stopped = "interrupted" if run.fit.stopped == "finished" else run.fit.stopped
-    seconds = (time.perf_counter() - begin) / len(runs)
-    for run, own, end in zip(runs, losses, ends, strict=True):
-        restore(run.fit.program, end["program"] if run.fit.best is None else run.fit.best)
-        run.fit.losses, run.fit.last, run.fit.seconds = own[: end["step"]], end, seconds
+    fits = note()
+    for run in runs:
+        restore(run.fit.program, run.fit.last["program"] if run.fit.best is None else run.fit.best)
         run.fit.program.eval()
+    keeper.end_all(fits)
     return [run.fit for run in runs]
+
+
+def _iterates(runs: list[Run], trainer: CompiledTrainer) -> Iterates | None:
+    """The iterates to watch, those of earlier fits included unless they had converged."""
+    if runs[0].fit.settings.until != "converged":
+        return None
+    iterates = Iterates(trainer.trainers)
+    for run in runs:
+        run.fit.best = None
+    if "iterates" in runs[0].fit.last:
+        iterates.go_on(runs[0].fit.last["iterates"])
+    return iterates
+
+
+def _losses(runs: list[Run], steps: int) -> Tensor:
+    """Losses of earlier fits, shape (replicas, steps); not a number from where one diverged."""
+    losses = torch.full((len(runs), steps), torch.nan)
+    for row, run in zip(losses, runs, strict=True):
+        row[: len(run.fit.losses)] = run.fit.losses
+    return losses
+
+
+def _seconds(runs: list[Run]) -> float:
+    """Time taken so far by all runs; they share the compiling, and what came before in parts."""
+    build = runs[0].fit.build_seconds
+    return build + sum(run.fit.seconds - run.fit.build_seconds for run in runs)
+
+
+def _end_so_far(run: Run, now: dict) -> dict:
+    """Where a replica ends if it goes no further."""
+    return run.fit.last | {"going": now} if run.fit.stopped == "diverged" else now
 
 
 def _converged(runs: list[Run], iterates: Iterates, losses: Tensor) -> bool:
@@ -53,7 +100,7 @@ def _converged(runs: list[Run], iterates: Iterates, losses: Tensor) -> bool:
     if reached:
         iterates.average()
     for run in runs:
-        run.fit.convergence = iterates.found
+        run.fit.convergence = iterates.found or run.fit.convergence
         if reached:
             run.fit.stopped = "converged"
             run.fit.best = named_tensors(run.fit.program)
@@ -61,9 +108,12 @@ def _converged(runs: list[Run], iterates: Iterates, losses: Tensor) -> bool:
 
 
 def _end(run: Run, losses: Tensor, now: dict, before: dict) -> dict:
-    """The snapshot that a replica ends at if it goes no further."""
+    """The snapshot that a replica ends at if it goes no further.
+
+    One that diverged is carried along, and a resumed fit carries along the same numbers.
+    """
     if run.fit.stopped == "diverged":
-        return before
+        return before | {"going": now}
     if all_finite([losses, *now["program"].values()]):
         return now
     run.fit.stopped = "diverged"
@@ -73,4 +123,4 @@ def _end(run: Run, losses: Tensor, now: dict, before: dict) -> dict:
         f"that fit ends at step {before['step']}. Try a smaller lr or clip_norm.",
         stacklevel=2,
     )
-    return before
+    return before | {"going": now}

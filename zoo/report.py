@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -19,6 +20,7 @@ from zoo.recognition import Descends
 from zoo.result import Fit
 from zoo.summary import Cell, Summary, is_best
 from zoo.truth import HasMean
+from zoo.whole import write_whole
 
 SMOOTHING = 50
 COLUMNS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "exact_log_evidence", "gap", "k_hat")
@@ -111,6 +113,7 @@ def _panels(result: Fit, count: int) -> dict[str, Tensor]:
 
 
 def _saved(picture: Picture, path: Path) -> Path:
-    picture.savefig(path, dpi=110)
+    file = BytesIO()
+    picture.savefig(file, dpi=110)
     plt.close(picture)
-    return path
+    return write_whole(path, file.getvalue())

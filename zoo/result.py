@@ -12,7 +12,7 @@ from zoo.objectives import Objective
 from zoo.program import Program
 from zoo.schedules import Schedule
 from zoo.task import Task
-from zoo.traces import Pair
+from zoo.traces import Pair, as_guide
 from zoo.update import Update
 
 
@@ -47,7 +47,8 @@ class Fit:
         last: state after the last step; resuming goes on from it.
         seconds: time taken by the steps.
         convergence: what the last look at the iterates found, with until="converged".
-        stopped: "finished", "converged", "early", "interrupted" or "diverged".
+        stopped: "finished", "converged", "early", "interrupted" or "diverged"; "unfinished" in a
+            checkpoint of a fit that is still training.
         path: which loop ran: "plain" or "compiled".
         path_reason: why.
         build_seconds: time taken to capture and compile, part of `seconds`.
@@ -70,12 +71,16 @@ class Fit:
 
     @property
     def model(self) -> Model:
-        """The trained model; the one that was passed in is untouched."""
+        """The trained model; the one that was passed in is untouched.
+
+        Where it is a function with ``pyro.param`` statements, these have their trained values
+        inside ``with fit.program.store:`` only; outside of it they start anew.
+        """
         return self.program.model
 
     @property
     def guide(self) -> Callable:
-        """The trained guide."""
+        """The trained guide; for a function with ``pyro.param`` statements see :attr:`model`."""
         return self.program.guide
 
     @property
@@ -86,7 +91,8 @@ class Fit:
     @property
     def pair(self) -> Pair:
         """Model and guide together, for evaluation."""
-        return Pair(self.program.model, self.program.guide, self.program.latents)
+        program, guide = self.program, as_guide(self.program.guide)
+        return Pair(program.model, guide, program.latents, program.guided, program.marked)
 
     @property
     def amortised(self) -> bool:

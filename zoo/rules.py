@@ -6,6 +6,7 @@ those of ``FOR_FAMILIES`` also at what a guide family declares. None of them kno
 
 from collections.abc import Callable
 
+from zoo.latent import Plate
 from zoo.latents import Family, Latents
 from zoo.objectives import OBJECTIVES, Objective
 from zoo.objectives.forms import form_of
@@ -29,6 +30,25 @@ def nothing_to_sum(latents: Latents, family: type[Family], objective: Objective)
     return (
         f"{type(objective).__name__} sums out finite {kinds} latents; the model has none among "
         f"{latents.names}. Use trace."
+    )
+
+
+def sized(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """It lies in a plate of unknown size, so that no guide can have a part for each row."""
+    for site in covered(latents, family).sites:
+        for plate in site.plates:
+            if plate.subsample < 0:
+                return (
+                    f"'{site.name}' lies in a plate without a size; {family.__name__} needs to "
+                    f"know how many rows there are. {_size_it(plate)}"
+                )
+    return None
+
+
+def _size_it(plate: Plate) -> str:
+    return (
+        f"Give the plate the number of rows of the argument that holds them: "
+        f"pyro.plate('{plate.name}', len(x))."
     )
 
 
@@ -137,6 +157,20 @@ def amortised(latents: Latents, family: type[Family], objective: Objective) -> s
     )
 
 
+def fixed_support(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """It maps to one support for good, and that of a latent moves."""
+    held = covered(latents, family).names
+    for name, what in latents.moving:
+        if name in held:
+            return (
+                f"{family.__name__} maps '{name}' to a support that stays as it is; that of "
+                f"'{name}' depends on {what}. Let the model draw a number from a "
+                "fixed support and transform it, e.g. u from Uniform(0, 1) and b = u * (1 - a), "
+                "or write a guide of your own."
+            )
+    return None
+
+
 def objection(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     """The family asks something of the model that only it knows of."""
     return family.objection(covered(latents, family))
@@ -146,6 +180,13 @@ def dreams(latents: Latents, objective: Objective) -> str | None:
     """It dreams, and no row of data holds all that a latent is inferred from."""
     if not objective.needs.dreams or (latents.rowwise and latents.row_args):
         return None
+    plate = latents.row_plate
+    if latents.rowwise and plate is not None and plate.subsample < 0:
+        return (
+            f"{type(objective).__name__} teaches the guide to read dreamed rows; the plate "
+            f"'{plate.name}' has no size, so that no argument is known to hold them. "
+            f"{_size_it(plate)}"
+        )
     return (
         f"{type(objective).__name__} teaches the guide to read dreamed rows; {latents.names} do "
         "not all belong to rows of the model's arguments. Use forward_kl, which does not dream, "
@@ -214,9 +255,30 @@ def shared_weights(latents: Latents, objective: Objective) -> str | None:
     )
 
 
+def random_terms(latents: Latents, objective: Objective) -> str | None:
+    """It takes the log of a mean of weights, each of which is itself a random estimate."""
+    rows = latents.row_plate.name if latents.row_plate is not None else None
+    inner = [name for name in latents.drawn_plates if name != rows]
+    if not (objective.needs.nonlinear and inner):
+        return None
+    return (
+        f"{type(objective).__name__} takes the logarithm of a mean of weights; under plate "
+        f"'{inner[0]}', of which the model draws a part, each weight is a random estimate whose "
+        "logarithm is biased: no bound. Give that plate all of its elements (no subsample_size), "
+        "or use trace."
+    )
+
+
+def own_objection(latents: Latents, objective: Objective) -> str | None:
+    """It asks something of the model that only it knows of."""
+    return objective.objection(latents)
+
+
 FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ...] = (
     nothing_to_sum,
     coverage,
+    sized,
+    fixed_support,
     objection,
     reparameterised,
     score_function,
@@ -233,4 +295,6 @@ FOR_ANY: tuple[Callable[[Latents, Objective], str | None], ...] = (
     derived,
     one_level,
     shared_weights,
+    random_terms,
+    own_objection,
 )

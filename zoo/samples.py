@@ -18,10 +18,10 @@ from pyro.poutine.runtime import Message
 from torch import Tensor, nn
 from torch.distributions import Independent, TransformedDistribution
 from torch.distributions.constraints import Constraint
-from torch.func import functional_call
 
 from zoo.density import Density
 from zoo.parameters import reachable_modules
+from zoo.substitution import call_with
 from zoo.traces import Assign, Pair, Traces, Weights, sample_sites, weigh, with_gradient
 from zoo.values import spread
 
@@ -105,7 +105,7 @@ def frozen(fn: Callable) -> Callable:
         constants = {name: value.detach() for name, value in call.named_parameters()}
 
         def held(part: Callable | None, *args: object, **kwargs: object) -> object:
-            return functional_call(call, constants, (part, *args), kwargs)
+            return call_with(call, dict(constants), (part, *args), kwargs)
 
         with _Constant(), _Hold(held):
             return held(None, *args, **kwargs)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zoo.figures import Figure
 
@@ -11,7 +11,10 @@ SEPARATE = 1.96
 
 @dataclass(frozen=True)
 class Row:
-    """One run: what was fitted, how long it took, and its figures."""
+    """One run: what was fitted, how long it took, its figures and what the verdict says of them.
+
+    `answers` has the verdict's three parts, each with its answer, reason and what to ask for.
+    """
 
     model: str
     data: str
@@ -25,6 +28,7 @@ class Row:
     figures: dict[str, Figure]
     skipped: dict[str, str]
     verdict: str
+    answers: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,12 @@ class Summary:
 def summarise(rows: Sequence[Row]) -> list[Summary]:
     """Means over seeds, one summary for each guide and objective, in the order of the rows.
 
+    Runs that were interrupted, or are under way, do not count.
+
     The spread between seeds is pooled over all pairs, since two seeds of one pair know too little
     of it: their difference may be small by chance.
     """
+    rows = [row for row in rows if row.stopped not in ("interrupted", "unfinished")]
     pairs = list(dict.fromkeys((row.guide, row.objective) for row in rows))
     groups = [[row for row in rows if (row.guide, row.objective) == pair] for pair in pairs]
     return [_over_seeds(group, groups) for group in groups]

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from zoo.arguments import look_up, seed_given, shown
 from zoo.data import Data, draw_bits, keep, load_data
-from zoo.data.data import fingerprint
 from zoo.data.stream import stream
+from zoo.fingerprint import fingerprint_of
+from zoo.inputs import check_data, check_model
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.models import MODELS, Recipe
 from zoo.models.parts import Parts, check_likelihood, usual_binarization
-from zoo.unknown import unknown
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Task:
             ValueError: if the name is none of train, valid and test, or the split is empty.
         """
         splits = {"train": self.data.train, "valid": self.data.valid, "test": self.data.test}
-        if not splits.get(name):
+        if not isinstance(name, str) or (not splits.get(name) and name != "train"):
             kept = [split for split, batch in splits.items() if batch]
-            raise ValueError(f"No split '{name}' in data '{self.data.name}'; it has {kept}.")
+            raise ValueError(f"No split {shown(name)} in data '{self.data.name}'; it has {kept}.")
         return splits[name]
 
     def scored(self, name: str) -> tuple:
@@ -122,15 +123,15 @@ def load(
         ValueError: for an unknown name, a part that the model does not have, or data that the
             model or its likelihood does not take.
     """
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    recipe = MODELS[model]
+    recipe = look_up("model", model, MODELS)
     usual = {name: other.parts for name, other in MODELS.items()}
-    parts = Parts(
-        prior, likelihood, decoder, latent, None if groups is None else tuple(groups)
-    ).over(model, usual)
-    binarize = binarize or usual_binarization(parts) or recipe.binarize
-    rows = load_data(data or recipe.data, seed=seed, binarize=binarize, download=download)
+    seed_given(seed)
+    asked = Parts(prior, likelihood, decoder, latent, groups)  # type: ignore[arg-type]
+    parts = asked.over(model, usual)
+    if binarize is None:
+        binarize = usual_binarization(parts) or recipe.binarize
+    source = recipe.data if data is None else data
+    rows = load_data(source, seed=seed, binarize=binarize, download=download)
     if rows.labels != recipe.labels:
         raise ValueError(
             f"{model} takes {recipe.labels}; data '{rows.name}' gives {rows.labels}. "
@@ -141,9 +142,31 @@ def load(
     return Task(model, lambda: recipe.make(rows, parts), rows, recipe, parts)
 
 
+def task_of(model: "Task | Model", args: tuple) -> Task:
+    """A task as it is, or that of a user's own model with its arguments.
+
+    Raises:
+        ValueError: for anything else, for arguments beside a task, and for data that cannot be
+            trained on.
+    """
+    if not isinstance(model, Task):
+        return given(model, args)
+    if args:
+        raise ValueError(
+            f"Task '{model.name}' has its data; got {len(args)} arguments besides: {shown(args)}. "
+            "Leave them out, or pass the model itself with them."
+        )
+    return model
+
+
 def given(model: Model, args: tuple) -> Task:
-    """The task of a user's own model with its arguments, all of them for training."""
-    tensors = tuple(arg for arg in args if isinstance(arg, Tensor))
+    """The task of a user's own model with its arguments, all of them for training.
+
+    Raises:
+        ValueError: for anything but a model, and for data that cannot be trained on.
+    """
+    check_model(model)
+    check_data(args)
     name = getattr(model, "__name__", type(model).__name__)
     data = Data(
         name="given",
@@ -156,6 +179,6 @@ def given(model: Model, args: tuple) -> Task:
         labels=tuple(f"argument {i}" for i in range(len(args))),
         binarize="none",
         seed=0,
-        hash=fingerprint("given", "none", (tensors, (), ())),
+        hash=fingerprint_of(args),
     )
     return Task(name, lambda: model, data)

@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import torch
 from pyro import poutine
+from pyro.poutine.guide import GuideMessenger
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor
 
+from zoo.latent import Latent, Plate
 from zoo.latents import Latents, Model
 from zoo.particles import particles
 
@@ -29,11 +31,25 @@ class Traces(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """A model, a guide for it, and the description of the model's latents."""
+    """A model, a guide for it, and the description of the model's latents.
+
+    Attributes:
+        guided: the latents that the guide samples, as a run of it shows; None for all of them.
+        marked: does the model mark latents for Pyro's enumeration, as config_enumerate does?
+    """
 
     model: Model
     guide: Guide
     latents: Latents
+    guided: frozenset[str] | None = None
+    marked: bool = False
+
+    @property
+    def left(self) -> list[Latent]:
+        """The latents that the guide does not sample; they are to be summed out."""
+        if self.guided is None:
+            return []
+        return [site for site in self.latents.sites if site.name not in self.guided]
 
     def draw(self, count: int, args: tuple, kwargs: dict) -> list[Traces]:
         """`count` particles: as one wide run if the model broadcasts over them, else as a list."""
@@ -48,13 +64,31 @@ class Pair:
 
 def run(model: Model, guide: Guide, args: tuple, kwargs: dict) -> Traces:
     """Samples the guide once and scores its draw under guide and model."""
-    guide_trace = poutine.trace(guide).get_trace(*args, **kwargs)
+    return score(model, poutine.trace(guide).get_trace(*args, **kwargs), args, kwargs)
+
+
+def score(model: Model, guide_trace: Trace, args: tuple, kwargs: dict) -> Traces:
+    """Scores a draw of the guide under guide and model."""
     replayed = poutine.trace(poutine.replay(model, trace=guide_trace))
     model_trace = poutine.util.prune_subsample_sites(replayed.get_trace(*args, **kwargs))
     guide_trace = poutine.util.prune_subsample_sites(guide_trace)
     model_trace.compute_log_prob()
     guide_trace.compute_score_parts()
     return Traces(model_trace, guide_trace)
+
+
+def as_guide(guide: Guide) -> Guide:
+    """The guide with nothing in its trace but its own sites.
+
+    Pyro's guide messengers run the model to draw from its posterior, observed sites included.
+    """
+    if not isinstance(poutine.unwrap(guide), GuideMessenger):
+        return guide
+    return poutine.block(guide, hide_fn=_is_observed)
+
+
+def _is_observed(site: Message) -> bool:
+    return site["type"] == "sample" and bool(site["is_observed"])
 
 
 class Assign(Messenger):
@@ -83,7 +117,8 @@ class Weights(NamedTuple):
         log_q: log q(z), same shape.
         score: the part of log q(z) whose draws are constants for autograd, same shape.
         outside: log-probability of what no row weight holds, shape ().
-        scale: how many rows of the full data one row stands for.
+        scale: how many rows of the full data one row stands for: the row plate's scale alone.
+            Of other plates that are subsampled, the scale multiplies the terms inside of them.
     """
 
     log_p: Tensor
@@ -127,10 +162,10 @@ def _weigh_one(traces: Traces, latents: Latents, *, rowwise: bool) -> Weights:
     scale = 1.0
     for sign, site in signed:
         inside = plate is not None and plate.name in {f.name for f in site["cond_indep_stack"]}
-        factor = plate_scale(site) if rowwise else 1.0
+        factor = row_scale(site, plate) if inside else 1.0
         term = sum_plates(site["log_prob"], site, latents, keep_rows=inside) / factor
         if rowwise and not inside:
-            outside = outside + sign * term.mean() * factor
+            outside = outside + sign * term.mean()
             continue
         scale = factor
         if sign > 0:
@@ -145,6 +180,11 @@ def _weigh_one(traces: Traces, latents: Latents, *, rowwise: bool) -> Weights:
 
 def sum_plates(value: Tensor, site: Message, latents: Latents, *, keep_rows: bool) -> Tensor:
     """Sums a site's batch over all plates but particles and, if asked, rows: (particles, rows)."""
+    return sum_dims(value, latents, keep_rows=keep_rows)
+
+
+def sum_dims(value: Tensor, latents: Latents, *, keep_rows: bool) -> Tensor:
+    """The same of any term whose dimensions are the plates."""
     value = value.reshape((1,) * (latents.nesting + 1 - value.dim()) + tuple(value.shape))
     row_dim = latents.row_plate.dim if keep_rows and latents.row_plate else None
     for dim in range(-latents.nesting, 0):
@@ -157,6 +197,12 @@ def sum_plates(value: Tensor, site: Message, latents: Latents, *, keep_rows: boo
 def plate_scale(site: Message) -> float:
     """How many times a site counts because its plates are subsampled."""
     frames = [frame for frame in site["cond_indep_stack"] if frame.vectorized]
+    return math.prod((frame.full_size or frame.size) / frame.size for frame in frames)
+
+
+def row_scale(site: Message, plate: Plate | None) -> float:
+    """How many times a site counts because rows are subsampled; other plates do not matter."""
+    frames = [f for f in site["cond_indep_stack"] if plate is not None and f.name == plate.name]
     return math.prod((frame.full_size or frame.size) / frame.size for frame in frames)
 
 

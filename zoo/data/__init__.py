@@ -8,6 +8,7 @@ folder that the environment variable ZOO_DATA names.
 import difflib
 from typing import Protocol
 
+from zoo.arguments import flag, refusal, seed_given
 from zoo.data import (
     banana,
     binarized_mnist,
@@ -92,10 +93,13 @@ def load_data(
         ValueError: If the name is unknown, the set does not have this binarization, or a
             file is damaged.
     """
+    if not isinstance(name, str):
+        raise refusal("data", f"a name among {', '.join(DATA)}", name, "Pass e.g. 'digits'.")
     if name not in DATA:
         near = difflib.get_close_matches(name.lower(), DATA, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
         raise ValueError(f"Expected a data set among {', '.join(DATA)}; got {name!r}. {hint}")
+    seed, download = seed_given(seed), flag("download", download)
     if binarize is None:
         return DATA[name](seed, download=download)
     return DATA[name](seed, binarize, download=download)

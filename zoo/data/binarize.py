@@ -12,6 +12,7 @@ Source: Salakhutdinov and Murray (2008), On the quantitative analysis of deep be
 import torch
 from torch import Tensor
 
+from zoo.arguments import shown
 from zoo.data.data import Batch, Observe, Splits
 from zoo.data.stream import stream
 
@@ -47,10 +48,10 @@ def check_mode(name: str, binarize: str, allowed: tuple[str, ...]) -> None:
     Raises:
         ValueError: If the mode is not among those allowed.
     """
-    if binarize not in allowed:
+    if not isinstance(binarize, str) or binarize not in allowed:
         raise ValueError(
-            f"Expected binarize of {name} to be one of {', '.join(allowed)}; got {binarize!r}. "
-            f"Use binarize={allowed[0]!r}, or leave it out."
+            f"Expected binarize of {name} to be one of {', '.join(allowed)}; got "
+            f"{shown(binarize)}. Use binarize={allowed[0]!r}, or leave it out."
         )
 
 

@@ -4,6 +4,7 @@ Source: Larochelle and Murray (2011), The neural autoregressive distribution est
 bits follow Salakhutdinov and Murray (2008).
 """
 
+import hashlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,6 +27,11 @@ WAY = (
 )
 ROWS = {"train": 50_000, "valid": 10_000, "test": 10_000}
 PACKED = 98
+DIGESTS = {
+    "train": "727146c35424b019f3e350e1e69faa05644a0abaf787e3f4e1a9632220a13906",
+    "valid": "a256ac44ae26be720fad8616a05ed6ecfd1619930d9a208379bb2a4405df5b6d",
+    "test": "9fcd8da6f0fdf09b2ba30fe63a0bb784042a0de82563172530229b983e294ff2",
+}
 
 
 def load(seed: int = 0, binarize: str = "static", *, download: bool = False) -> Data:
@@ -60,6 +66,12 @@ def _unpack(path: Path, split: str, rows: int) -> Tensor:
         raise ValueError(
             f"Expected {split} in {path} of shape {(rows, PACKED)} and type uint8; got "
             f"{packed.shape} and {packed.dtype}. {WAY}"
+        )
+    digest = hashlib.sha256(np.ascontiguousarray(packed).data).hexdigest()
+    if digest != DIGESTS[split]:
+        raise ValueError(
+            f"Expected the published bits of {split} in {path}, SHA-256 {DIGESTS[split]}; got "
+            f"{digest}. {WAY}"
         )
     bits = np.unpackbits(packed, axis=1)
     return torch.from_numpy(bits).to(torch.get_default_dtype())

@@ -57,7 +57,7 @@ class Data:
                 self._check(split, batch)
 
     def _check(self, split: str, batch: Batch) -> None:
-        if not batch or len(batch) != len(self.labels):
+        if len(batch) != len(self.labels) or (self.rowwise and not batch):
             raise ValueError(
                 f"Expected one label for each tensor in {split} of {self.name}; got "
                 f"{len(batch)} tensors and labels {self.labels}. Name every tensor once."
@@ -73,8 +73,10 @@ class Data:
 
     @property
     def rows(self) -> int:
-        """Number of rows in train."""
-        return self.train[0].shape[0]
+        """Number of rows in train: those of its first tensor with any dimension; else 0."""
+        held = (x for x in self.train if isinstance(x, Tensor) and x.dim())
+        first = next(held, None)
+        return 0 if first is None else len(first)
 
     @property
     def features(self) -> int:

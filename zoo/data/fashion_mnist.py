@@ -16,6 +16,12 @@ from zoo.data.places import CACHE, DataNotFound, data_folders
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 DOWNLOADS = CACHE
 MEAN = 0.2860
+DIGESTS = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
 WAY = (
     "Download them with download=True (--download on the command line), or install the Debian "
     "package dataset-fashion-mnist, or put the files in the folder that ZOO_DATA names."
@@ -45,7 +51,7 @@ def load(
         ValueError: If a file is damaged, or a mode or valid_rows is out of range.
     """
     check_mode("fashion_mnist", binarize, MODES)
-    splits = read_official(find(download=download), "Fashion-MNIST", MEAN, valid_rows)
+    splits = read_official(find(download=download), "Fashion-MNIST", MEAN, valid_rows, DIGESTS)
     return make_pictures("fashion_mnist", splits, (28, 28), binarize, seed)
 
 

@@ -4,6 +4,7 @@ Source: LeCun, Cortes and Burges, The MNIST database of handwritten digits.
 """
 
 import gzip
+import hashlib
 import math
 import zlib
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
+
+CEILING = 2**28  # bytes; the largest file of MNIST has 47 million
 
 FILES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
@@ -62,23 +65,57 @@ def read_labels(path: Path) -> Pixels:
 
 
 def _read(path: Path, what: str, dims: int) -> Pixels:
-    raw, start = _read_bytes(path), 4 + 4 * dims
-    if len(raw) < start or raw[:4] != bytes((0, 0, 8, dims)):
-        raise ValueError(
-            f"Expected {path} to begin with an idx header of {what}, 0000080{dims}...; got "
-            f"{raw[:4].hex() or 'nothing'} in {len(raw)} bytes. Replace it by an intact copy."
-        )
-    shape = tuple(int(n) for n in np.frombuffer(raw, ">i4", count=dims, offset=4))
-    if len(raw) != start + math.prod(shape):
-        raise ValueError(
-            f"Expected {path} to hold {start + math.prod(shape)} bytes for {what} of shape "
-            f"{shape}; got {len(raw)}. Replace it by an intact copy."
-        )
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-
-
-def _read_bytes(path: Path) -> bytes:
+    start = 4 + 4 * dims
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            shape = _shape(path, file.read(start), what, dims)
+            promised = math.prod(shape)
+            raw = file.read(promised + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"Cannot read {path}: {error}. Replace it by an intact copy.") from error
+    if len(raw) != promised:
+        held = f"{start + len(raw)}" if len(raw) < promised else "more"
+        raise ValueError(
+            f"Expected {path} to hold {start + promised} bytes for {what} of shape {shape}; got "
+            f"{held}. Replace it by an intact copy."
+        )
+    return np.frombuffer(raw, np.uint8).reshape(shape)
+
+
+def _shape(path: Path, header: bytes, what: str, dims: int) -> tuple[int, ...]:
+    """Shape that the header promises: checked before anything is unpacked by it."""
+    if len(header) < 4 + 4 * dims or header[:4] != bytes((0, 0, 8, dims)):
+        raise ValueError(
+            f"Expected {path} to begin with an idx header of {what}, 0000080{dims}...; got "
+            f"{header[:4].hex() or 'nothing'}. Replace it by an intact copy."
+        )
+    shape = tuple(int(n) for n in np.frombuffer(header, ">i4", count=dims, offset=4))
+    if min(shape) < 1 or math.prod(shape) > CEILING:
+        raise ValueError(
+            f"Expected {path} to hold at least one row and at most {CEILING} bytes of {what}; its "
+            f"header says shape {shape}. Replace it by an intact copy."
+        )
+    return shape
+
+
+def check_digest(path: Path, values: Pixels, expected: str | None) -> None:
+    """Refuses a file whose contents are not those published, packed or not.
+
+    Args:
+        path: the file that the values were read from.
+        values: of shape (rows, ...).
+        expected: SHA-256 of the unpacked file in hex; None where none is known.
+
+    Raises:
+        ValueError: naming both digests.
+    """
+    if expected is None:
+        return
+    header = bytes((0, 0, 8, values.ndim)) + np.array(values.shape, ">i4").tobytes()
+    digest = hashlib.sha256(header)
+    digest.update(np.ascontiguousarray(values).data)
+    if digest.hexdigest() != expected:
+        raise ValueError(
+            f"Expected {path} to hold what was published, SHA-256 {expected}; got "
+            f"{digest.hexdigest()}. Delete it, and fetch an intact copy."
+        )

@@ -13,6 +13,10 @@ from zoo.data.places import CACHE, DataNotFound, data_folders
 
 DOWNLOADS = CACHE
 MEAN = 0.1307
+DIGESTS = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+}
 WAY = (
     "Download them with download=True (--download on the command line), or put the files in "
     "the folder that ZOO_DATA names."
@@ -48,7 +52,7 @@ def load(
     if folder is None and not download:
         raise DataNotFound("MNIST", FILES, places, WAY)
     folder = folder or fetch_files(_fetch, "MNIST", WAY, cached)
-    splits = read_official(folder, "MNIST", MEAN, valid_rows)
+    splits = read_official(folder, "MNIST", MEAN, valid_rows, DIGESTS)
     return make_pictures("mnist", splits, (28, 28), binarize, seed)
 
 

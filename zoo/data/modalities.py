@@ -147,8 +147,9 @@ def _digits(seed: int) -> Splits:
 
 def _fashion(*, download: bool) -> Splits:
     folder = fashion_mnist.find(download=download)
-    pictures = read_official(folder, "Fashion-MNIST", fashion_mnist.MEAN, VALID_ROWS)
-    train, valid, test = zip(pictures, read_classes(folder, VALID_ROWS), strict=True)
+    digests = fashion_mnist.DIGESTS
+    pictures = read_official(folder, "Fashion-MNIST", fashion_mnist.MEAN, VALID_ROWS, digests)
+    train, valid, test = zip(pictures, read_classes(folder, VALID_ROWS, digests), strict=True)
     return _joined(train), _joined(valid), _joined(test)
 
 

@@ -1,13 +1,22 @@
 """Pictures that come in MNIST's files: 60000 rows to train on, 10000 to test on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from zoo.arguments import whole
 from zoo.data.data import Splits
-from zoo.data.idx import FILES, LABELS, Pixels, find_file, read_images, read_labels
+from zoo.data.idx import (
+    FILES,
+    LABELS,
+    Pixels,
+    check_digest,
+    find_file,
+    read_images,
+    read_labels,
+)
 from zoo.data.places import DataNotFound
 
 
@@ -39,7 +48,9 @@ def fetch_files(fetch: Callable[[], None], title: str, way: str, folder: Path) -
     return folder
 
 
-def read_official(folder: Path, title: str, mean: float, valid_rows: int) -> Splits:
+def read_official(
+    folder: Path, title: str, mean: float, valid_rows: int, digests: Mapping[str, str]
+) -> Splits:
     """Read the pictures and split them: valid is the last rows of the official train.
 
     Args:
@@ -47,6 +58,7 @@ def read_official(folder: Path, title: str, mean: float, valid_rows: int) -> Spl
         title: Name of the data set as people write it.
         mean: Published mean intensity of the official train, in [0, 1].
         valid_rows: Rows taken from the end of the official train; 0 for no such split.
+        digests: File -> SHA-256 of its unpacked contents; the files are held against them.
 
     Returns:
         Intensities in [0, 1] of shape (rows, height * width), in the default dtype.
@@ -55,24 +67,25 @@ def read_official(folder: Path, title: str, mean: float, valid_rows: int) -> Spl
         ValueError: If a file is damaged or belongs to another data set, or valid_rows does
             not leave a row to train on.
     """
-    train, test = (read_images(find_file(folder, file) or folder / file) for file in FILES)
-    if not 0 <= valid_rows < len(train):
-        raise ValueError(
-            f"Expected valid_rows of {title} from 0 to {len(train) - 1}; got {valid_rows}. "
-            f"Leave a row of the {len(train)} to train on."
-        )
+    paths = [find_file(folder, file) or folder / file for file in FILES]
+    train, test = (read_images(path) for path in paths)
+    way = f"Leave a row of the {len(train)} to train on."
+    whole(f"valid_rows of {title}", valid_rows, least=0, most=len(train) - 1, way=way)
     _check_mean(train, folder, title, mean)
+    for file, path, pixels in zip(FILES, paths, (train, test), strict=True):
+        check_digest(path, pixels, digests.get(file))
     x = _intensities(train)
     cut = len(x) - valid_rows
     return (x[:cut],), (x[cut:],) if valid_rows else (), (_intensities(test),)
 
 
-def read_classes(folder: Path, valid_rows: int) -> Splits:
+def read_classes(folder: Path, valid_rows: int, digests: Mapping[str, str]) -> Splits:
     """Read the labels, split as the pictures are.
 
     Args:
         folder: Holds both files of labels.
         valid_rows: Rows taken from the end of the official train.
+        digests: File -> SHA-256 of its unpacked contents; the files are held against them.
 
     Returns:
         Classes as integers, of shape (rows,).
@@ -80,7 +93,10 @@ def read_classes(folder: Path, valid_rows: int) -> Splits:
     Raises:
         ValueError: If a file is missing or damaged.
     """
-    train, test = (read_labels(find_file(folder, file) or folder / file) for file in LABELS)
+    paths = [find_file(folder, file) or folder / file for file in LABELS]
+    train, test = (read_labels(path) for path in paths)
+    for file, path, classes in zip(LABELS, paths, (train, test), strict=True):
+        check_digest(path, classes, digests.get(file))
     y, cut = torch.tensor(train).long(), len(train) - valid_rows
     return (y[:cut],), (y[cut:],) if valid_rows else (), (torch.tensor(test).long(),)
 

@@ -11,7 +11,8 @@ Generative process:
 Shapes: scale (2,), x1 (), x2 (); b = 0.03 is the curvature.
 Source: Haario, Saksman and Tamminen (1999), Adaptive proposal distribution for random walk
 Metropolis algorithm, Computational Statistics 14; scale (10, 1) is theirs.
-Departs from the paper: two dimensions.
+Departs from the paper: two dimensions, and mirrored: the source's x2 is minus this one, so that
+its banana bends the other way.
 """
 
 import pyro

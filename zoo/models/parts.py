@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from torch import nn
 
+from zoo.arguments import keep_whole, keep_wholes
 from zoo.data import Data
 from zoo.data.modalities import LABELLED
 from zoo.decoders import DECODERS
@@ -21,6 +22,8 @@ from zoo.models.self_vae import SelfVAE
 from zoo.models.vae import VAE, Autoregressive
 from zoo.priors import PRIORS
 from zoo.unknown import unknown
+
+LARGEST_LATENT = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ class Parts:
         _known("prior", self.prior, PRIORS)
         _known("likelihood", self.likelihood, LIKELIHOODS)
         _known("decoder", self.decoder, DECODERS)
-        if self.latent is not None and self.latent < 1:
-            raise ValueError(f"Expected latent of at least 1; got {self.latent}.")
+        if self.latent is not None:
+            keep_whole(self, "latent", most=LARGEST_LATENT)
         if self.groups is not None:
+            keep_wholes(self, "groups", way="Pass e.g. groups=(8, 16), the top one first.")
             require_groups(self.groups)
 
     @property
@@ -79,7 +83,7 @@ class Parts:
 
 
 def _known(part: str, name: str | None, table: Collection[str]) -> None:
-    if name is not None and name not in table:
+    if name is not None and not (isinstance(name, str) and name in table):
         raise unknown(part, name, table)
 
 

@@ -13,7 +13,8 @@ layers of the widths `hidden` inside.
 Sources: Neal (1992), Connectionist learning of belief networks, Artificial Intelligence; Hinton,
 Dayan, Frey and Neal (1995), The wake-sleep algorithm, Science; for the nonlinear one Dong, Mnih
 and Tucker (2020), DisARM, NeurIPS.
-Departs from the papers: nothing.
+Departs from the papers: the top units are fair coins unless `learned_prior` is set; theirs have
+learned biases.
 
 No log density checks that z is binary, so relaxed z in [0, 1] work.
 """

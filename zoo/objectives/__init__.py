@@ -4,8 +4,12 @@ Every one is a frozen dataclass with its fields, its declared needs, and a loss 
 full data whose gradient is the estimator. Pyro's own ELBO instances are taken as they are.
 """
 
-from pyro.infer import ELBO
+from collections.abc import Callable
 
+from pyro.infer import ELBO
+from torch import Tensor
+
+from zoo.arguments import look_up, refusal
 from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS
 from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural
@@ -19,6 +23,7 @@ from zoo.objectives.free_bits import FreeBits
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.layer_sum import LayerSum
 from zoo.objectives.local_sum import LocalSum
+from zoo.objectives.loss_function import LossFunction
 from zoo.objectives.mean_field import MeanFieldKL
 from zoo.objectives.measure_valued import MeasureValued
 from zoo.objectives.miwae import MIWAE
@@ -41,7 +46,8 @@ from zoo.objectives.tvo import Thermodynamic
 from zoo.objectives.vimco import VIMCO
 from zoo.objectives.vr_max import VRMax
 from zoo.objectives.wake_sleep import WakeSleep
-from zoo.unknown import unknown
+
+LossOfPair = Callable[..., Tensor]  # loss(model, guide, *args, **kwargs)
 
 OBJECTIVES: dict[str, Objective] = {
     "trace": Trace(),
@@ -83,19 +89,22 @@ OBJECTIVES: dict[str, Objective] = {
 }
 
 
-def as_objective(objective: "str | Objective | ELBO") -> Objective:
-    """An objective from its name, itself, or one of Pyro's ELBO instances.
+def as_objective(objective: "str | Objective | ELBO | LossOfPair") -> Objective:
+    """An objective from its name, itself, one of Pyro's ELBO instances, or a loss function.
 
     Raises:
-        ValueError: for a name that is not in the table, with a near one or all of them.
+        ValueError: for a name that is not in the table, with a near one or all of them; for a
+            class, where an instance is expected.
     """
+    if isinstance(objective, type):
+        raise refusal("objective", "an instance", objective, f"Pass {objective.__name__}().")
     if isinstance(objective, Objective):
         return objective
     if isinstance(objective, ELBO):
         return PyroELBO(objective)
-    if objective in OBJECTIVES:
-        return OBJECTIVES[objective]
-    raise unknown("objective", str(objective), OBJECTIVES)
+    if callable(objective):
+        return LossFunction(objective)
+    return look_up("objective", objective, OBJECTIVES)
 
 
 __all__ = [
@@ -114,6 +123,7 @@ __all__ = [
     "LayerSum",
     "LeaveOneOut",
     "LocalSum",
+    "LossFunction",
     "MIWAE",
     "MeanFieldKL",
     "MeasureValued",

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.objectives.forms import BITS
 from zoo.objectives.objective import Needs, Objective
 from zoo.samples import estimate, others
@@ -40,11 +41,8 @@ class ARMS(Objective):
     particles: int = 4
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. Each draw's baseline is "
-                "the mean of the others: for one draw use reinforce."
-            )
+        way = "Each draw's baseline is the mean of the others: for one draw use reinforce."
+        keep_whole(self, "particles", least=2, way=way)
 
     @property
     def needs(self) -> Needs:

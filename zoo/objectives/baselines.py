@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number, keep_wholes, refusal
 from zoo.latents import Latents
 
 
@@ -18,6 +19,9 @@ class ConstantBaseline:
     """b = `value`, nats per row."""
 
     value: float
+
+    def __post_init__(self) -> None:
+        keep_number(self, "value")
 
     def build(self, latents: Latents) -> "FixedValue":
         """The baseline's state for one signal."""
@@ -30,6 +34,9 @@ class DecayingAverage:
 
     decay: float = 0.9
 
+    def __post_init__(self) -> None:
+        keep_number(self, "decay", least=0.0, below=1.0, way="Pass e.g. decay=0.9.")
+
     def build(self, latents: Latents) -> "RunningMean":
         """The baseline's state for one signal."""
         return RunningMean(self.decay)
@@ -41,12 +48,29 @@ class Neural:
 
     hidden: tuple[int, ...] = (64,)
 
+    def __post_init__(self) -> None:
+        keep_wholes(self, "hidden", way="Pass sizes of layers, e.g. (64,).")
+
     def build(self, latents: Latents) -> "RowNetwork":
         """The baseline's network for one signal."""
         return RowNetwork(latents, self.hidden)
 
 
 Baseline = ConstantBaseline | DecayingAverage | Neural
+
+
+def check_baselines(baselines: object) -> None:
+    """Refuses anything but a tuple of baselines.
+
+    Raises:
+        ValueError: saying what came instead.
+    """
+    way = "Pass e.g. baselines=(DecayingAverage(),)."
+    if not isinstance(baselines, tuple):
+        raise refusal("baselines", "a tuple", baselines, way)
+    for one in baselines:
+        if not isinstance(one, Baseline):
+            raise refusal("each of baselines", "a baseline", one, way)
 
 
 class FixedValue(nn.Module):
@@ -101,6 +125,19 @@ class RowNetwork(nn.Module):
         return self.layers[-1](value).squeeze(-1)
 
 
+def no_rows_to_read(specs: tuple[Baseline, ...], latents: Latents) -> str | None:
+    """Why baselines cannot be built: a network of the data row, and no rows; None if they can."""
+    if not any(isinstance(spec, Neural) for spec in specs):
+        return None
+    if latents.rowwise and latents.row_args:
+        return None
+    return (
+        f"A neural baseline reads data rows; not all of {latents.names} lie in a row plate whose "
+        "rows the model is given. Use DecayingAverage(), or put row-wise latents in a plate named "
+        "'data'."
+    )
+
+
 class Baselines(nn.Module):
     """The baselines of several learning signals, by name.
 
@@ -108,21 +145,12 @@ class Baselines(nn.Module):
         specs: the baselines of each signal, taken off one after another.
         latents: description of the model.
         names: of the signals; by default there is one for each latent.
-
-    Raises:
-        ValueError: if a network of the data row is asked for and the latents have no rows.
     """
 
     def __init__(
         self, specs: tuple[Baseline, ...], latents: Latents, names: tuple[str, ...] | None = None
     ) -> None:
         super().__init__()
-        reads_rows = any(isinstance(spec, Neural) for spec in specs)
-        if reads_rows and not (latents.rowwise and latents.row_args):
-            raise ValueError(
-                f"A neural baseline reads data rows; not all of {latents.names} lie in a row "
-                "plate. Use DecayingAverage(), or put row-wise latents in a plate named 'data'."
-            )
         self.names = latents.names if names is None else names
         self.parts = nn.ModuleList(
             nn.ModuleList(spec.build(latents) for spec in specs) for _ in self.names

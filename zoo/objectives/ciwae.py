@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import Compromise, Target, both
 from zoo.samples import draw, estimate
@@ -33,18 +34,14 @@ class CIWAE(Objective):
     beta: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
-        if not 0 <= self.beta <= 1:
-            raise ValueError(
-                f"Expected beta in [0, 1]; got {self.beta}. 1 is the ELBO, 0 the "
-                "importance-weighted bound."
-            )
+        keep_whole(self, "particles")
+        way = "1 is the ELBO, 0 the importance-weighted bound."
+        keep_number(self, "beta", least=0.0, most=1.0, way=way)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True)
+        return Needs(row_weights=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.forms import BITS
 from zoo.objectives.objective import Needs, Objective
@@ -54,16 +55,17 @@ class DoubleControlVariates(Objective):
     particles: int = 2
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. Each draw is corrected "
-                "by the others' gradients: for one draw use reinforce."
-            )
+        way = "Each draw is corrected by the others' gradients: for one draw use reinforce."
+        keep_whole(self, "particles", least=2, way=way)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """One a particle, and one gradient in x."""
+        return 2 * self.particles
 
     def state(self, latents: Latents) -> Coefficient:
         """The coefficient a."""

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.enumeration import elements, joint_states
+from zoo.arguments import keep_whole
+from zoo.enumeration import elements, joint_states, too_many
 from zoo.latents import Kind, Latents, device_of
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Assign, Pair, Traces, add_up, run, sample_sites, sum_plates, weigh
@@ -32,10 +33,22 @@ class Enumerate(Objective):
 
     particles: int = 1
 
+    def __post_init__(self) -> None:
+        keep_whole(self, "particles")
+
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(reparameterised=True, sums_out=frozenset({Kind.DISCRETE}), row_weights=True)
+        return Needs(
+            reparameterised=True,
+            sums_out=frozenset({Kind.DISCRETE}),
+            row_weights=True,
+            nonlinear=True,
+        )
+
+    def objection(self, latents: Latents) -> str | None:
+        """It has a limit to the number of joint states."""
+        return too_many([site for site in latents.sites if site.kind is Kind.DISCRETE], latents)
 
     def evaluations(self, latents: Latents) -> int:
         """One a joint state of a row's discrete latents, for each draw of the rest."""

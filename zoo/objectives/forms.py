@@ -15,6 +15,7 @@ class Form(Enum):
     INTEGER = "integer"
     COUNT = "unbounded integer"
     CONTINUOUS = "continuous"
+    UNBIJECTABLE = "unbijectable"
 
 
 BITS = frozenset({Form.BINARY})
@@ -30,4 +31,5 @@ def form_of(latent: Latent) -> Form:
         return Form.ONE_HOT
     if latent.classes:
         return Form.INTEGER
-    return Form.COUNT if latent.kind is Kind.DISCRETE else Form.CONTINUOUS
+    others = {Kind.DISCRETE: Form.COUNT, Kind.UNBIJECTABLE: Form.UNBIJECTABLE}
+    return others.get(latent.kind, Form.CONTINUOUS)

@@ -3,9 +3,10 @@
     - grad KL = E_{p(z | x)} grad log q(z | x)  ~  sum_k v_k grad log q(z_k | x),
 
 with z_k ~ q(z | x), w_k = p(x, z_k) / q(z_k | x) and self-normalised v_k = w_k / sum_j w_j.
-Theta follows grad log p(x) = E_{p(z | x)} grad log p(x, z) by the same weights. Both have a bias
-of order 1/K. A q that is small where the posterior is not is punished without bound, so q covers
-the posterior's modes where the ELBO would choose one.
+Theta follows the importance-weighted bound of the same K draws, whose gradient is
+sum_k v_k grad log p(x, z_k), without bias; phi's has a bias of order 1/K. A q that is small where
+the posterior is not is punished without bound, so q covers the posterior's modes where the ELBO
+would choose one.
 
 It is reweighted wake-sleep without the sleep.
 
@@ -18,8 +19,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.target import Inclusive, Target, both
+from zoo.objectives.target import Inclusive, PowerMean, Target
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp
 
@@ -35,21 +37,18 @@ class ForwardKL(Objective):
     particles: int = 10
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. One draw alone has "
-                "weight 1, and the mean of grad log q is then 0."
-            )
+        way = "One draw alone has weight 1, and the mean of grad log q is then 0."
+        keep_whole(self, "particles", least=2, way=way)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True)
+        return Needs(row_weights=True, scores=True, nonlinear=True)
 
     @property
     def target(self) -> Target:
-        """Log p(x) for the model, the divergence for the guide: both as K grows."""
-        return both(Inclusive())
+        """The bound of K weights for the model; the divergence, as K grows, for the guide."""
+        return Target(PowerMean(self.particles), Inclusive())
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative importance-weighted bound, nats, shape ()."""

@@ -5,7 +5,8 @@
 so that nothing is won by saying less, and the guide of a group below its floor learns from the
 likelihood alone. E_n is over rows; a minibatch's mean stands for that of all rows. The groups are
 the sites, or with `per_dimension` every dimension of each. The value is at most the ELBO. A pair
-of distributions without a closed-form KL is sampled.
+of distributions without a closed-form KL is sampled. The guide is to draw the latents in the
+model's order: in another one log q - log p of a latent is no KL divergence on average.
 
 Cost: one evaluation of log p(x | z) a particle.
 Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling 2016, "Improving variational
@@ -20,8 +21,9 @@ from pyro.poutine.runtime import Message
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, kl_divergence
 
+from zoo.arguments import flag, keep_number, keep_whole
 from zoo.latents import Latents
-from zoo.objectives.mean_field import compared, discrete_kl
+from zoo.objectives.mean_field import compared, discrete_kl, drawn
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import Target
 from zoo.traces import Pair, Traces, add_up, sample_sites, sum_plates
@@ -45,16 +47,14 @@ class FreeBits(Objective):
     per_dimension: bool = False
 
     def __post_init__(self) -> None:
-        if self.particles < 1 or not self.floor > 0:
-            raise ValueError(
-                f"Expected at least 1 particle and a floor above 0; got {self.particles} and "
-                f"{self.floor}. Without a floor use mean_field."
-            )
+        keep_whole(self, "particles")
+        keep_number(self, "floor", above=0.0, way="Without a floor use mean_field.")
+        flag("per_dimension", self.per_dimension)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(reparameterised=True, factorised=True)
+        return Needs(reparameterised=True, factorised=True, ordered=True)
 
     @property
     def target(self) -> Target:
@@ -76,11 +76,6 @@ class FreeBits(Objective):
         rows = groups.shape[-1]
         held = groups.mean((0, 2, 3)).clamp(min=self.floor)
         return scale_and_mask(rows * held, sites[0][1]["scale"]).sum()
-
-
-def drawn(traces: Traces) -> list[str]:
-    """Names of the latents, in the model's order."""
-    return [str(s["name"]) for s in sample_sites(traces.model) if not s["is_observed"]]
 
 
 def rows_of(kl: Tensor, site: Message, latents: Latents) -> Tensor:

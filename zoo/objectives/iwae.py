@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.renyi import Renyi
 from zoo.objectives.target import PowerMean, Target, both
@@ -22,10 +23,13 @@ class IWAE(Objective):
 
     particles: int = 5
 
+    def __post_init__(self) -> None:
+        keep_whole(self, "particles")
+
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True)
+        return Needs(row_weights=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.enumeration import elements, joint_states
+from zoo.arguments import keep_whole, refusal
+from zoo.enumeration import elements, joint_states, too_many
 from zoo.latents import Latent, Latents, device_of
 from zoo.objectives.objective import Needs, Objective
 from zoo.samples import estimate, others
@@ -41,25 +42,23 @@ class LayerSum(Objective):
     particles: int = 1
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(
-                f"Expected particles of at least 1; got {self.particles}. To draw nothing use "
-                "enumerate, which sums out every site."
-            )
+        way = "To draw nothing use enumerate, which sums out every site."
+        keep_whole(self, "particles", way=way)
+        if self.site is not None and not isinstance(self.site, str):
+            raise refusal("site", "the name of a latent", self.site, "Pass e.g. site='z'.")
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, scores=True, some_finite=True)
 
-    def state(self, latents: Latents) -> nn.Module:
-        """Empty.
-
-        Raises:
-            ValueError: if there is no such site, it is not finite, or others are shared by rows.
-        """
-        summed_site(self.site, latents)
-        return nn.Module()
+    def objection(self, latents: Latents) -> str | None:
+        """It sums over one finite site with few joint states, of one row or shared by all."""
+        try:
+            site = summed_site(self.site, latents)
+        except ValueError as error:
+            return str(error)
+        return too_many([site], latents)
 
     def evaluations(self, latents: Latents) -> int:
         """As many as the site has joint states, for each draw."""

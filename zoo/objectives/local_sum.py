@@ -49,21 +49,19 @@ class LocalSum(Objective):
         """The draw, and every other value of each latent."""
         return 1 + sum(_neighbours(site, latents) for site in latents.sites)
 
-    def state(self, latents: Latents) -> nn.Module:
-        """Nothing of its own.
+    def objection(self, latents: Latents) -> str | None:
+        """Latents of a row beside shared ones: rows have no f of their own then.
 
-        Raises:
-            ValueError: if some latents belong to a row and others are shared: rows have no f of
-                their own then, and one row's latent cannot be moved without the others'.
+        One row's latent cannot be moved without the others'.
         """
         own = [site.name for site in latents.sites if site.local]
         shared = [site.name for site in latents.sites if not site.local]
-        if own and shared:
-            raise ValueError(
-                f"LocalSum moves the latents of all rows at once; '{own[0]}' belongs to a row and "
-                f"'{shared[0]}' is shared by all. Use rloo or trace_graph."
-            )
-        return super().state(latents)
+        if not (own and shared):
+            return None
+        return (
+            f"LocalSum moves the latents of all rows at once; '{own[0]}' belongs to a row and "
+            f"'{shared[0]}' is shared by all. Use rloo or trace_graph."
+        )
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""

@@ -2,7 +2,9 @@
 
     ELBO = E_q [ log p(x | z) ] - KL( q(z) || p(z) ).
 
-A pair of distributions without a closed-form KL is sampled, as in `trace`.
+A pair of distributions without a closed-form KL is sampled, as in `trace`. So is the term of a
+latent that the guide draws before one which the model draws first: its prior may then depend on a
+draw that depends on it in turn, and the closed form would be that of another quantity.
 
 Cost: one evaluation of log p(x | z) a particle.
 Source: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", appendix B.
@@ -16,6 +18,7 @@ from pyro.poutine.runtime import Message
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
+from zoo.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Pair, Traces, add_up, sample_sites
 
@@ -25,6 +28,9 @@ class MeanFieldKL(Objective):
     """The ELBO from `particles` draws with analytic KL terms."""
 
     particles: int = 1
+
+    def __post_init__(self) -> None:
+        keep_whole(self, "particles")
 
     @property
     def needs(self) -> Needs:
@@ -71,13 +77,16 @@ def compared(guide_site: Message, model_site: Message) -> tuple[Distribution, Di
 
 def negative_elbo(traces: Traces, kl: Divergence = own_kl) -> Tensor:
     """Minus E_q log p(x | z) plus the KL terms, over one run."""
-    guide_sites = dict(traces.guide.nodes)
+    guide_sites, closed = dict(traces.guide.nodes), in_order(traces)
     terms: list[Tensor] = []
     for site in sample_sites(traces.model):
         if site["is_observed"]:
             terms.append(-site["log_prob"].sum())
         else:
-            terms.append(kl_term(guide_sites.pop(str(site["name"])), site, kl))
+            drawn = guide_sites.pop(str(site["name"]))
+            terms.append(
+                kl_term(drawn, site, kl) if site["name"] in closed else ratio(drawn, site)
+            )
     auxiliary = [site for site in guide_sites.values() if site["type"] == "sample"]
     return add_up(terms + [site["log_prob"].sum() for site in auxiliary])
 
@@ -87,5 +96,31 @@ def kl_term(guide_site: Message, model_site: Message, kl: Divergence) -> Tensor:
     try:
         value = kl(guide_site, model_site)
     except NotImplementedError:
-        return guide_site["log_prob"].sum() - model_site["log_prob"].sum()
+        return ratio(guide_site, model_site)
     return scale_and_mask(value, guide_site["scale"], guide_site["mask"]).sum()
+
+
+def ratio(guide_site: Message, model_site: Message) -> Tensor:
+    """The log q - log p of one latent at its draw, summed over its plates: shape ()."""
+    return guide_site["log_prob"].sum() - model_site["log_prob"].sum()
+
+
+def in_order(traces: Traces) -> frozenset[str]:
+    """Latents that the guide draws after all those which the model draws before them.
+
+    Only for these is E_q [log q(z_i | ..) - log p(z_i | ..)] the mean of a KL divergence: given
+    everything that either conditions on, z_i is distributed as q(z_i | ..).
+    """
+    place = {name: i for i, name in enumerate(traces.guide.nodes)}
+    found, latest = set(), -1
+    for name in drawn(traces):
+        if place[name] > latest:
+            found.add(name)
+        latest = max(latest, place[name])
+    return frozenset(found)
+
+
+def drawn(traces: Traces) -> list[str]:
+    """Names of the latents that both draw, in the model's order."""
+    names = [str(s["name"]) for s in sample_sites(traces.model) if not s["is_observed"]]
+    return [name for name in names if name in traces.guide.nodes]

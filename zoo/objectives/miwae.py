@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import PowerMean, Target, both
@@ -34,12 +35,12 @@ class MIWAE(Objective):
     K: int = 4
 
     def __post_init__(self) -> None:
-        require_draws(self.M, self.K)
+        keep_whole(self, "M", "K", way="M bounds of K draws each take M K draws in all.")
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True)
+        return Needs(row_weights=True, nonlinear=True)
 
     @property
     def target(self) -> Target:
@@ -56,19 +57,6 @@ class MIWAE(Objective):
         bound = log_mean_exp(in_groups(weights.log_w, self.M), dim=1)
         score = bound.detach() * in_groups(weights.score, self.M).sum(1)
         return estimate(weights, bound.mean(0).sum(), (bound + score).mean(0).sum())
-
-
-def require_draws(groups: int, draws: int) -> None:
-    """Refuses an empty group, or no group at all.
-
-    Raises:
-        ValueError: naming both.
-    """
-    if groups < 1 or draws < 1:
-        raise ValueError(
-            f"Expected M and K of at least 1; got M={groups}, K={draws}. M bounds of K draws each "
-            "take M K draws in all."
-        )
 
 
 def in_groups(value: Tensor, groups: int) -> Tensor:

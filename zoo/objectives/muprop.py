@@ -37,8 +37,8 @@ class MuProp(Objective):
         return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
-        """Two."""
-        return 2
+        """Two, and a gradient in b."""
+        return 2 + 1
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""

@@ -18,6 +18,7 @@ class Needs:
     Attributes:
         reparameterised: are draws to be differentiable functions of the guide's parameters?
         factorised: is each latent to have a distribution of its own, for closed-form terms?
+        ordered: is the guide to draw the latents in the model's order?
         sums_out: kinds of latents that the objective sums out itself, if they are finite.
         row_weights: does it weigh rows, so that shared latents rule out minibatches?
         score_function: is it about draws that are not reparameterised, and nothing else?
@@ -26,10 +27,14 @@ class Needs:
         some_finite: is at least one latent to be finite?
         independent: are all elements of the latents to be independent, given the data?
         dreams: does it show the guide data that the model made up?
+        nonlinear: is it more than a mean of log-weights, such as the logarithm of a mean? Then a
+            log-density that is estimated from a part of the terms biases it.
+        marked: does it sum out only what the model marks, as config_enumerate does?
     """
 
     reparameterised: bool = False
     factorised: bool = False
+    ordered: bool = False
     sums_out: frozenset[Kind] = frozenset()
     row_weights: bool = False
     score_function: bool = False
@@ -38,6 +43,8 @@ class Needs:
     some_finite: bool = False
     independent: bool = False
     dreams: bool = False
+    nonlinear: bool = False
+    marked: bool = False
 
 
 class Objective(ABC):
@@ -68,8 +75,15 @@ class Objective(ABC):
             gradient is the estimator.
         """
 
+    def objection(self, latents: Latents) -> str | None:
+        """Why it does not go on a model with these latents, in a sentence; None if it does."""
+        return None
+
     def evaluations(self, latents: Latents) -> int:
-        """Evaluations of f = log p(x, z) - log q(z) in one gradient: by default `particles`."""
+        """Evaluations of f = log p(x, z) - log q(z) in one gradient: by default `particles`.
+
+        A gradient of f in z that an estimator takes for itself counts as one more.
+        """
         return int(getattr(self, "particles", 1))
 
     def state(self, latents: Latents) -> nn.Module:

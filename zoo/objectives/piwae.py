@@ -6,7 +6,8 @@
 A tight bound helps the model and harms the guide, whose gradient loses its signal; each gets the
 bound that suits it. M = 1 is IWAE; K = 1 trains the guide by the ELBO.
 
-Cost: M K evaluations of f for each of the two, 2 M K in all.
+Cost: M K evaluations of f for each of the two, 2 M K in all. The source forms both gradients from
+one evaluation of each draw, M K in all.
 Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood & Teh 2018, "Tighter variational bounds are
 not necessarily better".
 """
@@ -15,8 +16,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.latents import Latents
-from zoo.objectives.miwae import in_groups, require_draws
+from zoo.objectives.miwae import in_groups
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import PowerMean, Target
 from zoo.samples import constant, estimate, frozen, score_again
@@ -35,12 +37,12 @@ class PIWAE(Objective):
     K: int = 4
 
     def __post_init__(self) -> None:
-        require_draws(self.M, self.K)
+        keep_whole(self, "M", "K", way="M bounds of K draws each take M K draws in all.")
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True)
+        return Needs(row_weights=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

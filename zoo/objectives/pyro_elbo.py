@@ -1,16 +1,25 @@
-"""Pyro's own ELBO instances, passed as they are.
+"""Pyro's own ELBO instances, passed as they are, and classes that descend from them.
 
-Each is run on the traces that it draws itself. Where Pyro forms its loss with ``.item()`` calls,
-which read the device at every step, the same loss is formed here from those traces.
+Each of Pyro's is run on the traces that it draws itself. Where Pyro forms its loss with calls of
+``.item()``, which read the device at every step, the same loss is formed here from those traces.
+A class of somebody else's runs its own ``loss_and_grads``, as under Pyro's SVI.
 """
 
+import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pyro
 import torch
+from pyro import poutine
 from pyro.infer import (
     ELBO,
+    JitTrace_ELBO,
+    JitTraceEnum_ELBO,
+    JitTraceGraph_ELBO,
+    JitTraceMeanField_ELBO,
     RenyiELBO,
     ReweightedWakeSleep,
     Trace_ELBO,
@@ -30,9 +39,15 @@ NEEDS: dict[type, Needs] = {
     Trace_ELBO: Needs(),
     TraceGraph_ELBO: Needs(),
     TraceMeanField_ELBO: Needs(reparameterised=True, factorised=True),
-    TraceEnum_ELBO: Needs(sums_out=frozenset({Kind.DISCRETE})),
-    RenyiELBO: Needs(),
-    ReweightedWakeSleep: Needs(),
+    TraceEnum_ELBO: Needs(sums_out=frozenset({Kind.DISCRETE}), marked=True),
+    RenyiELBO: Needs(nonlinear=True),
+    ReweightedWakeSleep: Needs(nonlinear=True),
+}
+JIT: dict[type, type] = {
+    JitTrace_ELBO: Trace_ELBO,
+    JitTraceGraph_ELBO: TraceGraph_ELBO,
+    JitTraceMeanField_ELBO: TraceMeanField_ELBO,
+    JitTraceEnum_ELBO: TraceEnum_ELBO,
 }
 
 
@@ -41,29 +56,35 @@ class PyroELBO(Objective):
     """Wraps one of Pyro's ELBO instances; gives its loss and its gradient, nothing else.
 
     Raises:
-        ValueError: if the class of `elbo` is none that is known here.
+        ValueError: for Pyro's Jit classes, whose gradients Pyro's own tests call incorrect.
     """
 
     elbo: ELBO
 
     def __post_init__(self) -> None:
-        if type(self.elbo) not in NEEDS:
-            known = ", ".join(kind.__name__ for kind in NEEDS)
+        plain = next((JIT[one] for one in type(self.elbo).__mro__ if one in JIT), None)
+        if plain is not None:
             raise ValueError(
-                f"Expected one of Pyro's {known}; got {type(self.elbo).__name__}. "
-                "Write an Objective with its loss instead."
+                f"{type(self.elbo).__name__} compiles a step by itself; Pyro's own tests mark its "
+                f"gradients as incorrect. Pass {plain.__name__}() and compile=True."
             )
 
     @property
+    def known(self) -> bool:
+        """Is it one of Pyro's own, and not a class that descends from them?"""
+        return type(self.elbo) in NEEDS
+
+    @property
     def needs(self) -> Needs:
-        """Needs of the wrapped class."""
-        return NEEDS[type(self.elbo)]
+        """Needs of the nearest of Pyro's classes; none for a class with a loss of its own."""
+        found = (NEEDS[one] for one in type(self.elbo).__mro__ if one in NEEDS)
+        return next(found, Needs())
 
     @property
     def target(self) -> Target:
-        """The ELBO; none for classes that weigh all rows together, whose bound is another."""
+        """The ELBO; none where all rows are weighed together, or the class is not Pyro's own."""
         joint = isinstance(self.elbo, (RenyiELBO, ReweightedWakeSleep))
-        return Target(None, None) if joint else both(Evidence())
+        return both(Evidence()) if self.known and not joint else Target(None, None)
 
     def evaluations(self, latents: Latents) -> int:
         """One a particle."""
@@ -73,9 +94,13 @@ class PyroELBO(Objective):
         """The wrapped loss as a tensor, nats, shape ().
 
         Raises:
-            ValueError: for RenyiELBO and ReweightedWakeSleep, which only form gradients.
+            ValueError: for RenyiELBO and ReweightedWakeSleep, which only form gradients, and
+                others without a ``differentiable_loss``.
         """
         elbo, model, guide = self.elbo, pair.model, pair.guide
+        if not self.known:
+            return _own_loss(elbo, model, guide, args, kwargs)
+        _count_plates(elbo, pair, args, kwargs)
         if isinstance(elbo, TraceGraph_ELBO):
             value, surrogate = elbo._loss_and_surrogate_loss(model, guide, args, kwargs)
             return with_gradient(-value, surrogate)
@@ -91,7 +116,7 @@ class PyroELBO(Objective):
 
     def backward(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Adds the gradient estimate to every parameter's ``grad``; returns the loss, shape ()."""
-        if not isinstance(self.elbo, (RenyiELBO, ReweightedWakeSleep)):
+        if self.known and not isinstance(self.elbo, (RenyiELBO, ReweightedWakeSleep)):
             return super().backward(pair, state, args, kwargs)
         if pair.latents.subsampled and isinstance(self.elbo, RenyiELBO):
             warnings.warn(
@@ -99,8 +124,22 @@ class PyroELBO(Objective):
                 "under a minibatch its value is no bound. Use zoo.objectives.Renyi or IWAE.",
                 stacklevel=2,
             )
-        loss = self.elbo.loss_and_grads(_declares(pair.model), pair.guide, *args, **kwargs)
+        _count_plates(self.elbo, pair, args, kwargs)
+        elbo: Any = self.elbo  # Pyro's base class does not declare what SVI calls
+        with poutine.block(hide=["_declared"]):
+            loss = elbo.loss_and_grads(_declares(pair.model), pair.guide, *args, **kwargs)
         return torch.as_tensor(loss[0] if isinstance(loss, tuple) else loss)
+
+
+def _count_plates(elbo: ELBO, pair: Pair, args: tuple, kwargs: dict) -> None:
+    """Has Pyro count the nested plates, where it would in its first step, on noise of its own.
+
+    It draws for that once in an ELBO's life; a resumed fit, or a second one, draws otherwise.
+    """
+    counts = elbo.vectorize_particles or isinstance(elbo, TraceEnum_ELBO)
+    if counts and math.isinf(elbo.max_plate_nesting):
+        with torch.random.fork_rng():
+            elbo._guess_max_plate_nesting(pair.model, pair.guide, args, kwargs)
 
 
 def _declares(model: Model) -> Model:
@@ -111,3 +150,16 @@ def _declares(model: Model) -> Model:
         return model(*args, **kwargs)
 
     return declared
+
+
+def _own_loss(elbo: ELBO, model: Model, guide: Callable, args: tuple, kwargs: dict) -> Tensor:
+    """The loss of a class that descends from one of Pyro's; a capture checks its gradient."""
+    if not isinstance(elbo, (Trace_ELBO, TraceGraph_ELBO, TraceEnum_ELBO)):
+        raise ValueError(
+            f"{type(elbo).__name__} forms gradients by loss_and_grads and has no loss to "
+            "differentiate. Use compile=False."
+        )
+    if isinstance(elbo, TraceGraph_ELBO):
+        value, surrogate = elbo._loss_and_surrogate_loss(model, guide, args, kwargs)
+        return with_gradient(-value, surrogate)
+    return elbo.differentiable_loss(model, guide, *args, **kwargs)

@@ -9,7 +9,8 @@ the last two through z and z~. It is unbiased at every tau and eta; both are lea
 log tau and eta descend the squared gradient. f is a fixed function of its argument, and must be
 defined between 0 and 1.
 
-Departs from the paper: the noises of z and z~ are independent; sigma_tau lacks the term that makes
+Departs from the paper: the noises of z and z~ are independent, where coupled ones, with z~ = z in
+value, need f at two points instead of three; sigma_tau lacks the term that makes
 it MuProp as tau grows; one tau and one eta serve all latents.
 
 Cost: 3 evaluations of f, and a gradient in z of two of them, which is differentiated once more.
@@ -24,6 +25,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number
 from zoo.latents import Latents
 from zoo.objectives.concrete import (
     Between,
@@ -70,7 +72,8 @@ class REBAR(Objective):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        require_positive(self.temperature)
+        keep_number(self, "temperature", above=0.0, way="A learned one starts there: use 0.5.")
+        keep_number(self, "scale")
 
     @property
     def needs(self) -> Needs:
@@ -78,8 +81,8 @@ class REBAR(Objective):
         return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
-        """Three."""
-        return 3
+        """Three, and two gradients in z."""
+        return 3 + 2
 
     def state(self, latents: Latents) -> Relaxation:
         """The temperature and the scale."""
@@ -136,16 +139,3 @@ def relaxed_f(pair: Pair, relaxed: list[Values], args: tuple, kwargs: dict) -> T
     still = replace(pair, model=frozen(pair.model), guide=frozen(pair.guide))
     with Between():
         return at(still, relaxed, args, kwargs).log_w
-
-
-def require_positive(temperature: float) -> None:
-    """Refuses a temperature that is not positive.
-
-    Raises:
-        ValueError: saying so.
-    """
-    if not temperature > 0:
-        raise ValueError(
-            f"Expected a temperature above 0; got {temperature}. It is where a learned one "
-            "starts: use 0.5."
-        )

@@ -6,7 +6,8 @@ For draws of f(z) = log p(x, z) - log q(z) the gradient in q's parameters is
 
 where b does not depend on z_k. Every draw is taken for a constant, also where the guide could be
 differentiated through, and every draw of a row is held responsible for all of the row's f. With
-DecayingAverage() and Neural() for b it is NVIL without its local signals.
+DecayingAverage() and Neural() for b it is NVIL without its local signals, and without its division
+of the signal by a running standard deviation.
 
 Cost: K evaluations of f.
 Source: Williams 1992, "Simple statistical gradient-following algorithms"; Ranganath, Gerrish &
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.latents import Latents
-from zoo.objectives.baselines import Baseline, Baselines
+from zoo.objectives.baselines import Baseline, Baselines, check_baselines, no_rows_to_read
 from zoo.objectives.objective import Needs, Objective
 from zoo.samples import draw, estimate
 from zoo.traces import Pair
@@ -38,16 +40,18 @@ class Reinforce(Objective):
     baselines: tuple[Baseline, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(
-                f"Expected particles of at least 1; got {self.particles}. To sum out the latents "
-                "instead of drawing them use enumerate."
-            )
+        way = "To sum out the latents instead of drawing them use enumerate."
+        keep_whole(self, "particles", way=way)
+        check_baselines(self.baselines)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, scores=True)
+
+    def objection(self, latents: Latents) -> str | None:
+        """A neural baseline reads data rows."""
+        return no_rows_to_read(self.baselines, latents)
 
     def state(self, latents: Latents) -> Baselines:
         """One set of baselines."""

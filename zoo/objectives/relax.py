@@ -21,10 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from zoo.arguments import keep_number, keep_wholes
 from zoo.latents import Latent, Latents
 from zoo.objectives.forms import RELAXABLE
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f, require_positive
+from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f
 from zoo.traces import Pair
 from zoo.values import Values
 
@@ -73,12 +74,9 @@ class RELAX(Objective):
     hidden: tuple[int, ...] = (32,)
 
     def __post_init__(self) -> None:
-        require_positive(self.temperature)
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(
-                f"Expected hidden layers of at least one unit each; got {self.hidden}. For no "
-                "network use rebar."
-            )
+        keep_number(self, "temperature", above=0.0, way="A learned one starts there: use 0.5.")
+        keep_number(self, "scale")
+        keep_wholes(self, "hidden", way="Pass e.g. hidden=(32,). For no network use rebar.")
 
     @property
     def needs(self) -> Needs:
@@ -86,8 +84,8 @@ class RELAX(Objective):
         return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
 
     def evaluations(self, latents: Latents) -> int:
-        """Three."""
-        return 3
+        """Three, and two gradients in z."""
+        return 3 + 2
 
     def state(self, latents: Latents) -> FreeControl:
         """The temperature, the scale and the network."""

@@ -2,9 +2,10 @@
 
     L_alpha = 1 / (1 - alpha) * log( 1/K sum_k w_k^(1 - alpha) ),   w_k = p(x, z_k) / q(z_k).
 
-It lies below log p(x) for alpha >= 0 and grows with K; alpha -> 1 is the ELBO. The weights are
-formed for each independent row, and each row's bound is then counted N / batch times, so that it
-stays a bound under subsampled plates. Gradient for any alpha, with reparameterised draws or not:
+It lies below log p(x) for alpha >= 0. One draw gives the ELBO, as alpha -> 1 does for every K;
+with K the bound grows for alpha < 1 and falls for alpha > 1. The weights are formed for each
+independent row, and each row's bound is then counted N / batch times, so that it stays a bound
+under subsampled plates. Gradient for any alpha, with reparameterised draws or not:
 
     grad L = sum_k v_k grad log w_k + L sum_k grad log q(z_k),
 
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import PowerMean, Target, both
 from zoo.traces import Pair, log_mean_exp, weigh, with_gradient
@@ -37,15 +39,15 @@ class Renyi(Objective):
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
+        keep_number(self, "alpha")
         if self.alpha == 1:
             raise ValueError("Expected alpha other than 1; got 1. Use Trace: it is the ELBO.")
-        if self.particles < 1:
-            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+        keep_whole(self, "particles")
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True)
+        return Needs(row_weights=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.samples import draw, estimate
 from zoo.traces import Pair
@@ -31,11 +32,8 @@ class LeaveOneOut(Objective):
     particles: int = 2
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. Each draw's baseline is "
-                "the mean of the others: for one draw use reinforce."
-            )
+        way = "Each draw's baseline is the mean of the others: for one draw use reinforce."
+        keep_whole(self, "particles", least=2, way=way)
 
     @property
     def needs(self) -> Needs:

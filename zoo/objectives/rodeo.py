@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from zoo.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.double_cv import self_tuned
 from zoo.objectives.forms import BITS
@@ -64,20 +65,18 @@ class RODEO(Objective):
     hidden: int = 100
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. Each draw is corrected "
-                "by the others' gradients: for one draw use reinforce."
-            )
-        if self.hidden < 1:
-            raise ValueError(
-                f"Expected hidden of at least 1; got {self.hidden}. For no network use rloo."
-            )
+        way = "Each draw is corrected by the others' gradients: for one draw use reinforce."
+        keep_whole(self, "particles", least=2, way=way)
+        keep_whole(self, "hidden", way="It is the width of the network. For no network use rloo.")
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
+
+    def evaluations(self, latents: Latents) -> int:
+        """One a particle, and one gradient in x."""
+        return 2 * self.particles
 
     def state(self, latents: Latents) -> SurrogateNetwork:
         """The network H."""

@@ -7,9 +7,9 @@ For K draws z_k ~ q(z | x), w_k = p(x, z_k) / q(z_k | x) and v_k = w_k / sum_j w
     sleep-phi:   grad log q(z | x) for a dream (x, z) ~ p,
 
 and phi follows (1 - sleep) wake-phi + sleep sleep-phi. In theta this is the gradient of the
-importance-weighted bound. In phi there is no bound behind it: wake-phi descends
-KL( p(z | x) || q(z | x) ) for the data's x, with a bias of order 1/K, and sleep-phi for the x of
-dreams, with none.
+importance-weighted bound of K draws, without bias. In phi there is no bound behind it: wake-phi
+descends KL( p(z | x) || q(z | x) ) for the data's x, with a bias of order 1/K, and sleep-phi for
+the x of dreams, with none.
 
 Cost: K evaluations of f = log p(x, z) - log q(z); a dream is about one more.
 Source: Bornschein & Bengio 2015, "Reweighted wake-sleep"; Le, Kosiorek, Siddharth, Teh & Wood
@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number, keep_whole
 from zoo.dreams import log_q_of_dreams
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.target import Inclusive, Target
+from zoo.objectives.target import Inclusive, PowerMean, Target
 from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp, with_gradient
 
@@ -42,20 +43,18 @@ class ReweightedWakeSleep(Objective):
     sleep: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
-        if not 0 <= self.sleep <= 1:
-            raise ValueError(f"Expected sleep, a share, between 0 and 1; got {self.sleep}.")
+        keep_whole(self, "particles")
+        keep_number(self, "sleep", least=0.0, most=1.0, way="It is a share of the loss.")
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, dreams=self.sleep > 0)
+        return Needs(row_weights=True, scores=True, dreams=self.sleep > 0, nonlinear=True)
 
     @property
     def target(self) -> Target:
-        """Log p(x) and the divergence, as K grows; dreams have no bound of the data."""
-        return Target(Inclusive(), None if self.sleep else Inclusive())
+        """The bound of K weights, and the divergence as K grows; dreams have no bound."""
+        return Target(PowerMean(self.particles), None if self.sleep else Inclusive())
 
     def evaluations(self, latents: Latents) -> int:
         """One a particle, and one for the dream if there is one."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.samples import estimate, frozen, score_again
 from zoo.traces import Pair, weigh
@@ -26,6 +27,9 @@ class StickingTheLanding(Objective):
     """The ELBO from `particles` draws, without the score-function term."""
 
     particles: int = 1
+
+    def __post_init__(self) -> None:
+        keep_whole(self, "particles")
 
     @property
     def needs(self) -> Needs:

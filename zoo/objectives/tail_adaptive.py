@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import Evidence, Target
 from zoo.samples import draw_path, estimate
@@ -37,21 +38,14 @@ class TailAdaptive(Objective):
     beta: float = -1.0
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. One draw has no rank: "
-                "use stl."
-            )
-        if self.beta > 0:
-            raise ValueError(
-                f"Expected beta of at most 0; got {self.beta}. A positive one favours the "
-                "smallest weights; -1 is the paper's."
-            )
+        keep_whole(self, "particles", least=2, way="One draw has no rank: use stl.")
+        way = "A positive one favours the smallest weights; -1 is the paper's."
+        keep_number(self, "beta", most=0.0, way=way)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(reparameterised=True, row_weights=True)
+        return Needs(reparameterised=True, row_weights=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

@@ -20,6 +20,7 @@ from pyro.distributions.util import is_identically_zero
 from pyro.infer.util import MultiFrameTensor
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.objectives.objective import Objective
 from zoo.traces import Pair, Traces, add_up, sample_sites, with_gradient
 
@@ -29,6 +30,9 @@ class Trace(Objective):
     """The ELBO from `particles` independent draws."""
 
     particles: int = 1
+
+    def __post_init__(self) -> None:
+        keep_whole(self, "particles")
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""

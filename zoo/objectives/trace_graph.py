@@ -5,10 +5,13 @@ For each draw z_i that is not reparameterised the gradient is
     grad log q(z_i) * ( sum of the terms of log p - log q that depend on z_i  -  b ),
 
 where dependence is tracked through the computation itself and the baseline b does not depend on
-z_i, so that it changes the variance and not the mean.
+z_i, so that it changes the variance and not the mean. "nvil" is this with DecayingAverage() and
+Neural() for b. It departs from NVIL: the signal is not divided by a running standard deviation,
+and each latent's network reads the data row, not the layer below.
 
 Cost: one evaluation of log p(x, z) a particle.
-Source: Schulman, Heess, Weber & Abbeel 2015; baselines: Mnih & Gregor 2014 (NVIL).
+Source: Schulman, Heess, Weber & Abbeel 2015; baselines: Mnih & Gregor 2014 (NVIL), whose variance
+normalisation is left out.
 """
 
 from dataclasses import dataclass
@@ -19,8 +22,9 @@ from pyro.infer.util import MultiFrameTensor
 from pyro.ops.provenance import detach_provenance, get_provenance
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.latents import Latents
-from zoo.objectives.baselines import Baseline, Baselines
+from zoo.objectives.baselines import Baseline, Baselines, check_baselines, no_rows_to_read
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Pair, Traces, add_up, plate_scale, sample_sites, with_gradient
 
@@ -31,6 +35,14 @@ class TraceGraph(Objective):
 
     particles: int = 1
     baselines: tuple[Baseline, ...] = ()
+
+    def __post_init__(self) -> None:
+        keep_whole(self, "particles")
+        check_baselines(self.baselines)
+
+    def objection(self, latents: Latents) -> str | None:
+        """A neural baseline reads data rows."""
+        return no_rows_to_read(self.baselines, latents)
 
     def state(self, latents: Latents) -> Baselines:
         """One set of baselines for each latent."""

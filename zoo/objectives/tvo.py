@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import PathIntegral, Target, both
 from zoo.samples import draw, estimate
@@ -41,23 +42,16 @@ class Thermodynamic(Objective):
     beta_1: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. The covariance of one "
-                "draw is not defined."
-            )
-        if self.partitions < 1:
-            raise ValueError(f"Expected partitions of at least 1; got {self.partitions}.")
-        if not 0 < self.beta_1 < 1:
-            raise ValueError(
-                f"Expected beta_1 in (0, 1); got {self.beta_1}. It is the end of the first of the "
-                "strips."
-            )
+        way = "The covariance of one draw is not defined."
+        keep_whole(self, "particles", least=2, way=way)
+        keep_whole(self, "partitions")
+        way = "It is the end of the first of the strips."
+        keep_number(self, "beta_1", above=0.0, below=1.0, way=way)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True)
+        return Needs(row_weights=True, scores=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import flag, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import PowerMean, Target, both
 from zoo.samples import draw, estimate, others
@@ -36,16 +37,14 @@ class VIMCO(Objective):
     geometric: bool = False
 
     def __post_init__(self) -> None:
-        if self.particles < 2:
-            raise ValueError(
-                f"Expected particles of at least 2; got {self.particles}. Each draw's baseline is "
-                "made of the others: for one draw use reinforce."
-            )
+        way = "Each draw's baseline is made of the others: for one draw use reinforce."
+        keep_whole(self, "particles", least=2, way=way)
+        flag("geometric", self.geometric)
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True)
+        return Needs(row_weights=True, scores=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import Largest, Target, both
 from zoo.samples import draw, estimate
@@ -31,13 +32,12 @@ class VRMax(Objective):
     particles: int = 5
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+        keep_whole(self, "particles")
 
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True)
+        return Needs(row_weights=True, nonlinear=True)
 
     @property
     def target(self) -> Target:

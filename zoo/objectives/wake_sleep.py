@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.arguments import keep_whole
 from zoo.dreams import log_q_of_dreams
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
@@ -36,8 +37,7 @@ class WakeSleep(Objective):
     particles: int = 1
 
     def __post_init__(self) -> None:
-        if self.particles < 1:
-            raise ValueError(f"Expected particles of at least 1; got {self.particles}.")
+        keep_whole(self, "particles")
 
     @property
     def needs(self) -> Needs:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from zoo.arguments import whole
 from zoo.data import Data, keep
 from zoo.data.data import fingerprint
 from zoo.draws import draw
@@ -117,8 +118,8 @@ def four_points(
     Raises:
         ValueError: for fewer than 2 seeds, which have no spread.
     """
-    if seeds < 2:
-        raise ValueError(f"Expected at least 2 seeds, for error bars; got {seeds}.")
+    whole("seeds", seeds, least=2, way="Error bars need two.")
+    whole("steps", steps)
     found = {}
     for name, family in rivals.items():
         fits = fit(

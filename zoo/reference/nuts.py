@@ -13,13 +13,14 @@ import torch
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
+from zoo.arguments import number, seed_given, whole
 from zoo.isolation import in_double, isolated
 from zoo.latents import Model
 from zoo.provenance import provenance
 from zoo.reference.checks import check, summarise
 from zoo.reference.posterior import Posterior, as_double
 from zoo.reference.record import Reference
-from zoo.task import Task, given
+from zoo.task import Task, task_of
 
 SAMPLED_AS: dict[str, tuple[str, ...]] = {  # model -> sites that are sampled non-centred
     "eight_schools": ("theta",),
@@ -60,7 +61,10 @@ def sample_reference(
             1000, for any scalar, or if a transition diverged, or if tails are too heavy for a mean
             or sd, see :mod:`zoo.reference.tails`.
     """
-    task = model if isinstance(model, Task) else given(model, args)
+    task, seed = task_of(model, args), seed_given(seed)
+    for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("warmup", warmup, 1)):
+        whole(name, value, least=least)
+    number("accept", accept, above=0.0, below=1.0)
     sites = SAMPLED_AS.get(task.name, ()) if noncentred is None else tuple(noncentred)
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scored("train"))

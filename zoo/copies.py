@@ -1,0 +1,110 @@
+"""Copies of a model and a guide that still refer to each other and to what they share."""
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
+
+from pyro.infer.autoguide import AutoGuide
+from torch import Tensor, nn
+
+LIBRARIES = {"torch", "pyro", *sys.stdlib_module_names}  # their globals hold no model of a user's
+
+
+def copies(model: Callable, guide: Callable) -> tuple[Callable, Callable]:
+    """Copies of both that still refer to each other.
+
+    A plain function cannot be copied, and what it refers to stays as it is, in the other one too.
+    Copying an AutoGuide cuts it and its original off from their model: it is put back on both.
+
+    Raises:
+        ValueError: if something in them cannot be copied.
+    """
+    held = list(_held([model, guide]))
+    functions = [part for part in held if inspect.isfunction(part)]
+    shared = [part for part in _held(functions) if isinstance(part, nn.Module)]
+    memo: dict = {id(part): part for module in shared for part in module.modules()}
+    autos = [(part, part._model) for part in held if isinstance(part, AutoGuide)]
+    try:
+        copied = copy.deepcopy((model, guide), memo)
+        for auto, own in autos:
+            if memo.get(id(auto), auto) is not auto:
+                memo[id(auto)]._model = copy.deepcopy(own, memo)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Cannot copy the model and the guide: {error} Pass the guide's class (or a partial "
+            "of it) instead of an instance that has run already."
+        ) from error
+    finally:
+        for auto, own in autos:
+            auto._model = own
+    return copied
+
+
+def held_modules(fn: Callable) -> list[nn.Module]:
+    """Every module that a callable holds or refers to, at any depth."""
+    return [part for part in _held([fn]) if isinstance(part, nn.Module)]
+
+
+@contextmanager
+def lent(*callables: Callable) -> Iterator[None]:
+    """Gives every module of the callables its mode and its gradients back on the way out.
+
+    Those that cannot be copied are trained in place: of them, only parameters and buffers change.
+    """
+    parts = {id(p): p for fn in callables for m in held_modules(fn) for p in m.modules()}
+    modes = [(part, part.training) for part in parts.values()]
+    own = [parameter for part in parts.values() for parameter in part._parameters.values()]
+    gradients = [(parameter, parameter.grad) for parameter in own if parameter is not None]
+    for parameter, _ in gradients:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+
+
+def _held(values: list) -> Iterator[object]:
+    """Everything that the values hold or refer to, at any depth, each once."""
+    seen, waiting = set[int](), list(values)
+    alive = []  # so that no number of an object is used twice
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or isinstance(value, (type, ModuleType, Tensor, str)):
+            continue
+        seen.add(id(value))
+        alive.append(value)
+        yield value
+        waiting += _parts(value)
+
+
+def _parts(value: object) -> list:
+    """What a value refers to directly."""
+    if isinstance(value, dict):
+        return list(value.values())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return list(value)
+    if isinstance(value, partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, MethodType):
+        return [value.__self__]
+    if inspect.isfunction(value):
+        return _referred_to(value)
+    return list(getattr(value, "__dict__", {}).values())
+
+
+def _referred_to(function: FunctionType) -> list:
+    try:
+        names = inspect.getclosurevars(function)
+    except ValueError:  # a variable that has no value yet
+        return []
+    in_library = str(function.__module__).split(".")[0] in LIBRARIES
+    found = {} if in_library else names.globals
+    preset = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return [*names.nonlocals.values(), *found.values(), *preset]

@@ -1,0 +1,33 @@
+"""What torch's tracer keeps of an exported loop, released.
+
+``torch.export`` hands a loop to Dynamo, which keeps the compiled function, its backend and its
+guards for later calls, for as long as the process lives. They hold the whole program, and a loop
+that has become machine code is never called through them again.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch._dynamo import eval_frame
+from torch._dynamo.convert_frame import input_codes, output_codes
+from torch._higher_order_ops.while_loop import while_loop
+
+LOOPS = sys.modules[while_loop.__module__]  # the module; its name leads to the function
+
+
+@contextmanager
+def released() -> Iterator[None]:
+    """Drops what Dynamo has kept of the loops that are exported inside; nothing else of its."""
+    backends, names = set(eval_frame.cached_backends), set(vars(LOOPS))
+    try:
+        yield
+    finally:
+        for key in set(eval_frame.cached_backends) - backends:
+            del eval_frame.cached_backends[key]
+        for name in set(vars(LOOPS)) - names:
+            delattr(LOOPS, name)
+        for reference in (*input_codes.seen, *output_codes.seen):
+            code = reference()
+            if code is not None and code.co_filename == LOOPS.__file__:
+                eval_frame.reset_code(code)
