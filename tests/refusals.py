@@ -19,6 +19,7 @@ from guides import (
     SharedEncoder,
     UniformNoise,
 )
+from zoo.objectives import Neural, Reinforce
 
 
 def sphere(x):
@@ -33,6 +34,14 @@ def mixed(x):
         k = pyro.sample("k", dist.Bernoulli(x.new_full((), 0.3)))
         z = pyro.sample("z", dist.Normal(k, 1.0))
         pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def stick(x):
+    """Two shares of one stick: the second is at most what the first leaves."""
+    a = pyro.sample("a", dist.Uniform(x.new_zeros(()), 1.0))
+    b = pyro.sample("b", dist.Uniform(x.new_zeros(()), 1 - a))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal(a + b, 1.0), obs=x)
 
 
 def counts(x):
@@ -60,6 +69,26 @@ def two_levels(x):
     with pyro.plate("data", len(x)):
         own = pyro.sample("own", dist.Bernoulli(0.2 + 0.5 * common))
         pyro.sample("x", dist.Normal(own, 1.0), obs=x)
+
+
+def many_bits(x):
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Bernoulli(x.new_full((17,), 0.5)).to_event(1))
+        pyro.sample("x", dist.Normal(z.sum(-1), 1.0), obs=x)
+
+
+def unsized(x):
+    with pyro.plate("data"):
+        z = pyro.sample("z", dist.Normal(x.new_zeros(len(x)), 1.0))
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def parts(x):
+    """Each row's numbers lie in a plate of which the model takes a part."""
+    with pyro.plate("data", len(x), dim=-1):
+        z = pyro.sample("z", dist.Normal(torch.zeros(()), 1.0))
+        with pyro.plate("cols", 4, subsample_size=2, dim=-2) as i:
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x[:, i].T)
 
 
 def case(name):
@@ -99,6 +128,13 @@ RULES = {
         "trace",
         "'z' is local and discrete, with support",
         "Use a guide for local discrete latents, or an objective that sums it out: enumerate.",
+    ),
+    "a support that moves": (
+        numbers(stick),
+        MeanField,
+        "trace",
+        "MeanField maps 'b' to a support that stays as it is; that of 'b' depends on other",
+        "Let the model draw a number from a fixed support and transform it",
     ),
     "no network to share": (
         case("bernoulli_vae"),
@@ -275,11 +311,39 @@ RULES = {
         "teaches the guide to read dreamed rows; ('beta',) do not all belong to rows",
         "Use forward_kl, which does not dream, or put the rows and their latents in a plate",
     ),
+    "a sum over too many states": (
+        numbers(many_bits),
+        AmortisedDiscrete,
+        "enumerate",
+        "takes 131072 joint states; the limit is 65536",
+        "Use a guide for them and an objective that draws them, such as trace_graph",
+    ),
+    "a network of rows where there are none": (
+        case("eight_schools"),
+        MeanField,
+        Reinforce(baselines=(Neural(),)),
+        "A neural baseline reads data rows; not all of ('mu', 'tau', 'theta') lie in a row plate",
+        "Use DecayingAverage(), or put row-wise latents in a plate named 'data'.",
+    ),
+    "rows in a plate without a size": (
+        numbers(unsized),
+        AmortisedNormal,
+        "trace",
+        "'z' lies in a plate without a size; AmortisedNormal needs to know how many rows",
+        "Give the plate the number of rows of the argument that holds them: pyro.plate('data', l",
+    ),
     "relaxed, where values are summed": (
         case("bernoulli_latent"),
         Relaxed,
         "enumerate",
         "sums over the values of 'z'; Relaxed replaces them by continuous ones",
         "Use a discrete guide, or trace.",
+    ),
+    "a logarithm of weights that are estimated": (
+        (parts, (torch.zeros(3, 4),)),
+        AmortisedNormal,
+        "iwae",
+        "under plate 'cols', of which the model draws a part, each weight is a random estimate",
+        "Give that plate all of its elements (no subsample_size), or use trace.",
     ),
 }

@@ -25,6 +25,7 @@ from torch.distributions import constraints
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, Empty, MeanField
 from zoo.objectives import IWAE, Enumerate, Renyi, as_objective
+from zoo.objectives.target import Evidence, PowerMean
 
 N, B, PARTICLES = 100, 10, 8
 
@@ -264,6 +265,14 @@ def test_more_particles_tighten_the_bound():
     few, many = bounds(IWAE(1), x, N, repeats=100), bounds(IWAE(32), x, N, repeats=100)
     error = (standard_error(few) ** 2 + standard_error(many) ** 2).sqrt()
     assert many.mean() - few.mean() > ERRORS * error
+
+
+@pytest.mark.parametrize("alpha", [-1.0, 0.0, 0.5, 2.0, 3.0])
+def test_renyis_bound_grows_with_particles_below_order_one_and_falls_above(alpha):
+    log_p, log_q = torch.randn(3, 1), torch.randn(3, 1).log_softmax(0)
+    bounds = [PowerMean(k, alpha).exact(log_p, log_q).item() for k in (1, 2, 3, 4)]
+    assert bounds == sorted(bounds, reverse=alpha > 1)
+    assert bounds[0] == pytest.approx(Evidence().exact(log_p, log_q).item(), rel=IDENTITY)
 
 
 def test_an_amortised_guide_is_summed_exactly():

@@ -53,6 +53,40 @@ def test_a_value_asked_for_is_refused(scale):
     )
 
 
+class Recurrent(nn.Module):
+    """Reads rows of several lengths, packed."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.GRU(1, 2, batch_first=True)
+
+    def forward(self, x):
+        rows = nn.utils.rnn.pack_padded_sequence(x[None, :, None], [4], batch_first=True)
+        _, state = self.net(rows)
+        mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+        pyro.sample("x", dist.Normal(mean + state.sum(), 1.0).expand(x.shape).to_event(1), obs=x)
+
+
+def test_the_line_that_reads_a_value_is_named():
+    """The last one outside of torch, Pyro and the zoo."""
+    said = "values of a tensor are read"
+    line = r"line \d+ of test_capture_control.py, in forward: `_, state = self.net\(rows\)`"
+    assert refused(Recurrent(), match=rf"{said}.*{line}.* pack_padded_sequence")
+
+
+def test_other_failures_are_not_blamed_on_control_flow():
+    def fails(x):
+        mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
+        if not isinstance(mean, nn.Parameter) and torch.is_grad_enabled():
+            raise KeyError("no such thing")
+        pyro.sample("x", dist.Normal(mean, 1.0).expand(x.shape).to_event(1), obs=x)
+
+    with a_program(fails, MeanField, (X,)) as parts, pytest.raises(CaptureError) as caught:
+        capture(*parts)
+    assert "KeyError: 'no such thing' It happens at line" in str(caught.value)
+    assert "control flow" not in str(caught.value)
+
+
 def test_a_value_that_leaves_by_numpy_is_found_by_the_check():
     """The tracer does not see it go; the captured step then repeats what it was."""
 
@@ -186,7 +220,8 @@ def test_values_outside_the_support_are_still_reported(monkeypatch):
 
     def model(x):
         scale = pyro.sample("scale", dist.HalfNormal(1.0))
-        pyro.sample("x", dist.Normal(0.0, scale - 5.0).expand(x.shape).to_event(1), obs=x)
+        below = dist.Normal(0.0, scale - 5.0, validate_args=False)
+        pyro.sample("x", below.expand(x.shape).to_event(1), obs=x)
 
     with pytest.raises(zoo.DivergenceError, match="at 'x'"):
         zoo.fit(model, MeanField, X, steps=3, compile=True)

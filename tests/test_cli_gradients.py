@@ -95,8 +95,8 @@ def test_the_usual_estimators_exist():
     [
         (("--objectives", "rlo"), "No objective named 'rlo'. Did you mean 'rloo'?"),
         (("--objectives", "gumbel_rao:rlo"), "No objective named 'rlo'"),
-        (("--at", "end"), "Expected at among initial, middle, trained"),
-        (("--draws", "4"), "Expected draws of at least 128"),
+        (("--at", "end"), "Expected at to be one of 'initial', 'middle', 'trained'"),
+        (("--draws", "4"), "Expected draws to be a whole number of at least 128"),
     ],
 )
 def test_what_makes_no_sense_is_refused(words, sentence, capsys, monkeypatch):

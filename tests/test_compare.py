@@ -39,6 +39,7 @@ FIELDS = {
     "figures": dict,
     "skipped": dict,
     "verdict": str,
+    "answers": dict,
 }
 
 
@@ -120,7 +121,7 @@ def test_a_run_is_the_fit_and_the_evaluation_of_its_seed(found):
     assert row.figures != found.rows[0].figures
 
 
-@pytest.mark.parametrize("name", ["losses.png", "amortised_normal-trace-seed0.png"])
+@pytest.mark.parametrize("name", ["losses.png", "runs/amortised_normal-trace-seed0/images.png"])
 def test_pictures_show_something(name, folder):
     with Image.open(folder / name) as picture:
         picture.verify()
@@ -132,14 +133,21 @@ def test_pictures_show_something(name, folder):
     assert middle.std() > 5
 
 
-def test_every_run_has_a_picture_and_an_arviz_file(folder, found):
-    files = {path.name for path in folder.iterdir()}
-    runs = {f"{name}{suffix}" for name in found.fits for suffix in (".nc", ".png")}
-    assert files == runs | {"losses.png", "results.json"}
+def test_every_run_has_a_folder_of_its_own(folder, found):
+    assert {path.name for path in folder.iterdir()} == {"losses.png", "results.json", "runs"}
+    assert {path.name for path in (folder / "runs").iterdir()} == set(found.fits)
+    for row, (name, result) in zip(found.rows, found.fits.items(), strict=True):
+        run = folder / "runs" / name
+        (state,) = run.glob("state-*.safetensors")
+        files = {"fit.json", state.name, "figures.json", "arviz.nc", "images.png"}
+        assert {path.name for path in run.iterdir()} == files
+        figures = json.loads((run / "figures.json").read_text())["figures"]
+        assert figures["elbo"]["value"] == row.figures["elbo"].value
+        assert torch.equal(zoo.load_fit(run, found.task).losses, result.losses)
 
 
 def test_arviz_reads_the_draws(folder, found):
-    data = read_netcdf(folder / "amortised_normal-trace-seed0.nc")
+    data = read_netcdf(folder / "runs" / "amortised_normal-trace-seed0" / "arviz.nc")
     z, log_likelihood = data["posterior"]["z"], data["log_likelihood"]["x"]
     assert z.shape == (1, 200, 100, 2)
     assert log_likelihood.shape == (1, 200, 100)
@@ -166,7 +174,7 @@ def test_wrong_names_fail_before_training(guides, objectives, sentence, monkeypa
     def refuse(*_, **__):
         raise AssertionError("it was trained")
 
-    monkeypatch.setattr(compare_module, "fit", refuse)
+    monkeypatch.setattr("zoo.comparison_runs.fit", refuse)
     with pytest.raises(ValueError, match=sentence):
         compare(zoo.load("ppca"), guides, objectives)
 

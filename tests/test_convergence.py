@@ -8,7 +8,7 @@ from steps import interpreted
 
 import zoo
 from guides import MeanField
-from zoo.convergence import change_of_mean, split_r_hat
+from zoo.convergence import Convergence, change_of_mean, split_r_hat
 
 Y = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.5, 2.5])
 
@@ -65,6 +65,24 @@ def test_the_change_of_a_mean_carries_its_error():
     assert abs(change - 5.0) < 5 * error
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "level", "answer"),
+    [
+        (0.01, 0.02, -5.0, "yes"),
+        (0.98, 2.49, -120.0, "cannot tell"),
+        (0.0, 2.49, -120.0, "cannot tell"),
+        (0.126, 0.03, -10.0, "no"),
+        (3.0, 0.5, -1000.0, "yes"),
+        (30.0, 0.5, -1000.0, "no"),
+    ],
+)
+def test_a_change_that_its_error_hides_is_not_called_still(change, error, level, answer):
+    """Still is less than 1 % of the bound, or 0.1 nats, with two standard errors added."""
+    found = Convergence(r_hat=1.0, change=change, change_se=error, window=500, level=level)
+    assert found.still == answer
+    assert found.reached == (answer == "yes")
+
+
 def test_a_fit_stops_by_itself_near_the_exact_posterior(tmp_path):
     found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000, seed=1)
     assert found.stopped == "converged"
@@ -115,7 +133,7 @@ def test_a_resumed_fit_ends_at_its_own_parameters():
 
 
 def test_wrong_requests_are_refused():
-    with pytest.raises(ValueError, match="Expected until='steps' or 'converged'; got 'done'"):
+    with pytest.raises(ValueError, match="until to be one of 'steps', 'converged'; got 'done'"):
         zoo.fit(conjugate, MeanField, Y, until="done")
     with pytest.raises(ValueError, match="watches the fit and stops it by itself; got patience=3"):
         zoo.fit(conjugate, MeanField, Y, until="converged", patience=3)

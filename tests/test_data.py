@@ -45,6 +45,7 @@ def load(monkeypatch, fake_mnist) -> Callable[..., Data]:
     def load_or_skip(name, **options):
         if name == "mnist":
             monkeypatch.setenv("ZOO_DATA", str(fake_mnist))
+            monkeypatch.setattr(mnist, "DIGESTS", {})
         if name == "binarized_mnist" and not os.environ.get("ZOO_DATA"):
             pytest.skip("ZOO_DATA is not set: no binarized MNIST to read")
         if name.startswith("fashion") and not fashion_folder():

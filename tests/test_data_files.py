@@ -3,6 +3,9 @@
 A mode that a set lacks is refused before any file is sought.
 """
 
+import gzip
+import hashlib
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 from data_cases import CASES, PICTURES, fake_pixels, same, splits_of, write_idx
 
 from zoo.data import DataNotFound, fashion_mnist, load_data, mnist
-from zoo.data.idx import FILES, read_images
+from zoo.data.idx import FILES, check_digest, read_images
 from zoo.data.official import read_official
 
 
@@ -63,6 +66,7 @@ def test_missing_files_say_that_zoo_data_is_not_set(nowhere, monkeypatch):
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_files_are_found_in_zoo_data(folder, ending, nowhere, monkeypatch):
     monkeypatch.setattr(fashion_mnist, "MEAN", float(fake_pixels(30).mean()) / 255)
+    monkeypatch.setattr(fashion_mnist, "DIGESTS", {})
     for file in FILES:
         write_idx(nowhere / "zoo_data" / folder / f"{file}{ending}", fake_pixels(30))
     data = fashion_mnist.load(valid_rows=10)
@@ -79,6 +83,7 @@ def test_download_fetches_missing_files_once(module, folder, nowhere, monkeypatc
             write_idx(nowhere / "cache" / folder / "raw" / file, fake_pixels(30))
 
     monkeypatch.setattr(module, "MEAN", float(fake_pixels(30).mean()) / 255)
+    monkeypatch.setattr(module, "DIGESTS", {})
     monkeypatch.setattr(module, "_fetch", fetch)
     first = module.load(download=True, valid_rows=5)
     assert same(first, module.load(download=False, valid_rows=5))
@@ -116,7 +121,7 @@ def test_files_of_another_set_are_refused(tmp_path):
     for file in FILES:
         write_idx(tmp_path / file, fake_pixels(30))
     with pytest.raises(ValueError, match=r"0\.2860 of Fashion-MNIST; .* another data set"):
-        read_official(tmp_path, "Fashion-MNIST", fashion_mnist.MEAN, 10)
+        read_official(tmp_path, "Fashion-MNIST", fashion_mnist.MEAN, 10, {})
 
 
 @pytest.mark.parametrize("valid_rows", [-1, 30])
@@ -124,7 +129,64 @@ def test_valid_rows_out_of_range_are_refused(valid_rows, tmp_path):
     for file in FILES:
         write_idx(tmp_path / file, fake_pixels(30))
     with pytest.raises(ValueError, match=f"from 0 to 29; got {valid_rows}"):
-        read_official(tmp_path, "MNIST", mnist.MEAN, valid_rows)
+        read_official(tmp_path, "MNIST", mnist.MEAN, valid_rows, {})
+
+
+@pytest.mark.parametrize("module", [fashion_mnist, mnist])
+def test_files_that_were_not_published_are_refused(module, nowhere, monkeypatch):
+    """Of the right form and mean, but with other pixels; after a download too."""
+    folder = "FashionMNIST" if module is fashion_mnist else "MNIST"
+
+    def fetch():
+        for file in FILES:
+            write_idx(nowhere / "cache" / folder / "raw" / file, fake_pixels(30))
+
+    monkeypatch.setattr(module, "MEAN", float(fake_pixels(30).mean()) / 255)
+    monkeypatch.setattr(module, "_fetch", fetch)
+    for download in (True, False):
+        with pytest.raises(ValueError, match=r"(?s)what was published, SHA-256 .*intact copy"):
+            module.load(download=download, valid_rows=5)
+
+
+def test_one_pixel_of_difference_is_found(tmp_path):
+    path, pixels = tmp_path / FILES[0], fake_pixels(30).reshape(-1, 28, 28)
+    write_idx(path, pixels)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    check_digest(path, read_images(path), digest)
+    pixels[17, 3, 3] += 1
+    write_idx(path, pixels)
+    with pytest.raises(ValueError, match=f"SHA-256 {digest}; got"):
+        check_digest(path, read_images(path), digest)
+
+
+def test_a_file_without_rows_is_refused(tmp_path):
+    write_idx(tmp_path / FILES[0], fake_pixels(0))
+    with pytest.raises(ValueError, match=r"at least one row .* shape \(0, 28, 28\)"):
+        read_images(tmp_path / FILES[0])
+
+
+@pytest.mark.parametrize("rows", [1, 2**31 - 1])
+def test_no_more_is_unpacked_than_the_header_promises(rows, tmp_path):
+    """A packed file of 32 KB that holds 32 MB, whatever its header says."""
+    path = tmp_path / f"{FILES[0]}.gz"
+    header = bytes((0, 0, 8, 3)) + np.array([rows, 28, 28], ">i4").tobytes()
+    path.write_bytes(gzip.compress(header + bytes(2**25)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="intact copy"):
+            read_images(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_other_bits_than_the_published_ones_are_refused(nowhere):
+    path = nowhere / "zoo_data" / "binarized_mnist.npz"
+    path.parent.mkdir()
+    rows = {"train": 50_000, "valid": 10_000, "test": 10_000}
+    np.savez(path, **{name: np.zeros((count, 98), np.uint8) for name, count in rows.items()})
+    with pytest.raises(ValueError, match="Expected the published bits of train"):
+        load_data("binarized_mnist")
 
 
 @pytest.mark.parametrize("damage", ["text", "short", "missing"])

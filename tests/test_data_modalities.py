@@ -95,9 +95,9 @@ def write_labels(path, classes):
 def test_labels_are_read_and_split(tmp_path):
     write_labels(tmp_path / f"{LABELS[0]}.gz", [3, 1, 4, 1, 5])
     write_labels(tmp_path / f"{LABELS[1]}.gz", [9, 2])
-    found = [[part.tolist() for part in split] for split in read_classes(tmp_path, 2)]
+    found = [[part.tolist() for part in split] for split in read_classes(tmp_path, 2, {})]
     assert found == [[[3, 1, 4]], [[1, 5]], [[9, 2]]]
-    assert read_classes(tmp_path, 0)[1] == ()
+    assert read_classes(tmp_path, 0, {})[1] == ()
 
 
 def test_damaged_labels_are_refused(tmp_path):

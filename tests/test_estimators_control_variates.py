@@ -159,5 +159,5 @@ def test_learned_control_variates_lower_the_variance(objective):
 
 
 def test_a_network_without_units_is_refused():
-    with pytest.raises(ValueError, match="hidden of at least 1; got 0"):
+    with pytest.raises(ValueError, match="hidden to be a whole number above 0; got 0"):
         RODEO(hidden=0)

@@ -145,7 +145,7 @@ def test_dimensions_that_are_drawn_together_are_refused():
         step(FreeBits(per_dimension=True), "ppca", "amortised_full_rank")
 
 
-@pytest.mark.parametrize("settings", [{"particles": 0}, {"floor": 0.0}, {"floor": -1.0}])
-def test_settings_that_make_no_sense(settings):
-    with pytest.raises(ValueError, match="Expected at least 1 particle and a floor above 0"):
-        FreeBits(**settings)
+@pytest.mark.parametrize(("name", "value"), [("particles", 0), ("floor", 0.0), ("floor", -1.0)])
+def test_settings_that_make_no_sense(name, value):
+    with pytest.raises(ValueError, match=f"{name} to be a .* number above 0; got {value}"):
+        FreeBits(**{name: value})

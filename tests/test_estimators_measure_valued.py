@@ -144,11 +144,16 @@ def test_measure_valued_on_other_supports_agrees_with_reparameterisation():
 
 
 def test_other_distributions_are_refused_by_name():
+    def model(x):
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Gamma(x.new_tensor([2.0, 1.0]), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
     def guide(x):
         rate = pyro.param("rate", x.new_ones(()), constraint=constraints.positive)
         with pyro.plate("data", len(x)):
             pyro.sample("z", dist.Gamma(rate, 1.0).expand([2]).to_event(1))
 
-    with built(counts, guide, MeasureValued(), (REALS[:, :2],)) as program:
+    with built(model, guide, MeasureValued(), (REALS[:, :2],)) as program:
         with pytest.raises(ValueError, match="Normal or Bernoulli or Poisson; 'z' is drawn from"):
             step_of(program, (REALS[:, :2],))

@@ -186,7 +186,7 @@ def test_a_minibatch_gradient_is_unbiased_for_all_rows(objective):
 
 @pytest.mark.parametrize("make", [Reinforce, LayerSum])
 def test_no_particles_are_refused(make):
-    with pytest.raises(ValueError, match="at least 1; got 0"):
+    with pytest.raises(ValueError, match="whole number above 0; got 0"):
         make(particles=0)
 
 

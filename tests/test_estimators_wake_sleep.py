@@ -237,11 +237,14 @@ def test_captured_equals_plain(objective):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: WakeSleep(0), "particles of at least 1; got 0"),
-        (lambda: ReweightedWakeSleep(0), "particles of at least 1; got 0"),
-        (lambda: ReweightedWakeSleep(2, sleep=1.5), "sleep, a share, between 0 and 1; got 1.5"),
-        (lambda: ReweightedWakeSleep(2, sleep=-0.1), "between 0 and 1; got -0.1"),
-        (lambda: ForwardKL(1), "particles of at least 2; got 1"),
+        (lambda: WakeSleep(0), "particles to be a whole number above 0; got 0"),
+        (lambda: ReweightedWakeSleep(0), "particles to be a whole number above 0; got 0"),
+        (
+            lambda: ReweightedWakeSleep(2, sleep=1.5),
+            "sleep to be a finite number of at least 0 and of at most 1; got 1.5",
+        ),
+        (lambda: ReweightedWakeSleep(2, sleep=-0.1), "of at least 0 and of at most 1; got -0.1"),
+        (lambda: ForwardKL(1), "particles to be a whole number of at least 2; got 1"),
     ],
 )
 def test_what_is_refused(make, words):

@@ -113,7 +113,7 @@ def globals_of_the_process():
 def poisoned_task():
     """One row is not a number: the step that draws it is the first to diverge, by site x alone."""
     task = ppca_task()
-    task.data.train[0][7, 0] = torch.nan
+    task.data.train[0][7, 0] = torch.inf
     return task
 
 

@@ -50,11 +50,14 @@ def own_plate(x):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"lr": 0.0}, "Expected lr above 0; got 0.0"),
-        ({"lr": -1.0}, "Expected lr above 0; got -1.0"),
-        ({"steps": 0}, "Expected steps above 0; got 0"),
-        ({"batch_size": 0}, "between 1 and the 40 rows there are; got 0"),
-        ({"batch_size": 41}, "between 1 and the 40 rows there are; got 41"),
+        ({"lr": 0.0}, "Expected lr to be a finite number above 0; got 0.0"),
+        ({"lr": -1.0}, "Expected lr to be a finite number above 0; got -1.0"),
+        ({"steps": 0}, "Expected steps to be a whole number above 0; got 0"),
+        ({"batch_size": 0}, "Expected batch_size to be a whole number above 0; got 0"),
+        (
+            {"batch_size": 41},
+            "from 1 to 40; got 41. There are 40 rows",
+        ),
         ({"optimizer": "adm"}, "No optimizer named 'adm'. Did you mean 'adam'"),
         ({"objective": "trase"}, "No objective named 'trase'. Did you mean 'trace'"),
         ({"guide": PerDatum, "patience": 2}, "PerDatum has no parameters for them"),

@@ -218,7 +218,10 @@ def test_a_learned_temperature_moves_and_comes_back():
         ({"rao": -1, "straight_through": True}, "rao of at least 0.*got rao=-1"),
         ({"rao": 5}, "0 unless straight_through; got rao=5, straight_through=False"),
         ({"temperature": Exponential(1.0, 0.1, 0.3), "learned": True}, "got the schedule Expon"),
-        ({"temperature": -1.0, "learned": True}, "temperature above 0; got -1.0"),
+        (
+            {"temperature": -1.0, "learned": True},
+            "temperature to be a finite number above 0; got -1.0",
+        ),
     ],
 )
 def test_what_is_refused(options, words):

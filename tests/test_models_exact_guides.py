@@ -64,7 +64,11 @@ def test_the_usual_data_and_guide(model):
     task = zoo.load(model)
     fit = zoo.fit(task, guide_of(task.recipe.guide), steps=5, compile=False)
     found = zoo.evaluate(fit, figures=QUICKEST, draws=200)
-    assert not found.skipped
+    missing = {"bound_rise"}  # after five steps
+    if GUIDES_ON[model] is LABELS:  # of few values: no moments, and weights without a tail
+        missing |= {"psis_mean_shift", "psis_sd_shift", "posterior_sd_error"}
+        missing |= {"k_hat", "k_hat_share"}
+    assert set(found.skipped) <= missing
     assert all(abs(figure.value) < float("inf") for figure in found.values())
 
 

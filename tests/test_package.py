@@ -1,9 +1,13 @@
 """Compiled code kept on disk: found again by what it is made of, and by nothing less."""
 
+import gc
+import os
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
+from torch._dynamo import eval_frame
 from torch._higher_order_ops.while_loop import while_loop
 from torch._inductor.runtime.cache_dir_utils import cache_dir
 from torch.export import export
@@ -11,7 +15,16 @@ from torch.export import export
 import zoo.package
 from zoo.compiled import quiet
 from zoo.isolation import isolated
-from zoo.package import CompileError, Packaged, _Flat, _tensors, fingerprint
+from zoo.package import (
+    CacheWarning,
+    CompileError,
+    Packaged,
+    _Flat,
+    _tensors,
+    fingerprint,
+    is_whole,
+)
+from zoo.tracer_memory import LOOPS
 
 X = torch.tensor([1.0, 2.0, 3.0])
 
@@ -62,6 +75,40 @@ def test_a_second_process_would_find_it(disk):
     call(power_of(2.0))
     assert torch.equal(call(power_of(2.0))[0], (X + 0.5) * 8)
     assert len(disk) == 1
+
+
+def test_a_damaged_package_is_compiled_again(disk):
+    call(power_of(2.0))
+    (path,) = disk
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        path.write_bytes(damaged)
+        assert not is_whole(path)
+    assert torch.equal(call(power_of(2.0))[0], (X + 0.5) * 8)
+    assert len(disk) == 2
+    assert is_whole(path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(disk, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
+    (tmp_path / "zoo").write_text("a file where the folder should be")
+    with pytest.warns(CacheWarning, match=r"kept in .*zoo \(.*File exists.*temporary folder"):
+        assert torch.equal(call(power_of(2.0))[0], (X + 0.5) * 8)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "mine")
+    assert not disk[0].exists()
+
+
+def test_nothing_keeps_what_was_compiled(disk):
+    """Neither the function nor what it refers to outlives the last reference to the code."""
+    names, backends = set(vars(LOOPS)), set(eval_frame.cached_backends)
+    function = power_of(2.0)
+    gone = weakref.ref(function)
+    call(function)
+    del function
+    gc.collect()
+    assert gone() is None
+    assert set(vars(LOOPS)) == names
+    assert set(eval_frame.cached_backends) == backends
 
 
 def key(function, x=X, fixed=0.5, options=None):

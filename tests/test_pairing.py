@@ -1,6 +1,7 @@
 """Which guide goes with which model and objective, and what is said where they do not."""
 
 import inspect
+import pickle
 from functools import partial
 
 import pyro
@@ -10,23 +11,26 @@ import torch
 from cases import MODEL_CASES
 from cases_pairs import ALLOWED
 from pyro.infer import TraceEnum_ELBO
-from refusals import RULES, case, counts, hierarchical, mixed
+from refusals import RULES, case, counts, hierarchical, many_bits, mixed, two_levels, unsized
 
 import zoo
 import zoo.pairing
 import zoo.rules
 from guides import (
     GUIDES,
+    IAF,
     AmortisedDiscrete,
     AmortisedNormal,
     Empty,
+    FullRank,
     MeanField,
     PerDatum,
     Relaxed,
 )
+from zoo.cli_list import explained
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES, ReweightedWakeSleep, as_objective
-from zoo.pairing import family_of, mismatch
+from zoo.pairing import family_of, listed, mismatch
 from zoo.rules import FOR_ANY, FOR_FAMILIES, shared_weights
 
 
@@ -39,8 +43,31 @@ def test_every_rule_says_what_is_wrong_and_the_way_out(name):
     assert sentence.endswith(".")
     with pytest.raises(zoo.PairingError) as caught:
         zoo.fit(model, guide, *args, objective=objective, steps=1, device="cpu")
-    assert str(caught.value) == sentence
+    assert caught.value.sentence == sentence
+    assert str(caught.value).startswith(sentence)
     assert isinstance(caught.value, ValueError)
+
+
+def test_an_error_names_guides_that_fit():
+    """By the classes in Python, by the names of the table on the command line."""
+    model, args = case("eight_schools")
+    with pytest.raises(zoo.PairingError) as caught:
+        zoo.fit(model, AmortisedNormal, *args, steps=1)
+    assert {FullRank, IAF, MeanField} <= set(caught.value.families)  # and those of other tests
+    assert "latents. Guides that fit: " in str(caught.value)
+    assert explained(caught.value).endswith("Guides that fit: mean_field, full_rank, iaf.")
+    latents = zoo.describe(model, *args)
+    trace = OBJECTIVES["trace"]
+    assert all(mismatch(latents, one, trace) is None for one in caught.value.families)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.families) == (str(caught.value), caught.value.families)
+
+
+def test_where_no_guide_fits_none_is_named():
+    with pytest.raises(zoo.PairingError) as caught:
+        zoo.fit(counts, lambda x: None, torch.randn(5), objective="arm", steps=1)
+    assert "Guides that fit" not in str(caught.value)
+    assert len(listed([str(i) for i in range(20)])[0].split(", ")) == 8
 
 
 def test_every_rule_is_applied():
@@ -72,6 +99,12 @@ def test_every_rule_has_a_case():
         (counts, "arm", "'k' is unbounded integer"),
         (hierarchical, "layer_sum", "sums over one finite latent"),
         (hierarchical, "wake_sleep", "do not all belong to rows"),
+        (hierarchical, "nvil", "A neural baseline reads data rows"),
+        (two_levels, "local_sum", "'own' belongs to a row and 'common' is shared by all"),
+        (two_levels, "layer_sum", "'own' belongs to a row and 'common' is shared by all rows"),
+        (unsized, "rws", "the plate 'data' has no size, so that no argument is known"),
+        (counts, "enumerate", "'k' has infinitely many values"),
+        (many_bits, "layer_sum", "takes 131072 joint states"),
     ],
 )
 def test_what_no_guide_could_mend_is_refused_for_a_hand_written_one(model, objective, fragment):
@@ -102,6 +135,17 @@ def test_weights_are_not_shared_under_minibatches(objective):
         with pytest.raises(zoo.PairingError, match=words):
             zoo.fit(globally, family, x, objective=objective, steps=1, batch_size=4)
         assert len(zoo.fit(globally, family, x, objective=objective, steps=1).losses) == 1
+
+
+def test_a_plate_without_a_size_takes_a_hand_written_guide_and_all_rows():
+    def guide(x):
+        with pyro.plate("data"):
+            pyro.sample("z", dist.Normal(pyro.param("loc", torch.zeros(len(x))), 1.0))
+
+    x = torch.randn(5)
+    assert len(zoo.fit(unsized, guide, x, steps=2).losses) == 2
+    with pytest.raises(ValueError, match=r"plate 'data' has no size. Write pyro.plate\('data', "):
+        zoo.fit(unsized, guide, x, steps=2, batch_size=2)
 
 
 def test_a_hand_written_guide_must_cover_all():

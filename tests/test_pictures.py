@@ -96,7 +96,7 @@ def test_the_picture_of_four_points(found, tmp_path):
 
 
 def test_four_points_takes_several_seeds():
-    with pytest.raises(ValueError, match="at least 2 seeds, for error bars; got 1"):
+    with pytest.raises(ValueError, match="seeds to be a whole number of at least 2; got 1"):
         four_points({}, seeds=1)
 
 

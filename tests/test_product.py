@@ -53,4 +53,4 @@ def test_what_is_refused_is_not_built(model, guide, device):
                 built(made, family, objective, args, device=device),
             ):
                 pass
-            assert str(caught.value) == sentence
+            assert caught.value.sentence == sentence

@@ -214,7 +214,7 @@ def test_one_replica_and_none(uncompiled):
     assert torch.equal(
         one.losses, zoo.fit(ppca_task(), AmortisedNormal, steps=12, compile=True).losses
     )
-    with pytest.raises(ValueError, match="Expected replicas above 0; got 0"):
+    with pytest.raises(ValueError, match="Expected replicas to be a whole number above 0; got 0"):
         fits(replicas=0)
 
 

@@ -211,7 +211,10 @@ def test_the_plain_models_take_a_prior(model):
         ),
         ({"model": "bernoulli_vae", "decoder": "mlp"}, "no option decoder; got 'mlp'"),
         ({"model": "vae", "prior": "vam"}, "No prior named 'vam'. Did you mean 'vamp'?"),
-        ({"model": "vae", "latent": 0}, "Expected latent of at least 1; got 0"),
+        (
+            {"model": "vae", "latent": 0},
+            "Expected latent to be a whole number from 1 to 100000; got 0",
+        ),
         (
             {"model": "vae", "binarize": "none"},
             "takes pixels of 0 and 1; data 'digits' with binarize='none' hold 17 grey levels",

@@ -1,0 +1,43 @@
+"""What the packages import is what setup.cfg declares, no more and no less."""
+
+import ast
+import re
+import sys
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+OWN = {"zoo", "guides"}
+ENGINES = {"h5netcdf", "h5py"}  # xarray looks for them by name when ArviZ writes or reads NetCDF
+DISTRIBUTION = {"arviz_stats": "arviz-stats"}  # of Python 3.12 on: not installed on 3.11
+
+
+def imported():
+    """Names of the top-level modules that the packages import, wherever in a file."""
+    found = set()
+    for package in OWN:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    found.add(node.module.split(".")[0])
+    return found - OWN - set(sys.stdlib_module_names)
+
+
+def declared():
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = config["options"]["install_requires"].split("\n")
+    return {normal(re.match(r"[\w.-]+", line).group()) for line in lines if line.strip()}
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_import_is_declared_and_every_declaration_is_used():
+    known = packages_distributions()
+    needed = {normal(DISTRIBUTION.get(name) or known[name][0]) for name in imported()}
+    assert needed | ENGINES == declared()

@@ -1,0 +1,39 @@
+"""What the values of a latent look like, by its support."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+
+import zoo
+from zoo.objectives import OBJECTIVES
+from zoo.objectives.forms import Form, form_of
+
+FORMS = {
+    Form.BINARY: dist.Bernoulli(0.5),
+    Form.ONE_HOT: dist.OneHotCategorical(torch.ones(3)),
+    Form.INTEGER: dist.Categorical(torch.ones(3)),
+    Form.COUNT: dist.Poisson(1.0),
+    Form.CONTINUOUS: dist.LogNormal(0.0, 1.0),
+    Form.UNBIJECTABLE: dist.ProjectedNormal(torch.tensor([0.0, 0.0, 1.0])),
+}
+
+
+def model_of(form):
+    def model(x):
+        z = pyro.sample("z", FORMS[form])
+        pyro.sample("x", dist.Normal(z.sum(), 1.0), obs=x)
+
+    return model
+
+
+@pytest.mark.parametrize("form", Form)
+def test_the_form_follows_from_the_support(form):
+    (site,) = zoo.describe(model_of(form), torch.zeros(())).sites
+    assert form_of(site) is form
+
+
+def test_a_direction_is_not_split_as_if_it_were_continuous():
+    latents = zoo.describe(model_of(Form.UNBIJECTABLE), torch.zeros(()))
+    sentence = zoo.mismatch(latents, lambda x: None, OBJECTIVES["measure_valued"])
+    assert "'z' is unbijectable, with support" in sentence
