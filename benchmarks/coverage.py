@@ -53,6 +53,7 @@ ANNEALED = AnnealedImportance(chains=16, temperatures=60, leapfrogs=4)
 ANNEALED_SEEDS, ANNEALED_ROWS = 10, 10
 ROUNDING = 1e-8  # nats: what a weight without any spread still varies by
 Z = 1.96
+SCHOOLS_DRAWS = (10_000, 100_000)
 EDGES = (0.3, 0.5, 0.67)  # of k-hat; 1/2: the weights' variance ends, 0.67: the limit at 1000
 
 
@@ -180,11 +181,16 @@ def annealed_row(model):
     }
 
 
-def eight_schools_k_hat(name, fits=5, seeds=4, draws=10_000, steps=8000):
-    """k-hat of the mean-field guide, over fits and evaluation seeds."""
+def eight_schools_rows(name, fits=5, steps=8000):
+    """A row for each number of draws, all of the same fits."""
     several = zoo.fit(
         zoo.load(name), guide_named("mean_field"), steps=steps, lr=0.01, replicas=fits
     )
+    return [eight_schools_k_hat(name, several, steps, draws) for draws in SCHOOLS_DRAWS]
+
+
+def eight_schools_k_hat(name, several, steps, draws, seeds=20):
+    """k-hat of the mean-field guide, over fits and evaluation seeds."""
     values = torch.tensor(
         [
             [
@@ -199,7 +205,7 @@ def eight_schools_k_hat(name, fits=5, seeds=4, draws=10_000, steps=8000):
         "steps": steps,
         "draws": draws,
         "k_hat": values.mean().item(),
-        "se_over_fits": (values.mean(1).std() / fits**0.5).item(),
+        "se_over_fits": (values.mean(1).std() / len(values) ** 0.5).item(),
         "sd_over_evaluations": values.std(1).mean().item(),
         "lowest": values.min().item(),
         "highest": values.max().item(),
@@ -241,7 +247,7 @@ def pairs_of(models):
 
 def schools_of(models):
     tasks = ("eight_schools", "eight_schools_noncentred")
-    return {"eight_schools": [eight_schools_k_hat(name) for name in tasks]}
+    return {"eight_schools": [row for name in tasks for row in eight_schools_rows(name)]}
 
 
 def annealed_of(models):
@@ -268,8 +274,13 @@ def main() -> None:
     if asked.out:
         kept = json.loads(asked.out.read_text()) if asked.out.exists() else {}
         record |= {"seconds": time.perf_counter() - started}
+        made = {name: record[name] for name in ("command", "commit", "date")}
+        later = kept.get("later", {}) | dict.fromkeys(asked.parts, made)
+        if set(asked.parts) == set(PARTS):
+            kept = {}
+            later = {}
         asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(json.dumps(kept | record | found, indent=1))
+        asked.out.write_text(json.dumps(record | kept | found | {"later": later}, indent=1))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import estimators_baseline
 import estimators_fashion
 import estimators_networks
 import estimators_p_values
+import estimators_particles
 import estimators_reinforce
 import estimators_toys
 import estimators_wake_sleep
@@ -30,6 +31,7 @@ SECTIONS = {
     "toys": estimators_toys,
     "reinforce": estimators_reinforce,
     "networks": estimators_networks,
+    "particles": estimators_particles,
     "p_values": estimators_p_values,
     "baseline": estimators_baseline,
     "wake_sleep": estimators_wake_sleep,

@@ -23,7 +23,7 @@ from zoo.program import build
 
 START, TRUTH, TOLERANCE = (15.0, 15.0), (16.0, 14.0), 0.8
 ADAM = {"lr": 5e-4, "betas": (0.93, 0.999)}
-LONGEST, SEEDS = 10_000, 24
+LONGEST, SEEDS = 10_000, 11
 HEADS, TAILS = 6, 4
 OBJECTIVES = {
     "reinforce": Reinforce(),

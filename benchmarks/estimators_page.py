@@ -11,6 +11,7 @@ import estimators_baseline
 import estimators_fashion
 import estimators_networks
 import estimators_p_values
+import estimators_particles
 import estimators_reinforce
 import estimators_toys
 import estimators_wake_sleep
@@ -22,6 +23,7 @@ TABLES = {
     "toys": estimators_toys.table,
     "reinforce": estimators_reinforce.table,
     "networks": estimators_networks.table,
+    "particles": estimators_particles.table,
     "p_values": estimators_p_values.table,
     "baseline": estimators_baseline.table,
     "wake_sleep": estimators_wake_sleep.table,
@@ -35,19 +37,24 @@ PICTURES = {
 }
 
 
-def main() -> None:
-    page = DOCS / "estimators.md"
-    text = page.read_text()
+def record_of(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def filled(text: str) -> str:
+    """The page with every table made anew from its results."""
     for name, table in TABLES.items():
-        source = RESULTS / f"{name}.json"
-        if not source.exists():
-            continue
-        record = json.loads(source.read_text())
+        record = record_of(name)
         said = f"`{record['command']}`, {record['date']}, torch {record['versions']['torch']}, cpu"
         text = fill(text, name, f"{table(record)}\n\n{said}, {record['seconds']} s.")
-        if name in PICTURES:
-            PICTURES[name](record, DOCS / f"estimators_{name}.png")
-    page.write_text(text)
+    return text
+
+
+def main() -> None:
+    page = DOCS / "estimators.md"
+    page.write_text(filled(page.read_text()))
+    for name, picture in PICTURES.items():
+        picture(record_of(name), DOCS / f"estimators_{name}.png")
 
 
 if __name__ == "__main__":

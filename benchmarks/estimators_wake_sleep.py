@@ -26,7 +26,7 @@ OBJECTIVES = {
     "wake_sleep 5": WakeSleep(5),
 }
 STOPS = (25, 50, 100, 200, 400, 800, 1600)
-SEEDS, ROWS, LR, BATCH = 4, 200, 3e-3, 64
+SEEDS, ROWS, LR, BATCH = 2, 200, 3e-3, 64
 
 
 def run() -> Iterator[dict]:
@@ -80,7 +80,8 @@ def table(record: dict) -> str:
         lines.append(_line(name, values, "{:.2f}"))
     for name in list(found)[1:]:
         lines.append(_line(f"{name} less rloo 5", found[name] - found["rloo 5"], "{:+.2f}"))
-    return "\n".join(lines)
+    seeds = len(found["rloo 5"])
+    return "\n".join([*lines, "", f"Nats a test row; ± is the standard error over {seeds} seeds."])
 
 
 def _line(name: str, values: np.ndarray, shown: str) -> str:

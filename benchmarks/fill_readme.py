@@ -44,7 +44,7 @@ def figures_of(row: dict) -> dict[str, Figure]:
 def speeds() -> str:
     record = json.loads((HERE / "results" / "speed.json").read_text())
     return (
-        f"`python benchmarks/speed.py` ({record['date']}, {record['device']}, torch "
+        f"`{record['command']}` ({record['date']}, {record['device']}, torch "
         f"{record['versions']['torch']}): milliseconds a step, and in brackets how many times the "
         f"compiled step's.\n\n{speed.table(record['rows'])}"
     )
@@ -54,7 +54,7 @@ def ladder() -> str:
     record = json.loads((HERE / "results" / "vaes" / "ladder.json").read_text())
     rows = record["rows"]
     return (
-        f"`python benchmarks/vaes.py ladder` ({record['date']}, torch "
+        f"`{record['command']}` ({record['date']}, torch "
         f"{record['versions']['torch']}): digits, {rows[0]['steps']:,} steps each, "
         f"{len({row['seed'] for row in rows})} seeds, nats per test row.\n\n"
         f"{vaes_ladder.table(rows)}"
@@ -66,11 +66,16 @@ def fill(text: str, name: str, body: str) -> str:
     return re.sub(pattern, lambda m: f"{m[1]}{body}\n{m[2]}", text, flags=re.DOTALL)
 
 
+def filled(text: str) -> str:
+    """README.md with every table made anew from its results."""
+    text = fill(text, "main job", main_job())
+    text = fill(text, "ladder", ladder())
+    return fill(text, "speed", speeds())
+
+
 def main() -> None:
     readme = HERE.parent / "README.md"
-    text = fill(readme.read_text(), "main job", main_job())
-    text = fill(text, "ladder", ladder())
-    readme.write_text(fill(text, "speed", speeds()))
+    readme.write_text(filled(readme.read_text()))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def page() -> str:
     ]
     for section in SECTIONS:
         parts += ["", f"## {section.title}", "", f"    {section.equation}", "", section.text, ""]
-        parts += ["```sh", *section.commands, "```"]
+        parts += ["```sh", *section.examples, *makers(section), "```"]
         if section.picture and (DOCS / section.picture).exists():
             parts += ["", f"![{section.title}]({section.picture})"]
         if section.result:
@@ -36,18 +36,34 @@ def page() -> str:
     return "\n".join(parts) + "\n"
 
 
-def table_of(section: Section) -> str:
-    path = RESULTS / section.result
-    if not path.exists():
-        return f"No results yet: run `{section.commands[-1]}`."
-    record = json.loads(path.read_text())
+def records_of(section: Section) -> tuple[dict, list[dict]]:
+    """The file of results, and what of it says how it was made: each row, or the file itself."""
+    record = json.loads((RESULTS / section.result).read_text())
     made = record.get("provenance", record)
-    each = [row for row in record.get("rows", ()) if "command" in row] or [made]
-    commands = ", ".join(f"`{command}`" for command in dict.fromkeys(r["command"] for r in each))
+    return record, [row for row in record.get("rows", ()) if "command" in row] or [made]
+
+
+def makers(section: Section) -> list[str]:
+    """The commands that made the table, one after the other; without results, that to run."""
+    if not (RESULTS / section.result).exists():
+        return [section.command]
+    _, each = records_of(section)
+    return list(dict.fromkeys(row["command"] for row in each))
+
+
+def table_of(section: Section) -> str:
+    if not (RESULTS / section.result).exists():
+        return f"No results yet: run `{section.command}`."
+    record, each = records_of(section)
+    made = record.get("provenance", record)
     last = max(row.get("date", "") for row in [*each, made])
-    return (
-        f"{section.table(record)}\n\nMade {last}, torch {made['versions']['torch']}, {commands}."
+    several = len(makers(section)) > 1
+    by = (
+        f"the last {len(makers(section))} commands above, in order"
+        if several
+        else "the last command above"
     )
+    return f"{section.table(record)}\n\nMade {last}, torch {made['versions']['torch']}, by {by}."
 
 
 def main() -> None:

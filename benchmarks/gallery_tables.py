@@ -1,5 +1,7 @@
 """Tables of docs/gallery.md, made from the records of the benchmarks."""
 
+import math
+
 HEADS = ("receptive field", "remedy", "seed", "KL", "active units", "I(x; z)", "ELBO", "log p(x)")
 NAMES = ("elbo", "log_evidence", "k_hat")
 HELD = ("kl", "active_units/z", "mutual_information", "elbo", "log_evidence")
@@ -60,13 +62,27 @@ def families(record: dict) -> str:
 
 
 def modalities(record: dict) -> str:
-    """Every figure of both pairs of modalities."""
-    rows = [
-        [pair, name, f"{value['value']:.3f} ± {value['se']:.3f} {value['unit']}"]
-        for pair, figures in record["figures"].items()
-        for name, value in figures.items()
-    ]
+    """Every figure of both pairs of modalities, and how much likelier one view makes the other."""
+    rows = []
+    for pair, figures in record["figures"].items():
+        for name, value in figures.items():
+            said = f"{value['value']:.3f} ± {value['se']:.3f} {value['unit']}"
+            rows.append([pair, name, said])
+        value, error = information(figures)
+        name = "one view makes the other likelier by"
+        rows.append([pair, name, f"{value:+.3f} ± {error:.3f} nats/row"])
     return lines(("data", "figure", "value"), rows)
+
+
+def information(figures: dict[str, dict]) -> tuple[float, float]:
+    """log p(x | y) + log p(y | x) - log p(x, y), nats a row, and its error.
+
+    The errors of the three are taken for independent.
+    """
+    bounds = {name: one for name, one in figures.items() if name.startswith("log p(")}
+    given = sum(one["value"] for name, one in bounds.items() if " | " in name)
+    joint = sum(one["value"] for name, one in bounds.items() if " | " not in name)
+    return given - joint, math.hypot(*(one["se"] for one in bounds.values()))
 
 
 def temperatures(record: dict) -> str:

@@ -4,6 +4,7 @@ python benchmarks/harness_page.py
 """
 
 import json
+import math
 from pathlib import Path
 
 from coverage import CONTINUOUS, together
@@ -13,9 +14,10 @@ RESULTS = HERE / "results"
 FIGURES = ("elbo", "iwae_10", "iwae_100", "log_evidence")
 SPLITS = {
     "by_rows_k_hat": "the row's own k-hat (median over seeds)",
-    "by_own_k_hat": "k-hat of the very draws",
+    "by_own_k_hat": "k-hat of the same draws",
 }
 LIMIT = 0.67
+PUBLISHED = {"eight_schools": 1.0, "eight_schools_noncentred": 0.64}  # one number each
 
 
 def pairs_table(record: dict) -> str:
@@ -40,6 +42,9 @@ def summary(record: dict) -> str:
     passed = sum(max(row["highest_above_exact"][n] for n in FIGURES[:3]) < 5 for row in rows)
     low = [row for row in rows if row["k_hat"] < LIMIT]
     within = sum(abs(row["worst_log_evidence"]) < 5 for row in low)
+    three = sorted((row for row in low if abs(row["worst_log_evidence"]) > 3), key=worst_of)
+    largest = ", ".join(f"{row['pair']} {row['worst_log_evidence']:+.1f}" for row in three)
+    expected = len(low) * (1 - math.erf(3 / math.sqrt(2)) ** seeds)
     beyond = [
         f"{row['pair']} (k-hat {row['k_hat']:.2f}, {row['worst_log_evidence']:+.1f} se)"
         for row in rows
@@ -54,9 +59,17 @@ def summary(record: dict) -> str:
   {len(rows)} pairs, {seeds} seeds each, three bounds each.
 - The importance-sampled evidence is within 5 standard errors in every seed for {within} of the
   {len(low)} pairs whose k-hat is below {LIMIT}.
+  That rule is wide. The largest scores beyond 3, in standard errors: {largest}.
+  Normal errors would leave {expected:.1f} of {len(low)} pairs beyond 3; here are {len(three)}. The
+  guides of one model share their seeds, so these are not separate cases; still, the
+  errors have a heavier tail on the low side than a normal has.
   Beyond 5 in some seed: {", ".join(beyond) or "none"}.
 - Coverage of value ± 1.96 se over all pairs (its error is binomial): {covered};
   log_evidence on the pairs whose k-hat is below {LIMIT}: {trusted}."""
+
+
+def worst_of(row: dict) -> float:
+    return row["worst_log_evidence"]
 
 
 def bins_table(pooled: dict, split: str) -> str:
@@ -109,13 +122,17 @@ def annealed_table(rows: list[dict]) -> str:
 
 
 def schools_table(rows: list[dict]) -> str:
-    lines = ["| task | k-hat | lowest to highest | fits x seeds | draws |", "|---" * 5 + "|"]
+    heads = ("task", "draws", "k-hat", "sd of one", "lowest to highest", "fits x seeds")
+    heads += ("published", "away, sd of one", "verdict")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for row in rows:
-        values = row["values"]
-        over = row["sd_over_evaluations"] / len(values[0]) ** 0.5
+        values, one, told = row["values"], row["sd_over_evaluations"], PUBLISHED[row["task"]]
+        over = one / len(values[0]) ** 0.5
+        away = (row["k_hat"] - told) / math.hypot(one, over)
         lines.append(
-            f"| {row['task']} | {row['k_hat']:.2f} ± {over:.2f} | {row['lowest']:.2f} to "
-            f"{row['highest']:.2f} | {len(values)} x {len(values[0])} | {row['draws']} |"
+            f"| {row['task']} | {row['draws']:,} | {row['k_hat']:.2f} ± {over:.2f} | {one:.2f} | "
+            f"{row['lowest']:.2f} to {row['highest']:.2f} | {len(values)} x {len(values[0])} | "
+            f"{told:.2f} | {away:+.1f} | {'agrees' if abs(away) < 2 else 'differs'} |"
         )
     return "\n".join(lines)
 
@@ -177,10 +194,8 @@ mean of 30 rows; a score is (value - exact) / se:"""
 
 SANDWICH = """Bidirectional Monte Carlo bounds the evidence of data that it simulates from the
 model, which the model knows exactly too. Counted is how often, over seeds, lower - 1.96 se <=
-exact and exact <= upper + 1.96 se, where exact is of the very data simulated: with a right bound
-and a right error, either fails in at most 2.5 % of seeds. A score is (bound - exact) / se. (An
-earlier version scored gap / se, the upper bound less the lower, against 0: that cannot see both
-ends off together, and, counted from above only, hardly can fail.)"""
+exact and exact <= upper + 1.96 se, where exact is of the simulated data: with a right bound
+and a right error, either fails in at most 2.5 % of seeds. A score is (bound - exact) / se."""
 
 MEMORY = """Memory: by how much evaluating iwae_K of the Bernoulli VAE raises a process's peak,
 above iwae_50 of 20 rows:"""
@@ -222,32 +237,34 @@ Each row and seed is an interval of its own for that row's log_evidence.
 
 {annealed_table(record["annealed"])}
 
-Few temperatures, to see the failure. Where ESS is near 1 of 16 chains, it has not annealed long
-enough: low, like any
-importance sampler, and with an error that says nothing. Raise the temperatures until ESS is a good
-part of the chains.
+Few temperatures, to see the failure. Where the effective sample size (ESS) is near 1 of 16 chains,
+annealing was too short: the estimate is low, as any importance sampler's is, and its error says
+nothing. Raise the temperatures until ESS is a good part of the chains.
 
 ## k-hat of the mean-field guide on eight schools
 
 {schools_table(record["eight_schools"])}
 
-The spread is that of the evaluation's draws, not of the fits: one number with 10,000 draws is good
-to about 0.1. Published: about 1.0 centred, 0.64 non-centred.
+{SCHOOLS.format(**record["later"].get("schools", record))}
 {known_table()}"""
 
 
-LESSONS = """- The limit of 0.67 says when the estimate may be used. Its error takes the tail
-  of the weights from a fitted Pareto distribution, and in a mean over rows it
-  counts that each row's estimate is low by half its squared error. From k-hat 1/2
-  on single rows are still held a little too seldom; above the limit the error
-  says little.
-- The k-hat of the very draws flatters them. Draws that missed the tail have a low k-hat and a low
-  estimate; one that hit it has a high k-hat and an estimate that is about right. So a k-hat
-  from other draws, or from more, is the better judge.
+SCHOOLS = """`{command}`, {date}.
+The same fits and seeds in all rows. One evaluation's k-hat scatters by its draws (*sd of one*),
+and hardly by the fit. The published numbers have no error with them, so the verdict takes each for
+one evaluation. A single k-hat cannot tell 0.9 from 1.0, nor 0.6 from 0.7."""
+
+LESSONS = """- Below the limit of 0.67 the estimate may be used. Its error takes the tail of the
+  weights from a fitted Pareto distribution, and in a mean over rows it counts that each row's
+  estimate is low by half its squared error. From k-hat 0.5 on the intervals of single rows hold
+  the truth a little too seldom; above the limit the error says little.
+- A k-hat from the same draws as the estimate is too optimistic: draws that miss the tail have a
+  low k-hat and a low estimate, and draws that hit it have a high k-hat and an estimate that is
+  about right. Take k-hat from other draws, or from more.
 - With discrete latents a state that q gives less than about 1/draws is mostly not drawn at all:
-  the weights look even (k-hat -1, error near 0), and the state's share is missing: about 1e-4 nats
-  a row of gaussian_mixture/amortised_discrete, but many of its standard errors.
-- The figures of one pair share their draws, and so do their hits: a pair's 20 seeds give its
+  the weights look even (k-hat -1, error near 0), and the estimate lacks the state's
+  share by more than its error says (gaussian_mixture/amortised_discrete above).
+- The figures of one pair share their draws, so their hits go together; 20 seeds give a pair's
   coverage to 0.05 only."""
 
 

@@ -1,6 +1,7 @@
 """The failure museum: which figure catches which planted failure, beside a healthy twin.
 
     python benchmarks/museum.py --out benchmarks/results/museum.json
+    python benchmarks/museum.py --verdicts --out benchmarks/results/museum.json  # these alone
     python benchmarks/museum_page.py           # docs/museum.md and its pictures, from the JSON
 
 A figure catches a failure where it lies five of its own standard errors outside of the range that
@@ -10,6 +11,7 @@ RANGES gives it (p-values: below that, whatever their error).
 import argparse
 import json
 import time
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -60,6 +62,13 @@ RANGES = {  # figure -> healthy range
 }
 
 
+FREE = ("weights", "psis", "from_prior", "latents", "convergence")
+READERS = {  # who asks -> the figures that the verdict is made of
+    "without the truth": FREE,
+    "with the truth": (*FREE, "exact", "posterior", "two_sample"),
+}
+
+
 def caught(name: str, figure: Figure) -> bool:
     """Is the figure outside of its healthy range by its own error?"""
     low, high = RANGES[name]
@@ -72,6 +81,14 @@ def measure(fit: Fit, *, draws: int = 1000, seed: int = 0) -> dict[str, Figure]:
     found = of_weights(fit, draws, seed)
     found |= of_draws(fit, COMPARED, seed) | of_ranks(fit, seed) | of_latents(fit, seed)
     return {name: found[name] for name in RANGES if name in found}
+
+
+def judged(fit: Fit) -> dict[str, dict]:
+    """Reader -> question -> answer and reason."""
+    return {
+        reader: asdict(zoo.evaluate(fit, figures=figures, seed=1).answers)
+        for reader, figures in READERS.items()
+    }
 
 
 def difference(first: Figure, second: Figure) -> Figure:
@@ -173,21 +190,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--exhibits", nargs="*", default=list(EXHIBITS), choices=list(EXHIBITS))
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--verdicts", action="store_true", help="keep the figures that are there")
     asked, started = parser.parse_args(), time.perf_counter()
     record = provenance(zoo.load("eight_schools"))
     record |= {"date": str(date.today()), "device": "cpu", "seeds": SEEDS, "rows": ROWS}
     made = {name: record[name] for name in ("command", "commit", "date")}
-    found, twins = {}, {}
+    before = json.loads(asked.out.read_text()) if asked.out and asked.out.exists() else {}
+    kept = before.get("exhibits", {})
+    found, twins, verdicts = {}, {}, {}
     for name in asked.exhibits:
         shown, (healthy, sick) = EXHIBITS[name], pair(name, ROWS)
-        if shown.model not in twins:
-            twins[shown.model] = collected(healthy, is_slow=False)
-        parts = {"healthy": twins[shown.model], "sick": collected(sick, is_slow=True)}
-        found[name] = {"story": shown.story, **made, **parts}
+        if shown.model not in verdicts:
+            verdicts[shown.model] = judged(healthy)
+        said = {"healthy": verdicts[shown.model], "sick": judged(sick), "made": made}
+        if asked.verdicts:
+            found[name] = kept[name] | {"verdict": said}
+        else:
+            if shown.model not in twins:
+                twins[shown.model] = collected(healthy, is_slow=False)
+            parts = {"healthy": twins[shown.model], "sick": collected(sick, is_slow=True)}
+            found[name] = {"story": shown.story, **made, **parts, "verdict": said}
         print(f"{name} after {time.perf_counter() - started:.0f} s", flush=True)
     if asked.out:
         record["seconds"] = time.perf_counter() - started
-        kept = json.loads(asked.out.read_text())["exhibits"] if asked.out.exists() else {}
+        record = before if asked.verdicts else record  # of the figures; a verdict has its own
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         every = {name: (kept | found)[name] for name in EXHIBITS if name in kept | found}
         asked.out.write_text(json.dumps(record | {"exhibits": every}, indent=1))

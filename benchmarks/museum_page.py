@@ -11,7 +11,7 @@ from statistics import median
 import matplotlib as mpl
 import torch
 from exhibits import EXHIBITS, pair
-from museum import RANGES
+from museum import RANGES, READERS
 from torch import Tensor
 
 from zoo.draws import draw
@@ -109,6 +109,35 @@ def false_alarms(exhibits: dict) -> str:
     return "; ".join(f"{f} ({seeds}, {model})" for f, seeds, model in sorted(found)) or "none"
 
 
+def unmeasured(exhibits: dict) -> str:
+    """What the twins cannot say: figures that were taken of sick fits only."""
+    twins = {EXHIBITS[name].model: shown["healthy"] for name, shown in exhibits.items()}
+    tried = set.intersection(*(set(figures) for figures in twins.values()))
+    seeds = max(len(one["values"]) for figures in twins.values() for one in figures.values())
+    missing = [name for name in RANGES if name not in tried]
+    held = f"{len(tried)} figures of {len(twins)} healthy fits, {seeds} seeds each"
+    if not missing:
+        return f"That is of {held}."
+    return (
+        f"That is of {held}: too few to know a rate. These were taken of sick fits only, so "
+        f"nothing is known of their false alarms: {', '.join(missing)}."
+    )
+
+
+def verdicts(exhibits: dict) -> str:
+    """What the verdict says of each, as bound / weights / draws, with the twin's in brackets."""
+    lines = ["| exhibit | " + " | ".join(READERS) + " |", "|---" * (1 + len(READERS)) + "|"]
+    for name, shown in exhibits.items():
+        sick, healthy = shown["verdict"]["sick"], shown["verdict"]["healthy"]
+        cells = [f"{answers(sick[who])} ({answers(healthy[who])})" for who in READERS]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def answers(said: dict) -> str:
+    return " / ".join(said[question]["answer"] for question in ("bound", "weights", "draws"))
+
+
 def panels(title: str) -> tuple:
     figure, axes = plt.subplots(2, 4, figsize=(13, 6), constrained_layout=True)
     figure.suptitle(title)
@@ -201,7 +230,19 @@ Who catches what:
 
 {catches(exhibits)}
 
-False alarms on healthy twins: {false_alarms(exhibits)}.
+False alarms on healthy twins: {false_alarms(exhibits)}. {unmeasured(exhibits)}
+
+## What the verdict says
+
+Bound, weights and the guide's own draws, in this order, as `zoo.evaluate(fit).answers` has them
+for a reader who knows the truth and for one who does not; the healthy twin's in brackets. Where
+the decoder has collapsed, or the guide's density is wrong, the draws may be right all the same:
+then the answer about them is yes. Nothing here was trained, so of a bound that is not tight nobody
+can tell whether it has stopped rising.
+
+{verdicts(exhibits)}
+
+How often the verdict is right on fits that were not planted is on [its own page](verdict.md).
 
 ![The posterior of one row and the guide's](museum_posteriors.png)
 

@@ -19,7 +19,7 @@ def fitted(
     objective: object = "trace",
     freeze_model: bool = False,
 ) -> tuple[zoo.Fit, dict]:
-    """A fit, and its row: seed, steps, seconds, path and figure -> [value, standard error]."""
+    """A fit, and its row: seed, steps, seconds, path, parameters, figure -> [value, error]."""
     fit = zoo.fit(
         task,
         guide,
@@ -34,6 +34,7 @@ def fitted(
     begin = time.perf_counter()
     found = zoo.evaluate(fit, figures=figures, draws=DRAWS)
     row = {"seed": seed, "steps": steps, "seconds": fit.seconds, "path": fit.path}
+    row["parameters"] = sum(p.numel() for p in fit.program.parameters())
     row |= {name: [figure.value, figure.se] for name, figure in found.items()}
     return fit, row | {"seconds_scoring": time.perf_counter() - begin}
 
@@ -62,14 +63,22 @@ def table_of(rows: Sequence[dict], head: str, columns: Sequence[tuple[str, str, 
         head: what names a setting.
         columns: heading, figure and digits of each.
     """
-    headings = [head, *(heading for heading, _, _ in columns), "seconds a fit"]
+    sized = all("parameters" in row for row in rows)
+    headings = [head, *["parameters"] * sized, *(heading for heading, _, _ in columns)]
+    headings.append("seconds a fit")
     lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for name in dict.fromkeys(row[head] for row in rows):
         each = [row for row in rows if row[head] == name]
-        cells = [name, *(shown(each, figure, digits=digits) for _, figure, digits in columns)]
+        cells = [name, parameters(each)] if sized else [name]
+        cells += [shown(each, figure, digits=digits) for _, figure, digits in columns]
         cells.append(f"{sum(row['seconds'] for row in each) / len(each):.0f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def parameters(each: Sequence[dict]) -> str:
+    """Of model and guide together, the same for all seeds."""
+    return f"{each[0]['parameters']:,}"
 
 
 def judged(value: float, error: float, published: float, tolerance: float) -> str:

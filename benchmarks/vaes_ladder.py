@@ -64,7 +64,6 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
 
 def one_fit(rung: Rung, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit, dict]:
     fit, row = vaes_fits.fitted(task, rung.guide, FIGURES, steps=steps, seed=seed)
-    row["parameters"] = sum(p.numel() for p in fit.program.parameters())
     if rung.local is not None:
         found = zoo.gaps(fit, [rung.local], rows=ROWS, objective=Trace(16), split="test")
         figures = found.splits["test"].figures()
