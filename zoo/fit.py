@@ -22,7 +22,6 @@ from zoo.loop import train
 from zoo.objectives import LossOfPair, Objective
 from zoo.path import choose_path, choose_replicas
 from zoo.prepare import Run, as_it_was, go_on, go_on_together, prepare
-from zoo.program import Program
 from zoo.progress import Progress
 from zoo.replicas import train_replicas
 from zoo.result import Fit, Settings
@@ -179,7 +178,6 @@ def fit_one(
     keeper: Keeper | None = None,
     number: int = 0,
     *,
-    trained: Program | None = None,
     progress: bool = False,
 ) -> Fit:
     """One fit with everything settled; see :func:`fit`.
@@ -192,15 +190,12 @@ def fit_one(
         kwargs: keyword arguments of the model.
         keeper: writes it down; None for nowhere.
         number: which of the keeper's fits it is.
-        trained: an earlier program, whose values the model's ``pyro.param`` statements take.
         progress: show a progress bar.
     """
     keeper = not_kept() if keeper is None else keeper
     earlier = keeper.earlier[number]
     with isolated(seed=settings.seed), lent(task.build, guide):
         run = prepare(task, guide, settings, device, kwargs)
-        if trained is not None:
-            run.fit.program.take_statements(trained)
         if earlier is not None and keeper.done[number]:
             keeper.end(number, as_it_was(run, earlier))
             return run.fit

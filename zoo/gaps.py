@@ -211,7 +211,6 @@ def _first_rows(
 def _local(fit: Fit, family: Callable, args: tuple, objective: Objective) -> Program:
     """The fit's model, as trained, with a local guide that starts at the fit's posterior."""
     program = build(fit.model, family, objective, args, fit.program.kwargs, device=fit.device)
-    program.take_statements(fit.program)
     if not isinstance(program.guide, nn.Module):
         raise PairingError(f"{family} has no parameters; pass a guide class like PerDatum.")
     if isinstance(program.guide, Starts):

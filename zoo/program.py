@@ -125,14 +125,6 @@ class Program(nn.Module):
         values = [tensors[f"store.values.{i}"] for i in range(len(names))]
         self.store.match(names, values)
 
-    @torch.no_grad()
-    def take_statements(self, trained: "Program") -> None:
-        """Gives the model's ``pyro.param`` statements the values they have in another program."""
-        values = dict(zip(trained.store.names, trained.store.values, strict=True))
-        for name, value in zip(self.store.names, self.store.values, strict=True):
-            if name in self.model_statements and name in values:
-                value.copy_(values[name])
-
     def forward(self, step: Tensor, rows: Tensor | None, *args: object) -> Tensor:
         """Loss of one step, nats for the full data, shape ().
 

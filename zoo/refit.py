@@ -29,4 +29,4 @@ def fit_again(result: Fit, task: Task) -> Fit:
     )
     same = replace(task, build=lambda: result.model)
     device, kwargs = str(result.device), result.program.kwargs
-    return fit_one(same, result.guide_spec, settings, device, kwargs, trained=result.program)
+    return fit_one(same, result.guide_spec, settings, device, kwargs)

@@ -13,6 +13,7 @@ from zoo.program import Program
 from zoo.schedules import Schedule
 from zoo.task import Task
 from zoo.traces import Pair, as_guide
+from zoo.trained import trained
 from zoo.update import Update
 
 
@@ -73,15 +74,15 @@ class Fit:
     def model(self) -> Model:
         """The trained model; the one that was passed in is untouched.
 
-        Where it is a function with ``pyro.param`` statements, these have their trained values
-        inside ``with fit.program.store:`` only; outside of it they start anew.
+        Where it has ``pyro.param`` statements it is wrapped, so that they take their trained
+        values wherever it runs, whatever Pyro's global store holds.
         """
-        return self.program.model
+        return trained(self.program.model, self.program.store)
 
     @property
     def guide(self) -> Callable:
-        """The trained guide; for a function with ``pyro.param`` statements see :attr:`model`."""
-        return self.program.guide
+        """The trained guide; one with ``pyro.param`` statements is wrapped as :attr:`model` is."""
+        return trained(self.program.guide, self.program.store)
 
     @property
     def latents(self) -> Latents:
@@ -97,7 +98,8 @@ class Fit:
     @property
     def amortised(self) -> bool:
         """Can the guide be put on new rows as it is?"""
-        return not isinstance(self.guide, Family) or self.guide.amortised
+        guide = self.program.guide
+        return not isinstance(guide, Family) or guide.amortised
 
     @property
     def device(self) -> torch.device:
