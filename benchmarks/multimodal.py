@@ -24,6 +24,7 @@ from torchvision.utils import make_grid
 
 import zoo
 from guides import ProductOfExperts
+from zoo.device import to_device
 from zoo.draws import draw
 from zoo.figures.figure import Figure
 from zoo.figures.k_hat import k_hat
@@ -42,7 +43,6 @@ from zoo.figures.views import (
 )
 from zoo.isolation import isolated
 from zoo.log_weights import weight_chunks
-from zoo.prepare import to_device
 from zoo.provenance import provenance
 from zoo.result import Fit
 from zoo.schedules import Linear

@@ -127,3 +127,12 @@ def test_a_loss_is_one_tensor(value, got):
 def test_what_wraps_them():
     assert isinstance(as_objective(simple_elbo), LossFunction)
     assert isinstance(as_objective(Own()), PyroELBO)
+
+
+def test_a_loss_that_depends_on_no_parameter_is_refused():
+    def still(x):
+        pyro.param("place", torch.zeros(()))
+        pyro.sample("mean", dist.Normal(0.0, 1.0))
+
+    with pytest.raises(ValueError, match="depends on no parameter"):
+        zoo.fit(shifted, still, X, steps=3)

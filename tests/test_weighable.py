@@ -251,3 +251,36 @@ def test_what_is_not_finite_is_skipped_and_not_written():
     found = zoo.evaluate(fit)
     assert "not finite on 1 of 1 rows: training diverged" in found.skipped["elbo"]
     assert all(math.isfinite(f.value) and math.isfinite(f.se) for f in found.values())
+
+
+class Noisy(torch.nn.Module):
+    """Draws noise that Pyro does not know of, from latents to data."""
+
+    def forward(self, x):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        noise = torch.randn(len(x))
+        with pyro.plate("obs", len(x)):
+            pyro.sample("x", dist.Normal(z + 0.3 * noise, 1.0), obs=x)
+
+
+def test_a_model_with_noise_of_its_own_has_no_figure_that_needs_its_density():
+    fit = zoo.fit(Noisy(), MeanField, X, **STILL)
+    names = ["elbo", "log_evidence", "k_hat", "psis", "from_prior", "smc", "ais"]
+    found = zoo.evaluate(fit, figures=names, draws=200)
+    assert not found.figures
+    assert {"elbo", "log_evidence", "smc", "ais"} <= set(found.skipped)
+    assert all("noise outside of pyro.sample" in why for why in found.skipped.values())
+    assert found.answers.draws.answer == "cannot tell"
+
+
+def test_dropout_is_no_noise_of_a_model_that_is_scored():
+    drop = torch.nn.Dropout(0.5)
+
+    def model(x):
+        pyro.module("drop", drop)
+        z = pyro.sample("z", dist.Normal(0.0, 1.0).expand([len(x)]).to_event(1))
+        with pyro.plate("obs", len(x)):
+            pyro.sample("x", dist.Normal(drop(z), 1.0), obs=x)
+
+    found = zoo.evaluate(zoo.fit(model, MeanField, X, **STILL), figures=["elbo"], draws=50)
+    assert "elbo" in found

@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from zoo.device import to_device
 from zoo.draws import (
     draw,
     draw_jointly,
@@ -13,7 +14,6 @@ from zoo.draws import (
 )
 from zoo.evaluate import held_out_split
 from zoo.isolation import isolated
-from zoo.prepare import to_device
 from zoo.program import Program
 from zoo.result import Fit
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zoo.convergence import Convergence
 from zoo.result import Fit
+from zoo.same_code import Densities
 
 Tensors = dict[str, Tensor]
 
@@ -25,6 +26,7 @@ class Earlier:
     convergence: Convergence | None
     path: str
     steps: int
+    densities: dict[str, Densities]
 
     @property
     def whole(self) -> bool:
@@ -50,6 +52,7 @@ def earlier_of(fit: Fit) -> Earlier:
         convergence=fit.convergence,
         path=fit.path,
         steps=fit.settings.steps,
+        densities=fit.densities,
     )
 
 
@@ -65,6 +68,7 @@ def numbers_of(fit: Fit) -> dict[str, Any]:
         "stopped": fit.stopped,
         "convergence": asdict(fit.convergence) if fit.convergence else None,
         "path": fit.path,
+        "densities": fit.densities,
     }
 
 
@@ -102,6 +106,7 @@ def earlier_from(record: dict, tensors: Tensors) -> Earlier:
         convergence=Convergence(**found) if found else None,
         path=record["path"],
         steps=record["settings"]["steps"],
+        densities=record["densities"],
     )
 
 

@@ -8,13 +8,13 @@ from functools import partial
 import torch
 
 from zoo.arguments import MANY, instance, seed_given, whole
+from zoo.device import to_device
 from zoo.figures import Evidence, Figure
 from zoo.figures.evidence import joined
 from zoo.figures.groups import PARTS, Scored
 from zoo.figures.groups.asked import SLOW, Asked, asked_for
 from zoo.isolation import isolated
 from zoo.log_weights import independent_rows, row_count
-from zoo.prepare import to_device
 from zoo.program import Program
 from zoo.refit import fit_again
 from zoo.result import Fit

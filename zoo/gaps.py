@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from zoo.arguments import MANY, instance, one_of, seed_given, several, whole
 from zoo.copies import lent
+from zoo.device import to_device
 from zoo.draws import draw
 from zoo.figures.figure import Figure, PerRow
 from zoo.figures.k_hat import k_hat, k_hat_threshold
@@ -28,7 +29,6 @@ from zoo.local import Search, optimise
 from zoo.log_weights import row_count, take_rows, weight_chunks
 from zoo.objectives import Objective, StickingTheLanding
 from zoo.pairing import PairingError
-from zoo.prepare import to_device
 from zoo.program import Program, build
 from zoo.result import Fit
 from zoo.row_gaps import RowGaps

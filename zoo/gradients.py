@@ -15,6 +15,7 @@ from zoo.arguments import (
     several,
     whole,
 )
+from zoo.device import to_device
 from zoo.estimators import Estimator, as_estimator, expand
 from zoo.gradient_moments import BLOCKS
 from zoo.gradient_rows import Gradients
@@ -24,7 +25,7 @@ from zoo.journey import POINTS, Journey, fixed_rows, training_objective
 from zoo.measured import OtherParameters
 from zoo.objectives import Objective
 from zoo.pairing import mismatch
-from zoo.prepare import describe_task, to_device
+from zoo.prepare import describe_task
 from zoo.scene import References, Scene
 from zoo.settings import pick_device
 from zoo.task import Task

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 import torch
 
+from zoo.device import to_device
 from zoo.fit import fit
 from zoo.isolation import isolated
 from zoo.measured import Parameters, parameters_of
 from zoo.objectives import Objective, Trace, as_objective
 from zoo.order import Order
 from zoo.pairing import mismatch
-from zoo.prepare import describe_task, to_device
+from zoo.prepare import describe_task
 from zoo.program import build
 from zoo.result import Fit
 from zoo.rows import Rows

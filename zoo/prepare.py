@@ -3,14 +3,13 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 
 from zoo.compiled_trainer import CompiledTrainer
 from zoo.data import keep
+from zoo.device import to_device
 from zoo.earlier import Earlier
 from zoo.isolation import isolated
 from zoo.latents import Family, Latents, describe
@@ -19,6 +18,7 @@ from zoo.parameters import restore
 from zoo.program import Program, build
 from zoo.result import Fit, Settings
 from zoo.rows import Rows
+from zoo.same_code import refuse_other_code
 from zoo.separable import apart
 from zoo.settings import batch_rows
 from zoo.task import Task
@@ -81,11 +81,6 @@ def prepare(
     valid = _validation(task, settings, program) if settings.patience is not None else ()
     fit = Fit(task, settings, program, guide, torch.zeros(0))
     return Run(fit, trainer, tuple(to_device(arg, device) for arg in valid))
-
-
-def to_device(arg: Any, device: str | torch.device) -> Any:
-    """Moves an argument there, and the tensors in a list, tuple or dict."""
-    return tree_map(lambda one: one.to(device) if isinstance(one, Tensor) else one, arg)
 
 
 def _check_rows(latents: Latents, batch: int | None) -> None:
@@ -173,6 +168,7 @@ def as_it_was(run: Run, earlier: Earlier) -> Fit:
     """
     run.fit.program.match_statements(earlier.last["statements"], earlier.last["program"])
     check_state(run.fit.program, earlier.last["program"])
+    refuse_other_code(earlier.densities, run.fit.densities)
     earlier.put_into(run.fit)
     run.trainer.restore(earlier.last)
     if earlier.best is not None:
@@ -191,6 +187,7 @@ def go_on(run: Run, earlier: Earlier) -> None:
     run.fit.program.match_statements(earlier.last["statements"], program)
     check_state(run.fit.program, program)
     _check_precision(run.fit.program, program)
+    refuse_other_code(earlier.densities, run.fit.densities)
     run.trainer.restore(earlier.last)
     earlier.put_into(run.fit)
     run.resumed_path, run.fit.path, run.fit.stopped = earlier.path, "plain", "finished"

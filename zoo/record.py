@@ -37,6 +37,7 @@ FIT: Schema = {
     "stopped": str,
     "convergence": (dict, NONE),
     "path": str,
+    "densities": dict,
     "state": {"file": str, "sha256": str},
 }
 

@@ -13,9 +13,9 @@ from rich.table import Table
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from zoo.device import to_device
 from zoo.draws import draw, draw_prior
 from zoo.isolation import isolated
-from zoo.prepare import to_device
 from zoo.recognition import Descends
 from zoo.result import Fit
 from zoo.summary import Cell, Summary, is_best

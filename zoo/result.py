@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from zoo.convergence import Convergence
+from zoo.device import to_device
 from zoo.latents import Family, Latents, Model
 from zoo.objectives import Objective
 from zoo.program import Program
+from zoo.same_code import Densities, densities
 from zoo.schedules import Schedule
 from zoo.task import Task
 from zoo.traces import Pair, as_guide
@@ -94,6 +97,12 @@ class Fit:
         """Model and guide together, for evaluation."""
         program, guide = self.program, as_guide(self.program.guide)
         return Pair(program.model, guide, program.latents, program.guided, program.marked)
+
+    @cached_property
+    def densities(self) -> dict[str, Densities]:
+        """What model and guide compute, to know them again: see :mod:`zoo.same_code`."""
+        args = tuple(to_device(arg, self.device) for arg in self.task.split("train"))
+        return densities(self.program, args)
 
     @property
     def amortised(self) -> bool:

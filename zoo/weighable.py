@@ -6,6 +6,7 @@ import torch
 from pyro import poutine
 from pyro.distributions import Delta
 from pyro.distributions.util import scale_and_mask
+from pyro.poutine.trace_struct import Trace
 from torch import Tensor
 from torch.distributions import Independent
 
@@ -13,7 +14,7 @@ from zoo.isolation import isolated
 from zoo.latent import Latent
 from zoo.latents import Family, Kind, Latents
 from zoo.program import Program
-from zoo.traces import Traces, plate_scale, run, sample_sites, sum_plates
+from zoo.traces import Traces, plate_scale, run, sample_sites, score, sum_plates
 
 COARSE, USELESS = 0.01, 1.0  # nats of rounding that are told, and that rule weights out
 POINT = (
@@ -34,7 +35,47 @@ def require_weights(program: Program, args: tuple, picked: Tensor | None) -> Non
         ValueError: with the reason, and a way out.
     """
     require_whole(program.latents)
+    require_certain(program, args, picked)
     require_density(program, args, picked)
+
+
+def require_certain(program: Program, args: tuple, picked: Tensor | None) -> None:
+    """Refuses a model with noise of its own, whose density at a draw is another each time.
+
+    Scoring one draw of the guide twice tells. Not asked are models that the guide leaves latents
+    of, which each run draws anew, and models that draw parts of their plates, which
+    :func:`require_whole` is about.
+
+    Raises:
+        ValueError: with the two densities.
+    """
+    latents = program.latents
+    if latents.drawn_plates or program.guided not in (None, frozenset(latents.names)):
+        return
+    first = _traces(program, args, picked)
+    with isolated(seed=1), torch.no_grad(), poutine.block(), program.handlers(picked):
+        again = score(program.pair.model, first.guide, args, program.kwargs)
+    terms, anew = _terms(first.model), _terms(again.model)
+    if not _are_close(terms, anew):
+        one, other = (float(sum(term.sum() for term in them.values())) for them in (terms, anew))
+        raise ValueError(
+            f"the model's log-density of one draw was {one:.6g} nats and then {other:.6g}: it "
+            "draws noise outside of pyro.sample, as torch.randn does, so its density is random. "
+            "Draw that noise by pyro.sample, which makes it a latent, or hold it fixed"
+        )
+
+
+def _terms(trace: Trace) -> dict[str, Tensor]:
+    return {str(site["name"]): site["log_prob"] for site in sample_sites(trace)}  # type: ignore[misc]
+
+
+def _are_close(terms: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
+    """But for the order of summation, which a GPU does not keep, are the terms the same?"""
+    return terms.keys() == others.keys() and all(
+        term.shape == others[name].shape
+        and torch.allclose(term, others[name], rtol=1e-5, atol=1e-5, equal_nan=True)
+        for name, term in terms.items()
+    )
 
 
 def require_whole(latents: Latents) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from zoo.device import to_device
 from zoo.draws import draw, draw_predictive, draw_weighted, first_rows, observed_sites
 from zoo.figures.figure import Figure
 from zoo.figures.groups.scored import Scored
@@ -24,7 +25,6 @@ from zoo.figures.prediction import (
 from zoo.isolation import isolated
 from zoo.likelihoods import LIKELIHOODS
 from zoo.models.dequantised_vae import DequantisedVAE
-from zoo.prepare import to_device
 from zoo.supports import of_one_element, unmixed
 
 REPLICATED, ROWS = 200, 200

@@ -14,7 +14,7 @@ from zoo.figures.figure import PerRow
 from zoo.log_weights import bound_chunks, independent_rows, row_count, some_rows, weight_chunks
 from zoo.program import Program
 from zoo.result import Fit
-from zoo.weighable import about_density, require_whole, rounding
+from zoo.weighable import about_density, require_certain, require_whole, rounding
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,23 @@ class Scored:
         return values, mean_error * len(values) ** 0.5 * torch.ones_like(errors)
 
     @cached_property
+    def certain(self) -> bool:
+        """The model's density at a draw is one number: always true, for where it is not it raises.
+
+        Raises:
+            ValueError: with two densities of one draw.
+        """
+        require_certain(self.program, *some_rows(self.program, self.args))
+        return True
+
+    @cached_property
     def rounding(self) -> str:
         """What rounding does to a log-weight, for a note.
 
         Raises:
-            ValueError: if that is more than a nat.
+            ValueError: if that is more than a nat, or the density is random.
         """
+        _ = self.certain
         return rounding(self.program, *some_rows(self.program, self.args))
 
     @cached_property
@@ -126,6 +137,7 @@ class Scored:
         Raises:
             ValueError: naming them.
         """
+        _ = self.certain
         if of_all or not self.program.guided:
             require_all_drawn(self.program)
         drawn = set(self.program.latents.drawn_plates)
