@@ -37,7 +37,8 @@ class Answer:
     ask: str = ""
 
     def __str__(self) -> str:
-        more = f"; try {self.ask}" if self.ask else ""
+        verb = "add" if self.ask.startswith("figures=") else "try"
+        more = f"; {verb} {self.ask}" if self.ask else ""
         return f"{self.answer}: {self.reason}{more}"
 
 
