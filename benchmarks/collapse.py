@@ -19,13 +19,13 @@ import torch
 import guides
 import zoo
 from zoo.decoders.pixel import PixelDecoder
-from zoo.figures.latents import latent_health
+from zoo.evaluation.latent_usage import latent_health
 from zoo.likelihoods import BernoulliLikelihood
 from zoo.models.vae import VAE
 from zoo.objectives import FreeBits, MeanFieldKL, Objective
+from zoo.optim.schedules import Linear
 from zoo.priors.standard import StandardNormal
 from zoo.provenance import provenance
-from zoo.schedules import Linear
 
 LATENT, STEPS, LR, SEEDS, DRAWS = 8, 1000, 2e-3, (0, 1), 100
 WIDEST = 7
@@ -154,7 +154,7 @@ def main() -> None:
     path = asked.out / "collapse.json"
     if not asked.redraw:
         torch.set_num_threads(1)
-        record = provenance(zoo.load("bernoulli_vae")) | {"date": str(date.today())}
+        record = provenance(zoo.load("bernoulli_vae").data) | {"date": str(date.today())}
         record |= {"steps": STEPS, "lr": LR, "seeds": SEEDS, "draws": DRAWS, "rows": []}
         for case in CASES:
             for seed in SEEDS:

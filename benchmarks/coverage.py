@@ -26,12 +26,12 @@ import torch
 
 import zoo
 from guides import guide_named
-from zoo.figures import AnnealedImportance
-from zoo.figures.k_hat import k_hat
-from zoo.figures.log_evidence import log_evidence
+from zoo.evidence import AnnealedImportance
 from zoo.isolation import isolated
-from zoo.log_weights import weight_chunks
+from zoo.metrics.bounds import log_evidence
+from zoo.metrics.weight_diagnostics import k_hat
 from zoo.provenance import provenance
+from zoo.sampling.importance_weights import weight_chunks
 
 AMORTISED = {"amortised_normal": "trace", "amortised_full_rank": "trace", "amortised_iaf": "trace"}
 GLOBAL = {"mean_field": "trace", "full_rank": "trace", "iaf": "trace"}
@@ -264,7 +264,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--out", type=Path)
     asked, started = parser.parse_args(), time.perf_counter()
-    record = provenance(zoo.load("eight_schools"))
+    record = provenance(zoo.load("eight_schools").data)
     record |= {"date": str(date.today()), "device": "cpu"}
     record |= {"steps": STEPS, "draws": DRAWS, "seeds": SEEDS, "long_draws": LONG}
     found = {}

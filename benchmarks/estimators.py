@@ -52,7 +52,7 @@ def main() -> None:
         section, begin = SECTIONS[name], time.perf_counter()
         for found in section.run():
             task = found.get("task") or zoo.load("eight_schools")
-            record = provenance(task) | {"date": str(date.today())}
+            record = provenance(task.data) | {"date": str(date.today())}
             record |= {"seconds": round(time.perf_counter() - begin)}
             record |= {key: value for key, value in found.items() if key != "task"}
             (asked.out / f"{name}.json").write_text(json.dumps(record, indent=1))

@@ -16,11 +16,11 @@ import torch
 
 import guides
 import zoo
-from zoo.gradient_draws import sampler
-from zoo.gradient_moments import moments
+from zoo.gradients.fixed_program import GUIDE, measured, parameters_of
+from zoo.gradients.moments import moments
+from zoo.gradients.sampler import sampler
+from zoo.gradients.trajectory import fixed_rows
 from zoo.isolation import in_double, isolated
-from zoo.journey import fixed_rows
-from zoo.measured import GUIDE, measured, parameters_of
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import ARMS, RELAX, RODEO, DisARM, DoubleControlVariates, LeaveOneOut
 

@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 
 import guides
 import zoo
-from zoo.cli_gradients import RELAXED, estimator_named
-from zoo.estimators import Estimator
+from zoo.cli.gradients import RELAXED, estimator_named
+from zoo.gradients.estimator import Estimator
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.categorical_vae import CategoricalVAE
 from zoo.models.sigmoid_belief import SigmoidBeliefNet

@@ -14,14 +14,14 @@ from torch import Tensor
 
 import guides
 import zoo
-from zoo.bias import bias
-from zoo.estimators import as_estimator
-from zoo.gradient_draws import Sampler
-from zoo.gradient_moments import BLOCKS, moments
+from zoo.gradients.bias import bias
+from zoo.gradients.estimator import as_estimator
+from zoo.gradients.experiment import References, Scene
+from zoo.gradients.moments import BLOCKS, moments
+from zoo.gradients.sampler import Sampler
+from zoo.gradients.trajectory import Journey, fixed_rows
 from zoo.isolation import in_double, isolated
-from zoo.journey import Journey, fixed_rows
 from zoo.objectives import as_objective
-from zoo.scene import References, Scene
 
 ESTIMATORS = ("rloo", "disarm", "measure_valued")
 RUNS, DRAWS, SEED = 100, 640, 0

@@ -12,7 +12,7 @@ from estimators_networks import AT, PLACES, SETTINGS, encoder_cost
 
 import guides
 import zoo
-from zoo.estimators import Estimator
+from zoo.gradients.estimator import Estimator
 from zoo.objectives import (
     CIWAE,
     IWAE,

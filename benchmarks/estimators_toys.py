@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data import keep
-from zoo.gradient_draws import sampler
-from zoo.gradient_moments import moments
+from zoo.data.batches import Rows
+from zoo.gradients.moments import moments
+from zoo.gradients.sampler import sampler
 from zoo.isolation import in_double, isolated
 from zoo.objectives import (
     ARM,
@@ -31,7 +32,6 @@ from zoo.objectives import (
     TraceGraph,
 )
 from zoo.program import build
-from zoo.rows import Rows
 
 BITS, TARGET = 200, 0.499
 MEAN_COST = (TARGET**2 + (1 - TARGET) ** 2) / 2  # E 1/D ||b - t||^2 at probability 1/2

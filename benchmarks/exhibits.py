@@ -16,7 +16,7 @@ from torch.distributions import constraints
 
 import zoo
 from zoo.models.ppca import ProbabilisticPCA
-from zoo.result import Fit
+from zoo.results.result import Fit
 
 NARROW = 0.4  # of each sd
 HALF = 3  # of six features

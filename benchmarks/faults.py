@@ -42,14 +42,14 @@ JOBS = {  # name -> words of the command, or steps and path of replicas by zoo.f
 }
 STATE_SIZES = (10_000, 1_000_000, 10_000_000)
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["zoo.cli"])
+CONTEXT.set_forkserver_preload(["zoo.cli.app"])
 
 
 def work(words: tuple, folder: str) -> None:
     """One job from its beginning, or from what is in the folder; runs in a process of its own."""
     import guides
     import zoo
-    from zoo.cli import app
+    from zoo.cli.app import app
 
     torch.set_num_threads(1)
     sys.stdout = Path(os.devnull).open("w")
@@ -119,7 +119,7 @@ def result(folder: Path) -> dict:
 
 def half_files(folder: Path) -> int:
     """Fits and results in the folder that cannot be read."""
-    from zoo.checkpoint import read
+    from zoo.training.checkpoint import read
 
     bad = 0
     for path in [*folder.rglob("fit.json"), *folder.rglob("*.json")]:
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=KILLS, help="over all jobs")
     parser.add_argument("--out", type=Path)
     asked, started = parser.parse_args(), time.perf_counter()
-    record = provenance(load("eight_schools")) | {"date": str(date.today()), "device": "cpu"}
+    record = provenance(load("eight_schools").data) | {"date": str(date.today()), "device": "cpu"}
     scratch = Path(tempfile.mkdtemp())
     record |= {"seed": SEED, "costs": [cost(size, scratch) for size in STATE_SIZES], "rows": []}
     for i, name in enumerate(asked.jobs):

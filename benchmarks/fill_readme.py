@@ -12,8 +12,8 @@ from pathlib import Path
 import speed
 import vaes_ladder
 
-from zoo.figures import Figure
-from zoo.summary import Row, summarise
+from zoo.comparison.aggregate import Row, summarise
+from zoo.metrics import Figure
 
 HERE = Path(__file__).parent
 FIGURES = ("elbo", "iwae_10", "iwae_100", "log_evidence", "k_hat")

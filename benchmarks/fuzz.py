@@ -91,7 +91,7 @@ def main() -> None:
     console.print(show(by(table, 0), "door"))
     console.print(show(by(table, 1), "kind"))
     if asked.out is not None:
-        about = {"date": date.today().isoformat()} | provenance(task())
+        about = {"date": date.today().isoformat()} | provenance(task().data)
         held = {"calls": asked.calls, "seed": asked.seed, "provenance": about}
         held |= {"doors": by(table, 0), "kinds": by(table, 1), "foreign": foreign}
         asked.out.write_text(json.dumps(held, indent=1) + "\n")

@@ -32,19 +32,19 @@ from typer.main import get_command
 import guides
 import zoo
 from guides.per_datum_iaf import PerDatumIAF
-from zoo.arguments import shown
-from zoo.cli import app, main
-from zoo.compare import compare
+from zoo.checks.arguments import shown
+from zoo.cli.app import app, main
+from zoo.comparison.compare import compare
+from zoo.compile.code_cache import CompileError
 from zoo.data import load_data
-from zoo.figures.ais import AnnealedImportance
-from zoo.figures.bdmc import Bidirectional
-from zoo.figures.smc import TemperedSMC
-from zoo.figures.streamed_bound import StreamedBound
-from zoo.local import Search
+from zoo.evaluation.local_optimisation import Search
+from zoo.evidence.ais import AnnealedImportance
+from zoo.evidence.bdmc import Bidirectional
+from zoo.evidence.smc import TemperedSMC
+from zoo.evidence.streamed_bound import StreamedBound
 from zoo.objectives import OBJECTIVES, Trace, as_objective
 from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural
-from zoo.package import CompileError
-from zoo.schedules import Constant, Cosine, Drops, Exponential, Linear
+from zoo.optim.schedules import Constant, Cosine, Drops, Exponential, Linear
 
 OUTCOMES = ("accepted", "refused", "signature", "own model", "foreign")
 NAMED = (ValueError, zoo.CaptureError, zoo.DivergenceError, CompileError)

@@ -28,8 +28,8 @@ import torch
 
 import guides
 import zoo
-from zoo.figures import AnnealedImportance, Bidirectional, TemperedSMC
-from zoo.figures.evidence import densities
+from zoo.evidence import AnnealedImportance, Bidirectional, TemperedSMC
+from zoo.evidence.estimator import densities
 from zoo.isolation import isolated
 from zoo.models.logistic_regression import LogisticRegression
 from zoo.models.ppca import ProbabilisticPCA
@@ -234,7 +234,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="*", default=ROWS, choices=ROWS)
     parser.add_argument("--out", type=Path)
     asked, rows = parser.parse_args(), []
-    record = provenance(zoo.load("eight_schools"))
+    record = provenance(zoo.load("eight_schools").data)
     record |= {"date": str(date.today()), "device": "cpu", "python": sys.version.split()[0]}
     made = {name: record[name] for name in ("command", "commit", "date")}
     for row in asked.rows:

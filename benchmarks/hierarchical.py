@@ -21,11 +21,11 @@ from torchvision.utils import make_grid
 
 import guides
 import zoo
-from zoo.draws import draw_prior
-from zoo.figures.latents import latent_health
+from zoo.evaluation.latent_usage import latent_health
 from zoo.isolation import isolated
+from zoo.optim.schedules import Linear
 from zoo.provenance import provenance
-from zoo.schedules import Linear
+from zoo.sampling.draws import draw_prior
 
 GROUPS = {1: (32,), 2: (12, 20), 3: (6, 10, 16)}
 SETTINGS = {"train_rows": 20_000, "test_rows": 300, "draws": 500, "steps": 3000, "lr": 1e-3}
@@ -120,7 +120,7 @@ def main() -> None:
 
 def write(asked, records):
     """Keeps what there is, should a later run fail."""
-    about = {"date": date.today().isoformat()} | provenance(task_of(1))
+    about = {"date": date.today().isoformat()} | provenance(task_of(1).data)
     settings = SETTINGS | {"groups": {str(k): v for k, v in GROUPS.items()}, "warm_up": WARM_UP}
     held = {"provenance": about, "settings": settings, "runs": records}
     asked.out.write_text(json.dumps(held, indent=2) + "\n")

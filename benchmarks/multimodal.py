@@ -25,11 +25,7 @@ from torchvision.utils import make_grid
 import zoo
 from guides import ProductOfExperts
 from zoo.device import to_device
-from zoo.draws import draw
-from zoo.figures.figure import Figure
-from zoo.figures.k_hat import k_hat
-from zoo.figures.log_evidence import log_evidence
-from zoo.figures.views import (
+from zoo.evaluation.multimodal import (
     X,
     Y,
     conditional,
@@ -42,10 +38,14 @@ from zoo.figures.views import (
     picture_scores,
 )
 from zoo.isolation import isolated
-from zoo.log_weights import weight_chunks
+from zoo.metrics.bounds import log_evidence
+from zoo.metrics.metric import Figure
+from zoo.metrics.weight_diagnostics import k_hat
+from zoo.optim.schedules import Linear
 from zoo.provenance import provenance
-from zoo.result import Fit
-from zoo.schedules import Linear
+from zoo.results.result import Fit
+from zoo.sampling.draws import draw
+from zoo.sampling.importance_weights import weight_chunks
 
 STEPS, LATENT, SHOWN, DRAWS, ROWS = 3000, 5, 6, 4, 360
 ACCURACY = "label accuracy from q(z | x)"
@@ -167,7 +167,7 @@ def main() -> None:
     for name, figures in found.items():
         for what, one in figures.items():
             print(f"{name}: {what}: {one.value:.3f} ± {one.se:.3f} {one.unit} ({one.note})")
-    record = provenance(labels.task) | {
+    record = provenance(labels.task.data) | {
         "date": str(date.today()),
         "device": str(labels.device),
         "settings": {

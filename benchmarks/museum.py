@@ -21,16 +21,17 @@ from exhibits import EXHIBITS, exact, pair
 import guides
 import zoo
 from guides.per_datum_full_rank import PerDatumFullRank
-from zoo.draws import draw
-from zoo.figures import AnnealedImportance, Figure
-from zoo.figures.latents import latent_health
-from zoo.figures.simulation import rank_calibration, signed_rank_p
-from zoo.figures.two_sample import two_sample
-from zoo.gaps import gaps
+from zoo.evaluation.gaps import gaps
+from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.local_optimisation import Search
+from zoo.evaluation.sbc import rank_calibration, signed_rank_p
+from zoo.evidence import AnnealedImportance
 from zoo.isolation import isolated
-from zoo.local import Search
+from zoo.metrics import Figure
+from zoo.metrics.two_sample import two_sample
 from zoo.provenance import provenance
-from zoo.result import Fit
+from zoo.results.result import Fit
+from zoo.sampling.draws import draw
 
 INF = float("inf")
 SEEDS = 3
@@ -192,7 +193,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--verdicts", action="store_true", help="keep the figures that are there")
     asked, started = parser.parse_args(), time.perf_counter()
-    record = provenance(zoo.load("eight_schools"))
+    record = provenance(zoo.load("eight_schools").data)
     record |= {"date": str(date.today()), "device": "cpu", "seeds": SEEDS, "rows": ROWS}
     made = {name: record[name] for name in ("command", "commit", "date")}
     before = json.loads(asked.out.read_text()) if asked.out and asked.out.exists() else {}

@@ -14,11 +14,11 @@ from exhibits import EXHIBITS, pair
 from museum import RANGES, READERS
 from torch import Tensor
 
-from zoo.draws import draw
-from zoo.figures.simulation import rank_calibration
+from zoo.evaluation.sbc import rank_calibration
 from zoo.isolation import isolated
-from zoo.log_weights import weight_chunks
-from zoo.result import Fit
+from zoo.results.result import Fit
+from zoo.sampling.draws import draw
+from zoo.sampling.importance_weights import weight_chunks
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402

@@ -128,7 +128,7 @@ def main() -> None:
         for size in AXES[axis]:
             rows.append(point(axis, size))
             print(json.dumps(rows[-1]), flush=True)
-    record = provenance(zoo.load("eight_schools"))
+    record = provenance(zoo.load("eight_schools").data)
     record |= {"date": str(date.today()), "device": device(), "rows": rows}
     asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "scaling.json").write_text(json.dumps(record, indent=1))

@@ -24,13 +24,13 @@ from pyro.infer import JitTrace_ELBO, Trace_ELBO
 from timing import best_of, device, task_of, time_plain, time_pyro, time_zoo, trainer_of
 
 import zoo
-from zoo.capture import capture
-from zoo.compiled_trainer import CompiledTrainer
-from zoo.gradient_draws import draw_gradients
+from zoo.compile.capture import capture
+from zoo.compile.noise import draw_noise
+from zoo.compile.verify import plain_step
+from zoo.gradients.sampler import draw_gradients
 from zoo.isolation import isolated
-from zoo.noise import draw_noise
 from zoo.provenance import provenance
-from zoo.verify import plain_step
+from zoo.training.compiled_trainer import CompiledTrainer
 
 HERE = Path(__file__).parent
 REPLICAS = 32
@@ -214,7 +214,7 @@ def main() -> None:
         print(json.dumps(rows[-1], indent=1), flush=True)
     print(table(rows))
     if asked.out:
-        record = provenance(zoo.load("eight_schools"))
+        record = provenance(zoo.load("eight_schools").data)
         record |= {"date": str(date.today()), "device": device(), "numpy": np.__version__}
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         asked.out.write_text(json.dumps(record | {"rows": rows}, indent=1))

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import guides
 import zoo
-from zoo.cli_gradients import RELAXED, estimator_named
-from zoo.gradient_report import temperature_picture
-from zoo.gradient_rows import Gradients
+from zoo.cli.gradients import RELAXED, estimator_named
+from zoo.gradients.report import temperature_picture
+from zoo.gradients.results import Gradients
 from zoo.models.categorical_vae import CategoricalVAE
 from zoo.provenance import provenance
 
@@ -64,7 +64,7 @@ def main() -> None:
     found = measured(asked.draws)
     shown(found)
     temperature_picture(found, asked.picture)
-    record = provenance(found.task) | {
+    record = provenance(found.task.data) | {
         "date": str(date.today()),
         "device": found.settings["device"],
         "settings": found.settings | {"variables": VARIABLES, "classes": CLASSES},

@@ -9,19 +9,19 @@ from pyro.infer import SVI
 
 import guides
 import zoo
-from zoo.compiled_trainer import CompiledTrainer
 from zoo.data import Data, keep
 from zoo.data.data import fingerprint
-from zoo.fit import Settings
 from zoo.isolation import isolated
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.categorical_vae import CategoricalVAE
 from zoo.objectives import Trace, TraceGraph
-from zoo.prepare import prepare
+from zoo.optim.update import Update
 from zoo.task import Task
-from zoo.trainer import Trainer
-from zoo.update import Update
+from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.training.fit import Settings
+from zoo.training.run import prepare
+from zoo.training.trainer import Trainer
 
 
 def binary_task(name, build, rows, features, batch) -> Task:

@@ -55,7 +55,7 @@ def main() -> None:
     for name in asked.sections or SECTIONS:
         (section, heads), path = SECTIONS[name], asked.out / f"{name}.json"
         for task, row in section.run(asked.share, asked.seeds, asked.only or "", asked.out):
-            record = provenance(task) | {"date": str(date.today())}
+            record = provenance(task.data) | {"date": str(date.today())}
             row |= {"share": asked.share} | {key: record[key] for key in MADE}
             print(row, flush=True)
             record["rows"] = [*others(path, heads, row), row]

@@ -21,8 +21,8 @@ from zoo.decoders import Dense
 from zoo.likelihoods import BernoulliLikelihood
 from zoo.models.vae import VAE
 from zoo.objectives import Trace
+from zoo.optim.schedules import Linear
 from zoo.priors import StandardNormal
-from zoo.schedules import Linear
 
 STEPS, WARM, ROWS, DRAWS = 150_000, 25_000, 30, 1000
 TRAINED = {"diagonal": guides.AmortisedNormal, "flow": guides.AmortisedIAF}

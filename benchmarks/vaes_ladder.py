@@ -16,9 +16,9 @@ from torchvision.utils import make_grid
 
 import guides
 import zoo
-from zoo.draws import draw_jointly, draw_predictive
 from zoo.isolation import isolated
 from zoo.objectives import Trace
+from zoo.sampling.draws import draw_jointly, draw_predictive
 
 DATA = "digits"
 STEPS, ROWS = 6000, 60

@@ -26,20 +26,18 @@ from vaes_two_layers import TwoLayers, TwoLayersGuide
 import guides
 import zoo
 from zoo.decoders import Dense, gated_decoder, relu_decoder
-from zoo.draws import first_rows
-from zoo.figures.elbo import elbo
-from zoo.figures.figure import WeightFigure
-from zoo.figures.iwae import ImportanceBound
-from zoo.figures.k_hat import k_hat
-from zoo.figures.log_evidence import log_evidence
 from zoo.isolation import isolated
 from zoo.likelihoods import BernoulliLikelihood
-from zoo.log_weights import weight_chunks
-from zoo.models.networks import mlp
+from zoo.metrics.bounds import ImportanceBound, elbo, log_evidence
+from zoo.metrics.metric import WeightFigure
+from zoo.metrics.weight_diagnostics import k_hat
 from zoo.models.vae import VAE
+from zoo.nn import mlp
 from zoo.objectives import IWAE
+from zoo.optim.schedules import Drops, Linear
 from zoo.priors import StandardNormal, VampPrior
-from zoo.schedules import Drops, Linear
+from zoo.sampling.draws import first_rows
+from zoo.sampling.importance_weights import weight_chunks
 from zoo.traces import log_mean_exp
 
 PIXELS, EPOCH = 784, 500  # steps of 100 rows

@@ -12,7 +12,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor, nn
 
-from zoo.models.networks import beside
+from zoo.nn import beside
 
 LOG_VARIANCE = (-6.0, 2.0)
 

@@ -29,16 +29,16 @@ from verdict_truths import Problem, uniform, whole
 
 import guides
 import zoo
-from zoo.divergence import DivergenceError
-from zoo.draws import draw
-from zoo.evaluate import Figures, as_numbers
-from zoo.figures import Figure
-from zoo.figures.moment_shift import MEAN_OFF, SD_OFF
-from zoo.figures.shares import share_error
+from zoo.evaluation.evaluate import Figures, as_numbers
+from zoo.evaluation.verdict import verdict
 from zoo.isolation import isolated
+from zoo.metrics import Figure
+from zoo.metrics.moment_shift import MEAN_OFF, SD_OFF
+from zoo.metrics.shares import share_error
 from zoo.provenance import provenance
-from zoo.result import Fit
-from zoo.verdict import verdict
+from zoo.results.result import Fit
+from zoo.sampling.draws import draw
+from zoo.training.divergence import DivergenceError
 
 TUNED, ROWS = 1000, 300  # first seed of the table, and how many
 SAMPLES = 40_000  # draws behind a guide's own moments
@@ -77,7 +77,7 @@ def one(seed: int) -> dict:
         "draws": figures.draws,
         "figures": as_numbers(figures),
         "skipped": figures.skipped,
-        "commit": provenance(fit.task)["commit"],
+        "commit": provenance(fit.task.data)["commit"],
         "fit_seconds": trained - started,
         "evaluation_seconds": time.perf_counter() - trained,
     } | said(figures)
@@ -109,7 +109,7 @@ def fitted(
         lr = size = 10 ** uniform(g, low, high)
     args = problem.other if kind == "other_data" else problem.args
     train = partial(zoo.fit, problem.model, lr_schedule=None, compile=False, seed=seed)
-    decayed = zoo.schedules.Linear(1.0, 0.1, steps) if kind == "none" else None
+    decayed = zoo.optim.schedules.Linear(1.0, 0.1, steps) if kind == "none" else None
     try:
         fit = train(GUIDES[guide], *args, steps=steps, lr=lr, lr_schedule=decayed)
     except DivergenceError as error:
@@ -227,7 +227,7 @@ def write(rows: list[dict], out: Path | None) -> None:
     """The rows with how they came about, in JSON; nothing without a file to write to."""
     if out is None:
         return
-    record = provenance(zoo.load("eight_schools"))
+    record = provenance(zoo.load("eight_schools").data)
     del record["data"]
     record |= {"date": str(date.today()), "device": "cpu", "seeds": [row["seed"] for row in rows]}
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from guides.relaxed import Relaxed
 from guides.shared import SharedEncoder
 from guides.top_down import TopDown
 from guides.uniform import UniformNoise
-from zoo.arguments import look_up
+from zoo.checks.arguments import look_up
 
 GUIDES: dict[str, Callable[..., Guide]] = {
     "mean_field": MeanField,

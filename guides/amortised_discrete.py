@@ -14,8 +14,9 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from guides.encoder import Encoder, by_row, values_per_row
-from guides.guide import Guide, inside
+from guides.guide import Guide
+from guides.parts.encoder import Encoder, by_row, values_per_row
+from guides.parts.plates import inside
 from zoo.latents import Kind, Latent, Latents
 
 

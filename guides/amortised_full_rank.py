@@ -13,12 +13,13 @@ from typing import ClassVar
 import pyro
 from torch import Tensor, nn
 
-from guides.cholesky import cholesky_factor, correlated_normal, factor_size
-from guides.encoder import Encoder, by_row, values_per_row
-from guides.guide import Guide, inside
-from guides.normal import onto_support
+from guides.guide import Guide
+from guides.parts.cholesky import cholesky_factor, correlated_normal, factor_size
+from guides.parts.encoder import Encoder, by_row, values_per_row
+from guides.parts.normal import onto_support
+from guides.parts.plates import inside
+from guides.parts.vectors import require_vectors
 from guides.per_datum_full_rank import PerDatumFullRank
-from guides.vectors import require_vectors
 from zoo.latents import Family, Kind, Latent, Latents
 
 

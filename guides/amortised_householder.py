@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.amortised_flow import flow_encoder, sample_flows, sizes_of
 from guides.guide import Guide
+from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of
 from zoo.latents import Kind, Latents
 
 ENOUGH = 10
@@ -50,7 +50,9 @@ class AmortisedHouseholder(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        return sample_flows(self, self.encoder, [reflections] * len(self.sizes), args)
+        return sample_flows(
+            self.latents, self.plates(args), self.encoder, [reflections] * len(self.sizes), args
+        )
 
 
 class Reflection(Transform):

@@ -14,9 +14,9 @@ from pyro.distributions.transforms import ConditionalAffineAutoregressive
 from torch import Tensor, nn
 from torch.distributions import Transform
 
-from guides.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
-from guides.flows import conditional_stack
 from guides.guide import Guide
+from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.parts.flows import conditional_stack
 from guides.per_datum_iaf import PerDatumIAF
 from zoo.latents import Family, Kind, Latents
 
@@ -54,7 +54,9 @@ class AmortisedIAF(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        return sample_flows(self, self.encoder, steps_of(self.steps, _given), args)
+        return sample_flows(
+            self.latents, self.plates(args), self.encoder, steps_of(self.steps, _given), args
+        )
 
 
 def _given(

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from guides.amortised_discrete import discrete, logits_shape
-from guides.encoder import stack
-from guides.guide import Guide, inside
-from zoo.arguments import refusal, whole
+from guides.guide import Guide
+from guides.parts.encoder import stack
+from guides.parts.plates import inside
+from zoo.checks.arguments import refusal, whole
 from zoo.latents import Kind, Latent, Latents
 
 LAYERS = (constraints.boolean, constraints.one_hot)

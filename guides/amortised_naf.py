@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 from torch.nn.functional import logsigmoid, softplus
 
-from guides.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
-from guides.flows import conditional_nets
 from guides.guide import Guide
-from guides.roots import root
+from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.parts.flows import conditional_nets
+from guides.parts.roots import root
 from zoo.latents import Kind, Latents
 
 ONE = 0.5413248546129181  # softplus(ONE) = 1: a starts near 1, and the step near the identity
@@ -66,7 +66,9 @@ class AmortisedNAF(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        return sample_flows(self, self.encoder, steps_of(self.nets, _step), args)
+        return sample_flows(
+            self.latents, self.plates(args), self.encoder, steps_of(self.nets, _step), args
+        )
 
 
 def _step(

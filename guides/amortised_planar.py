@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.amortised_flow import flow_encoder, sample_flows, sizes_of
 from guides.guide import Guide
-from guides.roots import tanh_root
+from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of
+from guides.parts.roots import tanh_root
 from zoo.latents import Kind, Latents
 
 BELOW = 0.999  # w . a stays above -BELOW, clear of rounding error
@@ -49,7 +49,9 @@ class AmortisedPlanar(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        return sample_flows(self, self.encoder, [self._steps] * len(self.sizes), args)
+        return sample_flows(
+            self.latents, self.plates(args), self.encoder, [self._steps] * len(self.sizes), args
+        )
 
     def _steps(self, loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
         size = loc.shape[-1]

@@ -19,10 +19,10 @@ from pyro.nn import ConditionalAutoRegressiveNN
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
-from guides.flows import conditional_nets
 from guides.guide import Guide
-from guides.spline import Knots, inverse_spline, knots, numbers_of, spline
+from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.parts.flows import conditional_nets
+from guides.parts.spline import Knots, inverse_spline, knots, numbers_of, spline
 from zoo.latents import Kind, Latents
 
 
@@ -62,7 +62,9 @@ class AmortisedSpline(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
-        return sample_flows(self, self.encoder, steps_of(self.nets, Splines), args)
+        return sample_flows(
+            self.latents, self.plates(args), self.encoder, steps_of(self.nets, Splines), args
+        )
 
 
 class Splines(Transform):

@@ -19,9 +19,10 @@ import pyro
 from torch import Tensor, nn
 
 from guides.amortised_layers import require_layers
-from guides.encoder import stack
-from guides.guide import Guide, inside, positive
-from guides.normal import normal
+from guides.guide import Guide
+from guides.parts.encoder import stack
+from guides.parts.normal import normal
+from guides.parts.plates import inside, positive
 from zoo.latents import Kind, Latents
 
 

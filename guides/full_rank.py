@@ -11,9 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from guides.cholesky import cholesky_factor, correlated_normal, factor_size
 from guides.guide import Guide
-from guides.joint import sample_jointly
+from guides.parts.cholesky import cholesky_factor, correlated_normal, factor_size
+from guides.parts.joint import sample_jointly
 from zoo.latents import Kind, Latents
 
 
@@ -34,4 +34,5 @@ class FullRank(Guide):
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples all latents jointly."""
         factor = cholesky_factor(self.factor, len(self.loc))
-        return sample_jointly(self, correlated_normal(self.loc, factor), args)
+        latents, plates = self.latents, self.plates(args)
+        return sample_jointly(latents, plates, correlated_normal(self.loc, factor))

@@ -1,17 +1,14 @@
 """The contract of a guide: a variational family over the latents that a description names."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 
 import pyro
-import torch
 from pyro.poutine.subsample_messenger import SubsampleMessenger
 from torch import Tensor, nn
 
-from zoo.latents import Family, Latent, Latents, Plate
-
-Plates = dict[str, SubsampleMessenger]
+from guides.parts.plates import Plates
+from zoo.latents import Family, Latents, Plate
 
 
 class Guide(nn.Module, Family, ABC):
@@ -62,17 +59,3 @@ class Guide(nn.Module, Family, ABC):
 
 def _declared(guide: Guide) -> str:
     return " ".join(sorted(guide.scopes) + sorted(kind.value for kind in guide.kinds))
-
-
-@contextmanager
-def inside(plates: Plates, latent: Latent) -> Iterator[None]:
-    """Enters the plates that a latent lies in."""
-    with ExitStack() as stack:
-        for plate in latent.plates:
-            stack.enter_context(plates[plate.name])
-        yield
-
-
-def positive(unconstrained: Tensor) -> Tensor:
-    """A scale from an unconstrained number: softplus, with a floor below any posterior's sd."""
-    return torch.nn.functional.softplus(unconstrained) + 1e-6

@@ -15,10 +15,11 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from guides.flows import autoregressive_stack, push
-from guides.guide import Guide, positive
-from guides.joint import sample_jointly
-from guides.normal import SMALL_SCALE
+from guides.guide import Guide
+from guides.parts.flows import autoregressive_stack, push
+from guides.parts.joint import sample_jointly
+from guides.parts.normal import SMALL_SCALE
+from guides.parts.plates import positive
 from zoo.latents import Kind, Latents
 
 
@@ -46,4 +47,5 @@ class IAF(Guide):
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples all latents jointly."""
         base = dist.Normal(self.loc, positive(self.scale)).to_event(1)
-        return sample_jointly(self, push(base, list(self.steps)), args)
+        latents, plates = self.latents, self.plates(args)
+        return sample_jointly(latents, plates, push(base, list(self.steps)))

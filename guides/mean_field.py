@@ -12,8 +12,9 @@ import pyro
 import torch
 from torch import Tensor, nn
 
-from guides.guide import Guide, inside, positive
-from guides.normal import SMALL_SCALE, normal
+from guides.guide import Guide
+from guides.parts.normal import SMALL_SCALE, normal
+from guides.parts.plates import inside, positive
 from zoo.latents import Kind, Latents
 
 

@@ -17,9 +17,10 @@ import pyro
 import torch
 from torch import Tensor, nn
 
-from guides.guide import Guide, inside, positive
-from guides.normal import SMALL_SCALE, normal
-from guides.per_row import unconstrained, unscaled
+from guides.guide import Guide
+from guides.parts.normal import SMALL_SCALE, normal
+from guides.parts.per_row import unconstrained, unscaled
+from guides.parts.plates import inside, positive
 from zoo.latents import Kind, Latent, Latents
 
 

@@ -15,10 +15,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from guides.cholesky import cholesky_factor, correlated_normal, factor_size
 from guides.guide import Guide
-from guides.normal import SMALL_SCALE
-from guides.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
+from guides.parts.cholesky import cholesky_factor, correlated_normal, factor_size
+from guides.parts.normal import SMALL_SCALE
+from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
 from zoo.latents import Kind, Latents
 
 
@@ -46,7 +46,7 @@ class PerDatumFullRank(Guide):
         plates = self.plates(args)
         loc = of_rows(self.loc, plates, self.latents)
         factor = cholesky_factor(of_rows(self.factor, plates, self.latents), loc.shape[-1])
-        return sample_in_rows(self, correlated_normal(loc, factor), plates)
+        return sample_in_rows(self.latents, plates, correlated_normal(loc, factor))
 
     @torch.no_grad()
     def start(self, draws: Mapping[str, Tensor]) -> None:

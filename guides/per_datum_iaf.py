@@ -18,10 +18,11 @@ import torch
 from pyro.distributions.transforms import AffineAutoregressive
 from torch import Tensor, nn
 
-from guides.flows import push
-from guides.guide import Guide, positive
-from guides.normal import SMALL_SCALE
-from guides.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
+from guides.guide import Guide
+from guides.parts.flows import push
+from guides.parts.normal import SMALL_SCALE
+from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
+from guides.parts.plates import positive
 from zoo.latents import Kind, Latents
 
 OPEN = torch.tensor(2.0).sigmoid()  # what a gate starts at
@@ -67,7 +68,7 @@ class PerDatumIAF(Guide):
             AffineAutoregressive(Picked(net, plates, self.latents), stable=True)
             for net in self.steps
         ]
-        return sample_in_rows(self, push(base, steps), plates)
+        return sample_in_rows(self.latents, plates, push(base, steps))
 
     @torch.no_grad()
     def start(self, draws: Mapping[str, Tensor]) -> None:

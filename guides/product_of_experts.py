@@ -22,9 +22,10 @@ import pyro
 import torch
 from torch import Tensor, nn
 
-from guides.encoder import Encoder, by_row, values_per_row
-from guides.guide import Guide, inside, positive
-from guides.normal import normal
+from guides.guide import Guide
+from guides.parts.encoder import Encoder, by_row, values_per_row
+from guides.parts.normal import normal
+from guides.parts.plates import inside, positive
 from zoo.latents import Kind, Latents
 
 

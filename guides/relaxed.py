@@ -5,7 +5,7 @@
 While training, the model's own prior is relaxed at the same temperature, so that the loss is the
 bound of a proper (relaxed) model (Maddison et al.); with `straight_through` the model sees the
 discrete value and the gradient goes through the relaxed one, averaged over `rao` draws of noise
-that give the same discrete value (see :mod:`guides.gumbel_rao`). In eval mode the draws are
+that give the same discrete value (see :mod:`guides.parts.gumbel_rao`). In eval mode the draws are
 discrete, with the same logits: every reported bound is one on the true model.
 
 The gradient is biased for the discrete model. The bias of the likelihood part falls and its
@@ -29,12 +29,13 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 from guides.amortised_discrete import discrete, logits_shape
-from guides.encoder import Encoder, by_row, values_per_row
-from guides.guide import Guide, inside
-from guides.gumbel_rao import GumbelRaoBernoulli, GumbelRaoOneHotCategorical
-from zoo.arguments import number
+from guides.guide import Guide
+from guides.parts.encoder import Encoder, by_row, values_per_row
+from guides.parts.gumbel_rao import GumbelRaoBernoulli, GumbelRaoOneHotCategorical
+from guides.parts.plates import inside
+from zoo.checks.arguments import number
 from zoo.latents import Kind, Latent, Latents
-from zoo.schedules import check_schedule
+from zoo.optim.schedules import check_schedule
 
 RELAXABLE = (constraints.boolean, constraints.one_hot)
 
@@ -55,7 +56,7 @@ class Relaxed(Guide):
 
     Args:
         latents: the latents to cover.
-        temperature: tau, a number or a schedule over steps (see :mod:`zoo.schedules`).
+        temperature: tau, a number or a schedule over steps (see :mod:`zoo.optim.schedules`).
         straight_through: hand the model discrete values, with the relaxed gradient.
         learned: is log tau a parameter, which follows the loss? `temperature` is where it starts.
         rao: average the straight-through gradient over that many draws of noise that give the

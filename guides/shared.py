@@ -16,9 +16,10 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from guides.guide import Guide, inside
+from guides.guide import Guide
+from guides.parts.plates import inside
 from zoo.latents import Kind, Latent, Latents
-from zoo.recognition import recogniser_of
+from zoo.protocols import recogniser_of
 
 
 class SharedEncoder(Guide):

@@ -21,9 +21,10 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from guides.guide import Guide, Plates, inside, positive
+from guides.guide import Guide
+from guides.parts.plates import Plates, inside, positive
 from zoo.latents import Kind, Latents
-from zoo.recognition import Descends, recogniser_of
+from zoo.protocols import Descends, recogniser_of
 
 COMBINE = ("residual", "precision")
 Moments = tuple[Tensor, Tensor]  # mean and scale

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from guides.amortised_normal import AmortisedNormal
-from guides.guide import Guide, inside
+from guides.guide import Guide
+from guides.parts.plates import inside
 from zoo.latents import Kind, Latent, Latents
 
 

@@ -1,6 +1,6 @@
 """What is compiled in the tests: every objective on two models, every model and guide once."""
 
-from zoo.schedules import Drops
+from zoo.optim.schedules import Drops
 
 FAST = [  # model, guide, objective, settings; in the default run
     ("eight_schools", "mean_field", "trace", {"optimizer": "rmsprop"}),

@@ -9,7 +9,7 @@ from torch.nn.functional import logsigmoid
 
 from zoo.isolation import isolated
 from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.traces import log_mean_exp
 

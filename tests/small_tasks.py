@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from guides import AmortisedFullRank, AmortisedNormal
-from guides.normal import SMALL_SCALE
+from guides.parts.normal import SMALL_SCALE
 from zoo.data import Data, keep
 from zoo.latents import describe
 from zoo.models.bernoulli_latent import BernoulliLatent
@@ -99,7 +99,7 @@ def best_diagonal_guide(task):
 
 
 def unscaled(scale):
-    """What `guides.guide.positive` maps to `scale`."""
+    """What `guides.parts.plates.positive` maps to `scale`."""
     return (scale - 1e-6).expm1().log()
 
 

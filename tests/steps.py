@@ -5,15 +5,14 @@ from contextlib import contextmanager
 import torch
 from cases import built
 
-from zoo.capture import capture
-from zoo.compiled import BLOCK, rates_of
+from zoo.compile.capture import capture
+from zoo.compile.flat_parameters import all_tensors
+from zoo.compile.noise import ExplicitNoise, draw_noise, replay
+from zoo.compile.step_loop import BLOCK, rates_of
+from zoo.compile.verify import TOLERANCE
 from zoo.data import keep
-from zoo.layout import all_tensors
-from zoo.noise import ExplicitNoise, draw_noise, replay
+from zoo.data.batches import Order, Rows
 from zoo.objectives import Trace
-from zoo.order import Order
-from zoo.rows import Rows
-from zoo.verify import TOLERANCE
 
 EXACT = TOLERANCE[torch.float64]
 
@@ -97,7 +96,7 @@ def equal(found, expected, tolerance=EXACT):
 
 
 def interpreted(step, captured, update):
-    """In the place of `zoo.compiled.compile_block`: the same steps one by one, uncompiled."""
+    """Stands in for `zoo.compile.step_loop.compile_block`: the same steps, uncompiled."""
 
     def run(count, state, losses, inputs):
         losses = losses.clone()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zoo.arena import pooled
+from zoo.compile.memory_pool import pooled
 
 
 def test_a_freed_buffer_is_taken_again():

@@ -17,11 +17,11 @@ from torch import nn
 
 import zoo
 from guides import GUIDES, AmortisedIAF, AmortisedNormal, Guide, MeanField
-from zoo.arguments import flag, number, one_of, place, several, shown, whole
+from zoo.checks.arguments import flag, number, one_of, place, several, shown, whole
 from zoo.data import load_data
+from zoo.errors import unknown
 from zoo.objectives import IWAE, OBJECTIVES, Renyi, Trace, as_objective
-from zoo.schedules import Constant, Cosine, Drops, Exponential, Linear
-from zoo.unknown import unknown
+from zoo.optim.schedules import Constant, Cosine, Drops, Exponential, Linear
 
 NO_WHOLE = (0, -3, True, 2.0, "2", None, float("nan"), torch.tensor(2), np.array(2), [2], 10**40)
 NO_NUMBER = (0.0, -1.0, True, "1", None, float("nan"), float("inf"), torch.tensor(1.0), 10**400)
@@ -362,7 +362,7 @@ def small_fit():
 
 
 def test_comparisons_are_checked_before_they_begin():
-    from zoo.compare import compare
+    from zoo.comparison.compare import compare
 
     task, names = ppca_task(), (["amortised_normal"], ["trace"])
     for wrong in ({"seeds": 0}, {"draws": 3}, {"budget": -1}, {"seeds": 1.0}):

@@ -9,8 +9,8 @@ from small_tasks import causes_task, fitted_ppca_task
 
 import zoo
 from guides import AmortisedFullRank, Empty, MeanField
-from zoo.arviz_bridge import LEGACY, read_netcdf, write_netcdf
-from zoo.arviz_groups import arviz_groups
+from zoo.arviz_compat import LEGACY, read_netcdf, write_netcdf
+from zoo.comparison.arviz_export import arviz_groups
 
 GROUPS = {
     "posterior",

@@ -4,8 +4,8 @@ import pytest
 import torch
 from cases import ERRORS, IDENTITY
 
-from zoo.bias import Reference, bias, hotelling, length, sidak
-from zoo.gradient_moments import BLOCKS, moments
+from zoo.gradients.bias import Reference, bias, hotelling, length, sidak
+from zoo.gradients.moments import BLOCKS, moments
 
 SEEDS = 200
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)

@@ -32,16 +32,16 @@ from torch import nn
 from torch.distributions import constraints
 
 from guides import AmortisedNormal, MeanField
-from zoo.capture import CaptureError, capture
-from zoo.compiled_trainer import CompiledTrainer
+from zoo.compile.capture import CaptureError, capture
+from zoo.compile.noise import draw_noise
+from zoo.handlers.parameters import named_tensors
 from zoo.isolation import isolated
-from zoo.noise import draw_noise
 from zoo.objectives import IWAE, Trace, as_objective
-from zoo.parameters import named_tensors
-from zoo.prepare import prepare
-from zoo.result import Settings
-from zoo.schedules import Linear
-from zoo.update import Update
+from zoo.optim.schedules import Linear
+from zoo.optim.update import Update
+from zoo.results.result import Settings
+from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.training.run import prepare
 
 X = torch.linspace(-1.0, 2.0, 7)
 
@@ -258,7 +258,7 @@ def test_a_refused_capture_leaves_everything_as_it_was():
 
 
 def test_building_a_compiled_trainer_draws_nothing(monkeypatch):
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     with isolated(seed=0):
         settings = Settings(Trace(), 1, Update(), 16, 0)
         trainer = prepare(ppca_task(), AmortisedNormal, settings, "cpu", None).trainer

@@ -14,7 +14,7 @@ from torch import nn
 
 import zoo
 from guides import MeanField
-from zoo.capture import ANSWERS, CaptureError, capture
+from zoo.compile.capture import ANSWERS, CaptureError, capture
 from zoo.objectives import as_objective
 
 X = torch.linspace(-1.0, 2.0, 6)
@@ -216,7 +216,7 @@ def test_questions_of_library_code_are_answered(name, monkeypatch):
 
 def test_values_outside_the_support_are_still_reported(monkeypatch):
     """The answers hold while capturing only; they hide no divergence from a fit."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
 
     def model(x):
         scale = pyro.sample("scale", dist.HalfNormal(1.0))

@@ -13,9 +13,9 @@ from steps import a_capture, equal_on_fresh_inputs, interpreted
 from torch.distributions import constraints, kl_divergence
 
 import zoo
-from zoo.gradient_draws import draw_gradients
+from zoo.gradients.sampler import draw_gradients
 from zoo.objectives import as_objective
-from zoo.schedules import Cosine
+from zoo.optim.schedules import Cosine
 
 COUNTS = torch.tensor([1.0, 0.0, 2.0, 3.0, 1.0, 0.0])
 COINS = torch.tensor([1.0] * 6 + [0.0] * 4)
@@ -142,7 +142,7 @@ def exact_losses(name):
 @pytest.fixture
 def uncompiled(monkeypatch):
     """The same program without the code generator."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
 
 
 def fitted(name, **settings):

@@ -22,18 +22,18 @@ from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField, Relaxed
-from zoo.capture import CaptureError, Claim, capture, example_inputs
-from zoo.compiled_trainer import CompiledTrainer
+from zoo.compile.capture import CaptureError, Claim, capture, example_inputs
+from zoo.compile.flat_parameters import layout_of
+from zoo.compile.noise import ExplicitNoise, draw_noise, replay
+from zoo.compile.verify import verify
 from zoo.isolation import isolated
-from zoo.layout import layout_of
-from zoo.noise import ExplicitNoise, draw_noise, replay
 from zoo.objectives import OBJECTIVES, Neural, TraceGraph, as_objective
 from zoo.objectives.baselines import DecayingAverage
-from zoo.prepare import prepare
-from zoo.result import Settings
-from zoo.schedules import Cosine, Exponential, Linear
-from zoo.update import Update
-from zoo.verify import verify
+from zoo.optim.schedules import Cosine, Exponential, Linear
+from zoo.optim.update import Update
+from zoo.results.result import Settings
+from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.training.run import prepare
 
 X = torch.linspace(-1.0, 2.0, 6)
 
@@ -98,7 +98,7 @@ def a_trainer(task, guide, objective, update=Update(), batch=None, **settings): 
 
 def test_the_moments_of_adam_stay_apart(monkeypatch):
     """Both start at zero; after some steps they are what torch's Adam has."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     with isolated(seed=0):
         trainer = CompiledTrainer(a_trainer(ppca_task(), AmortisedNormal, TraceGraph()))
         (first,), (second,) = trainer.state.moments
@@ -123,7 +123,7 @@ MOVING = {
 @pytest.mark.parametrize("name", MOVING)
 def test_numbers_that_move_go_on_moving(name, monkeypatch):
     """Four steps of the compiled program against four plain ones under the same noise."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     make, guide, settings = MOVING[name]
     with isolated(seed=0):
         compiled = CompiledTrainer(a_trainer(make(), guide, OBJECTIVES["trace"], **settings))

@@ -24,7 +24,7 @@ from torch.distributions import constraints
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, Empty, MeanField, PerDatum, Relaxed
 from zoo.objectives import DecayingAverage, Enumerate, Neural, Objective, Renyi, TraceGraph
-from zoo.schedules import Drops, Exponential, Linear
+from zoo.optim.schedules import Drops, Exponential, Linear
 
 NVIL = TraceGraph(particles=2, baselines=(DecayingAverage(0.8), Neural((4,))))
 

@@ -15,11 +15,11 @@ from test_convergence import Y, conjugate
 
 import zoo
 from guides import AmortisedNormal, MeanField
-from zoo.checkpoint import write_record
-from zoo.compiled import BLOCK
-from zoo.compiled_trainer import CompiledTrainer
-from zoo.schedules import Linear
-from zoo.trainer import Trainer
+from zoo.compile.step_loop import BLOCK
+from zoo.optim.schedules import Linear
+from zoo.training.checkpoint import write_record
+from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.training.trainer import Trainer
 
 TASK = ppca_task()
 fit = partial(zoo.fit, TASK, AmortisedNormal, steps=30, batch_size=8)
@@ -28,7 +28,7 @@ fit = partial(zoo.fit, TASK, AmortisedNormal, steps=30, batch_size=8)
 @pytest.fixture
 def uncompiled(monkeypatch):
     """What does not depend on the code generator goes without it."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
 
 
 class Died(BaseException):
@@ -80,7 +80,7 @@ def test_a_fit_that_died_after_its_last_step_ends(tmp_path, monkeypatch):
     def fatal(*_):
         raise Died
 
-    monkeypatch.setattr("zoo.loop.Keeper.end", fatal)
+    monkeypatch.setattr("zoo.training.loop.Keeper.end", fatal)
     with pytest.raises(Died):
         fit(checkpoint=zoo.Checkpoint(tmp_path, seconds=0))
     monkeypatch.undo()
@@ -113,7 +113,7 @@ def test_replicas_that_died_go_on_together(at, uncompiled, tmp_path, monkeypatch
     with pytest.raises(Died):
         several(checkpoint=place)
     monkeypatch.undo()
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     on = several(checkpoint=place, resume=tmp_path)
     assert all(same(*both) for both in zip(on, whole, strict=True))
     assert [one.path for one in on] == ["compiled"] * 3
@@ -128,7 +128,7 @@ def test_a_replica_that_diverged_stays_as_it_ended(uncompiled, tmp_path, monkeyp
     with pytest.raises(Died), pytest.warns(UserWarning, match="Seed 1"):
         several(checkpoint=zoo.Checkpoint(tmp_path, seconds=0))
     monkeypatch.undo()
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     on = several(checkpoint=tmp_path, resume=tmp_path)
     assert [one.stopped for one in on] == ["finished", "diverged", "finished"]
     for first, second in zip(on, whole, strict=True):
@@ -195,7 +195,7 @@ def full_disk(monkeypatch, since):
             raise OSError(28, "No space left on device")
         fsync(handle)
 
-    monkeypatch.setattr("zoo.whole.os.fsync", full)
+    monkeypatch.setattr("zoo.files.os.fsync", full)
 
 
 def test_a_disk_that_fills_up_keeps_the_checkpoint_before(tmp_path, monkeypatch):

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import zoo
 from guides import GUIDES
-from zoo.cli import app, main
-from zoo.cli_list import PARTS
+from zoo.cli.app import app, main
+from zoo.cli.list import PARTS
 from zoo.data import DATA
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
@@ -256,7 +256,7 @@ def test_what_is_asked_of_the_score_is_refused_before_training(
         raise AssertionError("it was trained first")
 
     monkeypatch.setattr(zoo, "fit", trained)
-    monkeypatch.setattr("zoo.comparison_runs.fit", trained)
+    monkeypatch.setattr("zoo.comparison.runs.fit", trained)
     assert sentence in refused(capsys, monkeypatch, *words)
 
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from test_cli import call, refused
 
-from zoo.budget import steps_of
-from zoo.cli_gradients import RELAXED, USUAL, estimator_named
+from zoo.cli.gradients import RELAXED, USUAL, estimator_named
+from zoo.comparison.budget import steps_of
 from zoo.objectives import OBJECTIVES, Enumerate, Trace
-from zoo.prepare import describe_task
 from zoo.task import load
+from zoo.training.run import describe_task
 
 FEW = ("--draws", "128", "--rows", "8", "--steps", "2", "--tune", "2")
 NAMES = ("rloo", "rws", "gumbel_rao:trace")

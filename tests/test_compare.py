@@ -12,15 +12,15 @@ from PIL import Image
 from rich.console import Console
 
 import zoo
-from zoo import compare as compare_module
-from zoo.arviz_bridge import read_netcdf
-from zoo.compare import compare, write
+from zoo.arviz_compat import read_netcdf
+from zoo.comparison import compare as compare_module
+from zoo.comparison.aggregate import Cell, Row, is_best, summarise
+from zoo.comparison.compare import compare, write
+from zoo.comparison.report import table
 from zoo.data import load_data
-from zoo.evaluate import QUICKEST
-from zoo.figures import Figure
+from zoo.evaluation.evaluate import QUICKEST
+from zoo.metrics import Figure
 from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.report import table
-from zoo.summary import Cell, Row, is_best, summarise
 from zoo.task import Task
 
 IDENTITY = 1e-8
@@ -174,7 +174,7 @@ def test_wrong_names_fail_before_training(guides, objectives, sentence, monkeypa
     def refuse(*_, **__):
         raise AssertionError("it was trained")
 
-    monkeypatch.setattr("zoo.comparison_runs.fit", refuse)
+    monkeypatch.setattr("zoo.comparison.runs.fit", refuse)
     with pytest.raises(ValueError, match=sentence):
         compare(zoo.load("ppca"), guides, objectives)
 

@@ -9,10 +9,10 @@ from small_tasks import ppca_task
 from typer.testing import CliRunner
 
 import zoo
-from zoo.cli import app
-from zoo.compare import compare
-from zoo.evaluate import evaluate
-from zoo.trainer import Trainer
+from zoo.cli.app import app
+from zoo.comparison.compare import compare
+from zoo.evaluation.evaluate import evaluate
+from zoo.training.trainer import Trainer
 
 GUIDES, OBJECTIVES = ("amortised_normal",), ("trace", "iwae")
 RUNS = [f"amortised_normal-{o}-seed{s}" for o in OBJECTIVES for s in (0, 1)]
@@ -116,10 +116,10 @@ def test_scoring_that_was_interrupted_is_done_again(whole, tmp_path, monkeypatch
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo.comparison_runs.evaluate", interrupt)
+    monkeypatch.setattr("zoo.comparison.runs.evaluate", interrupt)
     found = compared(tmp_path)
     assert found.unfinished[RUNS[0]] == "trained, not scored"
-    monkeypatch.setattr("zoo.comparison_runs.evaluate", evaluate)
+    monkeypatch.setattr("zoo.comparison.runs.evaluate", evaluate)
     assert same_results(compared(tmp_path, resume=True), whole[0])
 
 

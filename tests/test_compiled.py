@@ -14,16 +14,16 @@ from steps import EXACT, equal, interpreted
 
 import zoo
 from guides import GUIDES, AmortisedNormal, MeanField
-from zoo.compiled import BLOCK
-from zoo.compiled_trainer import CompiledTrainer
+from zoo.compile.step_loop import BLOCK
 from zoo.isolation import isolated
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
-from zoo.prepare import prepare
-from zoo.result import Settings
-from zoo.schedules import Cosine, Linear
+from zoo.optim.schedules import Cosine, Linear
+from zoo.optim.update import Update
+from zoo.results.result import Settings
 from zoo.task import given
-from zoo.update import Update
+from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.training.run import prepare
 
 COVERING = [pytest.param(*case) for case in FAST]
 COVERING += [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW]
@@ -67,7 +67,7 @@ def test_the_compiled_block_is_the_program_step_by_step(
 ):
     with isolated(seed=0):
         compiled = run_block(*trainers(model, guide, objective, settings))
-        monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+        monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
         plain = run_block(*trainers(model, guide, objective, settings))
         other = run_block(*trainers(model, guide, objective, settings), seed=8)
     assert equal(compiled, plain, 100 * EXACT)  # after STEPS updates
@@ -80,7 +80,7 @@ def test_compiled_replicas_are_the_program_step_by_step(monkeypatch):
     make = partial(trainers, "eight_schools", "mean_field", "trace", {"clip_norm": 9.0}, 3)
     with isolated(seed=0):
         compiled = run_block(*make())
-        monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+        monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
         plain = run_block(*make())
     assert equal(compiled, plain, 100 * EXACT)
 
@@ -91,12 +91,12 @@ def test_however_the_parameters_are_laid_out(small, tiny, replicas, monkeypatch)
     """One tensor each, one vector, or one vector with the averages of the optimizer."""
     settings = {"clip_norm": 5.0, "lr_schedule": Cosine(9)}
     make = partial(trainers, "eight_schools", "full_rank", "trace", settings, replicas)
-    monkeypatch.setattr("zoo.compiled.SMALL", small)
-    monkeypatch.setattr("zoo.compiled.TINY", tiny)
+    monkeypatch.setattr("zoo.compile.step_loop.SMALL", small)
+    monkeypatch.setattr("zoo.compile.step_loop.TINY", tiny)
     with isolated(seed=0):
         compiled = run_block(*make())
         monkeypatch.undo()
-        monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+        monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
         plain = run_block(*make())
     assert equal(compiled, plain, 100 * EXACT)
 
@@ -153,7 +153,7 @@ def test_a_process_may_compile_any_number_of_fits():
 @pytest.fixture
 def uncompiled(monkeypatch):
     """What does not depend on the code generator goes without it."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
 
 
 compiled_ppca = partial(zoo.fit, guide=AmortisedNormal, compile=True)
@@ -184,7 +184,7 @@ def test_an_interrupt_between_blocks(uncompiled, monkeypatch, at):
     monkeypatch.setattr(CompiledTrainer, "advance", interrupted)
     broken = compiled_ppca(ppca_task(), steps=20, batch_size=8)
     monkeypatch.undo()
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     assert broken.stopped == "interrupted"
     assert len(broken.losses) == broken.last["step"] == sum(calls[:-1])
     assert torch.equal(broken.losses, whole.losses[: len(broken.losses)])

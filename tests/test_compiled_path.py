@@ -15,7 +15,7 @@ from torch._inductor.exc import InvalidCxxCompiler
 
 import zoo
 from guides import MeanField
-from zoo.path import AUTO_STEPS
+from zoo.training.backend import AUTO_STEPS
 
 
 def shifted(x):
@@ -31,7 +31,7 @@ X = torch.linspace(0.0, 2.0, 8)
 @pytest.fixture
 def uncompiled(monkeypatch):
     """What does not depend on the code generator goes without it."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
 
 
 def untraceable(x):
@@ -52,7 +52,7 @@ def test_auto_compiles_where_it_pays(uncompiled):
 @pytest.fixture
 def eager_to_compile(monkeypatch):
     """Auto compiles from ten steps on."""
-    monkeypatch.setattr("zoo.path.AUTO_STEPS", 10)
+    monkeypatch.setattr("zoo.training.backend.AUTO_STEPS", 10)
 
 
 def test_auto_from_its_number_of_steps_on(uncompiled, eager_to_compile):
@@ -94,7 +94,7 @@ def missing(*_):
 
 @pytest.mark.parametrize("replicas", [None, 2])
 def test_without_a_compiler_what_was_asked_for_raises(replicas, monkeypatch):
-    monkeypatch.setattr("zoo.package.Packaged._load", missing)
+    monkeypatch.setattr("zoo.compile.code_cache.Packaged._load", missing)
     words = r"compile=True, but the compiler failed: InvalidCxxCompiler.* or False for the plain"
     with pytest.raises(zoo.CompileError, match=words):
         zoo.fit(shifted, MeanField, X, steps=12, compile=True, replicas=replicas)
@@ -102,7 +102,7 @@ def test_without_a_compiler_what_was_asked_for_raises(replicas, monkeypatch):
 
 @pytest.mark.parametrize("replicas", [None, 2])
 def test_without_a_compiler_auto_goes_on_plain(replicas, monkeypatch, eager_to_compile):
-    monkeypatch.setattr("zoo.package.Packaged._load", missing)
+    monkeypatch.setattr("zoo.compile.code_cache.Packaged._load", missing)
     with pytest.warns(UserWarning, match="the compiler failed: InvalidCxxCompiler"):
         found = zoo.fit(shifted, MeanField, X, steps=12, compile="auto", replicas=replicas)
     plain = zoo.fit(shifted, MeanField, X, steps=12, compile=False)

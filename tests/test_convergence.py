@@ -8,7 +8,7 @@ from steps import interpreted
 
 import zoo
 from guides import MeanField
-from zoo.convergence import Convergence, change_of_mean, split_r_hat
+from zoo.results.convergence import Convergence, change_of_mean, split_r_hat
 
 Y = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.5, 2.5])
 
@@ -140,7 +140,7 @@ def test_wrong_requests_are_refused():
 
 
 def test_replicas_stop_together_each_at_its_own_mean(monkeypatch):
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000, replicas=3)
     assert {one.stopped for one in found} == {"converged"}
     assert len({len(one.losses) for one in found}) == 1

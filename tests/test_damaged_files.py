@@ -9,9 +9,9 @@ from small_tasks import ppca_task
 
 import zoo
 from guides import AmortisedNormal
-from zoo.arviz_bridge import read_netcdf, write_netcdf
-from zoo.record import FIT, _loose, written
-from zoo.whole import usable_folder, write_whole
+from zoo.arviz_compat import read_netcdf, write_netcdf
+from zoo.files import usable_folder, write_whole
+from zoo.results.record import FIT, _loose, written
 
 TASK = ppca_task()
 
@@ -113,7 +113,7 @@ def test_a_failing_write_leaves_the_file_before(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zoo.whole.os.fsync", full)
+    monkeypatch.setattr("zoo.files.os.fsync", full)
     groups = {"posterior": {"z": torch.zeros(1, 5).numpy()}}
     for write in (lambda: write_whole(path, "after"), lambda: write_netcdf(groups, path)):
         with pytest.raises(OSError, match="No space left"):

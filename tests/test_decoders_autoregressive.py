@@ -10,7 +10,7 @@ from steps import a_capture, equal_on_fresh_inputs
 from torch.distributions import Normal
 
 import zoo
-from zoo.compiled import convolves
+from zoo.compile.step_loop import convolves
 from zoo.decoders.nade import NADEDecoder
 from zoo.decoders.pixel import PixelDecoder
 from zoo.isolation import isolated
@@ -19,7 +19,7 @@ from zoo.likelihoods.bernoulli import BernoulliLikelihood
 from zoo.likelihoods.dequantised import DequantisedLikelihood
 from zoo.likelihoods.gaussian import GaussianLikelihood
 from zoo.models.dequantised_vae import DequantisedVAE
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.models.vae import VAE
 from zoo.objectives import MeanFieldKL, Trace
 from zoo.priors.standard import StandardNormal

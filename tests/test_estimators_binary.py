@@ -37,7 +37,7 @@ from toys import (
 )
 
 from guides import AmortisedDiscrete, AmortisedNormal
-from zoo.gradient_draws import gradient_draws
+from zoo.gradients.sampler import gradient_draws
 from zoo.isolation import isolated
 from zoo.latents import describe
 from zoo.objectives import REBAR, RELAX, DisARM, LeaveOneOut, MuProp, TraceGraph
@@ -45,7 +45,7 @@ from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS, antithetic, debias
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.rodeo import RODEO
-from zoo.pairing import PairingError
+from zoo.pairing.mismatch import PairingError
 
 UNBIASED = [ARM(), ARMS(2), ARMS(3), ARMS(4)] + [
     DoubleControlVariates(),

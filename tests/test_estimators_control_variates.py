@@ -9,7 +9,7 @@ from toys import LOGITS, bernoulli_toy, curved, exact_toy_gradient, gradient_und
 
 from zoo.isolation import isolated
 from zoo.latents import describe
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.objectives import LeaveOneOut
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.rodeo import RODEO, Draws, stein

@@ -21,16 +21,16 @@ from torch import nn
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedLayers, AmortisedNormal, MeanField, PerDatum
-from zoo.dreams import dream
-from zoo.gradient_draws import gradient_draws
+from zoo.gradients.sampler import gradient_draws
 from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.models.logistic_regression import LogisticRegression
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.rws import ReweightedWakeSleep
+from zoo.objectives.sleep_phase import dream
 from zoo.objectives.wake_sleep import WakeSleep
 
 

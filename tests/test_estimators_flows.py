@@ -22,7 +22,8 @@ from steps import a_capture, a_program, equal_on_fresh_inputs
 
 import zoo
 from guides import IAF, AmortisedIAF
-from zoo.gradient_draws import gradient_draws
+from zoo.compile.verify import CaptureError
+from zoo.gradients.sampler import gradient_draws
 from zoo.objectives import (
     CIWAE,
     IWAE,
@@ -37,7 +38,6 @@ from zoo.objectives import (
     Trace,
 )
 from zoo.traces import Assign, run
-from zoo.verify import CaptureError
 
 FLOWS = [("logistic_regression", IAF), ("eight_schools", IAF), ("gaussian_vae", AmortisedIAF)]
 
@@ -146,7 +146,7 @@ def test_pyros_own_flow_is_right_and_falls_back_to_the_plain_step(monkeypatch):
     with pytest.raises(CaptureError, match="cannot be traced"):
         with a_capture(made, AutoIAFNormal, args, LeaveOneOut()):
             pass
-    monkeypatch.setattr("zoo.path.AUTO_STEPS", 1)
+    monkeypatch.setattr("zoo.training.backend.AUTO_STEPS", 1)
     with pytest.warns(UserWarning, match="goes on with the plain step"):
         fitted = zoo.fit(made, AutoIAFNormal, *args, objective=LeaveOneOut(), steps=3)
     assert (fitted.path, len(fitted.losses)) == ("plain", 3)

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from guides import AmortisedNormal
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.objectives import FreeBits, MeanFieldKL
-from zoo.schedules import Constant
+from zoo.optim.schedules import Constant
 
 ROWS = torch.tensor([[1.0, -0.5, 2.0], [0.3, 0.1, -1.0]])
 PAIRS = [

@@ -21,7 +21,7 @@ from test_gradients_exact import batch_gradients, exact_gradient, largest_z
 from torch.distributions import constraints
 
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField
-from zoo.gradient_draws import gradient_draws
+from zoo.gradients.sampler import gradient_draws
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.objectives import LeaveOneOut, Trace
 from zoo.objectives.measure_valued import MeasureValued

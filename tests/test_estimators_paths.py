@@ -22,8 +22,8 @@ from steps import a_capture, a_program, equal_on_fresh_inputs
 from test_gradients_exact import batch_gradients, exact_gradient, largest_z
 
 from guides import AmortisedNormal
-from zoo.gradient_draws import gradient_draws
-from zoo.noise import ExplicitNoise, replay
+from zoo.compile.noise import ExplicitNoise, replay
+from zoo.gradients.sampler import gradient_draws
 from zoo.objectives import IWAE, StickingTheLanding
 from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.measure_valued import MeasureValued

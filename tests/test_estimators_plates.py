@@ -9,14 +9,14 @@ from steps import a_program
 from test_gradients_exact import largest_z
 from torch import nn
 
-from zoo.gradient_draws import gradient_draws
+from zoo.gradients.sampler import gradient_draws
 from zoo.latents import describe
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS
 from zoo.objectives.double_cv import DoubleControlVariates
+from zoo.objectives.log_ratio import row_sums, spread, widen
 from zoo.objectives.rodeo import RODEO
-from zoo.values import row_sums, spread, widen
 
 
 class TwoSites(nn.Module):

@@ -35,7 +35,7 @@ from zoo.objectives.muprop import MuProp
 from zoo.objectives.rebar import REBAR
 from zoo.objectives.reinforce import Reinforce
 from zoo.objectives.relax import RELAX
-from zoo.pairing import PairingError
+from zoo.pairing.mismatch import PairingError
 from zoo.traces import add_up
 
 LEARNED = [REBAR(), RELAX(hidden=(8,))]

@@ -31,7 +31,7 @@ from steps import a_capture, equal_on_fresh_inputs
 from test_gradients_exact import batch_gradients, exact_gradient, largest_z
 
 from guides import AmortisedDiscrete, AmortisedNormal, Relaxed
-from zoo.noise import ExplicitNoise, replay
+from zoo.compile.noise import ExplicitNoise, replay
 from zoo.objectives import IWAE, LeaveOneOut, Renyi, StickingTheLanding, Trace
 from zoo.objectives.ciwae import CIWAE
 from zoo.objectives.dreg import DoublyReparameterised

@@ -21,9 +21,9 @@ from test_gradients_exact import (
 from torch import nn
 
 from guides import AmortisedDiscrete
-from zoo.enumeration import joint_states
 from zoo.latents import describe
-from zoo.models.enumeration import states
+from zoo.latents.enumeration import joint_states
+from zoo.models.exact_sums import states
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.rws import ReweightedWakeSleep

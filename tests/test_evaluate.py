@@ -28,11 +28,11 @@ from guides import (
     MeanField,
     PerDatum,
 )
-from zoo import log_weights
-from zoo.evaluate import QUICKEST, default_draws
-from zoo.log_weights import weight_chunks
+from zoo.evaluation.evaluate import QUICKEST, default_draws
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.sampling import importance_weights as log_weights
+from zoo.sampling.importance_weights import weight_chunks
 from zoo.task import Task
 
 IDENTITY = 1e-8

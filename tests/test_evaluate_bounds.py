@@ -6,7 +6,7 @@ from small_tasks import ppca_task
 
 import zoo
 from guides import IAF, AmortisedFullRank, FullRank, MeanField
-from zoo.evaluate import QUICKEST
+from zoo.evaluation.evaluate import QUICKEST
 
 IDENTITY = 1e-8
 BOUNDS = ("elbo", "iwae_10", "iwae_100", "log_evidence")

@@ -10,9 +10,9 @@ from small_tasks import best_diagonal_guide, exact_guide, fitted_ppca_task, regr
 
 import zoo
 from guides import AmortisedNormal, FullRank, MeanField
-from zoo.figures.groups import PARTS
-from zoo.figures.groups.asked import GROUPS, NAMES, SLOW
-from zoo.local import Search
+from zoo.evaluation.groups import PARTS
+from zoo.evaluation.local_optimisation import Search
+from zoo.evaluation.selection import GROUPS, NAMES, SLOW
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.objectives import StickingTheLanding
 from zoo.task import Task
@@ -134,8 +134,8 @@ def test_the_best_diagonal_guide_pays_its_closed_form(diagonal):
 
 def test_gaps_take_the_guides_own_local_family(diagonal, monkeypatch):
     brief = partial(zoo.gaps, objective=StickingTheLanding(4), search=Search(block=30, limit=400))
-    monkeypatch.setattr("zoo.figures.groups.gaps.gaps", brief)
-    monkeypatch.setattr("zoo.figures.groups.gaps.ROWS", 4)
+    monkeypatch.setattr("zoo.evaluation.groups.gaps.gaps", brief)
+    monkeypatch.setattr("zoo.evaluation.groups.gaps.ROWS", 4)
     found = zoo.evaluate(diagonal, figures=["gaps"], draws=100)
     assert set(found) == {
         "inference_gap",
@@ -148,7 +148,7 @@ def test_gaps_take_the_guides_own_local_family(diagonal, monkeypatch):
     gap = found["approximation_gap/PerDatum"]
     assert abs(gap.value - truth) < ERRORS * gap.se
     hasty = partial(zoo.gaps, search=Search(block=5, limit=5))
-    monkeypatch.setattr("zoo.figures.groups.gaps.gaps", hasty)
+    monkeypatch.setattr("zoo.evaluation.groups.gaps.gaps", hasty)
     found = zoo.evaluate(diagonal, figures=["gaps"], draws=20)
     assert "PerDatum not settled after 5 steps" in found["amortisation_gap/PerDatum"].note
     assert "settled" not in found["inference_gap"].note
@@ -211,7 +211,7 @@ def conjugate(x):
 
 
 def test_vsbc_refits_the_guide(monkeypatch):
-    monkeypatch.setattr("zoo.figures.groups.calibration.SIMULATIONS", 10)
+    monkeypatch.setattr("zoo.evaluation.groups.calibration.SIMULATIONS", 10)
     x = torch.randn(6)
     poor = zoo.fit(conjugate, MeanField, x, steps=2, lr=1e-9)
     found = zoo.evaluate(poor, figures=["vsbc"])

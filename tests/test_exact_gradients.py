@@ -7,12 +7,12 @@ from exact_bounds import BITS, ciwae, elbo, iwae, largest, of_states, two_causes
 
 from guides import AmortisedDiscrete
 from zoo.data import keep
-from zoo.exact_gradients import count_states, exact_gradient
-from zoo.gradient_draws import sampler
-from zoo.measured import Measured
+from zoo.data.batches import Rows
+from zoo.gradients.exact import count_states, exact_gradient
+from zoo.gradients.fixed_program import Measured
+from zoo.gradients.sampler import sampler
 from zoo.objectives import Enumerate, LeaveOneOut, Thermodynamic, Trace
 from zoo.objectives.target import Compromise, Evidence, Inclusive, Largest, PowerMean
-from zoo.rows import Rows
 
 BOUNDS = {
     "elbo": (Evidence(), elbo),

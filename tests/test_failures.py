@@ -9,7 +9,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 import zoo
 from guides import MeanField
-from zoo.failures import CHECK, poison_failures
+from zoo.compile.graph_passes import CHECK, poison_failures
 
 
 def root(matrix):
@@ -49,7 +49,7 @@ def test_a_captured_step_holds_no_check():
 
 
 def test_a_compiled_fit_that_leaves_the_definite_matrices_diverges(monkeypatch):
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     y = torch.tensor([1.0, 1.0])
     with pytest.raises(zoo.DivergenceError):
         zoo.fit(drifting, MeanField, y, steps=200, lr=0.05, compile=True)

@@ -8,12 +8,15 @@ import torch
 from small_tasks import best_diagonal_guide, fitted_ppca_task
 
 import zoo
-from zoo.figures import WEIGHT_FIGURES
-from zoo.figures.ess import effective_sample_size
-from zoo.figures.iwae import ImportanceBound
-from zoo.figures.k_hat import k_hat, k_hat_share, k_hat_threshold
-from zoo.figures.log_evidence import log_evidence
-from zoo.figures.shares import share_error
+from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics.bounds import ImportanceBound, log_evidence
+from zoo.metrics.shares import share_error
+from zoo.metrics.weight_diagnostics import (
+    effective_sample_size,
+    k_hat,
+    k_hat_share,
+    k_hat_threshold,
+)
 
 IDENTITY = 1e-8
 SEEDS = 50

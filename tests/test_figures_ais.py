@@ -10,11 +10,11 @@ from small_tasks import best_diagonal_guide, causes_task, fitted_ppca_task
 
 import zoo
 from guides import Empty, FullRank, MeanField
-from zoo.figures import AnnealedImportance, Bidirectional, StreamedBound
-from zoo.figures.ais import anneal, pilot, sigmoid_schedule
-from zoo.figures.hmc import ACCEPT, Stride, move
-from zoo.figures.slopes import Slopes
-from zoo.log_weights import log_mean_weights
+from zoo.evidence import AnnealedImportance, Bidirectional, StreamedBound
+from zoo.evidence.ais import anneal, pilot, sigmoid_schedule
+from zoo.evidence.annealing_path import Slopes
+from zoo.evidence.hmc import ACCEPT, Stride, move
+from zoo.sampling.importance_weights import log_mean_weights
 
 IDENTITY = 1e-8
 
@@ -131,7 +131,7 @@ def test_ais_from_the_guide_gets_there_sooner(ppca):
 
 def test_rows_in_chunks_are_the_rows(ppca, monkeypatch):
     asked = AnnealedImportance(chains=8, temperatures=20, leapfrogs=2)
-    monkeypatch.setattr("zoo.figures.evidence.BUDGET", 8 * 11)
+    monkeypatch.setattr("zoo.evidence.estimator.BUDGET", 8 * 11)
     assert near(zoo.evaluate(ppca, figures=[asked])["ais"], truth_of(ppca))
 
 
@@ -169,14 +169,14 @@ def test_ais_on_eight_schools():
 
 def test_the_sandwich_holds_the_truth(ppca, monkeypatch):
     asked, seen = Bidirectional(chains=16, temperatures=40, leapfrogs=4), []
-    simulate = zoo.joint_density.JointDensity.simulate
+    simulate = zoo.sampling.joint_density.JointDensity.simulate
 
     def kept(self, count):
         u, data = simulate(self, count)
         seen.append(data)
         return u, data
 
-    monkeypatch.setattr(zoo.joint_density.JointDensity, "simulate", kept)
+    monkeypatch.setattr(zoo.sampling.joint_density.JointDensity, "simulate", kept)
     found = zoo.evaluate(ppca, figures=[asked])
     with torch.no_grad():
         truth = ppca.model.log_evidence(seen[0]["x"][0]).mean().item()
@@ -210,14 +210,14 @@ def test_a_streamed_bound_is_the_bound(ppca):
 @pytest.mark.parametrize("budget", [64, 2**14])
 def test_a_stream_adds_up_to_the_sum(budget, ppca, monkeypatch):
     widths = []
-    draw = zoo.log_weights._weights
+    draw = zoo.sampling.importance_weights._weights
 
     def seen(pair, args, kwargs, count, total):
         widths.append(draw(pair, args, kwargs, count, total))
         return widths[-1]
 
-    monkeypatch.setattr(zoo.log_weights, "BUDGET", budget)
-    monkeypatch.setattr(zoo.log_weights, "_weights", seen)
+    monkeypatch.setattr(zoo.sampling.importance_weights, "BUDGET", budget)
+    monkeypatch.setattr(zoo.sampling.importance_weights, "_weights", seen)
     (means,) = log_mean_weights(ppca.program, ppca.task.split("test"), 50, 2)
     whole = torch.cat(widths).reshape(2, 50, -1)
     torch.testing.assert_close(means, whole.logsumexp(1) - math.log(50), rtol=1e-8, atol=1e-8)

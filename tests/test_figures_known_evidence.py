@@ -6,10 +6,10 @@ from test_figures_ais import near, untrained
 
 import zoo
 from guides import MeanField, PerDatum
-from zoo.figures import AnnealedImportance, Bidirectional, TemperedSMC
-from zoo.figures.ais import DENSE, pilot_chains, spread_of
-from zoo.figures.evidence import densities
-from zoo.figures.hmc import Stride
+from zoo.evidence import AnnealedImportance, Bidirectional, TemperedSMC
+from zoo.evidence.ais import DENSE, pilot_chains, spread_of
+from zoo.evidence.estimator import densities
+from zoo.evidence.hmc import Stride
 from zoo.isolation import isolated
 
 ERRORS, IDENTITY, ROWS = 5, 1e-8, 20

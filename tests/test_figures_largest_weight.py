@@ -10,11 +10,10 @@ import torch
 from torch.distributions import constraints
 
 import zoo
-from zoo.arviz_bridge import LEGACY
-from zoo.figures import WEIGHT_FIGURES
-from zoo.figures.k_hat import k_hat, k_hat_share, k_hat_threshold
-from zoo.figures.largest_weight import largest_weight
-from zoo.figures.pareto import fit_tail, smoothed
+from zoo.arviz_compat import LEGACY
+from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics.pareto import fit_tail, smoothed
+from zoo.metrics.weight_diagnostics import k_hat, k_hat_share, k_hat_threshold, largest_weight
 
 IDENTITY = 1e-8
 

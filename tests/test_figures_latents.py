@@ -12,9 +12,9 @@ from torch.distributions import Normal, kl_divergence
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedIAF, AmortisedNormal, MeanField, PerDatum
-from guides.guide import positive
+from guides.parts.plates import positive
 from guides.per_datum_full_rank import PerDatumFullRank
-from zoo.figures.latents import latent_health
+from zoo.evaluation.latent_usage import latent_health
 
 IDENTITY = 1e-8
 

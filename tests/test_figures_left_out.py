@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Normal
 
 import zoo
-from zoo.figures.prediction import loo
+from zoo.metrics.prediction import loo
 
 ROWS, PRIOR = 8, 2.0
 

@@ -9,10 +9,10 @@ from pyro.infer.autoguide import AutoDelta
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, Empty, FullRank, MeanField
-from zoo.figures.groups import shifts
-from zoo.figures.moment_shift import LABELS, constant, largest, psis_shifts, run_shifts
+from zoo.evaluation.groups import shifts
 from zoo.isolation import isolated
-from zoo.joint_density import JointDensity
+from zoo.metrics.moment_shift import LABELS, constant, largest, psis_shifts, run_shifts
+from zoo.sampling.joint_density import JointDensity
 
 IDENTITY = 1e-8
 ERRORS = 5

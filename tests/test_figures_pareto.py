@@ -6,11 +6,11 @@ import warnings
 import pytest
 import torch
 
-from zoo.arviz_bridge import LEGACY
-from zoo.figures import WEIGHT_FIGURES
-from zoo.figures.k_hat import k_hat
-from zoo.figures.log_evidence import log_evidence
-from zoo.figures.pareto import fit_pareto, fit_tail, variance_of_mean_excess
+from zoo.arviz_compat import LEGACY
+from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics.bounds import log_evidence
+from zoo.metrics.pareto import fit_pareto, fit_tail, variance_of_mean_excess
+from zoo.metrics.weight_diagnostics import k_hat
 
 IDENTITY = 1e-8
 ERRORS = 5

@@ -8,9 +8,9 @@ import torch
 
 import guides
 import zoo
-from zoo.cli_figures import figures_record
-from zoo.figures.posterior import posterior_errors
-from zoo.figures.wasserstein_bound import error_bounds, radius, wasserstein_bound
+from zoo.evaluation.evaluate import figures_record
+from zoo.metrics.posterior import posterior_errors
+from zoo.metrics.wasserstein_bound import error_bounds, radius, wasserstein_bound
 
 STILL = {"steps": 1, "lr": 1e-30, "compile": False}
 

@@ -11,9 +11,8 @@ from torch.distributions import MultivariateNormal, Normal
 
 import guides
 import zoo
-from zoo.draws import draw
-from zoo.figures.figure import Figure
-from zoo.figures.prediction import (
+from zoo.metrics.metric import Figure
+from zoo.metrics.prediction import (
     bits_per_dimension,
     calibration,
     log_predictive,
@@ -22,8 +21,8 @@ from zoo.figures.prediction import (
     predictive_coverage,
     quantile_calibration,
 )
-from zoo.figures.shares import share_error
-from zoo.figures.wasserstein_bound import (
+from zoo.metrics.shares import share_error
+from zoo.metrics.wasserstein_bound import (
     error_bounds,
     mean_bound,
     radius,
@@ -31,6 +30,7 @@ from zoo.figures.wasserstein_bound import (
     two_divergence,
     wasserstein_bound,
 )
+from zoo.sampling.draws import draw
 
 IDENTITY = 1e-8
 TRAIN, PRIOR = 30, 2.0

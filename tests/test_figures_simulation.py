@@ -13,14 +13,14 @@ from torch import nn
 
 import zoo
 from guides import MeanField, PerDatum
-from zoo.figures.groups import calibration
-from zoo.figures.simulation import (
+from zoo.evaluation.groups import calibration
+from zoo.evaluation.sbc import (
     rank_calibration,
     refit_calibration,
     signed_rank_p,
     simulate,
 )
-from zoo.figures.uniformity import chi_square_tail, uniformity, within
+from zoo.metrics.uniformity import chi_square_tail, uniformity, within
 
 IDENTITY = 1e-8
 MOST = 99
@@ -217,7 +217,7 @@ def test_rows_may_be_others_than_those_trained_on():
 
 def test_only_amortised_guides_are_ranked_without_refitting():
     fit = zoo.fit(fitted_ppca_task(), PerDatum, steps=1)
-    with pytest.raises(ValueError, match="got PerDatum on .* Use zoo.figures"):
+    with pytest.raises(ValueError, match="got PerDatum on .* Use zoo.metrics"):
         calibrated(fit)
 
 

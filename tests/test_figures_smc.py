@@ -8,9 +8,9 @@ from test_figures_ais import conjugate, near, truth_of, untrained
 
 import zoo
 from guides import MeanField
-from zoo.figures import TemperedSMC
-from zoo.figures.slopes import Point
-from zoo.figures.smc import next_beta, resample, times
+from zoo.evidence import TemperedSMC
+from zoo.evidence.annealing_path import Point
+from zoo.evidence.smc import next_beta, resample, times
 
 IDENTITY = 1e-8
 
@@ -99,7 +99,7 @@ def test_rows_of_ppca(monkeypatch):
     found = zoo.evaluate(result, figures=[asked])["smc"]
     assert found.unit == "nats/row"
     assert near(found, truth_of(result))
-    monkeypatch.setattr("zoo.figures.evidence.BUDGET", 64 * 4 * 16)
+    monkeypatch.setattr("zoo.evidence.estimator.BUDGET", 64 * 4 * 16)
     assert near(zoo.evaluate(result, figures=[asked])["smc"], truth_of(result))
 
 

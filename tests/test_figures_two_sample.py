@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch.distributions import Normal, kl_divergence
 
-from zoo.figures.shares import share_error
-from zoo.figures.two_sample import (
+from zoo.metrics.shares import share_error
+from zoo.metrics.two_sample import (
     bootstrap,
     classifier,
     coverage,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from zoo.fingerprint import fingerprint_of
+from zoo.data.fingerprint import fingerprint_of
 
 
 @dataclass

@@ -12,9 +12,9 @@ from small_tasks import causes_task, ppca_task, regression
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField, PerDatum, Relaxed
+from zoo.data.batches import Order
 from zoo.objectives import DecayingAverage, Neural, TraceGraph
-from zoo.order import Order
-from zoo.schedules import Cosine, Exponential, Linear
+from zoo.optim.schedules import Cosine, Exponential, Linear
 
 CASES = {
     "all rows": (ppca_task, AmortisedNormal, {}),

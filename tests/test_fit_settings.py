@@ -11,8 +11,8 @@ from small_tasks import ppca_task, regression
 
 import zoo
 from guides import AmortisedNormal, MeanField, PerDatum
-from zoo.optimizers import OPTIMIZERS
-from zoo.schedules import Constant, Cosine, Drops, Exponential, Linear
+from zoo.optim.optimizers import OPTIMIZERS
+from zoo.optim.schedules import Constant, Cosine, Drops, Exponential, Linear
 
 IDENTITY = 1e-8
 

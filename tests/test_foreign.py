@@ -44,7 +44,7 @@ from foreign.runs import (
 from pyro.infer import SVI
 
 import zoo
-from zoo.capture import CaptureError, capture
+from zoo.compile.capture import CaptureError, capture
 
 DRAWS = 300
 MOST = 2.5  # nats: a larger error would let anything pass
@@ -154,7 +154,7 @@ class OnlyCaptured:
 def test_it_is_captured_or_refused_for_an_honest_reason(name, monkeypatch):
     """Either way the program is left as it was: it goes on as if nothing had been tried."""
     case, tried = CASES[name], OnlyCaptured()
-    monkeypatch.setattr("zoo.path.CompiledTrainer", tried)
+    monkeypatch.setattr("zoo.training.backend.CompiledTrainer", tried)
     plain = plain_fits(case)[-1]
     with room(case):
         try:

@@ -19,10 +19,10 @@ from torch.distributions import constraints
 
 import zoo
 from guides import AmortisedNormal, MeanField
-from zoo.capture import CaptureError, capture
+from zoo.compile.capture import CaptureError, capture
 from zoo.objectives import OBJECTIVES
-from zoo.trainer import Trainer
-from zoo.update import Update
+from zoo.optim.update import Update
+from zoo.training.trainer import Trainer
 
 STEPS, RATE = 30, 0.02
 X = torch.linspace(-1.0, 2.0, 24).reshape(8, 3)

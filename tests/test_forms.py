@@ -7,7 +7,7 @@ import torch
 
 import zoo
 from zoo.objectives import OBJECTIVES
-from zoo.objectives.forms import Form, form_of
+from zoo.sites.forms import Form, form_of
 
 FORMS = {
     Form.BINARY: dist.Bernoulli(0.5),

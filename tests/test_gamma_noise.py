@@ -8,7 +8,7 @@ import scipy.stats
 import torch
 from cases import ERRORS, IDENTITY, standard_error
 
-from zoo.gamma_noise import (
+from zoo.compile.gamma_noise import (
     GRADIENTS,
     PROPOSALS,
     GammaNoise,
@@ -16,7 +16,7 @@ from zoo.gamma_noise import (
     gamma_gradient,
     log_gamma_draw,
 )
-from zoo.noise import ExplicitNoise, record
+from zoo.compile.noise import ExplicitNoise, record
 
 N = 20_000
 FALSE_ALARM = 2 * scipy.stats.norm.sf(ERRORS)

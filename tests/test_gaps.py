@@ -15,10 +15,10 @@ import zoo
 from guides import MeanField, PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
-from zoo.figures.k_hat import k_hat_threshold
-from zoo.gaps import gaps
+from zoo.evaluation.gaps import gaps
+from zoo.evaluation.local_optimisation import Search
 from zoo.latents import describe
-from zoo.local import Search
+from zoo.metrics.weight_diagnostics import k_hat_threshold
 from zoo.objectives import StickingTheLanding, Trace
 from zoo.task import Task
 

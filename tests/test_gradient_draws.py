@@ -5,10 +5,10 @@ import torch
 from cases import ERRORS, IDENTITY, MODEL_CASES, flat, guide_of, standard_error
 from steps import a_program, moving
 
-from zoo import gradient_draws as engine
-from zoo.gradient_draws import gradient_draws
+from zoo.gradients import sampler as engine
+from zoo.gradients.sampler import gradient_draws
 from zoo.objectives import IWAE, Enumerate, Trace, TraceGraph
-from zoo.schedules import Linear
+from zoo.optim.schedules import Linear
 
 DRAWS = 3000
 PLAIN = 600

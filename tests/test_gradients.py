@@ -16,12 +16,13 @@ from guides import (
     MeanField,
     Relaxed,
 )
-from zoo.bias import bias
-from zoo.gradient_draws import gradient_draws
-from zoo.gradient_moments import moments
+from zoo.gradients.bias import bias
+from zoo.gradients.experiment import Scene
+from zoo.gradients.fixed_program import parameters_of
+from zoo.gradients.moments import moments
+from zoo.gradients.sampler import gradient_draws
+from zoo.gradients.trajectory import Journey
 from zoo.isolation import in_double, isolated
-from zoo.journey import Journey
-from zoo.measured import parameters_of
 from zoo.objectives import (
     CIWAE,
     IWAE,
@@ -37,7 +38,6 @@ from zoo.objectives import (
     Trace,
     VRMax,
 )
-from zoo.scene import Scene
 
 UNBIASED = ("reinforce", "rloo", "disarm", "relax", "nvil", IWAE(2), VIMCO(3), Renyi(2), VRMax(2))
 RELAXED = zoo.Estimator("relaxed", MeanFieldKL(), Relaxed)
@@ -88,7 +88,7 @@ def test_p_values_of_an_estimator_are_uniform_over_seeds():
     scene, draws = a_scene(), 256
     with isolated(seed=0), in_double():
         one = scene.build(LeaveOneOut())
-        exact = zoo.scene.reference(LeaveOneOut().target, scene.build, 0)
+        exact = zoo.gradients.experiment.reference(LeaveOneOut().target, scene.build, 0)
         found = iter(one.sampler(SEEDS * draws).split(draws // 64))
     p_values = [
         bias(moments(lambda _: next(found), draws, one.groups), exact, seed=seed).p_value

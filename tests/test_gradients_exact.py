@@ -16,7 +16,7 @@ from torch.nn.functional import logsigmoid
 
 from guides import AmortisedDiscrete, AmortisedNormal, Relaxed
 from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.objectives import (
     IWAE,
@@ -32,7 +32,7 @@ from zoo.objectives import (
     Trace,
     TraceGraph,
 )
-from zoo.schedules import Constant
+from zoo.optim.schedules import Constant
 
 K, PIXELS, HIDDEN = 8, 3, 8
 COPIES, BATCHES = 400, 60

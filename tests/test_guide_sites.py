@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.pairing import PairingError
+from zoo.pairing.mismatch import PairingError
 
 X = torch.tensor(1.0)
 STILL = {"steps": 1, "lr": 1e-30, "compile": False}

@@ -22,7 +22,7 @@ from guides import (
     MeanField,
     PerDatum,
 )
-from guides.cholesky import cholesky_factor
+from guides.parts.cholesky import cholesky_factor
 from zoo.isolation import isolated
 from zoo.latents import describe
 from zoo.objectives import Trace

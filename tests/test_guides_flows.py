@@ -22,13 +22,13 @@ from guides.amortised_naf import SigmoidalFlow
 from guides.amortised_planar import BELOW, Planar, along
 from guides.amortised_spline import Splines
 from guides.amortised_sylvester import Sylvester
-from guides.flows import conditional_nets
-from guides.roots import root, tanh_root
-from guides.spline import numbers_of
-from zoo.guide_density import FromGuide
-from zoo.joint_density import JointDensity
-from zoo.noise import draw_noise
+from guides.parts.flows import conditional_nets
+from guides.parts.roots import root, tanh_root
+from guides.parts.spline import numbers_of
+from zoo.compile.noise import draw_noise
 from zoo.objectives import DoublyReparameterised, StickingTheLanding, Trace
+from zoo.sampling.guide_density import FromGuide
+from zoo.sampling.joint_density import JointDensity
 from zoo.traces import Assign, run
 
 FLOWS = {

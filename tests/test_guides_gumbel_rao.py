@@ -13,16 +13,16 @@ from torch.nn.functional import one_hot
 
 import zoo
 from guides import Relaxed, guide_named
-from guides.gumbel_rao import (
+from guides.parts.gumbel_rao import (
     GumbelRaoBernoulli,
     GumbelRaoOneHotCategorical,
     gumbel_given,
     logistic_given,
 )
-from zoo.gradient_draws import gradient_draws
+from zoo.gradients.sampler import gradient_draws
 from zoo.latents import describe
 from zoo.objectives import IWAE, MeanFieldKL, Trace
-from zoo.schedules import Exponential
+from zoo.optim.schedules import Exponential
 
 MODELS = ["bernoulli_latent", "categorical_vae"]
 ROWS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])

@@ -23,7 +23,7 @@ from zoo.likelihoods import BernoulliLikelihood
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.hvae import HierarchicalVAE
 from zoo.objectives import IWAE, DoublyReparameterised, StickingTheLanding, Trace, as_objective
-from zoo.pairing import PairingError
+from zoo.pairing.mismatch import PairingError
 from zoo.priors import StandardNormal, VampPrior
 from zoo.traces import weigh
 

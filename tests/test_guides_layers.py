@@ -11,12 +11,12 @@ from torch import nn
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedLayers, guide_named
-from zoo.enumeration import joint_states
 from zoo.latents import describe
+from zoo.latents.enumeration import joint_states
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import DisARM, Enumerate, LeaveOneOut, TraceGraph, as_objective
-from zoo.pairing import mismatch
+from zoo.pairing.mismatch import mismatch
 from zoo.traces import Assign, run, weigh
 
 ROWS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])

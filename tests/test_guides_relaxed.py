@@ -14,7 +14,7 @@ from guides import Relaxed
 from zoo.latents import describe
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.objectives import IWAE, Trace
-from zoo.schedules import Exponential
+from zoo.optim.schedules import Exponential
 
 MODELS = ["bernoulli_latent", "categorical_vae"]
 DRAWS = 4000

@@ -5,8 +5,8 @@ import torch
 from cases import AUTODIFF, IDENTITY
 
 from guides.amortised_spline import Splines
-from guides.flows import conditional_nets
-from guides.spline import BOX, inverse_spline, knots, numbers_of, spline
+from guides.parts.flows import conditional_nets
+from guides.parts.spline import BOX, inverse_spline, knots, numbers_of, spline
 
 MILLIONTH = 1e-6
 

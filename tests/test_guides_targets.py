@@ -30,8 +30,8 @@ from zoo.isolation import isolated
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.ppca import ProbabilisticPCA
 from zoo.objectives import Trace
+from zoo.optim.schedules import Cosine
 from zoo.program import build
-from zoo.schedules import Cosine
 
 DRAWS = 5_000
 NOISE = 0.5

@@ -12,9 +12,9 @@ from torch.distributions import biject_to, constraints
 
 import zoo
 from guides import IAF, Empty, FullRank, MeanField
-from zoo.guide_density import FromGuide
 from zoo.isolation import isolated
-from zoo.joint_density import JointDensity
+from zoo.sampling.guide_density import FromGuide
+from zoo.sampling.joint_density import JointDensity
 
 IDENTITY = 1e-8
 

@@ -15,8 +15,8 @@ from torch import nn
 from torch.distributions import constraints
 
 import zoo
-from zoo.architecture import DEFAULT_HIDDEN
 from zoo.latents import Kind, describe
+from zoo.latents.architecture import DEFAULT_HIDDEN
 from zoo.models import MODELS
 
 

@@ -9,8 +9,6 @@ from cases import AUTODIFF, ERRORS, IDENTITY, MODEL_CASES, standard_error
 from pyro import poutine
 from torch.distributions import Normal
 
-from zoo.figures.figure import Figure
-from zoo.figures.prediction import bits_per_dimension
 from zoo.isolation import isolated
 from zoo.likelihoods import (
     LIKELIHOODS,
@@ -21,6 +19,8 @@ from zoo.likelihoods import (
     LogisticMixtureLikelihood,
 )
 from zoo.likelihoods.levels import index_of
+from zoo.metrics.metric import Figure
+from zoo.metrics.prediction import bits_per_dimension
 from zoo.models.dequantised_vae import DequantisedVAE
 from zoo.priors import StandardNormal
 

@@ -8,10 +8,10 @@ from cases import IDENTITY, MODEL_CASES, built, clock
 from pyro import poutine
 
 from guides import MeanField, PerDatum
-from zoo.minibatch import Minibatch
+from zoo.data.batches import Order
+from zoo.handlers.minibatch import Minibatch
 from zoo.models import MODELS
 from zoo.objectives import Trace
-from zoo.order import Order
 
 N, B = 12, 3
 

@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.categorical_vae import CategoricalVAE
-from zoo.models.enumeration import blocks, states
+from zoo.models.exact_sums import blocks, states
 
 IDENTITY = 1e-8
 ROWS = 5

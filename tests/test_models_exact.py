@@ -20,7 +20,7 @@ from zoo.models.gp_regression import NUGGET, GPRegression
 from zoo.models.linear_regression import LinearRegression
 from zoo.models.local_level import LocalLevel
 from zoo.models.ppca import ProbabilisticPCA
-from zoo.truth import HasEvidence, HasMoments, HasPosterior
+from zoo.protocols import HasEvidence, HasMoments, HasPosterior
 
 TARGET = 0.05  # nats/row from scikit-learn's likelihood, what factor analysis must show
 

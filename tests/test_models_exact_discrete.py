@@ -8,13 +8,12 @@ from joint import close, log_joint
 from torch.nn.functional import one_hot
 
 from guides import Empty
-from zoo.models.enumeration import blocks
+from zoo.models.exact_sums import blocks, one_hot_moments
 from zoo.models.gaussian_mixture import GaussianMixture
 from zoo.models.hmm import HiddenMarkov
-from zoo.models.one_hot import one_hot_moments
 from zoo.objectives import OBJECTIVES
 from zoo.program import build
-from zoo.truth import HasEvidence, HasMoments, HasPosterior
+from zoo.protocols import HasEvidence, HasMoments, HasPosterior
 
 
 def mixture(features=3, components=4, rows=6):

@@ -12,11 +12,11 @@ from pyro import poutine
 
 import zoo
 from zoo.data import load_data
-from zoo.evaluate import QUICKEST
+from zoo.evaluation.evaluate import QUICKEST
 from zoo.models import MODELS
 from zoo.models.banana import Banana
 from zoo.models.neals_funnel import NealsFunnel
-from zoo.truth import HasEvidence, HasMoments
+from zoo.protocols import HasEvidence, HasMoments
 
 NORMALS = ("mean_field", "trace"), ("full_rank", "trace"), ("iaf", "trace"), ("iaf", "iwae")
 ROWS = (

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import zoo
 from guides import AmortisedNormal, TopDown
-from zoo.cli import app
-from zoo.figures.latents import latent_health
+from zoo.cli.app import app
+from zoo.evaluation.latent_usage import latent_health
 from zoo.latents import describe
 from zoo.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from zoo.models.bernoulli_vae import BernoulliVAE

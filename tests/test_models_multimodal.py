@@ -15,8 +15,7 @@ from torch import nn
 import zoo
 from guides import AmortisedNormal, ProductOfExperts
 from guides.product_of_experts import product
-from zoo.figures.shares import share_error
-from zoo.figures.views import (
+from zoo.evaluation.multimodal import (
     conditional,
     label_accuracy,
     label_probabilities,
@@ -26,10 +25,11 @@ from zoo.figures.views import (
     share,
 )
 from zoo.latents import describe
+from zoo.metrics.shares import share_error
 from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.objectives import IWAE, MeanFieldKL, Trace, WakeSleep
+from zoo.optim.schedules import Linear
 from zoo.priors import MixturePrior
-from zoo.schedules import Linear
 
 PATTERNS = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).double()
 GRID = torch.linspace(-12.0, 12.0, 24_001).double()

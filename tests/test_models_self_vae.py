@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 import zoo
 from guides import AmortisedNormal, BottomUp
 from zoo.latents import describe
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.models.self_vae import SelfVAE
 from zoo.objectives import Trace
 from zoo.priors import StandardNormal

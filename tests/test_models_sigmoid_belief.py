@@ -11,9 +11,9 @@ from pyro import poutine
 import zoo
 from guides import GUIDES
 from zoo.models import MODELS
-from zoo.models.enumeration import states
+from zoo.models.exact_sums import states
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
-from zoo.truth import HasEvidence, HasMoments, HasPosterior
+from zoo.protocols import HasEvidence, HasMoments, HasPosterior
 
 IDENTITY = 1e-8
 ROWS = 5

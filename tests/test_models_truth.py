@@ -9,7 +9,7 @@ from zoo.models.eight_schools import EightSchools
 from zoo.models.gaussian_vae import GaussianVAE
 from zoo.models.logistic_regression import LogisticRegression
 from zoo.models.ppca import ProbabilisticPCA
-from zoo.truth import HasEvidence, HasMoments, HasPosterior
+from zoo.protocols import HasEvidence, HasMoments, HasPosterior
 
 
 @pytest.mark.parametrize(

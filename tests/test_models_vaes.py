@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from guides import AmortisedNormal
-from zoo.gradient_draws import gradient_draws
+from zoo.gradients.sampler import gradient_draws
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.models.gaussian_vae import GaussianVAE
-from zoo.models.networks import mlp
+from zoo.nn import mlp
 from zoo.objectives import MeanFieldKL, Trace
 
 IDENTITY = 1e-8

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.figures import AnnealedImportance
+from zoo.evidence import AnnealedImportance
 
 BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
 sys.path.insert(0, BENCHMARKS)
@@ -113,7 +113,9 @@ def test_the_twin_is_exact(name):
     healthy, _ = exhibits.pair(name, ROWS)
     (x,) = healthy.task.split("train")
     with torch.no_grad():
-        log_w = torch.cat(list(zoo.log_weights.weight_chunks(healthy.program, (x,), 20)), dim=1)
+        log_w = torch.cat(
+            list(zoo.sampling.importance_weights.weight_chunks(healthy.program, (x,), 20)), dim=1
+        )
         truth = healthy.model.log_evidence(x).expand(20, -1)
     torch.testing.assert_close(log_w, truth, rtol=IDENTITY, atol=IDENTITY)
 
@@ -123,7 +125,9 @@ def test_no_log_det_is_off_by_the_log_det():
     (x,) = sick.task.split("train")
     with torch.no_grad():
         scale = sick.model.posterior(x)["z"].scale_tril[0]
-        log_w = torch.cat(list(zoo.log_weights.weight_chunks(sick.program, (x,), 20)), dim=1)
+        log_w = torch.cat(
+            list(zoo.sampling.importance_weights.weight_chunks(sick.program, (x,), 20)), dim=1
+        )
         off = log_w - sick.model.log_evidence(x)
     expected = -scale.diagonal().log().sum().expand_as(off)
     torch.testing.assert_close(off, expected, rtol=IDENTITY, atol=IDENTITY)

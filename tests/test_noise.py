@@ -9,8 +9,8 @@ from steps import a_program
 from torch.nn import functional
 
 from guides import MeanField
-from zoo.capture import CaptureError, capture
-from zoo.noise import RULES, ExplicitNoise, Spec, draw_noise, record, replay
+from zoo.compile.capture import CaptureError, capture
+from zoo.compile.noise import RULES, ExplicitNoise, Spec, draw_noise, record, replay
 
 N = 4000
 PROBS = torch.tensor([0.1, 0.0, 0.4, 0.2, 0.3])

@@ -39,7 +39,7 @@ from zoo.objectives import (
     TraceGraph,
     as_objective,
 )
-from zoo.schedules import Constant, Linear
+from zoo.optim.schedules import Constant, Linear
 
 PAIRS = [
     ("eight_schools", "mean_field"),

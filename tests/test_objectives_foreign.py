@@ -90,8 +90,8 @@ def test_a_loss_function_is_captured():
 
 def test_a_capture_that_misses_what_a_class_changes_is_not_used(monkeypatch):
     """Its loss can be traced, but is not what its loss_and_grads steps on: verification tells."""
-    monkeypatch.setattr("zoo.path.AUTO_STEPS", 5)
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.backend.AUTO_STEPS", 5)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     for objective in (Doubled(), Own()):
         with pytest.warns(UserWarning, match="The compiled path is off"):
             found = zoo.fit(shifted, MeanField, X, objective=objective, steps=6)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zoo.order import Order
+from zoo.data.batches import Order
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(12, 4), (13, 4), (5, 5), (7, 1)])

@@ -12,10 +12,8 @@ from torch._higher_order_ops.while_loop import while_loop
 from torch._inductor.runtime.cache_dir_utils import cache_dir
 from torch.export import export
 
-import zoo.package
-from zoo.compiled import quiet
-from zoo.isolation import isolated
-from zoo.package import (
+import zoo.compile.code_cache
+from zoo.compile.code_cache import (
     CacheWarning,
     CompileError,
     Packaged,
@@ -24,7 +22,9 @@ from zoo.package import (
     fingerprint,
     is_whole,
 )
-from zoo.tracer_memory import LOOPS
+from zoo.compile.step_loop import quiet
+from zoo.compile.tracer_memory import LOOPS
+from zoo.isolation import isolated
 
 X = torch.tensor([1.0, 2.0, 3.0])
 
@@ -47,9 +47,11 @@ def power_of(base):
 @pytest.fixture
 def disk(tmp_path, monkeypatch):
     """An empty cache, and a list of what is compiled into it."""
-    monkeypatch.setattr("zoo.package.cache_dir", lambda: str(tmp_path))
-    built, build = [], zoo.package._build
-    monkeypatch.setattr("zoo.package._build", lambda *a: (built.append(a[1]), build(*a)))
+    monkeypatch.setattr("zoo.compile.code_cache.cache_dir", lambda: str(tmp_path))
+    built, build = [], zoo.compile.code_cache._build
+    monkeypatch.setattr(
+        "zoo.compile.code_cache._build", lambda *a: (built.append(a[1]), build(*a))
+    )
     return built
 
 
@@ -148,4 +150,4 @@ def test_a_failure_leaves_nothing_behind_and_says_what_failed(disk, monkeypatch)
 
 
 def test_packages_lie_in_the_compilers_own_cache():
-    assert zoo.package.cache_dir is cache_dir
+    assert zoo.compile.code_cache.cache_dir is cache_dir

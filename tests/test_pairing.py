@@ -14,8 +14,8 @@ from pyro.infer import TraceEnum_ELBO
 from refusals import RULES, case, counts, hierarchical, many_bits, mixed, two_levels, unsized
 
 import zoo
-import zoo.pairing
-import zoo.rules
+import zoo.pairing.mismatch
+import zoo.pairing.rules
 from guides import (
     GUIDES,
     IAF,
@@ -27,11 +27,11 @@ from guides import (
     PerDatum,
     Relaxed,
 )
-from zoo.cli_list import explained
+from zoo.cli.list import explained
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES, ReweightedWakeSleep, as_objective
-from zoo.pairing import family_of, listed, mismatch
-from zoo.rules import FOR_ANY, FOR_FAMILIES, shared_weights
+from zoo.pairing.mismatch import family_of, listed, mismatch
+from zoo.pairing.rules import FOR_ANY, FOR_FAMILIES, shared_weights
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -74,9 +74,9 @@ def test_every_rule_is_applied():
     """Each function of the module that can return a sentence is in one of its two lists."""
     found = {
         function
-        for function in vars(zoo.rules).values()
+        for function in vars(zoo.pairing.rules).values()
         if inspect.isfunction(function)
-        and function.__module__ == zoo.rules.__name__
+        and function.__module__ == zoo.pairing.rules.__name__
         and inspect.signature(function).return_annotation == str | None
     }
     assert found == {*FOR_FAMILIES, *FOR_ANY}
@@ -188,10 +188,10 @@ def test_a_class_a_partial_and_an_instance_are_judged_alike():
 
 def test_no_rule_names_a_model_or_a_guide():
     """A way out may name an objective or Empty; a condition never names anything."""
-    source = inspect.getsource(zoo.pairing) + inspect.getsource(zoo.rules)
+    source = inspect.getsource(zoo.pairing.mismatch) + inspect.getsource(zoo.pairing.rules)
     families = {getattr(guide, "func", guide).__name__ for guide in GUIDES.values()} - {"Empty"}
     models = {type(MODEL_CASES[name].build()).__name__ for name in MODELS}
     for name in families | models | set(MODELS):
         assert name not in source
-    imported = {*vars(zoo.pairing), *vars(zoo.rules)}
+    imported = {*vars(zoo.pairing.mismatch), *vars(zoo.pairing.rules)}
     assert not imported & (families | models | {"Empty"})

@@ -11,11 +11,9 @@ from PIL import Image
 from test_cli import call, refused
 
 from guides import AmortisedNormal, PerDatum
-from zoo.cli_picture import PICTURES
-from zoo.local import Search
-from zoo.pictures.amortisation import amortisation, as_record, draw_amortisation
-from zoo.pictures.draw_four_points import draw_four_points
-from zoo.pictures.four_points import (
+from zoo.cli.demos import PICTURES
+from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
+from zoo.demos.four_points import (
     CELLS,
     REACH,
     Rival,
@@ -25,6 +23,8 @@ from zoo.pictures.four_points import (
     log_joint,
     over_seeds,
 )
+from zoo.demos.four_points_picture import draw_four_points
+from zoo.evaluation.local_optimisation import Search
 
 ERRORS, AUTODIFF = 5, 1e-4
 

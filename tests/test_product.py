@@ -9,7 +9,7 @@ from guides import GUIDES
 from zoo.latents import describe
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
-from zoo.pairing import PairingError, mismatch
+from zoo.pairing.mismatch import PairingError, mismatch
 
 
 @pytest.mark.parametrize("guide", GUIDES)

@@ -79,7 +79,7 @@ def test_no_repository_and_no_git_are_no_commit(tmp_path, monkeypatch):
 
 
 def test_a_record_keeps_all_of_it():
-    found = json.loads(json.dumps(zoo.provenance.provenance(zoo.load("eight_schools"))))
+    found = json.loads(json.dumps(zoo.provenance.provenance(zoo.load("eight_schools").data)))
     assert found["command"] == command()
     assert found["commit"] == commit()
     assert found["versions"]["pyro-zoo"] == zoo.__version__

@@ -11,10 +11,11 @@ from test_cli import refused
 
 import guides
 import zoo
-from zoo.arviz_bridge import chain_diagnostics
-from zoo.cli_reference import reference_table
-from zoo.figures.posterior import exact_moments, posterior_errors, sd_error
+from zoo.arviz_compat import chain_diagnostics
+from zoo.cli.reference import reference_table
 from zoo.isolation import in_double, isolated
+from zoo.metrics.posterior import exact_moments, posterior_errors, sd_error
+from zoo.protocols import HasMoments, HasPosterior
 from zoo.reference import (
     SAMPLED_AS,
     UnreliableReferenceError,
@@ -26,7 +27,6 @@ from zoo.reference import (
 from zoo.reference.checks import check, summarise
 from zoo.reference.posterior import Posterior
 from zoo.reference.store import HERE, TENSORS
-from zoo.truth import HasMoments, HasPosterior
 
 STORED = sorted(HERE.glob("*.npz"))
 LIMIT = 1_500_000
@@ -222,7 +222,7 @@ def test_evaluate_takes_the_reference_of_a_model_that_knows_nothing(found, monke
         for name in ("mean", "sd", "mcse_mean", "mcse_sd", "draws")
     }
     made = replace(found, **sites)
-    monkeypatch.setattr("zoo.figures.groups.posterior.reference", lambda task: made)
+    monkeypatch.setattr("zoo.evaluation.groups.posterior.reference", lambda task: made)
     result = zoo.fit(task, guides.MeanField, steps=2)
     figures = zoo.evaluate(result, figures=["posterior_mean_error"], draws=50)
     assert "against reference draws" in figures["posterior_mean_error"].note

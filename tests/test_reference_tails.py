@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Cauchy, StudentT
 
-from zoo.figures.pareto import fit_tail
+from zoo.metrics.pareto import fit_tail
 from zoo.reference import UnreliableReferenceError
 from zoo.reference.checks import K_HAT, check, summarise
 from zoo.reference.store import HERE, load

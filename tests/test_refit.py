@@ -7,15 +7,15 @@ import pyro.distributions as dist
 import torch
 
 import zoo
-import zoo.refit
+import zoo.training.refit
 from guides import MeanField, PerDatum
-from zoo.fit import fit_one
 from zoo.objectives import Trace
-from zoo.refit import fit_again
-from zoo.result import Settings
-from zoo.schedules import Linear
+from zoo.optim.schedules import Linear
+from zoo.optim.update import Update
+from zoo.results.result import Settings
 from zoo.task import given
-from zoo.update import Update
+from zoo.training.fit import fit_one
+from zoo.training.refit import fit_again
 
 OTHERS = Settings(
     objective=Trace(3),
@@ -48,7 +48,7 @@ def asked(monkeypatch, result):
     """The settings and the keyword arguments that the refit asks `fit_one` for."""
     seen = []
     monkeypatch.setattr(
-        zoo.refit, "fit_one", lambda task, guide, *rest, **_: seen.append((guide, *rest))
+        zoo.training.refit, "fit_one", lambda task, guide, *rest, **_: seen.append((guide, *rest))
     )
     fit_again(result, result.task)
     return seen[0]
@@ -75,7 +75,7 @@ def test_the_steps_are_those_taken_and_rows_those_there(monkeypatch):
     result.losses = result.losses[:3]  # as if it had been interrupted
     few = given(model, (torch.randn(2),))
     seen = []
-    monkeypatch.setattr(zoo.refit, "fit_one", lambda *found, **_: seen.append(found))
+    monkeypatch.setattr(zoo.training.refit, "fit_one", lambda *found, **_: seen.append(found))
     fit_again(result, few)
     assert (seen[0][2].steps, seen[0][2].batch_size) == (3, 2)
 

@@ -17,10 +17,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField
-from zoo.compiled import BLOCK, Inputs, State, rates_of, step_with_update
-from zoo.noise import draw_noise
+from zoo.compile.noise import draw_noise
+from zoo.compile.step_loop import BLOCK, Inputs, State, rates_of, step_with_update
 from zoo.objectives import DecayingAverage, Trace, TraceGraph
-from zoo.update import Update
+from zoo.optim.update import Update
 
 REPLICAS = 16
 
@@ -28,7 +28,7 @@ REPLICAS = 16
 @pytest.fixture
 def uncompiled(monkeypatch):
     """The same program without the code generator, which other tests cover."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
 
 
 def fits(task=None, guide=AmortisedNormal, *, steps=12, replicas=3, **settings):
@@ -93,7 +93,9 @@ def test_each_replica_takes_the_single_step_under_its_noise(objective, optimizer
             step = step_with_update(captured, update, None if single else 3)
             for i in range(5):
                 noise = tuple(n[r] for n in noises[i]) if single else noises[i]
-                monkeypatch.setattr("zoo.compiled.draw_noise", lambda *_, given=noise: given)
+                monkeypatch.setattr(
+                    "zoo.compile.step_loop.draw_noise", lambda *_, given=noise: given
+                )
                 picked = order[r, i] if single else order[:, i]
                 number = torch.tensor(float(i))
                 now = rates_of(update, number, lr)
@@ -194,7 +196,7 @@ def test_a_gradient_that_is_not_finite_is_a_divergence(uncompiled):
 
 
 def test_an_interrupt_keeps_whole_blocks(uncompiled, monkeypatch):
-    advance = zoo.compiled_trainer.CompiledTrainer.advance
+    advance = zoo.training.compiled_trainer.CompiledTrainer.advance
     calls = []
 
     def interrupted(self, count):
@@ -203,7 +205,7 @@ def test_an_interrupt_keeps_whole_blocks(uncompiled, monkeypatch):
             raise KeyboardInterrupt
         return advance(self, count)
 
-    monkeypatch.setattr("zoo.compiled_trainer.CompiledTrainer.advance", interrupted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.CompiledTrainer.advance", interrupted)
     found = fits(steps=BLOCK + 5)
     assert [one.stopped for one in found] == ["interrupted"] * 3
     assert all(len(one.losses) == one.last["step"] == BLOCK for one in found)

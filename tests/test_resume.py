@@ -14,7 +14,7 @@ from test_checkpoint import same
 import zoo
 from guides import AmortisedDiscrete, AmortisedFullRank, AmortisedNormal, MeanField
 from zoo.objectives import Trace
-from zoo.schedules import Constant, Linear
+from zoo.optim.schedules import Constant, Linear
 
 TASK = ppca_task()
 fit = partial(zoo.fit, TASK, AmortisedNormal, steps=30, batch_size=8)
@@ -23,7 +23,7 @@ fit = partial(zoo.fit, TASK, AmortisedNormal, steps=30, batch_size=8)
 @pytest.fixture
 def uncompiled(monkeypatch):
     """What does not depend on the code generator goes without it."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
 
 
 OTHERS = {

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from zoo.gaps import Gaps
-from zoo.row_gaps import RowGaps
+from zoo.evaluation.gaps import Gaps
+from zoo.evaluation.row_gaps import RowGaps
 
 HIGH = "k-hat above 0.61 for 30 % of rows: log p(x) is a lower bound"
 LATE = "local q of PerDatum not settled after 70 steps"

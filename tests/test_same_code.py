@@ -13,7 +13,7 @@ from torch.distributions import constraints
 
 import zoo
 from guides import AmortisedNormal, MeanField
-from zoo.same_code import densities
+from zoo.results.same_code import densities
 
 X = torch.linspace(-1.0, 2.0, 12)
 fit = partial(zoo.fit, steps=2, compile=False)
@@ -120,7 +120,7 @@ def test_training_and_random_numbers_change_nothing():
 
 
 def test_every_support_has_a_value():
-    from zoo.same_code import _inside
+    from zoo.results.same_code import _inside
 
     support = {
         "boolean": dist.Bernoulli(torch.ones(3) / 2),

@@ -8,12 +8,12 @@ import torch
 
 import zoo
 from guides import AmortisedNormal, PerDatum
-from zoo.arviz_groups import arviz_groups
+from zoo.comparison.arviz_export import arviz_groups
 from zoo.data import draw_bits, load_data
-from zoo.gaps import gaps
+from zoo.evaluation.gaps import gaps
+from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
-from zoo.local import Search
-from zoo.log_weights import weight_chunks
+from zoo.sampling.importance_weights import weight_chunks
 
 IDENTITY = 1e-8
 ROWS, DRAWS = 5, 40

@@ -7,7 +7,7 @@ import torch
 
 import zoo
 from guides import AmortisedNormal, PerDatum
-from zoo.separable import apart
+from zoo.sampling.separable import apart
 
 ERRORS = 5
 X = torch.linspace(-1.0, 1.0, 40) + 0.3 * torch.arange(40.0)

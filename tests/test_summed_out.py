@@ -12,8 +12,8 @@ from torch.distributions import constraints
 import zoo
 from guides import Empty, MeanField
 from zoo.isolation import isolated
-from zoo.log_weights import weight_chunks
-from zoo.pairing import PairingError
+from zoo.pairing.mismatch import PairingError
+from zoo.sampling.importance_weights import weight_chunks
 
 IDENTITY = 1e-8
 X = torch.tensor([0.0, 1.0, 10.0, 11.0, 12.0])

@@ -9,7 +9,7 @@ from torch.distributions import biject_to, constraints
 import zoo
 from guides import MeanField
 from zoo.latents import Kind, describe
-from zoo.supports import unmixed
+from zoo.sites.supports import unmixed
 
 
 def mixture(component):

@@ -15,8 +15,8 @@ from torch.distributions import constraints
 
 import zoo
 from guides import MeanField
-from zoo.refit import fit_again
 from zoo.task import given
+from zoo.training.refit import fit_again
 
 X = torch.linspace(2.0, 4.0, 8)
 

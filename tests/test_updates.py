@@ -11,18 +11,18 @@ from torch.utils._pytree import tree_leaves
 
 import zoo
 from guides import AmortisedNormal
-from zoo.capture import capture
-from zoo.compiled import Inputs, State, rates_of, step_with_update
-from zoo.compiled_trainer import CompiledTrainer
+from zoo.compile.capture import capture
+from zoo.compile.step_loop import Inputs, State, rates_of, step_with_update
 from zoo.isolation import isolated
 from zoo.objectives import Trace
-from zoo.optimizers import OPTIMIZERS, make_optimizer
-from zoo.prepare import prepare
-from zoo.result import Settings
-from zoo.schedules import Constant, Cosine, Drops, Exponential, Linear
-from zoo.trainer import Trainer
-from zoo.update import Update
-from zoo.updates import RULES, clip_to_norm
+from zoo.optim.functional import RULES, clip_to_norm
+from zoo.optim.optimizers import OPTIMIZERS, make_optimizer
+from zoo.optim.schedules import Constant, Cosine, Drops, Exponential, Linear
+from zoo.optim.update import Update
+from zoo.results.result import Settings
+from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.training.run import prepare
+from zoo.training.trainer import Trainer
 
 STEPS = 100
 RATES = {
@@ -54,8 +54,8 @@ def test_every_rule_has_an_optimizer_and_a_case():
 
 
 def test_every_schedule_has_a_case():
-    kinds = {kind for kind in vars(zoo.schedules).values() if isinstance(kind, type)}
-    own = {kind for kind in kinds if kind.__module__ == "zoo.schedules"}
+    kinds = {kind for kind in vars(zoo.optim.schedules).values() if isinstance(kind, type)}
+    own = {kind for kind in kinds if kind.__module__ == "zoo.optim.schedules"}
     assert own == {type(schedule) for schedule in SCHEDULES.values() if schedule}
 
 
@@ -166,7 +166,7 @@ def a_trainer(name):
 @pytest.mark.parametrize("name", RULES)
 def test_moments_pass_between_the_two_loops(name, monkeypatch):
     """Plain, compiled, plain: what one leaves the other finds, and the state is torch's own."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     with isolated(seed=0):
         plain, compiled = a_trainer(name), CompiledTrainer(a_trainer(name))
         plain.advance(7)
@@ -205,7 +205,7 @@ def same_optimizer(first, second):
 @pytest.mark.parametrize("name", RULES)
 def test_the_plain_loop_goes_on_from_the_compiled_one(deterministic, name, monkeypatch):
     """Without noise the two are one sequence, whoever takes which step."""
-    monkeypatch.setattr("zoo.compiled_trainer.compile_block", interpreted)
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     build, _ = deterministic
     update = Update(name, 10 * RATES[name], lr_schedule=Cosine(40))
     with isolated(seed=0):

@@ -12,7 +12,7 @@ from torch.distributions import constraints
 import zoo
 from guides import MeanField
 from zoo.isolation import isolated
-from zoo.schedules import Cosine
+from zoo.optim.schedules import Cosine
 
 
 def conjugate(x):

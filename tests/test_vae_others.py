@@ -19,7 +19,7 @@ from zoo.likelihoods import LIKELIHOODS
 from zoo.models import MODELS
 from zoo.models.parts import Parts
 from zoo.objectives import OBJECTIVES
-from zoo.pairing import mismatch
+from zoo.pairing.mismatch import mismatch
 from zoo.priors import PRIORS
 
 OTHERS = ("dequantised_vae", "flow_vae", "hvae", "multimodal_vae", "self_vae")

@@ -24,7 +24,7 @@ from zoo.likelihoods import LIKELIHOODS, BernoulliLikelihood
 from zoo.models.parts import Parts, check_likelihood, vae_of
 from zoo.models.vae import VAE
 from zoo.objectives import OBJECTIVES, StickingTheLanding, Trace, WakeSleep
-from zoo.pairing import mismatch
+from zoo.pairing.mismatch import mismatch
 from zoo.priors import PRIORS
 from zoo.task import given
 

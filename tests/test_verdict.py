@@ -2,8 +2,8 @@
 
 import pytest
 
-from zoo.figures import Figure
-from zoo.verdict import verdict
+from zoo.evaluation.verdict import verdict
+from zoo.metrics import Figure
 
 DRAWS = 10_000
 

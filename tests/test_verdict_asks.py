@@ -2,10 +2,10 @@
 
 import pytest
 
-from zoo.figures import Figure
-from zoo.figures.k_hat import TIED
-from zoo.figures.moment_shift import LABELS
-from zoo.verdict import verdict
+from zoo.evaluation.verdict import verdict
+from zoo.metrics import Figure
+from zoo.metrics.moment_shift import LABELS
+from zoo.metrics.weight_diagnostics import TIED
 
 DRAWS = 10_000
 

@@ -8,16 +8,16 @@ import torch
 from steps import a_capture
 
 from guides import AmortisedDiscrete
-from zoo.capture import capture
+from zoo.compile.capture import capture
+from zoo.compile.verify import CaptureError, Claim, first_difference, step_in_double, verify
 from zoo.isolation import isolated
 from zoo.models.bernoulli_latent import BernoulliLatent
 from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import LeaveOneOut
-from zoo.prepare import prepare
-from zoo.result import Settings
+from zoo.optim.update import Update
+from zoo.results.result import Settings
 from zoo.task import load
-from zoo.update import Update
-from zoo.verify import CaptureError, Claim, first_difference, step_in_double, verify
+from zoo.training.run import prepare
 
 PLAIN = torch.tensor([1.0, -2.0], dtype=torch.float32)
 
@@ -66,7 +66,7 @@ def test_a_gradient_that_float32_cannot_hold_to_the_tolerance_is_captured(monkey
         trainer = prepare(task, AmortisedDiscrete, settings, "cpu", None).trainer
         parts = trainer.program, trainer.rows, trainer.parameters
         found = capture(*parts)
-        monkeypatch.setattr("zoo.verify.ROUNDING", 0.0)
+        monkeypatch.setattr("zoo.compile.verify.ROUNDING", 0.0)
         with pytest.raises(CaptureError, match=r"gradient of guide\."):
             verify(Claim(found.graph, found.layout, found.noise), *parts)
 

@@ -18,11 +18,11 @@ from pyro.infer.autoguide import (
 
 import zoo
 from guides import FullRank, MeanField
-from zoo.draws import draw_weighted
 from zoo.isolation import isolated
-from zoo.log_weights import weight_chunks
 from zoo.objectives import ReweightedWakeSleep
-from zoo.pairing import PairingError
+from zoo.pairing.mismatch import PairingError
+from zoo.sampling.draws import draw_weighted
+from zoo.sampling.importance_weights import weight_chunks
 
 X = torch.randn(40, generator=torch.Generator().manual_seed(1)) + 1
 STILL = {"steps": 1, "lr": 1e-30, "compile": False}

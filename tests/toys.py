@@ -22,11 +22,11 @@ import torch
 from cases import built, clock
 from torch import nn
 
+from zoo.compile.noise import ExplicitNoise, replay
 from zoo.data import keep
-from zoo.gradient_draws import gradient_draws
-from zoo.models.enumeration import states
-from zoo.noise import ExplicitNoise, replay
-from zoo.rows import Rows
+from zoo.data.batches import Rows
+from zoo.gradients.sampler import gradient_draws
+from zoo.models.exact_sums import states
 
 LOGITS = torch.tensor([0.3, -1.5, 2.0])
 

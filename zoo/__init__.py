@@ -1,19 +1,19 @@
 """A model zoo for latent-variable models on Pyro."""
 
-from zoo.capture import CaptureError
-from zoo.checkpoint import load_fit, save
-from zoo.divergence import DivergenceError
-from zoo.estimators import Estimator
-from zoo.evaluate import Figures, evaluate
-from zoo.fit import fit
-from zoo.gaps import gaps
-from zoo.gradients import gradients
-from zoo.keeper import Checkpoint, SaveError
+from zoo.compile.capture import CaptureError
+from zoo.compile.code_cache import CompileError
+from zoo.evaluation.evaluate import Figures, evaluate
+from zoo.evaluation.gaps import gaps
+from zoo.gradients.estimator import Estimator
+from zoo.gradients.measure import gradients
 from zoo.latents import Latents, describe
-from zoo.package import CompileError
-from zoo.pairing import PairingError, mismatch
-from zoo.result import Fit
+from zoo.pairing.mismatch import PairingError, mismatch
+from zoo.results.result import Fit
 from zoo.task import Task, load
+from zoo.training.checkpoint import load_fit, save
+from zoo.training.divergence import DivergenceError
+from zoo.training.fit import fit
+from zoo.training.keeper import Checkpoint, SaveError
 
 __version__ = "0.1.0"
 

@@ -13,17 +13,12 @@ from pyro.infer.autoguide.effect import AutoMessenger
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor, nn
 
+from zoo.checks.whereabouts import noted
 from zoo.copies import copies, held_modules
-from zoo.discovery import Discovery, SetUp, outermost, reaching
-from zoo.guide_input import check_precision
-from zoo.handlers import Handlers
-from zoo.latents import Family, Latents, Model
-from zoo.latents_under import latents_under, narrowed
-from zoo.minibatch import Minibatch
-from zoo.objectives import Objective
-from zoo.objectives.mean_field import drawn, in_order
-from zoo.pairing import PairingError, check
-from zoo.parameters import (
+from zoo.handlers.discovery import Discovery, SetUp, outermost, reaching
+from zoo.handlers.handlers import Handlers
+from zoo.handlers.minibatch import Minibatch
+from zoo.handlers.parameters import (
     StoreParameters,
     adopt,
     find_statements,
@@ -31,11 +26,16 @@ from zoo.parameters import (
     reachable_modules,
     unnamed_modules,
 )
-from zoo.rules import covered
-from zoo.schedules import Schedule
+from zoo.latents import Family, Latents, Model
+from zoo.objectives import Objective
+from zoo.objectives.mean_field import drawn, in_order
+from zoo.optim.schedules import Schedule
+from zoo.pairing.guide_input import check_precision
+from zoo.pairing.latents_under import latents_under, narrowed
+from zoo.pairing.mismatch import PairingError, check
+from zoo.pairing.rules import covered
+from zoo.pairing.validation import Observed, checked_run, observed_arguments
 from zoo.traces import Pair, Traces, as_guide, sample_sites
-from zoo.validation import Observed, checked_run, observed_arguments
-from zoo.whereabouts import noted
 
 
 class Program(nn.Module):

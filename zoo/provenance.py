@@ -8,26 +8,25 @@ from subprocess import DEVNULL, CalledProcessError, check_output
 
 import torch
 
-import zoo
-from zoo.task import Task
+from zoo.data.data import Data
 
 VERSIONS = ("torch", "pyro-ppl", "numpy", "arviz")
 PACKAGE = Path(__file__).resolve().parent
 
 
-def provenance(task: Task) -> dict[str, object]:
+def provenance(data: Data) -> dict[str, object]:
     """Command, commit, versions and data of a result, for its JSON."""
     return {
         "command": command(),
         "commit": commit(),
-        "versions": {"python": sys.version.split()[0], "pyro-zoo": zoo.__version__}
+        "versions": {"python": sys.version.split()[0], "pyro-zoo": _version("pyro-zoo")}
         | {name: _version(name) for name in VERSIONS},
         "threads": torch.get_num_threads(),
         "data": {
-            "name": task.data.name,
-            "binarize": task.data.binarize,
-            "seed": task.data.seed,
-            "hash": task.data.hash,
+            "name": data.name,
+            "binarize": data.binarize,
+            "seed": data.seed,
+            "hash": data.hash,
         },
     }
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from zoo.arguments import look_up, seed_given, shown
+from zoo.checks.arguments import look_up, seed_given, shown
+from zoo.checks.inputs import check_data, check_model
 from zoo.data import Data, draw_bits, keep, load_data
+from zoo.data.fingerprint import fingerprint_of
 from zoo.data.stream import stream
-from zoo.fingerprint import fingerprint_of
-from zoo.inputs import check_data, check_model
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.models import MODELS, Recipe
@@ -21,7 +21,7 @@ from zoo.models.parts import Parts, check_likelihood, usual_binarization
 class Task:
     """A model and the data it is trained and judged on.
 
-    What is known exactly is asked of the model itself (see :mod:`zoo.truth`).
+    What is known exactly is asked of the model itself (see :mod:`zoo.protocols`).
 
     Attributes:
         name: name of the model.

@@ -15,9 +15,9 @@ from pyro.poutine.runtime import Message
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor
 
-from zoo.latent import Latent, Plate
+from zoo.handlers.particles import particles
 from zoo.latents import Latents, Model
-from zoo.particles import particles
+from zoo.sites.latent import Latent, Plate
 
 Guide = Callable[..., object]
 

@@ -8,7 +8,7 @@ folder that the environment variable ZOO_DATA names.
 import difflib
 from typing import Protocol
 
-from zoo.arguments import flag, refusal, seed_given
+from zoo.checks.arguments import flag, refusal, seed_given
 from zoo.data import (
     banana,
     binarized_mnist,

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.arguments import whole
+from zoo.checks.arguments import whole
 from zoo.data.data import Splits
 from zoo.data.idx import (
     FILES,

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from zoo.models.networks import mlp
+from zoo.nn import mlp
 
 
 class Dense(nn.Module):

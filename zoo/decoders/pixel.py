@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zoo.decoders.autoregressive import AutoregressiveRow
-from zoo.models.networks import mlp
+from zoo.nn import mlp
 
 
 class PixelDecoder(nn.Module):

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal, constraints
 from torch.nn.functional import logsigmoid
 
-from zoo.density import Density
-from zoo.models.networks import beside, mlp
+from zoo.distributions import Density
+from zoo.nn import beside, mlp
 
 ALPHA = 0.05
 INSIDE = constraints.independent(

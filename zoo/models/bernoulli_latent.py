@@ -23,9 +23,9 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from zoo.models.enumeration import bernoulli_log_likelihood, blocks
-from zoo.models.networks import mlp
+from zoo.models.exact_sums import bernoulli_log_likelihood, blocks
 from zoo.models.shapes import require_shape
+from zoo.nn import mlp
 
 
 class BernoulliLatent(nn.Module):

@@ -21,8 +21,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from zoo.models.networks import mlp
 from zoo.models.shapes import require_shape
+from zoo.nn import mlp
 from zoo.priors import StandardNormal
 
 

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from zoo.models.enumeration import bernoulli_log_likelihood, blocks
-from zoo.models.networks import mlp
+from zoo.models.exact_sums import bernoulli_log_likelihood, blocks
 from zoo.models.shapes import require_shape
+from zoo.nn import mlp
 
 
 class CategoricalVAE(nn.Module):

@@ -28,7 +28,7 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.distributions.transforms import AffineTransform
 from torch import Tensor, nn
 
-from zoo.density import unit_cube
+from zoo.distributions import unit_cube
 from zoo.likelihoods.levels import index_of
 from zoo.models.shapes import require_shape
 from zoo.models.vae import mean_row, row_given

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from zoo.models.one_hot import one_hot_moments
+from zoo.models.exact_sums import one_hot_moments
 from zoo.models.shapes import require_shape
 
 

@@ -23,7 +23,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from zoo.models.one_hot import one_hot_moments
+from zoo.models.exact_sums import one_hot_moments
 from zoo.models.shapes import require_shape
 
 

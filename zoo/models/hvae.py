@@ -25,8 +25,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from zoo.models.networks import beside
 from zoo.models.shapes import require_shape
+from zoo.nn import beside
 
 LOG_SCALE = math.log(10.0)  # of a group's prior: the scale stays between 1/10 and 10
 

@@ -30,8 +30,8 @@ import pyro.distributions as dist
 from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 
-from zoo.models.networks import mlp
 from zoo.models.shapes import require_shape
+from zoo.nn import mlp
 from zoo.priors import StandardNormal
 
 

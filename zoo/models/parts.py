@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, replace
 
 from torch import nn
 
-from zoo.arguments import keep_whole, keep_wholes
+from zoo.checks.arguments import keep_whole, keep_wholes
 from zoo.data import Data
 from zoo.data.modalities import LABELLED
 from zoo.decoders import DECODERS
+from zoo.errors import unknown
 from zoo.likelihoods import LIKELIHOODS
 from zoo.likelihoods.realnvp import RealNVPLikelihood
 from zoo.models.dequantised_vae import DequantisedVAE
@@ -21,7 +22,6 @@ from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.models.self_vae import SelfVAE
 from zoo.models.vae import VAE, Autoregressive
 from zoo.priors import PRIORS
-from zoo.unknown import unknown
 
 LARGEST_LATENT = 100_000
 

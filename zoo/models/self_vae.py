@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, softplus
 
-from zoo.models.networks import beside, mlp
 from zoo.models.shapes import require_shape
+from zoo.nn import beside, mlp
 
 
 class SelfVAE(nn.Module):

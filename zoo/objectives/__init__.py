@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pyro.infer import ELBO
 from torch import Tensor
 
-from zoo.arguments import look_up, refusal
+from zoo.checks.arguments import look_up, refusal
 from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS
 from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural

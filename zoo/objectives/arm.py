@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from zoo.latents import Latents
-from zoo.objectives.forms import BITS
+from zoo.objectives.log_ratio import at, bernoulli_logits, spread
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate
+from zoo.objectives.scored_draws import estimate
+from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
-from zoo.values import at, bernoulli_logits, spread
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
-from zoo.objectives.forms import BITS
+from zoo.checks.arguments import keep_whole
+from zoo.objectives.log_ratio import apart, at, bernoulli_logits, spread, widen
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate, others
+from zoo.objectives.scored_draws import estimate, others
+from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
-from zoo.values import apart, at, bernoulli_logits, spread, widen
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.arguments import keep_number, keep_wholes, refusal
+from zoo.checks.arguments import keep_number, keep_wholes, refusal
 from zoo.latents import Latents
 
 

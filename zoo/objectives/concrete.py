@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.distributions import Bernoulli, OneHotCategorical
 from torch.nn.functional import one_hot, softplus
 
+from zoo.objectives.log_ratio import guide_sites, marginals, widen
 from zoo.traces import Pair
-from zoo.values import guide_sites, marginals, widen
 
 
 class Finite(NamedTuple):

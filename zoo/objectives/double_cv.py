@@ -23,13 +23,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
-from zoo.objectives.forms import BITS
+from zoo.objectives.log_ratio import (
+    Values,
+    at_with_slopes,
+    bernoulli_logits,
+    row_sums,
+    spread,
+    widen,
+)
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate, others
+from zoo.objectives.scored_draws import estimate, others
+from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
-from zoo.values import Values, at_with_slopes, bernoulli_logits, row_sums, spread, widen
 
 
 class Coefficient(nn.Module):

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
-from zoo.enumeration import elements, joint_states, too_many
-from zoo.latents import Kind, Latents, device_of
+from zoo.checks.arguments import keep_whole
+from zoo.device import device_of
+from zoo.latents import Kind, Latents
+from zoo.latents.enumeration import elements, joint_states, too_many
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Assign, Pair, Traces, add_up, run, sample_sites, sum_plates, weigh
 

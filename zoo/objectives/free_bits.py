@@ -21,7 +21,7 @@ from pyro.poutine.runtime import Message
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from zoo.arguments import flag, keep_number, keep_whole
+from zoo.checks.arguments import flag, keep_number, keep_whole
 from zoo.latents import Latents
 from zoo.objectives.mean_field import compared, discrete_kl, drawn
 from zoo.objectives.objective import Needs, Objective

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.renyi import Renyi
 from zoo.objectives.target import PowerMean, Target, both

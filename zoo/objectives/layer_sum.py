@@ -19,13 +19,14 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole, refusal
-from zoo.enumeration import elements, joint_states, too_many
-from zoo.latents import Latent, Latents, device_of
+from zoo.checks.arguments import keep_whole, refusal
+from zoo.device import device_of
+from zoo.latents import Latent, Latents
+from zoo.latents.enumeration import elements, joint_states, too_many
+from zoo.objectives.log_ratio import Values, at, guide_sites
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate, others
+from zoo.objectives.scored_draws import estimate, others
 from zoo.traces import Pair, Weights
-from zoo.values import Values, at, guide_sites
 
 
 @dataclass(frozen=True)

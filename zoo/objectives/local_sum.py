@@ -25,13 +25,13 @@ from torch.distributions import (
     constraints,
 )
 
-from zoo.enumeration import elements
 from zoo.latents import Latent, Latents
-from zoo.objectives.forms import FINITE
+from zoo.latents.enumeration import elements
+from zoo.objectives.log_ratio import at, guide_sites, marginals, widen
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate
+from zoo.objectives.scored_draws import estimate
+from zoo.sites.forms import FINITE
 from zoo.traces import Pair, add_up
-from zoo.values import at, guide_sites, marginals, widen
 
 KINDS = (Bernoulli, OneHotCategorical, Categorical)
 

@@ -18,7 +18,7 @@ from pyro.poutine.runtime import Message
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Pair, Traces, add_up, sample_sites
 

@@ -41,11 +41,11 @@ from torch.distributions import (
 from torch.distributions.transforms import Transform
 
 from zoo.latents import Kind, Latents
-from zoo.objectives.forms import Form
+from zoo.objectives.log_ratio import Values, at, guide_sites, marginals, spread
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import constant, estimate
+from zoo.objectives.scored_draws import constant, estimate
+from zoo.sites.forms import Form
 from zoo.traces import Pair, add_up
-from zoo.values import Values, at, guide_sites, marginals, spread
 
 KINDS = (Normal, Bernoulli, Poisson)
 FORMS = frozenset({Form.BINARY, Form.COUNT, Form.CONTINUOUS})

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.scored_draws import draw, estimate
 from zoo.objectives.target import PowerMean, Target, both
-from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp
 
 

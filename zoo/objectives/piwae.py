@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.miwae import in_groups
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.scored_draws import constant, estimate, frozen, score_again
 from zoo.objectives.target import PowerMean, Target
-from zoo.samples import constant, estimate, frozen, score_again
 from zoo.traces import Pair, log_mean_exp, weigh
 
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from zoo.arguments import keep_number
+from zoo.checks.arguments import keep_number
 from zoo.latents import Latents
 from zoo.objectives.concrete import (
     Between,
@@ -38,11 +38,11 @@ from zoo.objectives.concrete import (
     threshold,
 )
 from zoo.objectives.double_cv import self_tuned
-from zoo.objectives.forms import RELAXABLE
+from zoo.objectives.log_ratio import Values, at, spread
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate, frozen
+from zoo.objectives.scored_draws import estimate, frozen
+from zoo.sites.forms import RELAXABLE
 from zoo.traces import Pair
-from zoo.values import Values, at, spread
 
 Control = Callable[[list[Values]], Tensor]
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.baselines import Baseline, Baselines, check_baselines, no_rows_to_read
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import draw, estimate
+from zoo.objectives.scored_draws import draw, estimate
 from zoo.traces import Pair
 
 ROWS = "rows"  # name of the only signal: f of each row

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from zoo.arguments import keep_number, keep_wholes
+from zoo.checks.arguments import keep_number, keep_wholes
 from zoo.latents import Latent, Latents
-from zoo.objectives.forms import RELAXABLE
+from zoo.objectives.log_ratio import Values
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f
+from zoo.sites.forms import RELAXABLE
 from zoo.traces import Pair
-from zoo.values import Values
 
 
 class FreeControl(nn.Module):

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_number, keep_whole
+from zoo.checks.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.target import PowerMean, Target, both
 from zoo.traces import Pair, log_mean_exp, weigh, with_gradient

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import draw, estimate
+from zoo.objectives.scored_draws import draw, estimate
 from zoo.traces import Pair
 
 

@@ -27,14 +27,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.double_cv import self_tuned
-from zoo.objectives.forms import BITS
+from zoo.objectives.log_ratio import (
+    Values,
+    at_with_slopes,
+    bernoulli_logits,
+    row_sums,
+    spread,
+    widen,
+)
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate, others
+from zoo.objectives.scored_draws import estimate, others
+from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
-from zoo.values import Values, at_with_slopes, bernoulli_logits, row_sums, spread, widen
 
 
 class SurrogateNetwork(nn.Module):

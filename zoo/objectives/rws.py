@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_number, keep_whole
-from zoo.dreams import log_q_of_dreams
+from zoo.checks.arguments import keep_number, keep_whole
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.scored_draws import draw, estimate
+from zoo.objectives.sleep_phase import log_q_of_dreams
 from zoo.objectives.target import Inclusive, PowerMean, Target
-from zoo.samples import draw, estimate
 from zoo.traces import Pair, log_mean_exp, with_gradient
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.objectives.objective import Needs, Objective
-from zoo.samples import estimate, frozen, score_again
+from zoo.objectives.scored_draws import estimate, frozen, score_again
 from zoo.traces import Pair, weigh
 
 

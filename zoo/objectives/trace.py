@@ -20,7 +20,7 @@ from pyro.distributions.util import is_identically_zero
 from pyro.infer.util import MultiFrameTensor
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.objectives.objective import Objective
 from zoo.traces import Pair, Traces, add_up, sample_sites, with_gradient
 

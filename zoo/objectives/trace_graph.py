@@ -22,7 +22,7 @@ from pyro.infer.util import MultiFrameTensor
 from pyro.ops.provenance import detach_provenance, get_provenance
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.baselines import Baseline, Baselines, check_baselines, no_rows_to_read
 from zoo.objectives.objective import Needs, Objective

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.arguments import keep_number, keep_whole
+from zoo.checks.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.scored_draws import draw, estimate
 from zoo.objectives.target import PathIntegral, Target, both
-from zoo.samples import draw, estimate
 from zoo.traces import Pair, Weights
 
 

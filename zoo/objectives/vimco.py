@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.arguments import flag, keep_whole
+from zoo.checks.arguments import flag, keep_whole
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.scored_draws import draw, estimate, others
 from zoo.objectives.target import PowerMean, Target, both
-from zoo.samples import draw, estimate, others
 from zoo.traces import Pair, log_mean_exp
 
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from zoo.arguments import keep_whole
-from zoo.dreams import log_q_of_dreams
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.scored_draws import draw, estimate
+from zoo.objectives.sleep_phase import log_q_of_dreams
 from zoo.objectives.target import Evidence, Target
-from zoo.samples import draw, estimate
 from zoo.traces import Pair, with_gradient
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import softplus
 
-from zoo.density import Density
+from zoo.distributions import Density
 from zoo.priors.masked import masked_network
 from zoo.priors.mixture import UNIT
 

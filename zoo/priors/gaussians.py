@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from zoo.density import Density
+from zoo.distributions import Density
 
 
 def mixture_of(log_weights: Tensor, loc: Tensor, scale: Tensor) -> Density:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from zoo.density import Density
+from zoo.distributions import Density
 from zoo.priors.gaussians import mixture_of
 
 UNIT = 0.5413  # softplus(0.5413) = 1

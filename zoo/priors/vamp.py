@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from zoo.density import Density
+from zoo.distributions import Density
 from zoo.priors.gaussians import mixture_of
 
 

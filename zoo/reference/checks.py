@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from zoo.arviz_bridge import chain_diagnostics
+from zoo.arviz_compat import chain_diagnostics
 from zoo.reference.record import Scalars, UnreliableReferenceError
 from zoo.reference.tails import tail_shapes
 

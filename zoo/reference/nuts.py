@@ -1,7 +1,7 @@
 """Long runs of the no-U-turn sampler on the continuous global latents of any model.
 
-The chains move in unconstrained space, on the density that :mod:`zoo.joint_density` gives, one
-after another, in double precision.
+The chains move in unconstrained space, on the density of :mod:`zoo.sampling.joint_density`, one after
+another, in double precision.
 
 Source: Hoffman & Gelman 2014, "The no-U-turn sampler"; Vehtari et al. 2021, "Rank-normalization,
 folding, and localization: an improved R-hat" (the limits).
@@ -13,7 +13,7 @@ import torch
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
-from zoo.arguments import number, seed_given, whole
+from zoo.checks.arguments import number, seed_given, whole
 from zoo.isolation import in_double, isolated
 from zoo.latents import Model
 from zoo.provenance import provenance
@@ -89,7 +89,7 @@ def sample_reference(
         **found,
         divergences=divergences,
         settings=settings | {"thin": thin, "noncentred": list(sites)},
-        provenance=provenance(task),
+        provenance=provenance(task.data),
     )
 
 

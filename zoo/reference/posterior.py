@@ -15,15 +15,15 @@ from pyro.infer.reparam.reparam import Reparam
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from zoo.joint_density import JointDensity
+from zoo.handlers.minibatch import Minibatch
+from zoo.handlers.parameters import StoreParameters, adopt, find_statements, reachable_modules
 from zoo.latents import Kind, Latents, Model, describe
-from zoo.minibatch import Minibatch
 from zoo.objectives import Trace
-from zoo.parameters import StoreParameters, adopt, find_statements, reachable_modules
 from zoo.program import Program
 from zoo.reference.record import Scalars
+from zoo.sampling.joint_density import JointDensity
+from zoo.sampling.unconstrained import Bijected
 from zoo.traces import Pair
-from zoo.unconstrained import Bijected
 
 START, TRIES = 2.0, 100
 Slope = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor
 
-from zoo.figures.pareto import FEWEST, fit_pareto
+from zoo.metrics.pareto import FEWEST, fit_pareto
 from zoo.reference.record import Scalars
 
 BOUNDED = -1.0  # k of a uniform distribution

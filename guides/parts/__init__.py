@@ -1,0 +1,1 @@
+"""What families share: encoders, flows, normals on a support, joint draws."""

@@ -1,0 +1,68 @@
+"""Covariances by their Cholesky factor, from unconstrained numbers."""
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import Transform, constraints
+
+from guides.parts.normal import SMALL_SCALE
+from guides.parts.plates import positive
+
+
+def factor_size(dimension: int) -> int:
+    """How many numbers a lower-triangular factor of that dimension takes."""
+    return dimension * (dimension + 1) // 2
+
+
+def cholesky_factor(values: Tensor, dimension: int) -> Tensor:
+    """A lower-triangular matrix with a positive diagonal.
+
+    Args:
+        values: unconstrained, shape (..., dimension (dimension + 1) / 2): the diagonal, then
+            the rest. Zeros give a small multiple of the identity.
+        dimension: size of the matrix.
+
+    Returns:
+        Shape (..., dimension, dimension).
+    """
+    diagonal, below = values[..., :dimension], values[..., dimension:]
+    row, column = torch.tril_indices(dimension, dimension, offset=-1, device=values.device)
+    strict = values.new_zeros(*values.shape[:-1], dimension * dimension)
+    index = (row * dimension + column).expand_as(below)
+    strict = strict.scatter(-1, index, below).unflatten(-1, (dimension, dimension))
+    return strict + torch.diag_embed(positive(diagonal + SMALL_SCALE))
+
+
+def correlated_normal(loc: Tensor, factor: Tensor) -> dist.TransformedDistribution:
+    """N(loc, L L^T) as L e + loc: the density of a draw needs no triangular solve.
+
+    Args:
+        loc: mean, shape (..., d).
+        factor: the lower-triangular L, shape (..., d, d).
+    """
+    base = dist.Normal(torch.zeros_like(loc), torch.ones_like(loc)).to_event(1)
+    return dist.TransformedDistribution(base, [CholeskyAffine(loc, factor)])
+
+
+class CholeskyAffine(Transform):
+    """e -> L e + loc, with batches of L."""
+
+    domain = constraints.real_vector
+    codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, loc: Tensor, factor: Tensor) -> None:
+        super().__init__(cache_size=1)
+        self.loc, self.factor = loc, factor
+
+    def _call(self, x: Tensor) -> Tensor:
+        return (self.factor @ x.unsqueeze(-1)).squeeze(-1) + self.loc
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        centred = (y - self.loc).unsqueeze(-1)
+        return torch.linalg.solve_triangular(self.factor, centred, upper=False).squeeze(-1)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        """Log |det L|, shape (...)."""
+        log_det = self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return log_det.expand(x.shape[:-1])

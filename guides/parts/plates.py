@@ -1,0 +1,26 @@
+"""The plates that latents lie in, and scales from unconstrained numbers."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from pyro.poutine.subsample_messenger import SubsampleMessenger
+from torch import Tensor
+
+from zoo.latents import Latent
+
+Plates = dict[str, SubsampleMessenger]
+
+
+@contextmanager
+def inside(plates: Plates, latent: Latent) -> Iterator[None]:
+    """Enters the plates that a latent lies in."""
+    with ExitStack() as stack:
+        for plate in latent.plates:
+            stack.enter_context(plates[plate.name])
+        yield
+
+
+def positive(unconstrained: Tensor) -> Tensor:
+    """A scale from an unconstrained number: softplus, with a floor below any posterior's sd."""
+    return torch.nn.functional.softplus(unconstrained) + 1e-6

@@ -1,0 +1,296 @@
+"""Checks of arguments: each gives the value as the zoo uses it, or a ValueError of one form.
+
+    Expected steps to be a whole number above 0; got 'ten'. Pass e.g. steps=1000.
+
+Every public function takes its arguments through these, and so does the command line, so that the
+same mistake reads the same everywhere. Numbers of numpy are numbers; booleans, tensors and text
+are not.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from zoo.errors import unknown
+
+LARGEST = 10**9  # no count is above it: a typing error, or a run that never ends
+MANY = 10**7  # draws held side by side
+SEEDS = 2**32 - 1
+LONGEST = 60  # characters of a value that are shown
+
+Value = TypeVar("Value")
+
+
+def refusal(name: str, wanted: str, got: object, way: str) -> ValueError:
+    """For the caller to raise: what was expected of the argument, what came, and a way out."""
+    return ValueError(f"Expected {name} to be {wanted}; got {shown(got)}. {way}")
+
+
+def shown(value: object) -> str:
+    """A value in few words; the ``repr`` of a foreign object is never asked for."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
+    if isinstance(value, np.ndarray):
+        return f"a numpy array of shape {value.shape} and type {value.dtype}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, np.generic):
+        return shown(value.item())
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of {value.bit_length()} bits"
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return _short(repr(value))
+    if type(value) in (list, tuple):
+        return _parts(value)  # type: ignore[arg-type]
+    return _named(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def _parts(values: list | tuple) -> str:
+    inside = ", ".join(shown(value) for value in values[:4]) + (", ..." if len(values) > 4 else "")
+    if isinstance(values, list):
+        return f"[{inside}]"
+    return f"({inside},)" if len(values) == 1 else f"({inside})"
+
+
+def _named(value: object) -> str:
+    name = getattr(value, "__name__", None)
+    if callable(value) and isinstance(name, str):
+        return f"the function {name}"
+    return f"an object of class {type(value).__name__}"
+
+
+def whole(
+    name: str, value: object, *, least: int = 1, most: int = LARGEST, way: str | None = None
+) -> int:
+    """A whole number from `least` to `most`.
+
+    Args:
+        name: of the argument.
+        value: what was passed.
+        least: smallest one allowed.
+        most: largest one allowed.
+        way: how to mend it, a sentence; default: an example.
+
+    Raises:
+        ValueError: for anything else, True and 3.0 included.
+    """
+    found = None if isinstance(value, bool) or not isinstance(value, Integral) else int(value)
+    wanted = "a whole number above 0" if least == 1 else f"a whole number of at least {least}"
+    if most < MANY or (found is not None and found > most):
+        wanted = f"a whole number from {least} to {most}"
+    if found is None or not least <= found <= most:
+        raise refusal(name, wanted, value, way or f"Pass e.g. {name}={max(least, min(10, most))}.")
+    return found
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    way: str | None = None,
+) -> float:
+    """A finite number within the limits.
+
+    Args:
+        name: of the argument.
+        value: what was passed.
+        above: it must be larger than that.
+        least: it must not be smaller.
+        below: it must be smaller than that.
+        most: it must not be larger.
+        way: how to mend it, a sentence; default: an example.
+
+    Raises:
+        ValueError: for anything else, nan and infinity included.
+    """
+    found = _as_float(value)
+    inside = (
+        math.isfinite(found)
+        and (above is None or found > above)
+        and (least is None or found >= least)
+        and (below is None or found < below)
+        and (most is None or found <= most)
+    )
+    if not inside:
+        wanted = _range(above, least, below, most)
+        raise refusal(
+            name, wanted, value, way or f"Pass e.g. {name}={_example(above, least, below)}."
+        )
+    return found
+
+
+def _as_float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _range(
+    above: float | None, least: float | None, below: float | None, most: float | None
+) -> str:
+    limits = {"above": above, "of at least": least, "below": below, "of at most": most}
+    given = [f"{words} {limit:g}" for words, limit in limits.items() if limit is not None]
+    return f"a finite number {' and '.join(given)}".rstrip()
+
+
+def _example(above: float | None, least: float | None, below: float | None) -> float:
+    lower = least if above is None else above
+    if lower is None:
+        return 0.5
+    return lower + 1.0 if below is None else (lower + below) / 2
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False.
+
+    Raises:
+        ValueError: for anything else, 1 and 'yes' included.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise refusal(name, "True or False", value, f"Pass {name}=True or {name}=False.")
+    return bool(value)
+
+
+def one_of(name: str, value: object, allowed: Iterable[Value]) -> Value:
+    """One of the values allowed; True is not 1.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    choices = list(allowed)
+    for choice in choices:
+        if isinstance(value, type(choice)) and value == choice:
+            return choice
+    listed = ", ".join(repr(choice) for choice in choices)
+    raise refusal(name, f"one of {listed}", value, f"Pass e.g. {name}={choices[0]!r}.")
+
+
+def look_up(kind: str, name: object, table: Mapping[str, Value]) -> Value:
+    """What a table holds under a name.
+
+    Raises:
+        ValueError: for a name that is not in it, with a near one or all of them.
+    """
+    if not isinstance(name, str) or name not in table:
+        raise unknown(kind, name, table)
+    return table[name]
+
+
+def instance(name: str, value: Value, kind: type, way: str) -> Value:
+    """An object of a class.
+
+    Raises:
+        ValueError: for anything else, the class itself included.
+    """
+    if not isinstance(value, kind):
+        raise refusal(name, f"of class {kind.__name__}", value, way)
+    return value
+
+
+def function(name: str, value: object, way: str) -> Callable[..., Any]:
+    """Something to call that is no class.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(value, type) or not callable(value):
+        raise refusal(name, "a function", value, way)
+    return value
+
+
+def several(name: str, value: object, way: str) -> list[Any]:
+    """A list, tuple or the like with at least one member; text is not taken letter by letter.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    single = isinstance(value, (str, bytes, Tensor, np.ndarray))
+    if single or isinstance(value, type) or not isinstance(value, Iterable):
+        raise refusal(name, "a list", value, way)
+    found = list(value)
+    if not found:
+        raise refusal(name, "a list with at least one member", value, way)
+    return found
+
+
+def place(name: str, value: object) -> Path:
+    """A path to a file or folder, from text or a path.
+
+    Raises:
+        ValueError: for anything else, and for an empty one.
+    """
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(given, str) or not given or "\0" in given:
+        raise refusal(name, "a path", value, f"Pass e.g. {name}='runs/first'.")
+    return Path(given)
+
+
+def seed_given(value: object, *, count: int = 1, name: str = "seed") -> int:
+    """A seed, so that `count` of them from there on are seeds too.
+
+    Raises:
+        ValueError: for anything but a whole number from 0 to 2^32 - 1.
+    """
+    return whole(name, value, least=0, most=SEEDS - count + 1, way=f"Pass e.g. {name}=0.")
+
+
+def keep_whole(
+    record: object, *names: str, least: int = 1, most: int = MANY, way: str | None = None
+) -> None:
+    """Checks fields of a frozen dataclass, and keeps them as Python's own whole numbers.
+
+    Raises:
+        ValueError: as :func:`whole` does.
+    """
+    for name in names:
+        value = whole(name, getattr(record, name), least=least, most=most, way=way)
+        object.__setattr__(record, name, value)
+
+
+def keep_number(
+    record: object,
+    *names: str,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    way: str | None = None,
+) -> None:
+    """Checks fields of a frozen dataclass, and keeps them as Python's own numbers.
+
+    Raises:
+        ValueError: as :func:`number` does.
+    """
+    for name in names:
+        value = number(
+            name, getattr(record, name), above=above, least=least, below=below, most=most, way=way
+        )
+        object.__setattr__(record, name, value)
+
+
+def keep_wholes(record: object, name: str, *, least: int = 1, way: str) -> None:
+    """Checks a field of a frozen dataclass that lists whole numbers, and keeps it as a tuple.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    values = several(name, getattr(record, name), way)
+    found = tuple(whole(f"each of {name}", value, least=least, way=way) for value in values)
+    object.__setattr__(record, name, found)

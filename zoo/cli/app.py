@@ -1,0 +1,270 @@
+"""The command line: parse, call, print."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import zoo
+from guides import guide_named
+from zoo.arviz_compat import write_netcdf
+from zoo.cli.comparison import comparison_record, show_comparison
+from zoo.cli.demos import picture_command
+from zoo.cli.gradients import gradients_command
+from zoo.cli.list import explained, list_command, pairs_of
+from zoo.cli.metrics import figures_asked, show_figures
+from zoo.cli.options import (
+    AsJson,
+    Batch,
+    Binarize,
+    Compile,
+    Data,
+    Decoder,
+    Device,
+    Dimensions,
+    Download,
+    Draws,
+    Force,
+    Groups,
+    Likelihood,
+    Out,
+    Prior,
+    Rate,
+    Resume,
+    Seconds,
+    Seed,
+    Steps,
+    Wanted,
+    WarmUp,
+    batch_of,
+    compile_of,
+    names_of,
+    sizes_of,
+    warm_up_of,
+)
+from zoo.cli.out import cleared, out_folder
+from zoo.cli.reference import reference_command
+from zoo.comparison.arviz_export import arviz_groups
+from zoo.comparison.compare import compare, row_of
+from zoo.comparison.report import image_picture, loss_picture
+from zoo.compile.capture import CaptureError
+from zoo.compile.code_cache import CompileError
+from zoo.evaluation.evaluate import Figures, check_scoring, evaluate, figures_record
+from zoo.files import write_whole
+from zoo.task import load
+from zoo.training.divergence import DivergenceError
+
+app = typer.Typer(
+    help="A model zoo for latent-variable models on Pyro.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("list")(list_command)
+app.command("gradients")(gradients_command)
+app.command("picture")(picture_command)
+app.command("reference")(reference_command)
+console = Console(width=None if sys.stdout.isatty() else 150)
+
+INTERRUPTED = 130  # the exit status of a process that Ctrl-C ended
+USE = (ValueError, CaptureError, CompileError, DivergenceError, OSError)
+
+MAIN_GUIDES = {
+    "bernoulli_vae": "amortised_normal,amortised_full_rank,amortised_iaf",
+}
+MAIN_OBJECTIVES = "trace,iwae"
+
+
+@app.command("fit")
+def fit_command(
+    model: Annotated[str, typer.Argument(help="Name of a model; see `zoo list`.")],
+    guide: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
+    data: Data = None,
+    binarize: Binarize = None,
+    prior: Prior = None,
+    likelihood: Likelihood = None,
+    decoder: Decoder = None,
+    latent: Dimensions = None,
+    groups: Groups = None,
+    steps: Steps = None,
+    lr: Rate = None,
+    batch_size: Batch = None,
+    kl_warm_up: WarmUp = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    compile: Compile = "auto",
+    figures: Wanted = None,
+    draws: Draws = None,
+    out: Out = None,
+    checkpoint_seconds: Seconds = 60.0,
+    *,
+    resume: Resume = False,
+    force: Force = False,
+    download: Download = False,
+    as_json: AsJson = False,
+) -> None:
+    """Trains one pair of guide and objective, scores it, and saves it to --out."""
+    folder = out_folder(out, resume=resume, force=force)
+    task = load(
+        model,
+        data,
+        binarize=binarize,
+        download=download,
+        prior=prior,
+        likelihood=likelihood,
+        decoder=decoder,
+        latent=latent,
+        groups=sizes_of(groups),
+    )
+    assert task.recipe is not None
+    check_scoring(figures_asked(figures), draws)
+    names = guide or task.usual_guide, objective or task.recipe.objective
+    family = guide_named(names[0])
+    if folder is not None:
+        begins = cleared(folder, resume=resume, force=force)
+        if begins and resume and not as_json:
+            console.print(f"There is no fit in {folder} yet; training starts at the beginning.")
+    result = zoo.fit(
+        task,
+        family,
+        objective=names[1],
+        steps=steps,
+        lr=lr,
+        batch_size=batch_of(batch_size),
+        seed=seed,
+        device=device,
+        kl_weight=warm_up_of(kl_warm_up),
+        compile=compile_of(compile),
+        progress=not as_json,
+        checkpoint=None if folder is None else zoo.Checkpoint(folder, checkpoint_seconds),
+        resume=folder if resume else None,
+    )
+    found = evaluate(result, figures=figures_asked(figures), draws=draws, seed=seed)
+    if folder is not None:
+        record = json.dumps(figures_record(found), indent=2, allow_nan=False)
+        write_whole(folder / "figures.json", record)
+        loss_picture({"-".join(names): result}, folder / "losses.png")
+        image_picture(result, folder / "images.png")
+        write_netcdf(arviz_groups(result), folder / "arviz.nc")
+    _show_figures(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
+    if not as_json:
+        row = row_of(result, found, *names)
+        console.print(f"{row.steps} steps in {row.seconds:.1f} s ({row.path}); {row.stopped}.")
+        if row.stopped == "interrupted" and folder is not None:
+            console.print(f"Go on from {folder} with the same command and --resume.")
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="Folder that `zoo fit --out` wrote.")],
+    split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
+    figures: Wanted = None,
+    draws: Draws = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    device: Device = "auto",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Scores a saved fit again, e.g. with more draws or on another split."""
+    result, asked = zoo.load_fit(run, device=device), figures_asked(figures)
+    found = evaluate(result, figures=asked, split=split, draws=draws, seed=seed)
+    _show_figures(found, str(run), as_json=as_json)
+
+
+@app.command("compare")
+def compare_command(
+    model: Annotated[
+        str, typer.Argument(help="Name of a model; see `zoo list`.")
+    ] = "bernoulli_vae",
+    guides: Annotated[str | None, typer.Option(help="Comma-separated names.")] = None,
+    objectives: Annotated[str, typer.Option(help="Comma-separated names.")] = MAIN_OBJECTIVES,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 2,
+    data: Data = None,
+    binarize: Binarize = None,
+    prior: Prior = None,
+    likelihood: Likelihood = None,
+    decoder: Decoder = None,
+    latent: Dimensions = None,
+    groups: Groups = None,
+    steps: Steps = None,
+    lr: Rate = None,
+    batch_size: Batch = None,
+    device: Device = "auto",
+    compile: Compile = "auto",
+    draws: Draws = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Evaluations of f for each run, in the place of --steps.")
+    ] = None,
+    out: Out = None,
+    checkpoint_seconds: Seconds = 60.0,
+    *,
+    resume: Resume = False,
+    force: Force = False,
+    download: Download = False,
+    as_json: AsJson = False,
+) -> None:
+    """Guides x objectives x seeds on one model: one table, and everything in --out."""
+    folder = out_folder(out, resume=resume, force=force)
+    task = load(
+        model,
+        data,
+        binarize=binarize,
+        download=download,
+        prior=prior,
+        likelihood=likelihood,
+        decoder=decoder,
+        latent=latent,
+        groups=sizes_of(groups),
+    )
+    found = compare(
+        task,
+        names_of(guides or MAIN_GUIDES.get(model) or ",".join(pairs_of(task))),
+        names_of(objectives),
+        seeds=seeds,
+        steps=steps,
+        lr=lr,
+        batch_size=batch_of(batch_size),
+        draws=draws,
+        device=device,
+        compile=compile_of(compile),
+        progress=not as_json,
+        budget=budget,
+        out=folder,
+        resume=resume,
+        force=force,
+        seconds=checkpoint_seconds,
+    )
+    if as_json:
+        _print_json(comparison_record(found))
+    else:
+        show_comparison(console, found, seeds)
+    if not as_json and folder is not None:
+        console.print(f"Written to {folder}: results.json, pictures, and a folder for each run.")
+        if found.interrupted:
+            console.print("Go on with the same command and --resume.")
+    if found.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _show_figures(figures: Figures, title: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(figures_record(figures))
+    else:
+        show_figures(console, figures, title)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def main() -> None:
+    """Entry point of the console script: errors of use in one line on stderr, no traceback."""
+    try:
+        app()
+    except USE as error:
+        typer.echo(f"Error: {' '.join(explained(error).split())}", err=True)
+        sys.exit(2)

@@ -1,0 +1,123 @@
+"""`zoo gradients`: bias, variance and cost of estimators on the command line."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from guides import guide_named
+from zoo.checks.arguments import refusal
+from zoo.gradients.estimator import Estimator, as_estimator
+from zoo.gradients.measure import gradients
+from zoo.gradients.report import gradient_table, write_gradients
+from zoo.gradients.results import Gradients
+from zoo.objectives import as_objective
+from zoo.task import load
+
+USUAL = (
+    "reinforce,nvil,rloo,disarm,arms,double_cv,rodeo,muprop,rebar,relax,"
+    "gumbel_softmax,straight_through,gumbel_rao"
+)
+RELAXED = {  # estimator -> guide; the objective is `mean_field`, or what follows a colon
+    "gumbel_softmax": "relaxed",
+    "straight_through": "straight_through",
+    "gumbel_rao": "gumbel_rao",
+}
+
+
+def gradients_command(
+    model: Annotated[
+        str, typer.Argument(help="Name of a model; see `zoo list`.")
+    ] = "bernoulli_latent",
+    objectives: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated names of objectives, or of relaxed estimators: "
+            "gumbel_softmax, straight_through, gumbel_rao, with :trace for the relaxed KL."
+        ),
+    ] = USUAL,
+    guide: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
+    at: Annotated[str, typer.Option(help="initial, middle, trained; or several.")] = "trained",
+    draws: Annotated[int, typer.Option(help="Gradients of each estimator.")] = 4096,
+    temperatures: Annotated[str, typer.Option(help="Of relaxed estimators.")] = "0.1,0.3,1",
+    data: Annotated[str | None, typer.Option(help="Data set; default: the usual.")] = None,
+    training: Annotated[str | None, typer.Option(help="Objective of the fit.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the fit.")] = None,
+    tune: Annotated[int, typer.Option(help="Steps of tuning what is the estimator's own.")] = 500,
+    rows: Annotated[int | None, typer.Option(help="Training rows to take.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the fit, the rows and the noise.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder to write results to.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+) -> None:
+    """Bias, variance and cost of gradient estimators, at the same parameters."""
+    task = load(model, data)
+    assert task.recipe is not None
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    estimators = [estimator_named(name) for name in _listed(objectives)]
+    with Console(stderr=True).status("") as status:
+        found = gradients(
+            task,
+            guide_named(guide or task.recipe.guide),
+            estimators,
+            at=_listed(at),
+            draws=draws,
+            temperatures=[_number(tau) for tau in _listed(temperatures)],
+            training=training,
+            steps=steps,
+            tune=tune,
+            rows=rows,
+            seed=seed,
+            device=device,
+            shown=status.update,
+        )
+    if out is not None:
+        write_gradients(found, out)
+    _show(found, console, as_json=as_json)
+    if not as_json and out is not None:
+        console.print(f"Written to {out}: gradients.json and pictures.")
+
+
+def estimator_named(name: str) -> Estimator:
+    """An objective of the table, or a relaxed guide with the objective after a colon.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    relaxed, _, objective = name.partition(":")
+    if relaxed not in RELAXED:
+        return as_estimator(name)
+    return Estimator(name, as_objective(objective or "mean_field"), guide_named(RELAXED[relaxed]))
+
+
+def _show(found: Gradients, console: Console, *, as_json: bool) -> None:
+    if as_json:
+        rows = [asdict(row) for row in found.rows]
+        typer.echo(json.dumps({"rows": rows, "mismatches": found.mismatches}, indent=2))
+        return
+    settings = found.settings
+    title = (
+        f"Gradients of {found.task.name} with {settings['guide']}: {settings['draws']} draws, "
+        f"{settings['rows']} rows of {found.task.data.name}"
+    )
+    if found.rows:
+        console.print(gradient_table(found, title))
+    for name, sentence in found.mismatches.items():
+        console.print(f"[yellow]{name}[/yellow]: {sentence}")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        way = "Pass e.g. --temperatures 0.1,0.3,1."
+        raise refusal("--temperatures", "numbers with commas", text, way) from error
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

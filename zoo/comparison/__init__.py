@@ -1,0 +1,1 @@
+"""Many fits side by side: run, aggregated, reported."""

@@ -1,0 +1,108 @@
+"""Rows of a comparison put together over seeds."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from zoo.metrics import Figure
+
+SEPARATE = 1.96
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run: what was fitted, how long it took, its figures and what the verdict says of them.
+
+    `answers` has the verdict's three parts, each with its answer, reason and what to ask for.
+    """
+
+    model: str
+    data: str
+    guide: str
+    objective: str
+    seed: int
+    steps: int
+    seconds: float
+    path: str
+    stopped: str
+    figures: dict[str, Figure]
+    skipped: dict[str, str]
+    verdict: str
+    answers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure over seeds; `se` is the larger of the draws' noise and the spread of seeds."""
+
+    value: float
+    se: float
+    unit: str
+    better: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All seeds of one pair of guide and objective."""
+
+    guide: str
+    objective: str
+    seeds: int
+    seconds: float
+    cells: dict[str, Cell]
+
+
+def summarise(rows: Sequence[Row]) -> list[Summary]:
+    """Means over seeds, one summary for each guide and objective, in the order of the rows.
+
+    Runs that were interrupted, or are under way, do not count.
+
+    The spread between seeds is pooled over all pairs, since two seeds of one pair know too little
+    of it: their difference may be small by chance.
+    """
+    rows = [row for row in rows if row.stopped not in ("interrupted", "unfinished")]
+    pairs = list(dict.fromkeys((row.guide, row.objective) for row in rows))
+    groups = [[row for row in rows if (row.guide, row.objective) == pair] for pair in pairs]
+    return [_over_seeds(group, groups) for group in groups]
+
+
+def _over_seeds(rows: list[Row], groups: list[list[Row]]) -> Summary:
+    names = [name for name in rows[0].figures if all(name in row.figures for row in rows)]
+    return Summary(
+        guide=rows[0].guide,
+        objective=rows[0].objective,
+        seeds=len(rows),
+        seconds=sum(row.seconds for row in rows) / len(rows),
+        cells={
+            name: _cell([row.figures[name] for row in rows], _spread(name, groups))
+            for name in names
+        },
+    )
+
+
+def _spread(name: str, groups: list[list[Row]]) -> float:
+    """Variance of a figure between seeds, pooled over the pairs; 0 for one seed."""
+    squares, freedom = 0.0, 0
+    for group in groups:
+        values = [row.figures[name].value for row in group if name in row.figures]
+        mean = sum(values) / max(len(values), 1)
+        squares += sum((value - mean) ** 2 for value in values)
+        freedom += max(len(values) - 1, 0)
+    return squares / max(freedom, 1)
+
+
+def _cell(figures: list[Figure], spread: float) -> Cell:
+    count = len(figures)
+    mean = sum(figure.value for figure in figures) / count
+    noise = math.sqrt(sum(figure.se**2 for figure in figures)) / count
+    se = max(noise, math.sqrt(spread / count) if count > 1 else 0.0)
+    return Cell(mean, se, figures[0].unit, figures[0].better)
+
+
+def is_best(cell: Cell, rivals: Sequence[Cell]) -> bool:
+    """Is the cell better than every rival by more than both error bars?"""
+    others = [rival for rival in rivals if rival is not cell]
+    sign = {"higher": 1, "lower": -1}.get(cell.better, 0)
+    return bool(others and sign) and all(
+        sign * (cell.value - rival.value) > SEPARATE * (cell.se + rival.se) for rival in others
+    )

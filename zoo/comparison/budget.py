@@ -1,0 +1,183 @@
+"""Training curves at an equal budget: what each objective makes of so many evaluations of f."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from zoo.evaluation.evaluate import evaluate
+from zoo.files import write_whole
+from zoo.latents import Latents
+from zoo.metrics import Figure
+from zoo.objectives import as_objective
+from zoo.results.result import Fit
+from zoo.task import Task
+from zoo.training.fit import fit
+from zoo.training.keeper import Checkpoint
+
+POINTS, SPAN = 10, 30  # the first of 10 points is at a 30th of the budget
+DRAWS = 50
+CURVE = "curve.json"  # beside a checkpoint: the ELBO at the stops so far
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The ELBO of one run on its way, all objectives on the same scale.
+
+    Attributes:
+        guide: name of the guide.
+        objective: name of the objective.
+        seed: of the run.
+        evaluations: of f = log p(x, z) - log q(z) for each row of the minibatch, used so far.
+        elbo: at each of them; nats per row where rows are independent, else nats.
+        se: standard errors of `elbo`.
+        unit: of both.
+    """
+
+    guide: str
+    objective: str
+    seed: int
+    evaluations: tuple[int, ...]
+    elbo: tuple[float, ...]
+    se: tuple[float, ...]
+    unit: str
+
+
+@dataclass(frozen=True)
+class Leg:
+    """How the runs of one pair are fitted at equal budget."""
+
+    guide: str
+    family: Callable
+    objective: str
+    lr: float | None
+    batch_size: int | str | None
+    device: str
+
+
+def steps_of(budget: int, objective: str, latents: Latents) -> int:
+    """Steps that the budget pays for.
+
+    Raises:
+        ValueError: if it does not pay for one.
+    """
+    each = as_objective(objective).evaluations(latents)
+    if budget < each:
+        raise ValueError(
+            f"Expected a budget of at least {each} evaluations of f, one gradient of "
+            f"'{objective}'; got {budget}."
+        )
+    return budget // each
+
+
+def fit_within(
+    task: Task,
+    leg: Leg,
+    budget: int,
+    latents: Latents,
+    *,
+    seed: int,
+    place: Checkpoint | None = None,
+) -> tuple[Fit, Curve | None]:
+    """Fits until the budget is used up, and stops ten times on the way to look at the ELBO.
+
+    Args:
+        task: what is fitted.
+        leg: how.
+        budget: evaluations of f for each row of the minibatch.
+        latents: of the task's model.
+        seed: of the run.
+        place: where it is written on its way, and goes on from; None writes nothing.
+
+    Returns:
+        The fit and its curve; None in the place of the curve if it was interrupted.
+    """
+    steps = steps_of(budget, leg.objective, latents)
+    each = as_objective(leg.objective).evaluations(latents)
+    stops = np.unique(np.geomspace(max(1, steps / SPAN), steps, POINTS).round().astype(int))
+    result: Fit | None = None
+    figures = _points(place)
+    for number, stop in enumerate(stops):
+        if number < len(figures) and stop < steps:
+            continue
+        result = fit(
+            task,
+            leg.family,
+            objective=leg.objective,
+            steps=int(stop),
+            lr=leg.lr,
+            batch_size=leg.batch_size,
+            seed=seed,
+            device=leg.device,
+            compile=False,
+            checkpoint=place,
+            resume=result if place is None else place.folder,
+        )
+        if result.stopped == "interrupted":
+            return result, None
+        if number == len(figures):
+            figures.append(evaluate(result, figures=["elbo"], draws=DRAWS, seed=seed)["elbo"])
+            _note(place, figures)
+    assert result is not None
+    curve = Curve(
+        leg.guide,
+        leg.objective,
+        seed,
+        evaluations=tuple(int(stop) * each for stop in stops),
+        elbo=tuple(figure.value for figure in figures),
+        se=tuple(figure.se for figure in figures),
+        unit=figures[0].unit,
+    )
+    return result, curve
+
+
+def _points(place: Checkpoint | None) -> list[Figure]:
+    """The ELBO at the stops that an earlier run came past."""
+    path = None if place is None else Path(place.folder) / CURVE
+    if path is None or not path.exists():
+        return []
+    return [Figure(**each) for each in json.loads(path.read_text())]
+
+
+def _note(place: Checkpoint | None, figures: list[Figure]) -> None:
+    if place is not None:
+        points = json.dumps([asdict(figure) for figure in figures])
+        write_whole(Path(place.folder) / CURVE, points)
+
+
+def budget_picture(curves: Sequence[Curve], path: Path) -> Path:
+    """ELBO over evaluations of f: the mean over seeds, and a band from the lowest to the highest.
+
+    The lowest tenth of all points may lie below the picture, so that the ends can be told apart.
+    """
+    picture, axis = plt.subplots(figsize=(8, 5), layout="constrained")
+    pairs = list(dict.fromkeys((curve.guide, curve.objective) for curve in curves))
+    for number, (guide, objective) in enumerate(pairs):
+        own = [curve for curve in curves if (curve.guide, curve.objective) == (guide, objective)]
+        values, style = np.array([curve.elbo for curve in own]), f"C{number % 10}"
+        x, dash = own[0].evaluations, ("-", "--", ":")[number // 10 % 3]
+        axis.plot(x, values.mean(0), dash, color=style, marker="o", ms=3, label=_name(own[0]))
+        axis.fill_between(x, values.min(0), values.max(0), color=style, alpha=0.2, lw=0)
+    seeds = len({curve.seed for curve in curves})
+    axis.set(
+        xscale="log",
+        xlabel="evaluations of f, a row of the minibatch",
+        ylabel=f"ELBO ({curves[0].unit})",
+        title=f"Equal budget: mean of {seeds} seeds, lowest to highest shaded",
+    )
+    ends = [value for curve in curves for value in curve.elbo]
+    low, high = np.quantile(ends, 0.1), max(ends)
+    axis.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    axis.legend(fontsize="small")
+    file = BytesIO()
+    picture.savefig(file, dpi=110)
+    plt.close(picture)
+    return write_whole(path, file.getvalue())
+
+
+def _name(curve: Curve) -> str:
+    return f"{curve.guide}, {curve.objective}"

@@ -1,0 +1,88 @@
+"""What a comparison is asked for and what it finds."""
+
+from dataclasses import asdict, dataclass, field
+
+from zoo.comparison.aggregate import Cell, Row, summarise
+from zoo.comparison.budget import Curve
+from zoo.evaluation.evaluate import Figures
+from zoo.results.encoding import encode
+from zoo.results.result import Fit
+from zoo.task import Task
+
+
+@dataclass
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+        task: what was compared on.
+        rows: one for each run.
+        fits: run name -> fit.
+        mismatches: "guide x objective" -> why the pair does not go together.
+        curves: the ELBO of each run on its way, where a budget was given.
+        scored: run name -> its figures, where it was scored here.
+        unfinished: run name -> how far it is; these are in no table.
+        interrupted: did Ctrl-C end the comparison?
+    """
+
+    task: Task
+    rows: list[Row]
+    fits: dict[str, Fit]
+    mismatches: dict[str, str]
+    curves: list[Curve] = field(default_factory=list)
+    scored: dict[str, Figures] = field(default_factory=dict)
+    unfinished: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def exact(self) -> Cell | None:
+        """The exact log evidence, where it is the same number for every run."""
+        cells = [summary.cells.get("exact_log_evidence") for summary in summarise(self.rows)]
+        same = cells and all(c and c.value == cells[0].value for c in cells)  # type: ignore[union-attr]
+        return cells[0] if same else None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a comparison was asked for; runs of another cannot stand beside its own."""
+
+    guides: tuple[str, ...]
+    objectives: tuple[str, ...]
+    seeds: int
+    steps: int | None
+    lr: float | None
+    batch_size: int | str | None
+    draws: int | None
+    device: str
+    compile: bool | str
+    budget: int | None
+
+    def record(self, task: Task) -> dict:
+        """The same with model and data, for `results.json`."""
+        parts, data = task.parts.given, task.data
+        names = {"name": data.name, "seed": data.seed, "binarize": data.binarize}
+        return {
+            "model": task.name,
+            "parts": {name: encode(value) for name, value in parts.items()},
+            "data": names | {"hash": data.hash},
+            **{name: encode(value) for name, value in asdict(self).items()},
+        }
+
+
+def row_of(result: Fit, figures: Figures, guide: str, objective: str) -> Row:
+    """The line of one run in `results.json`."""
+    return Row(
+        model=result.task.name,
+        data=result.task.data.name,
+        guide=guide,
+        objective=objective,
+        seed=result.settings.seed,
+        steps=len(result.losses),
+        seconds=result.seconds,
+        path=result.path,
+        stopped=result.stopped,
+        figures=dict(figures),
+        skipped=figures.skipped,
+        verdict=figures.verdict,
+        answers=asdict(figures.answers),
+    )

@@ -1,0 +1,139 @@
+"""The folder of a comparison: every run whole as it ends, and what is needed to go on.
+
+`results.json` has the settings, a row for each run that is whole, and what is unfinished.
+`runs/GUIDE-OBJECTIVE-seedN` is a run: fit.json and its state, figures.json, arviz.nc, images.png.
+`training` has checkpoints of what is still training, `losses.png` and `budget.png` show all runs.
+"""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from zoo.arviz_compat import write_netcdf
+from zoo.comparison.aggregate import Row
+from zoo.comparison.arviz_export import arviz_groups
+from zoo.comparison.budget import Curve, budget_picture
+from zoo.comparison.report import image_picture, loss_picture
+from zoo.evaluation.evaluate import Figures, figures_record
+from zoo.files import usable_folder, write_whole
+from zoo.metrics import Figure
+from zoo.provenance import provenance
+from zoo.results.record import damaged, with_checksum
+from zoo.results.request import refuse_other
+from zoo.results.result import Fit
+from zoo.task import Task
+from zoo.training.checkpoint import save
+
+RESULTS, RUNS, TRAINING = "results.json", "runs", "training"
+OF_A_FIT = ("figures.json", "losses.png", "images.png", "arviz.nc")  # beside the fit itself
+WAY_OUT = "Pass --resume to go on, --force to replace what the zoo wrote, or name another folder."
+OF_A_COMPARISON = (RESULTS, "losses.png", "budget.png", "*-seed*.nc", "*-seed*.png")
+
+
+class Folder:
+    """Where a comparison is written.
+
+    Args:
+        path: the folder; it is made, and tried.
+        settings: what was asked for.
+    """
+
+    def __init__(self, path: str | Path, settings: dict) -> None:
+        self.path, self.settings = usable_folder(path, "--out"), settings
+        self.device = set[str]()
+
+    @property
+    def begun(self) -> bool:
+        """Is there a comparison already?"""
+        return (self.path / RESULTS).exists()
+
+    def run(self, name: str) -> Path:
+        """The folder of a run."""
+        return self.path / RUNS / name
+
+    def training(self, name: str) -> Path:
+        """The folder of the checkpoints of a pair or a run."""
+        return self.path / TRAINING / name
+
+    def read(self) -> tuple[list[Row], list[Curve]]:
+        """The runs that are whole.
+
+        Raises:
+            ValueError: if the file is damaged, or the comparison was made with other settings.
+        """
+        path = self.path / RESULTS
+        try:
+            text = path.read_bytes().decode()
+            record = json.loads(text)
+            body = {name: part for name, part in record.items() if name != "sha256"}
+        except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+            raise damaged(path, f"it is no record of a comparison ({error})") from None
+        if with_checksum(body) != text:
+            raise damaged(path, "its checksum is not that of its contents")
+        refuse_other(record["settings"], self.settings, f"The comparison in {self.path}")
+        self.device = set(filter(None, record["device"].split(", ")))
+        rows = [Row(**(row | {"figures": _figures(row["figures"])})) for row in record["rows"]]
+        curves = [_curve(curve) for curve in record.get("curves", [])]
+        return rows, curves
+
+    def write_run(self, name: str, result: Fit, figures: Figures | None) -> None:
+        """Writes a run that came to its end, each file whole."""
+        folder = save(result, self.run(name))
+        if figures is not None:
+            text = json.dumps(figures_record(figures), indent=2)
+            write_whole(folder / "figures.json", text)
+        write_netcdf(arviz_groups(result), folder / "arviz.nc")
+        image_picture(result, folder / "images.png")
+        self.device.add(str(result.device))
+
+    def write_results(
+        self,
+        task: Task,
+        rows: list[Row],
+        mismatches: dict[str, str],
+        unfinished: dict[str, str],
+        curves: list[Curve],
+    ) -> None:
+        """Writes `results.json` anew."""
+        record = provenance(task.data) | {
+            "settings": self.settings,
+            "rows": [asdict(row) for row in rows],
+            "mismatches": mismatches,
+            "unfinished": unfinished,
+        }
+        if curves:
+            record["curves"] = [asdict(curve) for curve in curves]
+        record["device"] = ", ".join(sorted(self.device))
+        write_whole(self.path / RESULTS, with_checksum(record))
+
+    def draw(self, fits: dict[str, Fit], curves: list[Curve]) -> None:
+        """Draws the pictures over all runs."""
+        if fits:
+            loss_picture(fits, self.path / "losses.png")
+        if curves:
+            budget_picture(curves, self.path / "budget.png")
+
+    def drop_training(self, name: str) -> None:
+        """Removes the checkpoints of what is whole."""
+        shutil.rmtree(self.training(name), ignore_errors=True)
+        if self.begun and not any((self.path / TRAINING).glob("*")):
+            shutil.rmtree(self.path / TRAINING, ignore_errors=True)
+
+
+def clear(folder: Path) -> None:
+    """Removes what the zoo has written to a folder, and nothing else."""
+    for pattern in ("fit.json", "state-*.safetensors", *OF_A_FIT, *OF_A_COMPARISON):
+        for path in folder.glob(pattern):
+            path.unlink()
+    for name in (RUNS, TRAINING):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _figures(record: dict[str, dict]) -> dict[str, Figure]:
+    return {name: Figure(**values) for name, values in record.items()}
+
+
+def _curve(record: dict) -> Curve:
+    lists = {name: tuple(part) for name, part in record.items() if isinstance(part, list)}
+    return Curve(**(record | lists))

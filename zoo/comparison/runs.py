@@ -1,0 +1,164 @@
+"""Taking the runs of a comparison one pair after another, each written as it ends."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from zoo.comparison.aggregate import Row
+from zoo.comparison.budget import Curve, Leg, fit_within
+from zoo.comparison.comparison import Asked, Comparison, row_of
+from zoo.comparison.folder import WAY_OUT, Folder, clear
+from zoo.evaluation.evaluate import QUICKEST, evaluate
+from zoo.files import refuse_occupied
+from zoo.latents import Latents
+from zoo.results.result import Fit
+from zoo.training.checkpoint import load_fit
+from zoo.training.fit import fit
+from zoo.training.keeper import Checkpoint
+
+
+class Runs:
+    """The runs of a comparison.
+
+    Args:
+        found: what is found; filled run by run.
+        asked: what was asked for.
+        families: name of a guide -> guide.
+        latents: of the task's model.
+        seconds: time between two checkpoints.
+        progress: show a bar for each run.
+    """
+
+    def __init__(
+        self,
+        found: Comparison,
+        asked: Asked,
+        families: dict[str, Callable],
+        latents: Latents,
+        *,
+        seconds: float,
+        progress: bool,
+    ) -> None:
+        self.found, self.asked, self.families, self.latents = found, asked, families, latents
+        self.seconds, self.progress = seconds, progress
+        self.folder: Folder | None = None
+
+    def names(self, guide: str, objective: str) -> list[str]:
+        """Names of the runs of a pair."""
+        return [f"{guide}-{objective}-seed{seed}" for seed in range(self.asked.seeds)]
+
+    def open(self, out: str | Path, *, resume: bool, force: bool) -> None:
+        """Tries the folder; takes up what is whole in it, or refuses what it holds.
+
+        Raises:
+            ValueError: for a folder that cannot be written to, or holds anything else.
+        """
+        folder = Folder(out, self.asked.record(self.found.task))
+        if resume and folder.begun:
+            rows, self.found.curves = folder.read()
+            for row in rows:
+                self._take_up(folder, row)
+        else:
+            if force:
+                clear(folder.path)
+            refuse_occupied(folder.path, "--out", WAY_OUT)
+        self.folder = folder
+        self._write()
+
+    def take(self, guide: str, objective: str) -> None:
+        """Fits and scores the seeds of a pair that are not whole.
+
+        Raises:
+            KeyboardInterrupt: if that was interrupted; what is whole is kept.
+        """
+        names = self.names(guide, objective)
+        if not all(name in self.found.fits for name in names):
+            if self.asked.budget is None:
+                self._fit(guide, objective)
+            else:
+                self._fit_within(guide, objective, self.asked.budget)
+        if self.folder is not None:
+            for name in (f"{guide}-{objective}", *names):
+                self.folder.drop_training(name)
+
+    def close(self) -> None:
+        """Writes the results and the pictures."""
+        if self.folder is not None:
+            self._write()
+            self.folder.draw(self.found.fits, self.found.curves)
+
+    def _fit(self, guide: str, objective: str) -> None:
+        asked, ended = self.asked, partial(self._add, guide, objective)
+        place = self._place(f"{guide}-{objective}", ended)
+        fits = fit(
+            self.found.task,
+            self.families[guide],
+            objective=objective,
+            steps=asked.steps,
+            lr=asked.lr,
+            batch_size=asked.batch_size,
+            device=asked.device,
+            compile=asked.compile,
+            replicas=asked.seeds,
+            progress=self.progress,
+            checkpoint=place,
+            resume=None if place is None else place.folder,
+        )
+        for result in fits:
+            ended(result)
+        if any(result.stopped == "interrupted" for result in fits):
+            raise KeyboardInterrupt
+
+    def _fit_within(self, guide: str, objective: str, budget: int) -> None:
+        asked, task = self.asked, self.found.task
+        leg = Leg(guide, self.families[guide], objective, asked.lr, asked.batch_size, asked.device)
+        for seed, name in enumerate(self.names(guide, objective)):
+            if name in self.found.fits:
+                continue
+            place = self._place(name, None)
+            result, curve = fit_within(task, leg, budget, self.latents, seed=seed, place=place)
+            self._add(guide, objective, result, curve)
+            if curve is None:
+                raise KeyboardInterrupt
+
+    def _place(self, name: str, ended: Callable[[Fit], None] | None) -> Checkpoint | None:
+        if self.folder is None:
+            return None
+        return Checkpoint(self.folder.training(name), self.seconds, ended)
+
+    def _add(self, guide: str, objective: str, result: Fit, curve: Curve | None = None) -> None:
+        """Scores a fit and writes it, once, or notes how far it came."""
+        name = f"{guide}-{objective}-seed{result.settings.seed}"
+        if name in self.found.fits:
+            return
+        if result.stopped == "interrupted":
+            taken, steps = len(result.losses), result.settings.steps
+            self.found.unfinished[name] = f"interrupted at step {taken} of {steps}"
+            return
+        self.found.unfinished[name] = "trained, not scored"
+        seed, draws = result.settings.seed, self.asked.draws
+        figures = evaluate(result, figures=QUICKEST, draws=draws, seed=seed)
+        if self.folder is not None:
+            self.folder.write_run(name, result, figures)
+        self.found.fits[name], self.found.scored[name] = result, figures
+        self.found.curves += [] if curve is None else [curve]
+        self.found.rows.append(row_of(result, figures, guide, objective))
+        del self.found.unfinished[name]
+        self._write()
+
+    def _take_up(self, folder: Folder, row: Row) -> None:
+        """A run that an earlier comparison left whole."""
+        name = f"{row.guide}-{row.objective}-seed{row.seed}"
+        guide, device = self.families[row.guide], self.asked.device
+        self.found.fits[name] = load_fit(
+            folder.run(name), self.found.task, guide=guide, device=device
+        )
+        self.found.rows.append(row)
+        self.found.unfinished.pop(name, None)
+
+    def _write(self) -> None:
+        if self.folder is not None:
+            found = self.found
+            self.folder.write_results(
+                found.task, found.rows, found.mismatches, found.unfinished, found.curves
+            )

@@ -1,0 +1,239 @@
+"""One SVI step as a pure tensor program, backward pass included.
+
+Parameters (one vector), buffers, step number, row numbers, noise and data go in; loss, gradient
+and new buffers come out. The program is traced by ``make_fx`` from the very code that the plain
+step runs, and is then held against that step under the same noise before anybody may use it.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pyro
+import torch
+from torch import Tensor, nn
+from torch.func import functionalize
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from zoo.checks.blame import why_not_traced
+from zoo.compile.flat_parameters import Layout, layout_of
+from zoo.compile.gamma_noise import take_batches
+from zoo.compile.graph_passes import poison_failures
+from zoo.compile.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
+from zoo.compile.verify import CaptureError, Claim, verify
+from zoo.data.batches import Rows
+from zoo.handlers.late import NoLateParameters
+from zoo.handlers.substitution import call_with, same_parameters
+from zoo.program import Program
+
+COPY = torch.ops.aten.copy.default
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A captured step, pure.
+
+    Attributes:
+        pieces: the program ``pieces(parts, held, step, picked, noise, args)``; its parameters and
+            their gradients are tuples of tensors.
+        layout: how its vector is laid out.
+        noise: the noise it takes, in order.
+    """
+
+    pieces: GraphModule
+    layout: Layout
+    noise: tuple[Spec, ...]
+
+    def graph(
+        self,
+        flat: Tensor,
+        held: tuple[Tensor, ...],
+        step: Tensor,
+        picked: Tensor,
+        noise: tuple[Tensor, ...],
+        args: tuple,
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """The step with all parameters, and their gradient, in one vector.
+
+        Args:
+            flat: all trained parameters, shape (size,).
+            held: its other tensors.
+            step: number of the step, shape ().
+            picked: row numbers, shape (batch,); empty where all rows are used.
+            noise: see :attr:`noise`.
+            args: the training arguments, all rows.
+
+        Returns:
+            Loss in nats, shape (); gradient, shape (size,); held tensors after the step.
+        """
+        parts = tuple(self.layout.split(flat).values())
+        loss, gradients, held = self.pieces(parts, held, step, picked, noise, args)
+        return loss, torch.cat([gradient.reshape(-1) for gradient in gradients]), held
+
+
+def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> Captured:
+    """Captures one step of a program, and checks the capture.
+
+    Run it inside :func:`zoo.isolation.isolated`; it leaves the program as it was.
+
+    Args:
+        program: the program, in train mode.
+        rows: its training data.
+        parameters: the parameters that move.
+
+    Raises:
+        CaptureError: if a part of the step cannot be traced, or the traced step does not equal
+            the plain one on fresh inputs; says which tensor differs and what the likely cause is.
+    """
+    _refuse_packed(rows.args)
+    guard = NoLateParameters(program.store, program, CaptureError)
+    averages = pyro.get_param_store()  # which TraceGraph_ELBO's baselines move
+    with averages.scope(averages.get_state()), same_parameters(program) as lost, guard:
+        found = _capture(program, rows, parameters)
+    if lost:
+        raise CaptureError(
+            f"The step puts another tensor in the place of '{lost[0]}', and the capture would "
+            "train that one. Give the module its parameters once, when it is built."
+        )
+    return found
+
+
+def _capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> Captured:
+    layout = layout_of(program, parameters)
+    parts, held, step, picked, args = example_inputs(program, rows, layout)
+    specs: list[Spec] = []
+    try:
+        listen = step_function(program, rows, layout, lambda _: record(specs))
+        listen(parts, held, step, picked, (), args)
+        noise = draw_noise(specs)
+        function = step_function(program, rows, layout, replay)
+        inputs = (parts, held, step, picked, noise, args)
+        traced = make_fx(function)(*inputs)
+        with torch.no_grad():
+            graph = make_fx(functionalize(traced))(*inputs)
+    except CaptureError:
+        raise
+    except Exception as error:
+        raise CaptureError(f"The step cannot be traced: {why_not_traced(error)}") from error
+    _refuse_hidden_noise(graph)
+    _skip_copies(graph)
+    poison_failures(graph)
+    take_batches(graph)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    found = Captured(graph, layout, tuple(specs))
+    verify(Claim(found.graph, layout, found.noise), program, rows, parameters)
+    return found
+
+
+def _refuse_packed(args: tuple) -> None:
+    if any(isinstance(arg, PackedSequence) for arg in tree_leaves(args, is_leaf=_is_packed)):
+        raise CaptureError(
+            "An argument is a PackedSequence: its rows are laid out by the lengths of the "
+            "sequences, whose values are read. Use the plain step, or pass a padded tensor and a "
+            "mask."
+        )
+
+
+def _is_packed(value: object) -> bool:
+    return isinstance(value, PackedSequence)
+
+
+def _refuse_hidden_noise(graph: GraphModule) -> None:
+    for node in graph.graph.nodes:
+        tags = getattr(node.target, "tags", ())
+        if torch.Tag.nondeterministic_seeded in tags:
+            raise CaptureError(
+                f"The step draws random numbers by {node.target}, which is no function of a given "
+                "number of normals and uniforms (Poisson and Binomial are drawn by trial and "
+                "error): zoo.compile.noise has no rule for it, and replicas would share its draws. "
+                "Use the plain step, compile=False, or another distribution."
+            )
+
+
+def _skip_copies(graph: GraphModule) -> None:
+    """What was written in place ends up in copies, which vmap would take one replica at a time."""
+    for node in graph.graph.find_nodes(op="call_function", target=COPY):
+        into, source = (argument.meta["val"] for argument in node.args[:2])
+        if (into.shape, into.dtype) == (source.shape, source.dtype):
+            node.replace_all_uses_with(node.args[1])
+
+
+def step_function(
+    program: Program, rows: Rows, layout: Layout, source_of: Callable[[Sequence[Tensor]], Source]
+) -> Callable:
+    """The step as a function of tensors, in terms of the program's own modules.
+
+    Args:
+        program: the program.
+        rows: its training data.
+        layout: of the parameters.
+        source_of: makes the source of noise from the step's noise inputs.
+    """
+
+    def step_of(
+        parts: tuple[Tensor, ...],
+        held: tuple[Tensor, ...],
+        step: Tensor,
+        picked: Tensor,
+        noise: tuple[Tensor, ...],
+        args: tuple,
+    ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        leaves = tuple(part.detach().requires_grad_() for part in parts)
+        copies = {n: b.clone() for n, b in zip(layout.held, held, strict=True)}
+        tensors = dict(zip(layout.names, leaves, strict=True)) | copies
+        with ExplicitNoise(source_of(noise)), Answers():
+            chosen = picked if rows.order is not None else None
+            batch = rows.take(chosen, args)
+            loss = call_with(program, tensors, (step, chosen, *batch))
+            assert isinstance(loss, Tensor)
+        gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
+        return loss.detach(), gradients, tuple(tensors[name].detach() for name in layout.held)
+
+    return step_of
+
+
+TRUTH = torch.Tensor.__bool__
+GRADIENT = torch.Tensor.requires_grad.__get__  # type: ignore[attr-defined]
+ANSWERS = {  # what Pyro and torch ask of a tensor, and where -> the answer in any finite step
+    # TraceEnum_ELBO: is every probability above 0? If not, it spares terms that are 0 anyway.
+    (TRUTH, "pyro.infer.util.Dice.compute_expectation"): True,
+    # TraceEnum_ELBO: is the loss to be warned of, now or in the backward pass?
+    (TRUTH, "pyro.util.warn_if_nan"): False,
+    (GRADIENT, "pyro.util.warn_if_nan"): False,
+    # A distribution built while validation was on, and kept: are its values and arguments valid?
+    (TRUTH, "torch.distributions.distribution._all_true_or_runtime_assert"): True,
+    (TRUTH, "torch.distributions.distribution.Distribution._validate_sample"): True,
+    (TRUTH, "torch.distributions.distribution.Distribution.__init__"): True,
+}
+
+
+class Answers(TorchFunctionMode):
+    """Answers :data:`ANSWERS` where library code asks; nobody else is answered."""
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """Answers for the function that called; lets everything else through."""
+        frame = sys._getframe(1)
+        question = func, f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
+        return ANSWERS[question] if question in ANSWERS else func(*args, **(kwargs or {}))
+
+
+def example_inputs(program: Program, rows: Rows, layout: Layout) -> tuple:
+    """Inputs of a step without its noise; every tensor a copy of its own.
+
+    Tensors that are one object would become one input of the program.
+    """
+    flat, held = layout.read(program)
+    parts = tuple(part.clone() for part in layout.split(flat).values())
+    step = torch.full((), 1.0, device=flat.device)
+    picked = torch.zeros(0, dtype=torch.int64)
+    if rows.order is not None:
+        picked = rows.order.block(0, 1)[0]
+    args = tuple(arg.clone() if isinstance(arg, Tensor) else arg for arg in rows.args)
+    return parts, held, step, picked.to(flat.device), args

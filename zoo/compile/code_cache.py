@@ -1,0 +1,186 @@
+"""Compiled code kept on disk: a later process loads it in milliseconds.
+
+``torch.compile`` does not keep the code of a loop. So the loop is exported, compiled ahead of
+time, and stored under a hash of everything that it is made of. Beside it lies the hash of the file
+itself: a package that was damaged is compiled again.
+"""
+
+import hashlib
+import os
+import platform
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._inductor.runtime.cache_dir_utils import cache_dir
+from torch.export import ExportedProgram
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+from zoo.compile.tracer_memory import released
+
+Options = dict[str, Any]
+
+
+class CompileError(RuntimeError):
+    """A function that cannot be turned into machine code here."""
+
+
+class CacheWarning(UserWarning):
+    """Compiled code cannot be kept for the next process."""
+
+
+class Packaged:
+    """A pure function of tensors as machine code, compiled or loaded at its first call.
+
+    Args:
+        function: takes and returns nested tuples of tensors; what else they hold is a constant.
+        options: of the compiler.
+
+    Raises:
+        CompileError: at the first call, if there is no compiler or it fails; says what it said.
+    """
+
+    def __init__(self, function: Callable, options: Options) -> None:
+        self.function, self.options = function, options
+        self.code: Callable | None = None
+
+    def __call__(self, *args: object) -> Any:
+        """Runs the code."""
+        if self.code is None:
+            try:
+                self.code = self._load(args)
+            except Exception as error:
+                raise CompileError(f"{type(error).__name__}: {error}") from error
+        return self.code(*args)
+
+    def _load(self, args: tuple) -> Callable:
+        flat = _Flat(self.function, args)
+        with released():
+            program = torch.export.export(flat, _tensors(args), strict=False)
+            code, structure = _code(program, self.options), flat.structure
+
+        def run(*args: object) -> Any:
+            return tree_unflatten(code(*_tensors(args)), structure)
+
+        return run
+
+
+class _Flat(nn.Module):
+    """The function on a list of tensors; it notes the structure of what comes out."""
+
+    def __init__(self, function: Callable, args: tuple) -> None:
+        super().__init__()
+        self.function = function
+        self.leaves, self.inner = tree_flatten(args)
+
+    def forward(self, *tensors: Tensor) -> list[Tensor]:
+        left = iter(tensors)
+        leaves = [next(left) if isinstance(leaf, Tensor) else leaf for leaf in self.leaves]
+        out, self.structure = tree_flatten(self.function(*tree_unflatten(leaves, self.inner)))
+        return out
+
+
+def _tensors(args: tuple) -> tuple[Tensor, ...]:
+    return tuple(leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor))
+
+
+def _code(program: ExportedProgram, options: Options) -> Callable:
+    """The program's code from the cache; compiled if it is not there, or not whole."""
+    path = Path(cache_dir()) / "zoo" / f"{fingerprint(program, options)}.pt2"
+    if is_whole(path):
+        return torch._inductor.aoti_load_package(str(path))
+    reason = cannot_write(path.parent)
+    if reason is None:
+        _build(program, path, options)
+        return torch._inductor.aoti_load_package(str(path))
+    warnings.warn(
+        f"Compiled code cannot be kept in {path.parent} ({reason}): it is compiled in a temporary "
+        "folder, for this fit alone. Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written.",
+        CacheWarning,
+        stacklevel=2,
+    )
+    with _temporary_cache() as folder:
+        _build(program, folder / path.name, options)
+        return torch._inductor.aoti_load_package(str(folder / path.name))
+
+
+def is_whole(path: Path) -> bool:
+    """Is the package there, with the hash that was noted when it was made?"""
+    noted = _noted(path)
+    return path.is_file() and noted.is_file() and noted.read_text() == _hash_of(path)
+
+
+def _noted(path: Path) -> Path:
+    return path.with_suffix(".sha256")
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def cannot_write(folder: Path) -> str | None:
+    """Why no file can be made in a folder, as the system says it; None if one can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return str(error)
+
+
+@contextmanager
+def _temporary_cache() -> Iterator[Path]:
+    """A folder for what the compiler writes, gone afterwards; loaded code stays in memory."""
+    name, before = "TORCHINDUCTOR_CACHE_DIR", os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ[name] = folder
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ[name]
+            if before is not None:
+                os.environ[name] = before
+
+
+def _build(program: ExportedProgram, path: Path, options: Options) -> None:
+    """Compiles into a file of another name first: nobody finds half of a package."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        built = torch._inductor.aoti_compile_and_package(
+            program, package_path=str(Path(folder) / path.name), inductor_configs=options
+        )
+        note = Path(folder) / "hash"
+        note.write_text(_hash_of(Path(built)))
+        os.replace(built, path)
+        os.replace(note, _noted(path))
+
+
+def fingerprint(program: ExportedProgram, options: Options) -> str:
+    """Hash of the program, its constants, the compiler's settings and the machine's abilities."""
+    text = program.graph_module.print_readable(print_output=False, include_stride=True)
+    parts = [
+        *(line for line in text.splitlines() if not line.lstrip().startswith("#")),
+        torch.__version__,
+        torch._inductor.config.get_hash().hex(),
+        sorted(options.items()),
+        torch.get_num_threads(),
+        *_processor(),
+    ]
+    digest = hashlib.sha256("\n".join(str(part) for part in parts).encode())
+    for name, value in sorted({**program.constants, **program.state_dict}.items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _processor() -> tuple[str, ...]:
+    """What code may use of this processor; no compiler is asked, for there may be none."""
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text().splitlines() if listing.is_file() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return platform.machine(), torch.backends.cpu.get_cpu_capability(), flags

@@ -1,0 +1,249 @@
+"""Noise as an explicit input: every draw of a step becomes a function of normals and uniforms.
+
+A captured step must not draw for itself: functionalised, `empty().normal_()` gives all replicas
+the same draw, and two programs can be compared only under the same noise.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from zoo.compile.gamma_noise import PROPOSALS, GammaNoise, StandardGamma, dirichlet_draw
+
+
+class Spec(NamedTuple):
+    """One draw of noise that a step takes: standard normals or uniforms on [0, 1)."""
+
+    normal: bool
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    def draw(self) -> Tensor:
+        """Fresh noise from the global random state."""
+        return draw_noise([self])[0]
+
+
+def draw_noise(specs: Sequence[Spec], replicas: int | None = None) -> tuple[Tensor, ...]:
+    """Fresh noise for each spec; with replicas, noise of its own for each of them in front.
+
+    All specs of one kind are cut from one draw: a small step is bound by the number of its calls.
+    """
+    kinds = list(dict.fromkeys((spec.normal, spec.dtype, spec.device) for spec in specs))
+    cut = {kind: iter(_draw_kind(kind, specs, replicas)) for kind in kinds}
+    return tuple(next(cut[spec.normal, spec.dtype, spec.device]) for spec in specs)
+
+
+def _draw_kind(
+    kind: tuple[bool, torch.dtype, torch.device], specs: Sequence[Spec], replicas: int | None
+) -> list[Tensor]:
+    normal, dtype, device = kind
+    shapes = [spec.shape for spec in specs if (spec.normal, spec.dtype, spec.device) == kind]
+    sizes = [math.prod(shape) for shape in shapes]
+    lead = () if replicas is None else (replicas,)
+    sample = torch.randn if normal else torch.rand
+    parts = sample((*lead, sum(sizes)), dtype=dtype, device=device).split(sizes, dim=-1)
+    return [part.reshape((*lead, *shape)) for part, shape in zip(parts, shapes, strict=True)]
+
+
+Source = Callable[[Spec], Tensor]
+
+
+class ExplicitNoise(TorchFunctionMode):
+    """Inside, torch's random functions take their noise from `source`."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """Replaces a random function by its rule; lets everything else through."""
+        rule = RULES.get(func)
+        if rule is None:
+            return func(*args, **(kwargs or {}))
+        return rule(self, *args, **(kwargs or {}))
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Standard normals with the dtype and device of `like`."""
+        return self.source(
+            Spec(normal=True, shape=tuple(shape), dtype=like.dtype, device=like.device)
+        )
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """Uniforms on [0, 1) with the dtype and device of `like`."""
+        return self.source(
+            Spec(normal=False, shape=tuple(shape), dtype=like.dtype, device=like.device)
+        )
+
+
+def record(specs: list[Spec]) -> Source:
+    """A source that draws fresh noise and notes what it was asked for."""
+
+    def source(spec: Spec) -> Tensor:
+        specs.append(spec)
+        return spec.draw()
+
+    return source
+
+
+def replay(noise: Sequence[Tensor]) -> Source:
+    """A source that hands out given noise in order."""
+    left: Iterator[Tensor] = iter(noise)
+    return lambda spec: next(left)
+
+
+def _like(dtype: torch.dtype | None, device: object) -> Tensor:
+    return torch.empty(0, dtype=dtype, device=device)  # type: ignore[call-overload]
+
+
+def _shape(size: tuple) -> tuple[int, ...]:
+    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else tuple(size)
+
+
+def _normal_(mode: ExplicitNoise, x: Tensor, mean: float = 0, std: float = 1) -> Tensor:
+    noise = mode.normal(x.shape, x)
+    return x.copy_(noise if (mean, std) == (0, 1) else mean + std * noise)
+
+
+def _normal(
+    mode: ExplicitNoise, mean: Tensor, std: Tensor | float = 1.0, size: tuple | None = None
+) -> Tensor:
+    if size is not None:
+        return mean + std * mode.normal(size, _like(None, None))
+    shape = torch.broadcast_shapes(mean.shape, torch.as_tensor(std).shape)
+    return mean + std * mode.normal(shape, mean)
+
+
+def _randn(
+    mode: ExplicitNoise,
+    *shape: object,
+    size: Sequence[int] | None = None,
+    dtype: torch.dtype | None = None,
+    device: object = None,
+) -> Tensor:
+    return mode.normal(_shape(shape if size is None else tuple(size)), _like(dtype, device))
+
+
+def _rand(
+    mode: ExplicitNoise,
+    *shape: object,
+    size: Sequence[int] | None = None,
+    dtype: torch.dtype | None = None,
+    device: object = None,
+) -> Tensor:
+    return mode.uniform(_shape(shape if size is None else tuple(size)), _like(dtype, device))
+
+
+def _randn_like(
+    mode: ExplicitNoise, x: Tensor, dtype: torch.dtype | None = None, device: object = None
+) -> Tensor:
+    return mode.normal(x.shape, _like(dtype or x.dtype, device or x.device))
+
+
+def _rand_like(
+    mode: ExplicitNoise, x: Tensor, dtype: torch.dtype | None = None, device: object = None
+) -> Tensor:
+    return mode.uniform(x.shape, _like(dtype or x.dtype, device or x.device))
+
+
+def _uniform_(mode: ExplicitNoise, x: Tensor, low: float = 0, high: float = 1) -> Tensor:
+    return x.copy_(low + (high - low) * mode.uniform(x.shape, x))
+
+
+def _exponential_(mode: ExplicitNoise, x: Tensor, rate: float = 1) -> Tensor:
+    return x.copy_(-torch.log1p(-mode.uniform(x.shape, x)) / rate)
+
+
+def _bernoulli(mode: ExplicitNoise, probs: Tensor) -> Tensor:
+    return (mode.uniform(probs.shape, probs) < probs).to(probs.dtype)
+
+
+def _bernoulli_(mode: ExplicitNoise, x: Tensor, p: Tensor | float = 0.5) -> Tensor:
+    return x.copy_(mode.uniform(x.shape, x) < p)
+
+
+def _multinomial(
+    mode: ExplicitNoise,
+    probs: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+) -> Tensor:
+    """Inverse distribution function; without replacement by the exponential race."""
+    if replacement or num_samples == 1:
+        edges = probs.cumsum(-1)
+        shape = (*probs.shape[:-1], num_samples)
+        points = mode.uniform(shape, probs) * edges[..., -1:]
+        passed = (points.unsqueeze(-1) >= edges.unsqueeze(-2)).sum(-1)
+        return passed.clamp(max=probs.shape[-1] - 1)
+    race = -torch.log1p(-mode.uniform(probs.shape, probs)) / probs
+    return race.argsort(-1)[..., :num_samples]
+
+
+def _gamma_noise(mode: ExplicitNoise, like: Tensor) -> GammaNoise:
+    shape = (PROPOSALS, *like.shape)
+    return GammaNoise(
+        mode.normal(shape, like), mode.uniform(shape, like), mode.uniform(like.shape, like)
+    )
+
+
+def _standard_gamma(mode: ExplicitNoise, concentration: Tensor, generator: None = None) -> Tensor:
+    if generator is not None:
+        raise ValueError("A gamma draw with a generator of its own has no noise to be given.")
+    return StandardGamma.apply(concentration, *_gamma_noise(mode, concentration))
+
+
+def _dirichlet(mode: ExplicitNoise, concentration: Tensor) -> Tensor:
+    return dirichlet_draw(concentration, _gamma_noise(mode, concentration))
+
+
+def _randperm(mode: ExplicitNoise, n: int, device: object = None) -> Tensor:
+    return mode.uniform((n,), _like(None, device)).argsort()
+
+
+def _dropout(
+    mode: ExplicitNoise,
+    x: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+) -> Tensor:
+    if not training:
+        return x
+    kept = x * (mode.uniform(x.shape, x) >= p).to(x.dtype) / (1 - p)
+    return x.copy_(kept) if inplace else kept
+
+
+def _one_hot(mode: ExplicitNoise, index: Tensor, num_classes: int = -1) -> Tensor:
+    """Not random, but torch's own reads a value off the device to check it."""
+    if num_classes < 0:
+        num_classes = int(index.max()) + 1
+    return (index.unsqueeze(-1) == torch.arange(num_classes, device=index.device)).long()
+
+
+RULES: dict[Callable, Callable] = {
+    torch.Tensor.normal_: _normal_,
+    torch.normal: _normal,
+    torch.randn: _randn,
+    torch.rand: _rand,
+    torch.randn_like: _randn_like,
+    torch.rand_like: _rand_like,
+    torch.Tensor.uniform_: _uniform_,
+    torch.Tensor.exponential_: _exponential_,
+    torch.bernoulli: _bernoulli,
+    torch.Tensor.bernoulli: _bernoulli,
+    torch.Tensor.bernoulli_: _bernoulli_,
+    torch.multinomial: _multinomial,
+    torch.Tensor.multinomial: _multinomial,
+    torch._standard_gamma: _standard_gamma,
+    torch._sample_dirichlet: _dirichlet,
+    torch.randperm: _randperm,
+    functional.dropout: _dropout,
+    functional.one_hot: _one_hot,
+}

@@ -1,0 +1,178 @@
+"""One model, many guides: what each pays for reading its posterior off the row.
+
+A Bernoulli VAE is trained once and held. Then every amortised guide is trained under it, and at
+last a normal of its own is optimised for each row, the basic approach that amortisation saves. All
+bounds are of the same rows of test data and the same log p(x), so they form a ladder.
+
+Source: the two approaches of UMass COMPSCI 688; Cremer, Li & Duvenaud 2018, "Inference
+suboptimality in variational autoencoders".
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.evaluation.gaps import gaps
+from zoo.evaluation.local_optimisation import Search
+from zoo.isolation import isolated
+from zoo.metrics.metric import Figure, PerRow
+from zoo.objectives import Trace
+from zoo.results.result import Fit
+from zoo.sampling.importance_weights import take_rows, weight_chunks
+from zoo.task import Task, load
+from zoo.training.fit import fit
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Bounds of the same rows under one model.
+
+    Attributes:
+        task: the model and the data.
+        bounds: guide -> ELBO of every row and its Monte Carlo error, nats, (rows,) each.
+        log_evidence: importance-sampled log p(x) of every row and its error.
+        search_steps: of the search for a q of each row's own.
+        settled: had its bound stopped improving? Else the per-datum gap is too large.
+        k_hat_share: of rows whose log p(x) is not to be trusted.
+    """
+
+    task: Task
+    bounds: dict[str, PerRow]
+    log_evidence: PerRow
+    search_steps: int
+    settled: bool
+    k_hat_share: float
+
+    def gap(self, name: str) -> Figure:
+        """Log p(x) minus the bound, mean over rows, with the Monte Carlo error of both."""
+        (top, error), (bound, own) = self.log_evidence, self.bounds[name]
+        return replace(_mean(top - bound, (error**2 + own**2).sqrt()), better="lower")
+
+    def elbo(self, name: str) -> Figure:
+        """The bound, mean over rows."""
+        return _mean(*self.bounds[name])
+
+    @property
+    def search_note(self) -> str:
+        """What the per-datum bound is, as the search ended."""
+        ended = f"per_datum: its search ended after {self.search_steps} steps"
+        if self.settled:
+            return (
+                f"{ended}, settled: its gap is about what a diagonal normal cannot express, "
+                "and no smaller"
+            )
+        return f"{ended}, not settled: a diagonal normal can do with a smaller gap"
+
+
+def amortisation(
+    guides: dict[str, Callable],
+    held: str,
+    local: Callable,
+    *,
+    rows: int = 100,
+    steps: int = 1500,
+    draws: int = 500,
+    search: Search = Search(),  # noqa: B008
+    progress: bool = False,
+) -> Ladder:
+    """Trains a model with one guide, the other guides under it, and a local one for each row.
+
+    Args:
+        guides: name -> amortised guide.
+        held: name of the guide that the model is trained with.
+        local: a guide with free parameters for each row.
+        rows: the first so many test rows.
+        steps: of each fit.
+        draws: for each bound and row.
+        search: how the local guide is optimised.
+        progress: show progress bars.
+    """
+    task = load("bernoulli_vae")
+    first = fit(task, guides[held], steps=steps, device="cpu", progress=progress)
+    still = replace(task, build=lambda: first.model)
+    bounds = {}
+    for name, guide in guides.items():
+        trained = first
+        if name != held:
+            trained = fit(
+                still, guide, steps=steps, device="cpu", freeze_model=True, progress=progress
+            )
+        bounds[name] = bounds_of(trained, rows, draws)
+    found = gaps(
+        first, (local,), rows=rows, draws=draws, objective=Trace(4), search=search
+    ).splits["test"]
+    (bounds["per_datum"],) = found.local.values()
+    (taken,), (settled,) = found.steps.values(), found.settled.values()
+    return Ladder(task, bounds, found.log_evidence, taken, settled, found.k_hat_share)
+
+
+@torch.no_grad()
+def bounds_of(result: Fit, rows: int, draws: int) -> PerRow:
+    """The ELBO of the first test rows and its Monte Carlo error, nats, (rows,) each."""
+    args = result.task.split("test")
+    taken = take_rows(result.program, args, torch.arange(rows), len(args[0]))
+    with isolated(seed=0):
+        log_w = torch.cat(list(weight_chunks(result.program, taken, draws)), dim=1)
+    return log_w.mean(0), log_w.std(0) / draws**0.5
+
+
+def _mean(values: Tensor, errors: Tensor) -> Figure:
+    se = float((errors**2).sum().sqrt()) / len(values)
+    return Figure(float(values.mean()), se, "nats/row")
+
+
+def draw_amortisation(ladder: Ladder, path: Path) -> Path:
+    """One rung a guide: every row's gap to log p(x), and their mean."""
+    names = list(ladder.bounds)
+    gaps_of = {name: (ladder.log_evidence[0] - ladder.bounds[name][0]).numpy() for name in names}
+    order = np.argsort(gaps_of[names[-1]])
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.92, len(order)))
+    picture, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+    places = {name: i + np.linspace(-0.3, 0.3, len(order)) for i, name in enumerate(names)}
+    for i, name in enumerate(names):
+        axis.scatter(places[name], gaps_of[name][order], s=14, c=colours, linewidths=0)
+        mean = gaps_of[name].mean()
+        axis.plot([i - 0.36, i + 0.36], [mean, mean], color="#c0392b", lw=2)
+        axis.annotate(f"{mean:.2f}", (i + 0.37, mean), color="#c0392b", va="center", fontsize=10)
+    axis.axhline(0, color="0.5", lw=0.8)
+    labels = [name.replace("amortised_", "amortised\n") for name in names]
+    labels[-1] += f"\nsearch {'settled' if ladder.settled else 'not settled'}"
+    axis.set_xticks(range(len(names)), labels)
+    axis.set(
+        ylabel=r"gap of one row: $\log p(x_n)$ - ELBO, nats",
+        title=f"One model, {len(order)} test rows in the order of their per-datum gap; red: mean",
+        ylim=(min(-0.1, 1.1 * min(g.min() for g in gaps_of.values())), None),
+    )
+    axis.spines[["top", "right"]].set_visible(False)
+    picture.savefig(path, dpi=130)
+    plt.close(picture)
+    return path
+
+
+def as_record(ladder: Ladder) -> dict[str, object]:
+    """Figures and every row's bound, for JSON."""
+    figures = {
+        name: {"elbo": asdict(ladder.elbo(name)), "gap": asdict(ladder.gap(name))}
+        for name in ladder.bounds
+    }
+    columns = ladder.bounds | {"log_evidence": ladder.log_evidence}
+    rows = {
+        name: {"value": value.tolist(), "se": se.tolist(), "unit": "nats"}
+        for name, (value, se) in columns.items()
+    }
+    assert all(math.isfinite(value) for row in rows.values() for value in row["value"])
+    search = {
+        "steps": ladder.search_steps,
+        "settled": ladder.settled,
+        "says": ladder.search_note,
+    }
+    evidence = asdict(_mean(*ladder.log_evidence))
+    evidence["note"] = f"importance-sampled; k-hat is high in {ladder.k_hat_share:.0%} of rows"
+    figures["log_evidence"] = {"log_evidence": evidence}
+    return {"figures": figures, "search": search, "rows": rows}

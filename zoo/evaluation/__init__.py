@@ -1,0 +1,1 @@
+"""One fit judged: its metrics, its gaps, and the verdict."""

@@ -1,0 +1,241 @@
+"""The evaluation harness: figures of merit of a fit, each with its error, on held-out rows."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import torch
+
+from zoo.checks.arguments import MANY, instance, seed_given, whole
+from zoo.checks.whereabouts import noted
+from zoo.device import to_device
+from zoo.evaluation.groups import PARTS, Scored
+from zoo.evaluation.selection import SLOW, Asked, asked_for
+from zoo.evaluation.verdict import Verdict, verdict
+from zoo.evidence import Evidence
+from zoo.evidence.estimator import joined
+from zoo.isolation import isolated
+from zoo.metrics import Figure
+from zoo.program import Program
+from zoo.results.result import Fit
+from zoo.sampling.importance_weights import independent_rows, row_count
+from zoo.sampling.separable import together
+from zoo.training.refit import fit_again
+
+QUICKEST = (
+    "elbo",
+    "iwae_10",
+    "iwae_100",
+    "log_evidence",
+    "ess",
+    "largest_weight",
+    "k_hat",
+    "k_hat_share",
+    "exact_log_evidence",
+    "gap",
+    "posterior_mean_error",
+    "posterior_sd_error",
+    "psis_mean_shift",
+    "psis_sd_shift",
+    "bound_rise",
+)
+DRAWS, FEWEST, WEIGHTS = 1000, 200, 2_000_000  # for each row; in all
+OF_ONE_WEIGHT, VALUES = 10_000, 10_000_000  # where rows share a weight; values of rows in all
+
+
+@dataclass(frozen=True)
+class Figures(Mapping[str, Figure]):
+    """Name -> figure, with what was left out and why.
+
+    Attributes:
+        figures: the figures.
+        skipped: name -> why a figure that was asked for is not there.
+        split: the data split they were taken on.
+        rows: number of data rows that the means of nats/row are over; 1 where all data share a
+            latent, and values are in nats.
+        draws: draws from the guide for each row.
+        trains_model: has the model parameters of its own that were trained?
+    """
+
+    figures: dict[str, Figure]
+    skipped: dict[str, str]
+    split: str
+    rows: int
+    draws: int
+    trains_model: bool = True
+
+    def __getitem__(self, name: str) -> Figure:
+        if name in self.skipped:
+            raise KeyError(f"{name} was not computed: {self.skipped[name]}")
+        return self.figures[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.figures)
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+    @property
+    def answers(self) -> Verdict:
+        """May bound, weights and draws be trusted? Each yes, no or cannot tell, with a reason."""
+        tried = {name: why for name, why in self.skipped.items() if why != SLOW}
+        return verdict(self.figures, self.draws, tried, trains_model=self.trains_model)
+
+    @property
+    def verdict(self) -> str:
+        """The three answers as three lines in plain words; see :mod:`zoo.evaluation.verdict`."""
+        return str(self.answers)
+
+
+def evaluate(
+    result: Fit,
+    *,
+    figures: Sequence[str | Evidence] | str | None = None,
+    split: str | None = None,
+    draws: int | None = None,
+    seed: int = 0,
+) -> Figures:
+    """Scores a fit against everything that is known about its task.
+
+    Args:
+        result: the fit.
+        figures: what to compute: names of figures or of groups (``zoo.evaluation.groups``), "all",
+            or None for all that takes seconds. By name or under "all" only: gaps, sbc, vsbc, ais,
+            ais_from_guide, smc and bdmc. iwae_K goes for any K; for other settings pass the
+            estimator itself, such as ``zoo.evidence.AnnealedImportance(temperatures=1000)``.
+        split: "train", "valid" or "test". None is test where rows are independent and there is
+            one; latents that rows share were inferred from train, and are scored there. A guide
+            with free parameters for each row has none for new rows: they are fitted first, with
+            the model held, for as many steps as the fit took.
+        draws: draws from the guide for each row. None is 1000, or with more than 2,000 rows so
+            many that rows x draws is two million, but 200 at least. Where all rows share one
+            weight it is 10,000, or so many that rows x draws is ten million, but 1000 at least;
+            and 1000 for a model that does not broadcast over draws.
+        seed: of the draws. A figure does not depend on which others are asked for.
+
+    Returns:
+        The figures; values are means over rows in nats/row where rows are independent, else nats.
+
+    Raises:
+        ValueError: for a figure that does not exist, or fewer than 20 draws.
+    """
+    instance("result", result, Fit, "Pass what zoo.fit or zoo.load_fit gave.")
+    split = held_out_split(result) if split is None else split
+    result.task.split(split)
+    asked, seed = check_scoring(figures, draws), seed_given(seed)
+    program, note = _for_rows_of(result, split)
+    args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
+    program = together(program, args)
+    rows = row_count(program, args)
+    wide = program.latents.vectorises and not program.latents.rowwise
+    draws = draws or default_draws(rows, one_weight=wide)
+    names = frozenset(asked.names)
+    scored = Scored(result, program, args, split, draws, seed, note, names)
+    found, skipped = _computed(scored, asked)
+    ordered = {name: found[name] for wanted in asked.names for name in _called(wanted, found)}
+    weighed = independent_rows(program, args)
+    left = skipped | asked.left
+    return Figures(ordered, left, split, weighed, draws, trains_model=_trains_model(result))
+
+
+def check_scoring(figures: Sequence[str | Evidence] | str | None, draws: int | None) -> Asked:
+    """What a score is asked for, so that a long fit can be preceded by the question.
+
+    Raises:
+        ValueError: for a figure that does not exist, or fewer than 20 draws.
+    """
+    if draws is not None:
+        whole("draws", draws, least=20, most=MANY)
+    return asked_for(figures)
+
+
+def default_draws(rows: int, *, one_weight: bool = False) -> int:
+    """Draws for each row where none are asked for: so many in all, and enough for `iwae_100`.
+
+    A single weight's k-hat has an error of 0.17 at 1000 draws, and of less than 0.1 at 10,000.
+    """
+    if one_weight:
+        return max(DRAWS, min(OF_ONE_WEIGHT, VALUES // rows))
+    return max(FEWEST, min(DRAWS, WEIGHTS // rows))
+
+
+def _trains_model(result: Fit) -> bool:
+    """Has the model parameters of its own, and were they trained?"""
+    own, parameters = result.program.of_model(), result.program.parameters()
+    moved = any(id(one) in own and one.requires_grad for one in parameters)
+    return moved and not result.settings.freeze_model
+
+
+def held_out_split(result: Fit) -> str:
+    """The test rows where rows are independent and there are any, else the train rows."""
+    return "test" if result.latents.rowwise and result.task.data.test else "train"
+
+
+def _for_rows_of(result: Fit, split: str) -> tuple[Program, str]:
+    """The program to score, with local parameters fitted to the split's rows if it has any."""
+    if split == "train" or result.amortised:
+        return result.program, ""
+    inner = fit_again(result, result.task.on(split))
+    steps = len(inner.losses)
+    return inner.program, f"row parameters fitted to the {split} rows for {steps} steps"
+
+
+def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Figure], dict[str, str]]:
+    """Every figure that can be computed, and the reasons why others cannot."""
+    found: dict[str, Figure] = {}
+    skipped: dict[str, str] = {}
+    jobs = [(asked.of(part), partial(part.compute, scored)) for part in PARTS]
+    jobs += [(list(one.names), partial(_estimated, scored, one)) for one in asked.estimators]
+    for names, compute in [job for job in jobs if job[0]]:
+        try:
+            with isolated(seed=scored.seed), torch.no_grad(), noted(f"scoring: {names[0]}"):
+                made = compute()
+        except (ValueError, NotImplementedError) as error:
+            skipped |= dict.fromkeys(names, str(error))
+            continue
+        kept, dropped = finite(made, scored.divergence)
+        found, skipped = found | kept, skipped | dropped
+    missing = [name for name in asked.names if not _called(name, found) and name not in skipped]
+    return found, skipped | dict.fromkeys(missing, "the task has nothing of that name")
+
+
+def _estimated(scored: Scored, estimator: Evidence) -> dict[str, Figure]:
+    note = joined(scored.note, scored.rounding, scored.density_note)
+    return estimator.figures(scored.program, scored.args, note)
+
+
+def finite(
+    figures: dict[str, Figure], divergence: str
+) -> tuple[dict[str, Figure], dict[str, str]]:
+    """The figures that are numbers, and of the others why they are not kept."""
+    kept = {n: f for n, f in figures.items() if math.isfinite(f.value) and math.isfinite(f.se)}
+    dropped = {
+        name: f"not finite: {figure.value} +- {figure.se}{divergence}"
+        for name, figure in figures.items()
+        if name not in kept
+    }
+    return kept, dropped
+
+
+def _called(wanted: str, found: Mapping[str, Figure]) -> list[str]:
+    """The figure of that name, and those of single sites: NAME/SITE."""
+    return [name for name in found if name == wanted or name.startswith(f"{wanted}/")]
+
+
+def as_numbers(figures: Figures) -> dict[str, dict[str, object]]:
+    """The figures for JSON: name -> {value, se, unit, better, note}."""
+    return {name: asdict(figure) for name, figure in figures.items()}
+
+
+def figures_record(figures: Figures) -> dict[str, object]:
+    """The same for JSON."""
+    return {
+        "split": figures.split,
+        "rows": figures.rows,
+        "draws": figures.draws,
+        "verdict": figures.verdict,
+        "answers": asdict(figures.answers),
+        "figures": as_numbers(figures),
+        "skipped": figures.skipped,
+    }

@@ -1,0 +1,76 @@
+"""Groups of figures: one file each; this table is all that names them.
+
+Every part computes some figures from the same record, or raises ValueError with the reason why
+the task does not allow them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from zoo.evaluation.groups import (
+    calibration,
+    diagnostics,
+    gaps,
+    moments,
+    posterior,
+    prediction,
+    weights,
+)
+from zoo.evaluation.scored_fit import Scored
+from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics.metric import Figure
+
+
+@dataclass(frozen=True)
+class Part:
+    """Figures that are computed together.
+
+    Attributes:
+        group: its name; asking for that is asking for all its parts.
+        names: of the figures; those of one latent site or family are called NAME/SITE.
+        compute: the figures, or ValueError with the reason.
+        quick: is it computed unless other figures are asked for?
+    """
+
+    group: str
+    names: tuple[str, ...]
+    compute: Callable[[Scored], dict[str, Figure]]
+    quick: bool = True
+
+
+DISTANCES = ("sliced_wasserstein_1", "sliced_wasserstein_2", "mmd", "mmd_p")
+TESTS = ("classifier_logistic", "classifier_knn", "coverage_50", "coverage_90")
+BOUNDS = ("wasserstein_1_bound", "wasserstein_2_bound", "mean_error_bound", "sd_error_bound")
+LATENTS = ("kl", "mutual_information", "active_units", "prior_mmd", "prior_mmd_p")
+GAPS = ("inference_gap", "approximation_gap", "amortisation_gap", "generalisation_gap")
+PSIS = ("psis_mean_shift", "psis_sd_shift", "psis_off_share")
+SMC = ("smc_mean_shift", "smc_sd_shift", "smc_excess")
+COVERAGE = ("predictive_coverage_50", "predictive_coverage_90")
+
+PARTS: tuple[Part, ...] = (
+    *(Part("weights", (name,), partial(weights.of_weights, name=name)) for name in WEIGHT_FIGURES),
+    Part("weights", ("k_hat_rows",), weights.rows_above),
+    Part("exact", ("exact_log_evidence", "gap"), weights.exact_evidence),
+    Part("posterior", ("posterior_mean_error",), posterior.mean_error),
+    Part("posterior", ("posterior_sd_error",), posterior.sd_error),
+    Part("posterior", ("kl_exact",), posterior.exact_kl),
+    Part("two_sample", DISTANCES + TESTS, posterior.against_draws),
+    Part("wasserstein_bound", ("two_divergence", *BOUNDS), posterior.error_bound),
+    Part("psis", PSIS, moments.from_weights),
+    Part("from_prior", SMC, moments.from_prior),
+    Part("latents", LATENTS, diagnostics.latents),
+    Part("prediction", ("log_predictive",), prediction.held_out),
+    Part("prediction", ("bits_per_dimension",), prediction.bits),
+    Part("prediction", ("elpd_loo", "p_loo", "loo_k_hat_share"), prediction.left_out),
+    Part("prediction", ("predictive_p",), prediction.replicated),
+    Part("prediction", ("calibration_error",), prediction.calibrated),
+    Part("prediction", COVERAGE, prediction.covered),
+    Part("convergence", ("bound_change", "bound_rise"), diagnostics.bound_change),
+    Part("convergence", ("r_hat",), diagnostics.stationarity),
+    Part("gaps", GAPS, gaps.losses_of_bound, quick=False),
+    Part("sbc", ("sbc_p",), calibration.ranks, quick=False),
+    Part("vsbc", ("vsbc_p",), calibration.refits, quick=False),
+)
+
+__all__ = ["PARTS", "Part", "Scored"]

@@ -1,0 +1,69 @@
+"""Are the latents used, and had training come to rest?"""
+
+from dataclasses import replace
+
+from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.scored_fit import Scored
+from zoo.evidence.estimator import joined
+from zoo.metrics.metric import Figure
+from zoo.results.convergence import change_of_mean
+
+ROWS = 100
+FEWEST = 80  # steps
+
+
+def latents(scored: Scored) -> dict[str, Figure]:
+    """KL by site, mutual information, active units, q(z) against the prior; on 100 rows.
+
+    Raises:
+        ValueError: if rows share latents, or the guide leaves some out.
+    """
+    scored.require_whole_draws()
+    health = latent_health(scored.program, scored.args, rows=ROWS, seed=scored.seed)
+    found = {name.replace("mmd", "prior_mmd"): f for name, f in health.figures().items()}
+    about = f"first {min(ROWS, scored.rows)} rows"
+    return {
+        name: replace(figure, note=joined(scored.note, about, figure.note))
+        for name, figure in found.items()
+    }
+
+
+def bound_change(scored: Scored) -> dict[str, Figure]:
+    """Gives "bound_change" and "bound_rise": of the bound, within the last half of the steps.
+
+    The rise is in nats, a row where each has latents of its own; the change is relative.
+
+    Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference" (a relative
+    change below 0.01 is their rule to stop).
+
+    Raises:
+        ValueError: for fewer than 80 steps, or losses that are not finite.
+    """
+    losses = scored.result.losses
+    if len(losses) < FEWEST:
+        raise ValueError(f"Expected at least {FEWEST} steps to compare; got {len(losses)}.")
+    late = losses[len(losses) // 2 :]
+    if not late.isfinite().all():
+        raise ValueError("some losses are not finite")
+    change, error = change_of_mean(late)
+    level = late[len(late) // 2 :].double().mean().abs()
+    note = f"from one half of the last {len(late)} steps to the other"
+    value, se = float(change / level), float(error / level)
+    rows, unit = (scored.trained_rows, "nats/row") if scored.rowwise else (1, "nats")
+    return {
+        "bound_change": Figure(value, se, "of the bound", "lower", note),
+        "bound_rise": Figure(float(change) / rows, float(error) / rows, unit, "lower", note),
+    }
+
+
+def stationarity(scored: Scored) -> dict[str, Figure]:
+    """Gives "r_hat": of the iterates, as the fit found it.
+
+    Raises:
+        ValueError: if the fit did not watch its iterates.
+    """
+    found = scored.result.convergence
+    if found is None:
+        raise ValueError("the fit did not watch its iterates; fit with until='converged'")
+    note = f"99 % quantile over parameters, last {found.window} steps"
+    return {"r_hat": Figure(found.r_hat, 0.0, "", "lower", note)}

@@ -1,0 +1,51 @@
+"""Where the nats go; slow, since a guide of each local family is fitted to every row."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from zoo.evaluation.gaps import gaps
+from zoo.evaluation.scored_fit import Scored
+from zoo.latents import Family
+from zoo.metrics.metric import Figure
+from zoo.pairing.mismatch import PairingError
+
+ROWS = 50
+
+
+def losses_of_bound(scored: Scored) -> dict[str, Figure]:
+    """Gives "inference_gap", "approximation_gap/FAMILY", ... on 50 rows; see :func:`zoo.gaps`.
+
+    The families are those that the guide names as its own without amortisation.
+
+    Raises:
+        ValueError: if it names none, or rows share latents.
+    """
+    families = local_families(scored.program.guide)
+    with torch.enable_grad():
+        found = gaps(scored.result, families, rows=ROWS, draws=scored.draws, seed=scored.seed)
+    on = found.splits["test" if "test" in found.splits else "train"]
+    named = {_renamed(name): figure for name, figure in on.figures().items()}
+    if "test" in found.splits:
+        named["generalisation_gap"] = found.generalisation()["elbo"]
+    return named
+
+
+def local_families(guide: Callable) -> Sequence[Callable]:
+    """The guides with parameters for each row that the guide is an amortised form of.
+
+    Raises:
+        PairingError: if it names none.
+    """
+    families = guide.row_families if isinstance(guide, Family) else ()
+    if not families:
+        raise PairingError(
+            f"{type(guide).__name__} names no guide with parameters for each row; call "
+            "zoo.gaps(fit, families) with some, e.g. guides.PerDatum"
+        )
+    return families
+
+
+def _renamed(name: str) -> str:
+    kind, _, family = name.partition("/")
+    return f"{kind}_gap/{family}" if family else f"{kind}_gap"

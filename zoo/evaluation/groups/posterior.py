@@ -1,0 +1,172 @@
+"""Draws from the guide against the exact posterior, or against reference draws."""
+
+import torch
+from torch import Tensor, nn
+
+from zoo.evaluation.scored_fit import Scored
+from zoo.evidence.estimator import joined
+from zoo.latents import Kind
+from zoo.metrics.metric import Figure
+from zoo.metrics.posterior import Moments, exact_moments, posterior_errors
+from zoo.metrics.two_sample import kl, two_sample
+from zoo.metrics.wasserstein_bound import error_bounds
+from zoo.protocols import HasEvidence, HasPosterior
+from zoo.reference import Reference, reference
+from zoo.sampling.draws import draw, draw_jointly, draw_weighted, first_rows
+from zoo.sampling.importance_weights import some_rows
+from zoo.sampling.weighable import points
+from zoo.sites.forms import RELAXABLE, form_of
+
+ROWS, COMPARED = 50, 500  # rows side by side, and draws of them
+UNKNOWN = "the model does not know its posterior"
+
+
+def mean_error(scored: Scored) -> dict[str, Figure]:
+    """Gives "posterior_mean_error", in exact posterior sds; of labels, in their probabilities.
+
+    Raises:
+        ValueError: if nothing is known of the posterior, or the guide draws nothing.
+    """
+    return {"posterior_mean_error": _moments(scored)["posterior_mean_error"]}
+
+
+def sd_error(scored: Scored) -> dict[str, Figure]:
+    """Gives "posterior_sd_error", in exact posterior sds.
+
+    Raises:
+        ValueError: the same, and for labels or a guide that puts latents at a point.
+    """
+    found = _moments(scored)
+    if "posterior_sd_error" not in found:
+        raise ValueError("the latents are labels, whose sds follow from their probabilities")
+    still = points(scored.program, *some_rows(scored.program, scored.args))
+    if still:
+        raise ValueError(f"the guide puts {still} at a point, which has no sd")
+    return {"posterior_sd_error": found["posterior_sd_error"]}
+
+
+def _moments(scored: Scored) -> dict[str, Figure]:
+    exact, doubt = exact_moments(scored.program.model, scored.args), None
+    note = scored.note
+    if exact is None:
+        known = _reference(scored)
+        exact, doubt = _both_on(known.moments(), scored), _both_on(known.errors(), scored)
+        note = joined(note, "against reference draws")
+    scored.require_draws()
+    sampled = draw(scored.program, scored.args, scored.draws).latents
+    labels = {site.name for site in scored.program.latents.sites if form_of(site) in RELAXABLE}
+    return posterior_errors(sampled, exact, note, doubt, labels)
+
+
+def against_draws(scored: Scored) -> dict[str, Figure]:
+    """Two-sample distances and tests; see :func:`zoo.metrics.two_sample.two_sample`.
+
+    Raises:
+        ValueError: if no draws of the posterior can be had, or latents are discrete.
+    """
+    scored.require_draws()
+    discrete = [s.name for s in scored.program.latents.sites if s.kind is Kind.DISCRETE]
+    if discrete:
+        raise ValueError(f"latents {discrete} are discrete; distances need numbers")
+    known = _exact_draws(scored)
+    count = min(scored.draws, COMPARED)
+    rows = ROWS if scored.rowwise else None
+    sampled = draw(scored.program, scored.args, count, rows=rows).latents
+    found = two_sample(_flat(sampled), _flat(known), seed=scored.seed)
+    note = f"first {min(ROWS, scored.rows)} rows" if scored.rowwise else ""
+    return {
+        name: Figure(f.value, f.se, f.unit, f.better, joined(scored.note, note, f.note))
+        for name, f in found.items()
+        if not name.startswith("posterior")
+    }
+
+
+def exact_kl(scored: Scored) -> dict[str, Figure]:
+    """Gives "kl_exact": KL(q || p) where the posterior is known as a distribution.
+
+    Raises:
+        ValueError: where it is not.
+    """
+    model = scored.program.model
+    if not isinstance(model, HasPosterior):
+        raise ValueError(f"{UNKNOWN} as a distribution")
+    scored.require_weights()
+    exact = model.posterior(*scored.args)
+    found = draw_weighted(scored.program, scored.args, scored.draws)
+    missing = [name for name in found.latents if name not in exact]
+    if missing:
+        raise ValueError(f"the model knows no posterior of {missing}")
+    shapes = {name: q.batch_shape + q.event_shape for name, q in exact.items()}
+    terms = [
+        exact[name].log_prob(z.reshape(-1, *shapes[name])).reshape(len(z), -1).sum(1)
+        for name, z in found.latents.items()
+    ]
+    count = scored.rows if scored.rowwise else 1
+    figure = kl(found.log_q.sum(1) / count, torch.stack(terms).sum(0) / count)
+    unit = "nats/row" if scored.rowwise else "nats"
+    return {"kl_exact": Figure(figure.value, figure.se, unit, "lower", scored.note)}
+
+
+def error_bound(scored: Scored) -> dict[str, Figure]:
+    """Bounds on the posterior's errors from the weights alone, on the first 50 rows.
+
+    Raises:
+        ValueError: if the guide leaves latents out.
+    """
+    scored.require_weights()
+    rows = ROWS if scored.rowwise else None
+    found = draw_weighted(scored.program, scored.args, scored.draws, rows=rows)
+    columns = found.log_w.shape[1]
+    z = torch.cat([_columns(value, columns) for value in found.latents.values()], dim=-1)
+    evidence = None
+    if isinstance(scored.program.model, HasEvidence):
+        args = first_rows(scored.program, scored.args, rows)
+        evidence = scored.program.model.log_evidence(*args).reshape(-1)
+    figures = error_bounds(z, found.log_w, evidence)
+    return {name: _noted(figure, scored) for name, figure in figures.items()}
+
+
+def _columns(value: Tensor, columns: int) -> Tensor:
+    """A site's draws as (draws, columns, dimensions)."""
+    return value.reshape(len(value), columns, -1).to(torch.get_default_dtype())
+
+
+def _noted(figure: Figure, scored: Scored) -> Figure:
+    unit = figure.unit if scored.rowwise else figure.unit.removesuffix("/row")
+    note = joined(scored.note, figure.note)
+    return Figure(figure.value, figure.se, unit, figure.better, note)
+
+
+def _exact_draws(scored: Scored) -> dict[str, Tensor]:
+    model, rows = scored.program.model, ROWS if scored.rowwise else None
+    count = min(scored.draws, COMPARED)
+    if not scored.program.latents.observed:  # the prior is the posterior
+        return draw_jointly(scored.program, scored.args, count, rows=rows)[0]
+    if not isinstance(model, HasPosterior):
+        return {name: _on(z, scored) for name, z in _reference(scored).draws.items()}
+    exact = model.posterior(*first_rows(scored.program, scored.args, rows))
+    return {name: q.sample((count,)) for name, q in exact.items()}
+
+
+def _reference(scored: Scored) -> Reference:
+    # a reference is of the training rows, and of a model without parameters to learn
+    learns = next(scored.program.store.parameters(), None)
+    if isinstance(scored.program.model, nn.Module):
+        learns = next(scored.program.model.parameters(), learns)
+    fits = scored.split == "train" and not scored.rowwise and learns is None
+    found = reference(scored.result.task) if fits else None
+    if found is None:
+        raise ValueError(UNKNOWN)
+    return found
+
+
+def _both_on(pairs: Moments, scored: Scored) -> Moments:
+    return {name: (_on(mean, scored), _on(sd, scored)) for name, (mean, sd) in pairs.items()}
+
+
+def _on(value: Tensor, scored: Scored) -> Tensor:
+    return value.to(scored.result.device, torch.get_default_dtype())
+
+
+def _flat(draws: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: z.reshape(len(z), -1) for name, z in draws.items()}

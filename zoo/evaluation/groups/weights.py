@@ -1,0 +1,119 @@
+"""Figures of the log importance weights, and what they are worth against the exact evidence."""
+
+import math
+from dataclasses import replace
+
+from torch import Tensor
+
+from zoo.evaluation.scored_fit import Scored
+from zoo.evidence.estimator import joined
+from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.shares import share_error
+from zoo.metrics.weight_diagnostics import TIED, k_hat_threshold
+from zoo.protocols import HasEvidence
+
+WORST = 5  # rows that are named
+
+
+def of_weights(scored: Scored, *, name: str) -> dict[str, Figure]:
+    """One figure of ``zoo.metrics.WEIGHT_FIGURES``: its mean, or median, over rows.
+
+    Raises:
+        ValueError: if there are too few draws for it.
+    """
+    table = WEIGHT_FIGURES[name]
+    values, errors = _row_values(scored, name)
+    note = joined(scored.note, scored.rounding if table.unit == "nats" else "")
+    if table.undefined:
+        values, errors, left = _where_defined(values, errors, table.undefined)
+        note = joined(note, left)
+    figure = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
+    _require_finite(figure, values, scored)
+    if name == "elbo":
+        return {name: replace(figure, note=joined(figure.note, _parts_drawn(scored)))}
+    if name != "log_evidence":
+        return {name: figure}
+    doubt = _doubt(_row_values(scored, "k_hat")[0], scored.draws)
+    return {name: replace(figure, note=joined(figure.note, scored.density_note, doubt))}
+
+
+def _where_defined(values: Tensor, errors: Tensor, why: str) -> tuple[Tensor, Tensor, str]:
+    """The rows that have a value, and a note on the others."""
+    defined = ~values.isnan()
+    if not defined.any():
+        raise ValueError(f"undefined: {why}")
+    left = len(values) - int(defined.sum())
+    return values[defined], errors[defined], f"undefined on {left} rows: {why}" if left else ""
+
+
+def _require_finite(figure: Figure, values: Tensor, scored: Scored) -> None:
+    if math.isfinite(figure.value) and math.isfinite(figure.se):
+        return
+    bad = int((~values.isfinite()).sum())
+    if figure.unit in ("nats", "nats/row", "draws", "of the weight"):
+        why = "the log-weights are not finite" + (
+            f" on {bad} of {len(values)} rows" if bad else ""
+        )
+        raise ValueError(why + scored.divergence)
+    raise ValueError(f"it is {figure.value}; there is no tail to fit, or it takes more draws")
+
+
+def _parts_drawn(scored: Scored) -> str:
+    names = scored.program.latents.drawn_plates
+    return f"each draw holds another part of plate '{names[0]}'" if names else ""
+
+
+def rows_above(scored: Scored) -> dict[str, Figure]:
+    """Gives "k_hat_rows": how many rows are above the threshold; the note names the worst.
+
+    Raises:
+        ValueError: where all data share one weight.
+    """
+    if not scored.rowwise:
+        raise ValueError("all rows share their latents, and so one importance weight")
+    values, _ = _row_values(scored, "k_hat")
+    limit = k_hat_threshold(scored.draws)
+    values, _, left = _where_defined(values, values, TIED)
+    high = int((values > limit).sum())
+    top = values.sort(descending=True)
+    named = zip(top.indices[:WORST].tolist(), top.values[:WORST].tolist(), strict=True)
+    worst = "largest k-hat: " + ", ".join(f"row {row} {k:.2f}" for row, k in named)
+    se = len(values) * share_error(high / len(values), len(values))
+    unit = f"of {len(values)} rows"
+    return {"k_hat_rows": Figure(float(high), se, unit, "lower", joined(scored.note, left, worst))}
+
+
+def exact_evidence(scored: Scored) -> dict[str, Figure]:
+    """Gives "exact_log_evidence" and "gap", the bound's distance from it.
+
+    Raises:
+        ValueError: if the model does not know it, or only as a sum of too many terms.
+    """
+    model = scored.program.model
+    if not isinstance(model, HasEvidence):
+        raise ValueError("the model does not know its log evidence")
+    value = float(model.log_evidence(*scored.args).mean())
+    bound = of_weights(scored, name="elbo")["elbo"]
+    return {
+        "exact_log_evidence": Figure(value, 0.0, bound.unit, "higher", scored.note),
+        "gap": Figure(value - bound.value, bound.se, bound.unit, "lower", scored.note),
+    }
+
+
+def _row_values(scored: Scored, name: str) -> PerRow:
+    found = scored.by_row[name]
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
+
+
+def _doubt(k: Tensor, draws: int) -> str:
+    """Why the evidence's error is not to be trusted, if it is not."""
+    limit = k_hat_threshold(draws)
+    high = int((k > limit).sum())
+    if not high:
+        return ""
+    if len(k) == 1:
+        return f"error not to be trusted: k-hat {float(k[0]):.2f}"
+    return f"error not to be trusted on {high} of {len(k)} rows: k-hat above {limit:.2f}"

@@ -1,0 +1,96 @@
+"""I(x; z) under q, by scoring every row's draws under every row's posterior.
+
+    I = E_x KL( q(z|x) || q(z) ),   q(z) = 1/N sum_n q(z|x_n),
+
+over the N rows given, each row's own term included: the estimate is at most log N. It is exact
+for those rows, but for the draws' noise.
+Source: Hoffman & Johnson 2016, "ELBO surgery: yet another way to carve up the variational evidence
+lower bound".
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from pyro import poutine
+from pyro.poutine.trace_struct import Trace
+from torch import Tensor
+
+from zoo.handlers.particles import particles
+from zoo.latents import Latents
+from zoo.metrics.metric import Figure
+from zoo.program import Program
+from zoo.sampling.importance_weights import row_count
+from zoo.traces import Assign, Traces, log_mean_exp, run, sample_sites, sum_plates
+
+
+def runs_of(program: Program, args: tuple, draws: int) -> list[Traces]:
+    """The guide's draws scored under both: one wide run where the model broadcasts."""
+    pair, kwargs, count = program.pair, program.kwargs, draws
+    if not program.latents.vectorises:
+        return [run(pair.model, pair.guide, args, kwargs) for _ in range(draws)]
+    model, guide = (particles(fn, count, pair.latents.nesting) for fn in (pair.model, pair.guide))
+    return [run(model, guide, args, kwargs)]
+
+
+def log_prob(trace: Trace, names: list[str], latents: Latents) -> Tensor:
+    """Log-probability of the sites named, for every draw and row: (draws, rows)."""
+    sites = [site for site in sample_sites(trace) if site["name"] in names]
+    terms = [sum_plates(s["unscaled_log_prob"], s, latents, keep_rows=True) for s in sites]
+    return torch.stack(torch.broadcast_tensors(*terms)).sum(0)
+
+
+def guided(trace: Trace) -> list[str]:
+    """All that the guide samples, the auxiliary sites of joint guides included."""
+    return [str(site["name"]) for site in sample_sites(trace)]
+
+
+def over_draws(values: Tensor, note: str) -> Figure:
+    """Mean over draws and rows; the error is that of the draws, for the given rows."""
+    draws, rows = values.shape
+    se = float((values.var(0).sum() / draws).sqrt()) / rows
+    return Figure(float(values.mean()), se, "nats/row", "", note)
+
+
+def mutual_information(program: Program, args: tuple, runs: list[Traces]) -> Figure:
+    """I(x; z) of the rows in `args`, nats/row; takes rows^2 evaluations of q for each draw.
+
+    Args:
+        program: a trained program in eval mode, whose handlers are entered.
+        args: arguments of the model.
+        runs: see :func:`runs_of`.
+    """
+    latents = program.latents
+    own = torch.cat([log_prob(r.guide, guided(r.guide), latents) for r in runs])
+    rows = own.shape[1]
+    scores = [torch.cat([s.roll(-k, 1) for s in part]) for k, part in _rolled(program, args, runs)]
+    aggregated = log_mean_exp(torch.stack([own, *scores]))
+    values = own - aggregated
+    return over_draws(values, f"at most log {rows} = {math.log(rows):.2f} on {rows} rows")
+
+
+def _rolled(
+    program: Program, args: tuple, runs: list[Traces]
+) -> Iterator[tuple[int, list[Tensor]]]:
+    """Shift k -> log q of row n - k's draws under row n's posterior, (draws, rows) a run."""
+    rows = row_count(program, args)
+    for k in range(1, rows):
+        yield k, [_scored_elsewhere(program, args, traces.guide, k) for traces in runs]
+
+
+def _scored_elsewhere(program: Program, args: tuple, trace: Trace, shift: int) -> Tensor:
+    latents, guide = program.latents, program.pair.guide
+    assert latents.row_plate is not None
+    sites = sample_sites(trace)
+    values, count = {}, 1
+    for site in sites:
+        event = len(site["fn"].event_shape)  # type: ignore[attr-defined]
+        value: Tensor = site["value"]  # type: ignore[assignment]
+        values[str(site["name"])] = value.roll(shift, latents.row_plate.dim - event)
+        if value.dim() - event > latents.nesting:
+            count = len(value)
+    called = particles(guide, count, latents.nesting) if count > 1 else guide
+    with Assign(values):
+        scored = poutine.trace(called).get_trace(*args, **program.kwargs)
+    scored.compute_log_prob()
+    return log_prob(scored, list(values), latents)

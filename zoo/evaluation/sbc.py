@@ -1,0 +1,223 @@
+"""Simulation-based checks: data are made from the model, so the truth is known.
+
+SBC, for guides that go on new rows as they are: the rank of the true z among draws from q(z|x) is
+uniform if and only if q is right on average over p(x). A U shape is a guide that is too narrow, a
+hump one that is too wide, a slope one that is off.
+VSBC, for global latents: refit to each simulated data set; the probability that q gives to values
+below the truth is then symmetric around 1/2 if the guide is unbiased.
+Sources: Talts et al. 2018, "Validating Bayesian inference algorithms with simulation-based
+calibration"; Yao et al. 2018, "Yes, but did it work?".
+Departs from the papers: VSBC's symmetry is tested by signed ranks, since the two samples p and
+1 - p of its Kolmogorov-Smirnov test are not independent.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from zoo.isolation import isolated
+from zoo.latents import Family, Latents
+from zoo.metrics.metric import Figure
+from zoo.metrics.uniformity import Uniformity, uniformity
+from zoo.program import Program
+from zoo.sampling.draws import draw
+
+Put = Callable[[tuple, dict[str, Tensor]], tuple]
+
+
+@torch.no_grad()
+def simulate(program: Program, args: tuple, put: Put | None = None) -> tuple[dict, tuple]:
+    """One draw of latents and data from the model.
+
+    Args:
+        program: a trained program in eval mode.
+        args: arguments of the model; those that it observes are replaced.
+        put: (args, observed site -> values) -> args with the values in their places; None looks
+            for each observed value among the arguments.
+
+    Returns:
+        Site -> latents, and the arguments with the simulated data in them.
+
+    Raises:
+        ValueError: if a site observes none of the arguments.
+    """
+    with poutine.block(), program.handlers(None):
+        given = poutine.trace(program.model).get_trace(*args, **program.kwargs)
+        free = poutine.trace(poutine.uncondition(program.model))
+        trace = free.get_trace(*args, **program.kwargs)
+    nodes: dict[str, Any] = dict(trace.nodes)
+    observed = {name: nodes[name]["value"] for name in program.latents.observed}
+    was: dict[str, Any] = {name: given.nodes[name]["value"] for name in observed}
+    latents = {name: nodes[name]["value"] for name in program.latents.names}
+    return latents, _put(args, observed, was) if put is None else put(args, observed)
+
+
+def _put(args: tuple, observed: dict[str, Tensor], was: dict[str, Tensor]) -> tuple:
+    replaced = list(args)
+    for name, value in observed.items():
+        places = [i for i, arg in enumerate(args) if _is_same(arg, was[name])]
+        if not places:
+            raise ValueError(
+                f"Site '{name}' observes none of the model's arguments as they are; say with "
+                "put(args, observed) where its simulated values go."
+            )
+        replaced[places[0]] = value.reshape(args[places[0]].shape)
+    return tuple(replaced)
+
+
+def _is_same(arg: object, value: Tensor) -> bool:
+    return isinstance(arg, Tensor) and arg.shape == value.shape and torch.equal(arg, value)
+
+
+def rank_calibration(
+    program: Program,
+    args: tuple,
+    *,
+    draws: int = 99,
+    repeats: int = 1,
+    put: Put | None = None,
+    seed: int = 0,
+) -> dict[str, Uniformity]:
+    """SBC of an amortised guide: every row simulated `repeats` times, its latents ranked.
+
+    Args:
+        program: a trained program in eval mode, of a rowwise model.
+        args: arguments of the model, on its device; their number of rows is kept.
+        draws: L, draws from the guide that each truth is ranked among.
+        repeats: simulated data sets; each gives one rank a row.
+        put: see :func:`simulate`.
+        seed: of the simulations and the draws.
+
+    Returns:
+        "SITE[i]" for each dimension of each latent.
+
+    Raises:
+        ValueError: if the guide does not go on new rows as it is, or latents are shared.
+    """
+    latents = program.latents
+    amortised = not isinstance(program.guide, Family) or program.guide.amortised
+    if not latents.rowwise or not amortised:
+        raise ValueError(
+            "SBC without refitting takes a guide that computes each row's latents from the row; "
+            f"got {type(program.guide).__name__} on {latents.names}. Use "
+            "zoo.evaluation.sbc.refit_calibration."
+        )
+    parts = []
+    with isolated(seed=seed):
+        for _ in range(repeats):
+            truth, simulated = simulate(program, args, put)
+            sampled = draw(program, simulated, draws).latents
+            parts.append(_ranks(latents, truth, sampled, by_row=True))
+        names = list(parts[0])
+        ranks = {name: torch.cat([part[name] for part in parts]) for name in names}
+        return {name: uniformity(found, draws) for name, found in ranks.items()}
+
+
+def _ranks(latents: Latents, truth: dict, draws: dict, *, by_row: bool) -> dict[str, Tensor]:
+    """Ranks of every dimension, one for each row, or a single one of all that was drawn."""
+    found: dict[str, Tensor] = {}
+    for name, values in draws.items():
+        true = truth[name].unsqueeze(0)
+        z = values.reshape(len(values), *truth[name].shape)
+        if by_row:
+            assert latents.row_plate is not None
+            at = true.dim() - len(latents[name].event_shape) + latents.row_plate.dim
+            z, true = z.movedim(at, 1), true.movedim(at, 1)
+        rows = true.shape[1] if by_row else 1
+        z, true = z.reshape(len(z), rows, -1), true.reshape(1, rows, -1)
+        ties = (z == true).sum(0)
+        below = (z < true).sum(0) + (torch.rand_like(ties.double()) * (ties + 1)).long()
+        found |= {_label(name, i, below.shape[1]): below[:, i] for i in range(below.shape[1])}
+    return found
+
+
+def _label(name: str, i: int, size: int) -> str:
+    return name if size == 1 else f"{name}[{i}]"
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """VSBC of one dimension.
+
+    Attributes:
+        p: probability that q gives to values below the truth, (simulations,).
+        symmetry_p: p-value of the signed-rank test that p is symmetric around 1/2.
+        offset: mean of p - 1/2; above 0 where the guide is too low.
+        uniformity: the ranks behind p: SBC of the refitted guide, which asks for more.
+    """
+
+    p: Tensor
+    symmetry_p: float
+    offset: Figure
+    uniformity: Uniformity
+
+    @property
+    def verdict(self) -> str:
+        """Is the guide's location biased?"""
+        if self.symmetry_p > 0.01:
+            return "no sign of bias"
+        return "too low" if self.offset.value > 0 else "too high"
+
+
+def refit_calibration(
+    program: Program,
+    args: tuple,
+    refit: Callable[[tuple], Program],
+    *,
+    simulations: int = 50,
+    draws: int = 199,
+    put: Put | None = None,
+    seed: int = 0,
+) -> dict[str, Symmetry]:
+    """VSBC, and SBC with it: the guide is fitted anew to every simulated data set.
+
+    Args:
+        program: a program whose model to simulate from.
+        args: arguments of the model, on its device.
+        refit: simulated arguments -> a trained program, e.g.
+            ``lambda args: zoo.fit(model, guide, *args, steps=500).program``; its cost times
+            `simulations` is the cost of all.
+        simulations: number of data sets, at least 10.
+        draws: draws from each fitted guide.
+        put: see :func:`simulate`.
+        seed: of the simulations and the draws; `refit` has a seed of its own.
+
+    Returns:
+        "SITE[i]" for each dimension of each latent.
+
+    Raises:
+        ValueError: for fewer than 10 simulations.
+    """
+    if simulations < 10:
+        raise ValueError(f"Expected at least 10 simulations; got {simulations}.")
+    parts = []
+    with isolated(seed=seed):
+        for _ in range(simulations):
+            truth, simulated = simulate(program, args, put)
+            fitted = refit(simulated)
+            sampled = draw(fitted, simulated, draws).latents
+            parts.append(_ranks(fitted.latents, truth, sampled, by_row=False))
+        ranks = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return {name: _symmetry(found, draws) for name, found in ranks.items()}
+
+
+def _symmetry(ranks: Tensor, draws: int) -> Symmetry:
+    p = (ranks.cpu() + 0.5) / (draws + 1)
+    offset = Figure(float(p.mean()) - 0.5, float(p.std()) / len(p) ** 0.5, "", "", "should be 0")
+    return Symmetry(p, signed_rank_p(p - 0.5), offset, uniformity(ranks, draws))
+
+
+def signed_rank_p(values: Tensor) -> float:
+    """Wilcoxon's signed-rank test that values are symmetric around 0, by its normal limit."""
+    values = values[values != 0]
+    size = values.abs()
+    less = (size[:, None] > size).sum(1) + 0.5 * ((size[:, None] == size).sum(1) - 1)
+    ranks = less + 1.0
+    total = float((ranks * values.sign()).sum())
+    sd = float(ranks.square().sum().sqrt())
+    return math.erfc(abs(total) / sd / math.sqrt(2)) if sd > 0 else 1.0

@@ -1,0 +1,63 @@
+"""Three questions about a fit, each answered yes, no, or cannot tell.
+
+- Is the bound what it should be? No value is impossible, and it no longer rises.
+- May the importance weights be trusted, and so what is estimated from them?
+- May the guide's own draws be trusted as draws from the posterior?
+
+A missing figure is never taken for a good one: the answer is then "cannot tell", with what to try.
+The limits of each question, with their sources, are in the file of that question: `verdict_bound`,
+`verdict_weights` and `verdict_draws`. How often the answer about the draws is right is measured by
+``benchmarks/verdicts.py``.
+"""
+
+from dataclasses import dataclass
+
+from zoo.evaluation.answers import NO, Answer, Found, Skipped
+from zoo.evaluation.verdict_bound import bound, impossible
+from zoo.evaluation.verdict_draws import guide_draws, more_evidence
+from zoo.evaluation.verdict_weights import weights
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The three answers; printed, they are three lines.
+
+    Attributes:
+        bound: is the bound what it should be?
+        weights: may the importance weights be trusted?
+        draws: may the guide's own draws be trusted?
+    """
+
+    bound: Answer
+    weights: Answer
+    draws: Answer
+
+    def __str__(self) -> str:
+        return (
+            f"bound as it should be? {self.bound}\n"
+            f"weights to be trusted? {self.weights}\n"
+            f"guide's draws to be trusted? {self.draws}"
+        )
+
+
+def verdict(
+    found: Found, draws: int, skipped: Skipped | None = None, *, trains_model: bool = True
+) -> Verdict:
+    """Answers the three questions from the figures that were computed.
+
+    Args:
+        found: name -> figure.
+        draws: draws from the guide for each row, behind k-hat.
+        skipped: name -> why a figure could not be computed; it is not asked for again.
+        trains_model: has the model parameters of its own that were trained?
+    """
+    skipped = skipped or {}
+    wrong, trusted = "; ".join(impossible(found)), weights(found, draws, skipped)
+    missed = "; ".join(more_evidence(found))
+    if missed and trusted.answer != NO:
+        trusted = Answer(NO, f"{missed}: they see only where the guide goes")
+    if wrong:
+        trusted = Answer(NO, f"the density of the guide or of the model is wrong: {wrong}")
+    of_bound = bound(found, trusted, skipped, trains_model=trains_model)
+    of_draws = guide_draws(found, trusted, skipped, is_wrong=bool(wrong))
+    return Verdict(Answer(NO, wrong) if wrong else of_bound, trusted, of_draws)

@@ -1,0 +1,1 @@
+"""Effect handlers and what they hold: minibatches, particles, parameters."""

@@ -1,0 +1,152 @@
+"""What a guide must know of a model: its latents, found by tracing the prior once.
+
+Nothing here asks who wrote the model: functions with ``pyro.param``, ``nn.Module`` and
+``PyroModule`` are described alike, and so are sites observed by ``obs=`` or by ``condition``.
+"""
+
+from functools import partial
+
+import torch
+from pyro import poutine
+from pyro.poutine.trace_struct import Trace
+from torch import Tensor
+
+from zoo.checks.arguments import refusal, whole
+from zoo.checks.inputs import check_call, check_data
+from zoo.checks.whereabouts import noted
+from zoo.copies import held_modules
+from zoo.device import device_of
+from zoo.handlers.discovery import SetUp
+from zoo.handlers.minibatch import ROWS, Minibatch
+from zoo.handlers.parameters import adopt, in_eval_mode, reachable_modules
+from zoo.handlers.particles import why_narrow
+from zoo.handlers.prior import Feasible, has_bounds, moving_supports
+from zoo.isolation import isolated
+from zoo.latents.architecture import architecture
+from zoo.latents.latents import Latents
+from zoo.latents.statements import Given
+from zoo.protocols import Descends, Model, recogniser_of
+from zoo.sites.latent import Latent, Plate
+from zoo.sites.supports import kind_of, unmixed
+
+
+def describe(model: Model, *args: object, rows: int | None = None, **kwargs: object) -> Latents:
+    """Finds the latents of any Pyro model by tracing its prior once.
+
+    Leaves the global random state, the parameter store and the validation flags untouched.
+
+    Args:
+        model: any callable with Pyro primitives.
+        *args: what the model is called with.
+        rows: full number of data rows, where `args` hold a minibatch of them.
+        **kwargs: keyword arguments of the model.
+
+    Raises:
+        ValueError: if the model has no sample sites at all, or asks by name alone for a parameter
+            that it does not make.
+    """
+    if isinstance(model, type) or not callable(model):
+        way = "Pass an instance of it; for a task task.build() and *task.split('train')."
+        raise refusal("model", "a Pyro model, a function or a module", model, way)
+    if rows is not None:
+        rows = whole("rows", rows)
+    check_data(args, kwargs)
+    check_call(model, args, kwargs)
+    reached = reachable_modules(model)
+    with isolated(seed=0), SetUp(), in_eval_mode(reached):
+        adopt(held_modules(model))
+        again = partial(_prior_trace, model, rows, args, kwargs)
+        with torch.no_grad(), noted("the first run of the model, on draws of its prior"):
+            trace = again()
+        sites: list[dict] = [dict(n) for n in trace.nodes.values() if n["type"] == "sample"]
+        if not sites:
+            raise ValueError(f"Expected a model with pyro.sample sites; {model} has none.")
+        plates = {plate.name: plate for site in sites for plate in _plates(site, args)}
+        row_plate = _row_plate(tuple(plates.values()))
+        row_args = _row_args(args, row_plate)
+        nesting = max(-plate.dim for plate in plates.values()) if plates else 0
+        latents = tuple(
+            _latent(site, args, row_plate) for site in sites if not site["is_observed"]
+        )
+        narrow = why_narrow(model, trace, nesting, args, kwargs)
+        moving = moving_supports(trace, again, latents) if has_bounds(trace) else ()
+    seen = [site for site in sites if site["is_observed"]]
+    observed = [site for site in seen if not site["infer"].get("_deterministic")]
+    passed = {id(value) for value in (*args, *kwargs.values())}
+    hidden, activation = architecture(model)
+    return Latents(
+        sites=latents,
+        observed=tuple(site["name"] for site in observed),
+        row_plate=row_plate,
+        row_args=row_args,
+        context=sum(args[i][0].numel() for i in row_args),  # type: ignore[index]
+        nesting=nesting,
+        vectorises=not narrow,
+        hidden=hidden,
+        activation=activation,
+        recognises=recogniser_of(model) is not None,
+        derived=tuple(site["name"] for site in observed if id(site["value"]) not in passed),
+        descends=isinstance(model, Descends),
+        row_widths=tuple(args[i][0].numel() for i in row_args),  # type: ignore[index]
+        narrow=narrow,
+        moving=moving,
+        drawn_plates=tuple(
+            plate.name
+            for plate in plates.values()
+            if plate.subsample < plate.size and not plate.given
+        ),
+    )
+
+
+def _prior_trace(model: Model, rows: int | None, args: tuple, kwargs: dict) -> Trace:
+    with poutine.block(), Minibatch(None, rows), Feasible(device_of(args)), Given({}):
+        trace = poutine.trace(model).get_trace(*args, **kwargs)
+    return poutine.util.prune_subsample_sites(trace)
+
+
+def _plates(site: dict, args: tuple) -> list[Plate]:
+    frames = [frame for frame in site["cond_indep_stack"] if frame.vectorized]
+    return [
+        Plate(
+            name=frame.name,
+            size=frame.full_size or frame.size,
+            dim=frame.dim,
+            subsample=frame.size,
+            given=frame.name == ROWS and any(has_rows(arg, frame.size) for arg in args),
+        )
+        for frame in frames
+    ]
+
+
+def _row_plate(plates: tuple[Plate, ...]) -> Plate | None:
+    named = [plate for plate in plates if plate.name == ROWS]
+    subsampled = [plate for plate in plates if plate.subsample < plate.size]
+    return next(iter(named + subsampled), None)
+
+
+def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
+    plates = tuple(sorted(_plates(site, args), key=lambda plate: plate.dim))
+    batch = [1] * max((-plate.dim for plate in plates), default=0)
+    for plate in plates:
+        batch[plate.dim] = plate.size
+    support = unmixed(site["fn"].support)
+    return Latent(
+        name=site["name"],
+        support=support,
+        event_shape=site["fn"].event_shape,
+        batch_shape=torch.Size(batch),
+        plates=plates,
+        kind=kind_of(support),
+        local=row_plate is not None and row_plate.name in {plate.name for plate in plates},
+    )
+
+
+def _row_args(args: tuple, row_plate: Plate | None) -> tuple[int, ...]:
+    if row_plate is None or not row_plate.given:
+        return ()
+    return tuple(i for i, arg in enumerate(args) if has_rows(arg, row_plate.subsample))
+
+
+def has_rows(arg: object, rows: int) -> bool:
+    """Is the argument a tensor with that many rows?"""
+    return isinstance(arg, Tensor) and arg.dim() > 0 and len(arg) == rows

@@ -1,0 +1,44 @@
+"""What a guide declares of itself, so that pairing asks no names."""
+
+from typing import ClassVar
+
+from zoo.latents.latents import Latents
+from zoo.sites.latent import Latent
+from zoo.sites.supports import Kind
+
+
+class Family:
+    """What a guide declares of itself; pairing reads these and no names.
+
+    Attributes:
+        kinds: the kinds of latents that the family can be put on.
+        scopes: "global", "local" or both.
+        reparameterised: are draws differentiable functions of the parameters?
+        factorised: does each latent have a distribution of its own?
+        independent: are all elements of the latents independent, given the data?
+        amortised: are local parameters computed from the data row, so that new rows need no fit?
+        relaxes: are discrete latents replaced by continuous ones while training?
+        row_families: families with parameters for each row that this one is an amortised form of.
+        takes_model: is it built as `guide(latents, model)`, to share networks of the model? It
+            keeps the model in a tuple, so that each parameter stays the model's alone.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset()
+    scopes: ClassVar[frozenset[str]] = frozenset()
+    reparameterised: ClassVar[bool] = True
+    factorised: ClassVar[bool] = True
+    independent: ClassVar[bool] = True
+    amortised: ClassVar[bool] = True
+    relaxes: ClassVar[bool] = False
+    row_families: ClassVar[tuple[type["Family"], ...]] = ()
+    takes_model: ClassVar[bool] = False
+
+    @classmethod
+    def handles(cls, latent: Latent) -> bool:
+        """Can the family be put on this latent?"""
+        return latent.kind in cls.kinds and latent.scope in cls.scopes
+
+    @classmethod
+    def objection(cls, latents: Latents) -> str | None:
+        """Why the family does not go on a model whose latents it covers; None if it does."""
+        return None

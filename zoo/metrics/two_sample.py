@@ -1,0 +1,242 @@
+"""Draws against exact or reference draws: how far apart, and could anybody tell?
+
+Every function takes x, draws from the guide, and y, draws from the reference, as matrices
+(draws, dimensions); :func:`two_sample` scales both by the reference's means and sds first.
+Sources: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters of measures"; Gretton et
+al. 2012, "A kernel two-sample test"; Lopez-Paz & Oquab 2017, "Revisiting classifier two-sample
+tests".
+"""
+
+from collections.abc import Callable
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
+
+from zoo.isolation import isolated
+from zoo.metrics.metric import Figure
+from zoo.metrics.posterior import posterior_errors
+from zoo.metrics.shares import share_error
+
+Draws = dict[str, Tensor]
+LEVELS = (0.5, 0.9)
+FOLDS = 5
+AT_ONCE = 2000  # draws in a kernel matrix or a classifier
+
+
+def two_sample(draws: Draws, reference: Draws, *, seed: int = 0) -> dict[str, Figure]:
+    """Everything below on the sites that both have, in reference sds.
+
+    Args:
+        draws: site -> independent draws from the guide, (draws, ...).
+        reference: site -> draws from the posterior, e.g. of a long Markov chain, (draws, ...).
+        seed: of projections, permutations, folds and bootstrap.
+
+    Returns:
+        "posterior_mean_error", "posterior_sd_error", "sliced_wasserstein_1", "..._2", "mmd",
+        "mmd_p", "classifier_logistic", "classifier_knn", "coverage_50", "coverage_90".
+
+    Raises:
+        ValueError: if they have no site in common, other dimensions, or fewer than 20 draws.
+    """
+    x, y = (as_matrix(value, draws, reference) for value in (draws, reference))
+    mean, sd = y.mean(0), y.std(0)
+    found = posterior_errors({"all": x}, {"all": (mean, sd)}, f"{len(y)} reference draws")
+    x, y = (x - mean) / sd, (y - mean) / sd
+    with isolated(seed=seed):
+        for order in (1, 2):
+            found[f"sliced_wasserstein_{order}"] = sliced_wasserstein(x, y, order=order)
+        found["mmd"], found["mmd_p"] = mmd(x, y)
+        found["classifier_logistic"] = classifier(x, y, LogisticRegression(), seed=seed)
+        found["classifier_knn"] = classifier(x, y, KNeighborsClassifier(15), seed=seed)
+        for level in LEVELS:
+            found[f"coverage_{round(100 * level)}"] = coverage(x, y, level=level)
+    return found
+
+
+def as_matrix(values: Draws, first: Draws, second: Draws) -> Tensor:
+    """The sites that both have, side by side: (draws, dimensions).
+
+    Raises:
+        ValueError: see :func:`two_sample`.
+    """
+    shared = [name for name in first if name in second]
+    if not shared:
+        raise ValueError(f"Expected a site in common; got {list(first)} and {list(second)}.")
+    for name in shared:
+        if first[name].shape[1:] != second[name].shape[1:]:
+            shapes = tuple(first[name].shape[1:]), tuple(second[name].shape[1:])
+            raise ValueError(f"Draws of '{name}' have shapes {shapes[0]} and {shapes[1]}.")
+    matrix = torch.cat([values[name].reshape(len(values[name]), -1) for name in shared], dim=1)
+    if len(matrix) < 20:
+        raise ValueError(f"Expected at least 20 draws; got {len(matrix)}.")
+    return matrix
+
+
+def sliced_wasserstein(
+    x: Tensor, y: Tensor, *, order: int = 1, projections: int = 100, resamples: int = 50
+) -> Figure:
+    """Wasserstein distance of that order between projections, averaged over random directions.
+
+    Finite draws of one distribution are apart too: the note says how far, by permuting.
+
+    Args:
+        x: draws, (n, d).
+        y: reference draws, (m, d).
+        order: 1 or 2.
+        projections: number of random directions.
+        resamples: bootstrap resamples behind the standard error.
+    """
+    directions = torch.randn(x.shape[1], projections, dtype=x.dtype, device=x.device)
+    directions = directions / directions.norm(dim=0)
+
+    def distance(first: Tensor, second: Tensor) -> Tensor:
+        gaps = _quantile_gaps(first @ directions, second @ directions)
+        return (gaps**order).mean() ** (1 / order)
+
+    se = bootstrap(distance, x, y, resamples)
+    pooled = torch.cat([x, y])
+    mixed = pooled[torch.randperm(len(pooled), device=x.device)]
+    floor = float(distance(mixed[: len(x)], mixed[len(x) :]))
+    note = f"{floor:.2g} between as many draws of one distribution"
+    return Figure(float(distance(x, y)), se, "reference sd", "lower", note)
+
+
+def _quantile_gaps(x: Tensor, y: Tensor) -> Tensor:
+    """Distances between quantiles, column by column: the optimal coupling in one dimension."""
+    x, y = x.sort(dim=0).values, y.sort(dim=0).values
+    if len(x) != len(y):
+        count = min(len(x), len(y))
+        x, y = (_quantiles(value, count) for value in (x, y))
+    return (x - y).abs()
+
+
+def _quantiles(ordered: Tensor, count: int) -> Tensor:
+    levels = (torch.arange(count, device=ordered.device) + 0.5) / count
+    return ordered[(levels * len(ordered)).long()]
+
+
+def bootstrap(
+    statistic: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, resamples: int
+) -> float:
+    """Standard error of a statistic of two independent samples, by resampling their draws."""
+    values = [statistic(_resampled(x), _resampled(y)) for _ in range(resamples)]
+    return float(torch.stack(values).std())
+
+
+def _resampled(x: Tensor) -> Tensor:
+    return x[torch.randint(len(x), (len(x),), device=x.device)]
+
+
+def mmd(x: Tensor, y: Tensor, *, permutations: int = 500) -> tuple[Figure, Figure]:
+    """Unbiased squared maximum mean discrepancy, and its permutation p-value.
+
+    The kernel is Gaussian, its width the median distance between pooled draws. The standard error
+    is that of the U-statistic, with the term that stays where both distributions are equal.
+
+    Args:
+        x: draws, (n, d).
+        y: reference draws, (m, d); min(n, m, 2000) of both are used, evenly taken.
+        permutations: of the draws between the two.
+    """
+    n = min(len(x), len(y), AT_ONCE)
+    kernel = gaussian_kernel(torch.cat([evenly(x, n), evenly(y, n)]))
+    value = _mmd_of(kernel, torch.arange(2 * n, device=x.device)[None] < n)[0]
+    labels = torch.rand(permutations, 2 * n, device=x.device).argsort(1) < n
+    beyond = int((_mmd_of(kernel, labels) >= value).sum())
+    p = (1 + beyond) / (1 + permutations)
+    note = f"{n} draws each"
+    p_error = share_error(p, permutations)
+    return (
+        Figure(float(value), _mmd_error(kernel, n), "squared MMD", "lower", note),
+        Figure(p, p_error, "p-value", "", f"{permutations} permutations"),
+    )
+
+
+def evenly(draws: Tensor, count: int) -> Tensor:
+    """`count` of the draws at equal distances: of a reference's chains, each has its part."""
+    return draws[torch.arange(count, device=draws.device) * len(draws) // count]
+
+
+def gaussian_kernel(z: Tensor) -> Tensor:
+    """exp(-|z_i - z_j|^2 / (2 h^2)) with h the median distance, (draws, draws)."""
+    square = torch.cdist(z, z) ** 2
+    above = torch.triu(torch.ones_like(square, dtype=torch.bool), 1)
+    width = square[above].median().clamp(min=torch.finfo(z.dtype).tiny)
+    return (-0.5 * square / width).exp()
+
+
+def _mmd_of(kernel: Tensor, first: Tensor) -> Tensor:
+    """MMD^2 for each labelling; first (labellings, 2 n) says which draws are x: (labellings,)."""
+    x, n = first.to(kernel.dtype), len(kernel) // 2
+    xx = ((x @ kernel) * x).sum(1)
+    xy = ((x @ kernel) * (1 - x)).sum(1)
+    yy = kernel.sum() - xx - 2 * xy
+    return (xx + yy - 2 * n) / (n * (n - 1)) - 2 * xy / n**2
+
+
+def _mmd_error(kernel: Tensor, n: int) -> float:
+    cross = kernel[:n, n:]
+    h = kernel[:n, :n] + kernel[n:, n:] - cross - cross.mT
+    off = ~torch.eye(n, dtype=torch.bool, device=kernel.device)
+    pairs = h[off]
+    means = (h * off).sum(1) / (n - 1)
+    whole = pairs.var()
+    single = (means.var() - whole / (n - 1)).clamp(min=0)
+    return float((4 * (n - 2) * single + 2 * whole).div(n * (n - 1)).sqrt())
+
+
+def classifier(
+    x: Tensor, y: Tensor, model: LogisticRegression | KNeighborsClassifier, *, seed: int = 0
+) -> Figure:
+    """Cross-validated share of draws whose origin a classifier tells; 0.5 is indistinguishable.
+
+    Args:
+        x: draws, (n, d).
+        y: reference draws, (m, d); min(n, m, 2000) of both are used, evenly taken.
+        model: a classifier of scikit-learn.
+        seed: of the folds.
+    """
+    n = min(len(x), len(y), AT_ONCE)
+    both = torch.cat([evenly(x, n), evenly(y, n)]).detach().cpu().numpy()
+    labels = (torch.arange(2 * n) < n).long().numpy()
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    share = float(cross_val_score(model, both, labels, cv=folds).mean())
+    return Figure(
+        share, share_error(share, 2 * n), "of draws", "lower", "0.5 where nobody can tell"
+    )
+
+
+def kl(log_q: Tensor, log_p: Tensor) -> Figure:
+    """KL(q || p) from draws of q, where both densities are known.
+
+    Args:
+        log_q: normalised log-density of q at its own draws, (draws,).
+        log_p: normalised log-density of p at the same, (draws,).
+    """
+    ratio = log_q - log_p
+    return Figure(float(ratio.mean()), float(ratio.std()) / len(ratio) ** 0.5, "nats", "lower")
+
+
+def coverage(x: Tensor, y: Tensor, *, level: float = 0.9, resamples: int = 100) -> Figure:
+    """Share of reference draws inside the guide's central intervals, over all dimensions.
+
+    Below `level` the guide is too narrow or off; above it is too wide.
+
+    Args:
+        x: draws, (n, d).
+        y: reference draws, (m, d).
+        level: probability of the guide's interval.
+        resamples: bootstrap resamples behind the standard error.
+    """
+    tails = torch.tensor([0.5 - level / 2, 0.5 + level / 2], dtype=x.dtype, device=x.device)
+
+    def share(first: Tensor, second: Tensor) -> Tensor:
+        low, high = first.quantile(tails, dim=0)
+        return ((second >= low) & (second <= high)).to(x.dtype).mean()
+
+    found = float(share(x, y))
+    se = max(bootstrap(share, x, y, resamples), share_error(found, y.numel()))  # all in, or none
+    return Figure(found, se, "of reference draws", "", f"should be {level:.2g}")

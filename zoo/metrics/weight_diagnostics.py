@@ -1,0 +1,112 @@
+"""May importance weights be trusted: Pareto k-hat, effective sample size, the largest weight.
+
+k-hat says how heavy the weights' tail is.
+
+Below min(1 - 1 / log10 S, 0.7) for S draws, importance sampling from the guide can be trusted;
+above it the guide misses a part of the posterior that matters.
+Sources: Yao et al. 2018, "Yes, but did it work?"; Vehtari et al. 2024, "Pareto smoothed importance
+sampling"; Kong 1992, "A note on importance sampling using standardized weights" (effective sample
+size); Chatterjee & Diaconis 2018, "The sample size required in importance sampling" (largest
+weight).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from zoo.metrics.metric import PerRow
+from zoo.metrics.pareto import fit_tail, tail_length
+
+ATOM = 5  # equal weights at the top that are no tail
+ALIKE = 0.5  # of the largest weights equal their neighbours: they are of few states
+TIE = 1e-6  # nats, between weights that are all the same for what follows
+TIED = "the largest weights are of few states, so no tail can be fitted; see ess, largest_weight"
+ROUNDING = 16  # of the last digit, between weights of one and the same state
+
+
+def k_hat(log_w: Tensor) -> PerRow:
+    """k-hat of each row, and its asymptotic standard error (1 + k) / sqrt(tail length).
+
+    Where all weights are equal it is -1. It is NaN, undefined, where the largest weight comes
+    several times or most of the largest are alike, as with few discrete states: such weights have
+    no tail to fit, and say nothing of the states that were not drawn. It is infinite for fewer
+    than 21 draws.
+
+    Args:
+        log_w: log-weights, shape (draws, rows).
+
+    """
+    tail = fit_tail(log_w)
+    if tail is None:
+        return torch.full_like(log_w[0], math.inf), torch.zeros_like(log_w[0])
+    values = tail.k.nan_to_num(nan=math.inf).masked_fill(tied(log_w), math.nan)
+    values = values.masked_fill(equal(log_w), -1.0).to(log_w)
+    errors = (1 + values).clamp(min=0) / min(0.2 * len(log_w), 3 * len(log_w) ** 0.5) ** 0.5
+    return values, torch.where(values.isfinite(), errors, 0.0)
+
+
+def equal(log_w: Tensor) -> Tensor:
+    """Are all weights of a row the same, up to rounding? (draws, rows) -> (rows,)."""
+    top = log_w.max(0).values
+    return top - log_w.min(0).values <= (ROUNDING * _last_digit(log_w)).clamp(min=TIE)
+
+
+def tied(log_w: Tensor) -> Tensor:
+    """Does the largest weight of a row come several times, or are most of the largest alike?
+
+    Args:
+        log_w: log-weights, shape (draws, rows).
+
+    Returns:
+        The answer for each row, shape (rows,).
+    """
+    digit = _last_digit(log_w)
+    several = (log_w >= log_w.max(0).values - ROUNDING * digit).sum(0) >= ATOM
+    tail = log_w.sort(0, descending=True).values[: tail_length(len(log_w)) + 1]
+    alike = (tail[:-1] - tail[1:] <= digit).double().mean(0)
+    return several | (alike > ALIKE)
+
+
+def _last_digit(log_w: Tensor) -> Tensor:
+    """What the largest log-weight of each row is rounded to, shape (rows,)."""
+    return torch.finfo(log_w.dtype).eps * log_w.max(0).values.abs().clamp(min=1)
+
+
+def k_hat_threshold(draws: int) -> float:
+    """The largest k-hat at which that many draws can be trusted."""
+    return min(1 - 1 / math.log10(draws), 0.7)
+
+
+def k_hat_share(log_w: Tensor) -> PerRow:
+    """1 for each row whose k-hat is above the threshold, else 0; of a row it has no error.
+
+    NaN where k-hat is.
+    """
+    values, _ = k_hat(log_w)
+    high = (values > k_hat_threshold(len(log_w))).to(log_w.dtype)
+    return high.masked_fill(values.isnan(), math.nan), torch.zeros_like(high)
+
+
+def effective_sample_size(log_w: Tensor) -> PerRow:
+    """(sum w)^2 / sum w^2 in draws, and its jackknife standard error.
+
+    Args:
+        log_w: log-weights, shape (draws, rows).
+    """
+    draws = len(log_w)
+    w = (log_w - log_w.logsumexp(0)).exp()
+    squares = w**2
+    others = (squares.sum(0) - squares).clamp(min=torch.finfo(w.dtype).tiny)
+    left_out = draws / (draws - 1) * (1 - w) ** 2 / others
+    return 1 / squares.sum(0), ((draws - 1) * left_out.var(0, correction=0)).sqrt()
+
+
+def largest_weight(log_w: Tensor) -> PerRow:
+    """max_s w_s / sum_s w_s of each row. It describes the draws at hand, so it has no error.
+
+    Args:
+        log_w: log-weights, shape (draws, rows).
+    """
+    share = (log_w.max(0).values - log_w.logsumexp(0)).exp()
+    return share, torch.zeros_like(share)

@@ -1,0 +1,1 @@
+"""Optimizers, their functional forms, and schedules."""

@@ -1,0 +1,94 @@
+"""A guide as a user hands it over, checked at the door, with its settings."""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import get_args
+
+from pyro.infer.autoguide import AutoContinuous, AutoGuide, AutoMessenger
+from torch import nn
+
+from zoo.checks.arguments import MANY, flag, instance, number, refusal, shown, whole
+from zoo.latents import Family, Latents
+
+COMMON = (AutoGuide, AutoContinuous, AutoMessenger, Family)
+
+
+def check_guide(guide: object, name: str = "guide") -> Callable:
+    """A guide class of the zoo or of Pyro, a partial of one, a built guide or a function.
+
+    Raises:
+        ValueError: for anything else, and for settings that a class does not have.
+    """
+    wanted = "a guide: a class of the zoo or an AutoGuide, an instance, or a function"
+    if isinstance(guide, str):
+        raise refusal(name, wanted, guide, f"Pass guides.guide_named({guide[:40]!r}).")
+    if not callable(guide):
+        raise refusal(name, wanted, guide, "Pass e.g. guides.MeanField.")
+    family = guide.func if isinstance(guide, partial) else guide
+    if not isinstance(family, type):
+        return guide
+    if not issubclass(family, (Family, AutoGuide, AutoMessenger)):
+        raise refusal(name, wanted, family, f"Pass an instance: {family.__name__}(...).")
+    if inspect.isabstract(family) or family in COMMON:
+        way = "It is what guides have in common; pass one of them, e.g. guides.MeanField."
+        raise refusal(name, wanted, family, way)
+    if isinstance(guide, partial):
+        _check_settings(guide, family)
+    return guide
+
+
+def _check_settings(guide: partial, family: type) -> None:
+    """Refuses a partial whose keywords the class does not take, and values of another type."""
+    built_from = 2 if issubclass(family, Family) and family.takes_model else 1
+    signature = inspect.signature(family)
+    try:
+        given = signature.bind(*[None] * built_from, *guide.args, **guide.keywords).arguments
+    except TypeError as error:
+        known = list(signature.parameters)[built_from:]
+        raise ValueError(
+            f"Expected settings of {family.__name__} among {known}; got "
+            f"{list(guide.keywords)}: {error}."
+        ) from error
+    for name in list(given)[built_from:]:
+        _check_setting(f"{name} of {family.__name__}", given[name], signature.parameters[name])
+
+
+def _check_setting(name: str, value: object, parameter: inspect.Parameter) -> None:
+    """Holds a setting against the type that the class declares for it, where it is a plain one."""
+    kinds = get_args(parameter.annotation) or (parameter.annotation,)
+    if value is None and type(None) in kinds:
+        return
+    example = f"Its default is {shown(parameter.default)}."
+    if not set(kinds) <= {int, float, bool, nn.Module, type(None)}:
+        return
+    if int in kinds:
+        whole(name, value, least=0, most=MANY, way=example)
+    elif float in kinds:
+        number(name, value, way=example)
+    elif bool in kinds:
+        flag(name, value)
+    elif nn.Module in kinds:
+        instance(name, value, nn.Module, "Pass an instance of torch.nn.Module.")
+
+
+def check_precision(guide: Callable, latents: Latents, args: tuple) -> None:
+    """Refuses data rows that an amortised guide's network, in another precision, cannot read.
+
+    Raises:
+        ValueError: naming the argument, and both types.
+    """
+    if not (isinstance(guide, Family) and isinstance(guide, nn.Module)):
+        return
+    if not (guide.amortised and "local" in guide.scopes):
+        return
+    held = {p.dtype for p in guide.parameters() if p.is_floating_point()}
+    for i in latents.row_args:
+        found = args[i].dtype
+        if held and found.is_floating_point and found not in held:
+            own = next(iter(held))
+            raise ValueError(
+                f"Expected argument {i} to be of type {own}, as the parameters of "
+                f"{type(guide).__name__} are; got {found}. Pass it as to({own}), or call "
+                f"torch.set_default_dtype({found}) first."
+            )

@@ -1,0 +1,127 @@
+"""What a model may offer, each by having a method: nothing is inherited, nothing is registered.
+
+To a guide it may offer a network to share, a path to walk down, widths of layers to mirror; to
+the evaluation what it knows exactly: its evidence, its posterior, its posterior's moments.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+Model = Callable[..., object]  # a Pyro model: a function, a method or a module
+
+
+@runtime_checkable
+class Recognises(Protocol):
+    """A module with a recognition network of its own, such as the VampPrior's."""
+
+    def recognise(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and scale of q(z | x): rows (..., D) -> (..., M) each."""
+        ...
+
+
+def recogniser_of(model: object) -> Recognises | None:
+    """The model itself or the first of its parts that recognises; None if there is none."""
+    parts = model.modules() if isinstance(model, nn.Module) else ()
+    return next((part for part in parts if isinstance(part, Recognises)), None)
+
+
+@runtime_checkable
+class Descends(Protocol):
+    """A hierarchical model whose groups of latents hang on one path from the top to the data."""
+
+    groups: tuple[int, ...]  # sizes, the top group's first
+    width: int  # of the path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The groups' sites from the top."""
+        ...
+
+    def enter(self, z: Tensor) -> Tensor:
+        """The path below the top group: (..., M_L) -> (..., width)."""
+        ...
+
+    def group(self, level: int, path: Tensor) -> tuple[Tensor, Tensor]:
+        """Prior mean and scale of the group `level` steps below the second: (..., M_l) each."""
+        ...
+
+    def descend(self, level: int, path: Tensor, z: Tensor) -> Tensor:
+        """The path below that group: (..., width)."""
+        ...
+
+
+@runtime_checkable
+class Mirrored(Protocol):
+    """A model whose layers do not stand in a row, and which says what an encoder is to mirror."""
+
+    @property
+    def encoder_hidden(self) -> tuple[int, ...]:
+        """Widths of an encoder's hidden layers, from data to latents."""
+        ...
+
+
+@runtime_checkable
+class HasEvidence(Protocol):
+    """A model whose log evidence is known."""
+
+    def log_evidence(self, *args: Tensor) -> Tensor:
+        """Log evidence log p(data), all latents integrated out.
+
+        Args:
+            *args: the arguments of the model's forward.
+
+        Returns:
+            Nats; shape (rows,) for a row-wise model, () for a model of the whole data set.
+        """
+        ...
+
+
+@runtime_checkable
+class HasPosterior(Protocol):
+    """A model whose posterior is known as a distribution."""
+
+    def posterior(self, *args: Tensor) -> dict[str, Distribution]:
+        """Exact posterior of each latent site.
+
+        Args:
+            *args: the arguments of the model's forward.
+
+        Returns:
+            Site name -> distribution; batch shape (rows,) for a row-wise model.
+        """
+        ...
+
+
+@runtime_checkable
+class HasMoments(Protocol):
+    """A model whose posterior is known by its moments only."""
+
+    def posterior_moments(self, *args: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Exact posterior mean and standard deviation of each latent site.
+
+        Args:
+            *args: the arguments of the model's forward.
+
+        Returns:
+            Site name -> (mean, standard deviation), each shaped like one draw of the site.
+        """
+        ...
+
+
+@runtime_checkable
+class HasMean(Protocol):
+    """A model of pictures that can show what a latent value looks like."""
+
+    def mean(self, z: Tensor) -> Tensor:
+        """Expected x given z.
+
+        Args:
+            z: values of the first latent, shape (..., *event).
+
+        Returns:
+            Intensities, shape (..., pixels).
+        """
+        ...

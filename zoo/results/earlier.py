@@ -1,0 +1,146 @@
+"""The state of a fit apart from its program: what is saved, and what a fit goes on from."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.results.convergence import Convergence
+from zoo.results.result import Fit
+from zoo.results.same_code import Densities
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class Earlier:
+    """Where a fit was, as in :class:`zoo.Fit`, and the `steps` that it was to take."""
+
+    losses: Tensor
+    last: dict = field(repr=False)
+    best: Tensors | None
+    valid: list[tuple[int, float]]
+    seconds: float
+    stopped: str
+    convergence: Convergence | None
+    path: str
+    steps: int
+    densities: dict[str, Densities]
+
+    @property
+    def whole(self) -> bool:
+        """Did it come to its end?"""
+        return self.stopped in ("finished", "converged", "early")
+
+    def put_into(self, fit: Fit) -> None:
+        """Makes a fit that was just prepared the earlier one, all but its program."""
+        fit.losses, fit.last, fit.best = self.losses, self.last, self.best
+        fit.valid, fit.seconds, fit.stopped = list(self.valid), self.seconds, self.stopped
+        fit.convergence, fit.path = self.convergence, self.path
+
+
+def earlier_of(fit: Fit) -> Earlier:
+    """The state of a fit that is at hand."""
+    return Earlier(
+        losses=fit.losses,
+        last=fit.last,
+        best=fit.best,
+        valid=fit.valid,
+        seconds=fit.seconds,
+        stopped=fit.stopped,
+        convergence=fit.convergence,
+        path=fit.path,
+        steps=fit.settings.steps,
+        densities=fit.densities,
+    )
+
+
+def numbers_of(fit: Fit) -> dict[str, Any]:
+    """The part of a fit's state that goes to JSON."""
+    return {
+        "steps_taken": len(fit.losses),
+        "statements": _statements(fit.last),
+        "optimizer_groups": fit.last["optimizer"]["param_groups"],
+        "stride": fit.last["iterates"][0] if "iterates" in fit.last else None,
+        "valid": fit.valid,
+        "seconds": fit.seconds,
+        "stopped": fit.stopped,
+        "convergence": asdict(fit.convergence) if fit.convergence else None,
+        "path": fit.path,
+        "densities": fit.densities,
+    }
+
+
+def tensors_of(fit: Fit) -> Tensors:
+    """The part of a fit's state that goes to safetensors, on the CPU."""
+    last = fit.last
+    tensors = {"losses": fit.losses}
+    tensors |= {f"best/{name}": value for name, value in (fit.best or {}).items()}
+    tensors |= {f"last/{name}": value for name, value in _of_snapshot(last).items()}
+    if "going" in last:
+        going = _of_snapshot(last["going"]) | {"step": torch.tensor(last["going"]["step"])}
+        tensors |= {f"going/{name}": value for name, value in going.items()}
+    if "iterates" in last and last["iterates"][1]:
+        tensors["iterates"] = torch.stack(last["iterates"][1])
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+
+def earlier_from(record: dict, tensors: Tensors) -> Earlier:
+    """The state of a fit from what was saved of it."""
+    groups, going = record["optimizer_groups"], _below("going/", tensors)
+    statements = record["statements"]
+    last = _snapshot(_below("last/", tensors), groups, record["steps_taken"], statements[0])
+    if going:
+        last["going"] = _snapshot(going, groups, int(going["step"]), statements[1])
+    if record["stride"] is not None:
+        last["iterates"] = record["stride"], list(tensors.get("iterates", torch.zeros(0)))
+    found = record["convergence"]
+    return Earlier(
+        losses=tensors["losses"],
+        last=last,
+        best=_below("best/", tensors) or None,
+        valid=[(step, loss) for step, loss in record["valid"]],
+        seconds=record["seconds"],
+        stopped=record["stopped"],
+        convergence=Convergence(**found) if found else None,
+        path=record["path"],
+        steps=record["settings"]["steps"],
+        densities=record["densities"],
+    )
+
+
+def _of_snapshot(snapshot: dict) -> Tensors:
+    """Tensors of a trainer's snapshot, by flat names."""
+    tensors = {"random": snapshot["random"]}
+    tensors |= {f"cuda_random/{i}": state for i, state in enumerate(snapshot["cuda_random"])}
+    tensors |= {f"program/{name}": value for name, value in snapshot["program"].items()}
+    tensors |= {f"averages/{name}": value for name, value in snapshot["averages"].items()}
+    for i, state in snapshot["optimizer"]["state"].items():
+        tensors |= {f"optimizer/{i}/{key}": torch.as_tensor(v) for key, v in state.items()}
+    return tensors
+
+
+def _statements(last: dict) -> list[list[str]]:
+    """Names of the ``pyro.param`` statements of the last state, and of the one it goes on from."""
+    return [list(last["statements"]), list(last.get("going", last)["statements"])]
+
+
+def _snapshot(tensors: Tensors, groups: list, step: int, statements: list[str]) -> dict:
+    state: dict[int, Tensors] = {}
+    for name, value in _below("optimizer/", tensors).items():
+        i, key = name.split("/", 1)
+        state.setdefault(int(i), {})[key] = value
+    return {
+        "step": step,
+        "program": _below("program/", tensors),
+        "averages": _below("averages/", tensors),
+        "statements": tuple(statements),
+        "optimizer": {"state": state, "param_groups": groups},
+        "random": tensors["random"],
+        "cuda_random": list(_below("cuda_random/", tensors).values()),
+    }
+
+
+def _below(prefix: str, tensors: Tensors) -> Tensors:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,116 @@
+"""What a fit is asked to do, and what comes of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from zoo.device import to_device
+from zoo.latents import Family, Latents, Model
+from zoo.objectives import Objective
+from zoo.optim.schedules import Schedule
+from zoo.optim.update import Update
+from zoo.program import Program
+from zoo.results.convergence import Convergence
+from zoo.results.same_code import Densities, densities
+from zoo.results.trained import trained
+from zoo.task import Task
+from zoo.traces import Pair, as_guide
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a fit was asked to do; together with the task and the guide it fixes the result."""
+
+    objective: Objective
+    steps: int
+    update: Update
+    batch_size: int | None
+    seed: int
+    kl_weight: Schedule | None = None
+    freeze_model: bool = False
+    patience: int | None = None
+    valid_every: int = 500
+    compile: bool | str = "auto"
+    until: str = "steps"
+
+
+@dataclass
+class Fit:
+    """A trained pair of model and guide, and how it came about.
+
+    Attributes:
+        task: what it was trained on.
+        settings: how.
+        program: model, guide and objective, at the best state if there was a validation bound.
+        guide_spec: the guide as it was passed to `fit`.
+        losses: loss of every step in nats for the full data, shape (steps taken,).
+        valid: pairs (step, validation loss in nats).
+        last: state after the last step; resuming goes on from it.
+        seconds: time taken by the steps.
+        convergence: what the last look at the iterates found, with until="converged".
+        stopped: "finished", "converged", "early", "interrupted" or "diverged"; "unfinished" in a
+            checkpoint of a fit that is still training.
+        path: which loop ran: "plain" or "compiled".
+        path_reason: why.
+        build_seconds: time taken to capture and compile, part of `seconds`.
+    """
+
+    task: Task
+    settings: Settings
+    program: Program
+    guide_spec: Callable
+    losses: Tensor
+    valid: list[tuple[int, float]] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    last: dict = field(default_factory=dict, repr=False)
+    seconds: float = 0.0
+    convergence: Convergence | None = None
+    stopped: str = "finished"
+    path: str = "plain"
+    path_reason: str = ""
+    build_seconds: float = 0.0
+
+    @property
+    def model(self) -> Model:
+        """The trained model; the one that was passed in is untouched.
+
+        Where it has ``pyro.param`` statements it is wrapped, so that they take their trained
+        values wherever it runs, whatever Pyro's global store holds.
+        """
+        return trained(self.program.model, self.program.store)
+
+    @property
+    def guide(self) -> Callable:
+        """The trained guide; one with ``pyro.param`` statements is wrapped as :attr:`model` is."""
+        return trained(self.program.guide, self.program.store)
+
+    @property
+    def latents(self) -> Latents:
+        """The description of the model's latents."""
+        return self.program.latents
+
+    @property
+    def pair(self) -> Pair:
+        """Model and guide together, for evaluation."""
+        program, guide = self.program, as_guide(self.program.guide)
+        return Pair(program.model, guide, program.latents, program.guided, program.marked)
+
+    @cached_property
+    def densities(self) -> dict[str, Densities]:
+        """What model and guide compute, to know them again: see :mod:`zoo.results.same_code`."""
+        args = tuple(to_device(arg, self.device) for arg in self.task.split("train"))
+        return densities(self.program, args)
+
+    @property
+    def amortised(self) -> bool:
+        """Can the guide be put on new rows as it is?"""
+        guide = self.program.guide
+        return not isinstance(guide, Family) or guide.amortised
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.program.parameters()).device

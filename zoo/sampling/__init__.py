@@ -1,0 +1,1 @@
+"""Draws of a trained guide, their importance weights, and densities in unconstrained space."""

@@ -1,0 +1,121 @@
+"""May rows be taken apart? Does each row have the same terms in another company of rows?
+
+Scoring in chunks, and training on minibatches, call the model and the guide with some of the rows.
+A model that knows its rows by their position, as by ``t = torch.arange(len(x))``, or that holds
+data of its own beside the arguments, then means something else. Both are run on some rows and on
+the second half of these, with the same values of the latents, and their terms compared.
+"""
+
+from copy import copy
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from zoo.handlers.parameters import in_eval_mode
+from zoo.isolation import isolated
+from zoo.latents import Family
+from zoo.program import Program
+from zoo.sampling.importance_weights import row_count, take_rows
+from zoo.traces import Assign, Traces, run, sample_sites
+
+MOST = 64  # rows looked at
+
+Terms = dict[tuple[str, str], Tensor]
+
+
+def together(program: Program, args: tuple) -> Program:
+    """The program, told to keep all rows together where they cannot be taken apart.
+
+    A guide that declares nothing is not tried: it may keep what it met in a call, and its rows
+    stay together up to a number (see :mod:`zoo.sampling.importance_weights`).
+    """
+    if not isinstance(program.guide, Family) or apart(program, args) is None:
+        return program
+    whole = copy(program)
+    whole.latents = replace(program.latents, row_args=())
+    return whole
+
+
+def apart(program: Program, args: tuple) -> str | None:
+    """Why rows cannot be taken apart; None if they can, or if no argument holds any.
+
+    Args:
+        program: model, guide and objective.
+        args: arguments of the model, on its device.
+    """
+    rows = row_count(program, args)
+    if not program.latents.row_args or rows < 2:
+        return None
+    held = torch.arange(min(rows, MOST), device=args[program.latents.row_args[0]].device)
+    half = held[len(held) // 2 :]
+    with isolated(seed=0), torch.no_grad(), in_eval_mode([program]):
+        try:
+            first = _run(program, args, held, {})
+            second = _run(program, args, half, _values(program, first, half))
+        except Exception as error:  # whatever the user's own model raises, an assertion too
+            return f"the model and the guide cannot be run on some of them ({_line(error)})"
+    return _difference(_terms(program, first, half), _terms(program, second, None))
+
+
+def _run(program: Program, args: tuple, picked: Tensor, values: dict[str, Tensor]) -> Traces:
+    taken = take_rows(program, args, picked, row_count(program, args))
+    with program.handlers(picked), Assign(values):
+        pair = program.pair
+        return run(pair.model, pair.guide, taken, program.kwargs)
+
+
+def _values(program: Program, traces: Traces, half: Tensor) -> dict[str, Tensor]:
+    """What was drawn, for some of the rows."""
+    found = {}
+    for trace in traces:
+        for site in sample_sites(trace):
+            if not site["is_observed"]:
+                event = len(site["fn"].event_shape)  # type: ignore[attr-defined]
+                value: Tensor = site["value"]  # type: ignore[assignment]
+                found[str(site["name"])] = _some(program, value, event, half)
+    return found
+
+
+def _terms(program: Program, traces: Traces, half: Tensor | None) -> Terms:
+    """Log-probabilities of each site in the plate of the rows, for some of these or all."""
+    plate, found = program.latents.row_plate, {}
+    assert plate is not None
+    for who, trace in zip(("model", "guide"), traces, strict=True):
+        for site in sample_sites(trace):
+            if plate.name in {frame.name for frame in site["cond_indep_stack"]}:
+                value: Tensor = site["unscaled_log_prob"]  # type: ignore[typeddict-item]
+                found[who, str(site["name"])] = (
+                    value if half is None else _some(program, value, 0, half)
+                )
+    return found
+
+
+def _some(program: Program, value: Tensor, event: int, half: Tensor) -> Tensor:
+    """The rows of a value, where it has any."""
+    plate = program.latents.row_plate
+    assert plate is not None
+    dim, held = plate.dim - event, int(half[-1]) + 1
+    if value.dim() < -dim or value.shape[dim] != held:
+        return value
+    return value.index_select(dim, half)
+
+
+def _difference(first: Terms, second: Terms) -> str | None:
+    if first.keys() != second.keys():
+        return "they do not have the same sites in another company"
+    for (who, name), value in first.items():
+        other = second[who, name]
+        scale = 1 + value.abs().nan_to_num(posinf=0.0).max()
+        limit = scale * torch.finfo(value.dtype).eps ** 0.5
+        apart = (other - value).abs().nan_to_num(nan=0.0)
+        if (
+            apart.shape != torch.broadcast_shapes(value.shape, other.shape)
+            or (apart > limit).any()
+        ):
+            return f"the {who}'s '{name}' gives a row another log-probability in another company"
+    return None
+
+
+def _line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,1 @@
+"""What a sample site is: its support, its kind, its plates."""

@@ -1,0 +1,94 @@
+"""Which loop a fit runs on: the compiled one where it pays, the plain one where it must."""
+
+import time
+import warnings
+
+from torch._dynamo.exc import TorchDynamoException
+from torch._inductor.exc import InductorError, InvalidCxxCompiler
+
+from zoo.compile.capture import CaptureError
+from zoo.compile.code_cache import CompileError
+from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.training.run import Run
+from zoo.training.trainer import Trainer
+
+AUTO_STEPS = 5000  # from here on, compiling (about ten seconds) costs less than it saves
+COMPILER_ERRORS = (CompileError, TorchDynamoException, InductorError, InvalidCxxCompiler, OSError)
+
+WAY_OUT = "Install a C++ compiler such as g++, or pass compile='auto' or False for the plain step."
+
+
+def choose_path(run: Run) -> None:
+    """Puts a compiled trainer into a run where that is asked for, or pays.
+
+    Raises:
+        CaptureError: if compile=True and the step cannot be captured.
+        CompileError: if compile=True and the compiler fails.
+    """
+    asked, steps = run.fit.settings.compile, run.fit.settings.steps
+    if run.resumed_path is not None and asked == "auto":
+        asked = run.resumed_path == "compiled"
+    trainer, reason = _decide([run], asked, steps)
+    run.fit.path_reason = reason
+    if trainer is not None:
+        run.trainer, run.fit.path = trainer, "compiled"
+
+
+def choose_replicas(runs: list[Run]) -> bool:
+    """Puts one compiled trainer into all runs; False where they have to run one by one."""
+    settings, earlier = runs[0].fit.settings, runs[0].resumed_path
+    asked = settings.compile
+    if earlier is not None and asked == "auto":
+        asked = earlier == "compiled"
+    trainer, reason = _decide(runs, asked, settings.steps * len(runs))
+    for run in runs:
+        run.fit.path_reason = reason
+        if trainer is not None:
+            run.trainer, run.fit.path = trainer, "compiled"
+    return trainer is not None
+
+
+def _decide(
+    runs: list[Run],
+    asked: bool | str,  # noqa: FBT001
+    steps: int,
+) -> tuple[CompiledTrainer | None, str]:
+    if asked is False:
+        return None, "compile=False"
+    if asked == "auto" and steps < AUTO_STEPS:
+        return (
+            None,
+            f"{steps} steps take less time than compiling; auto compiles from {AUTO_STEPS}",
+        )
+    begin = time.perf_counter()
+    try:
+        trainer = CompiledTrainer(*(_plain(run) for run in runs))
+    except CaptureError as error:
+        if asked is True:
+            raise
+        return None, _warn(str(error))
+    except COMPILER_ERRORS as error:
+        reason = f"the compiler failed: {_first_line(error)}"
+        if asked is True:
+            raise CompileError(f"compile=True, but {reason}. {WAY_OUT}") from error
+        return None, _warn(reason)
+    for run in runs:
+        run.fit.build_seconds = time.perf_counter() - begin
+        run.fit.seconds += run.fit.build_seconds
+    return trainer, "asked for" if asked is True else f"{steps} steps pay for compiling"
+
+
+def _plain(run: Run) -> Trainer:
+    assert isinstance(run.trainer, Trainer)
+    return run.trainer
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), "").rstrip(".")
+
+
+def _warn(reason: str) -> str:
+    warnings.warn(
+        f"The compiled path is off, training goes on with the plain step: {reason}", stacklevel=6
+    )
+    return reason

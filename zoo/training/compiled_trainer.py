@@ -1,0 +1,179 @@
+"""The compiled training loop, with the interface of the plain one."""
+
+from operator import itemgetter
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from zoo.compile.capture import capture
+from zoo.compile.flat_parameters import Layout
+from zoo.compile.step_loop import (
+    BLOCK,
+    Inputs,
+    State,
+    compile_block,
+    is_small,
+    plain_operations,
+    quiet,
+    step_with_update,
+)
+from zoo.data.batches import Order
+from zoo.optim.functional import RULES
+from zoo.training.trainer import Trainer
+
+
+class CompiledTrainer:
+    """Takes the steps of a plain trainer, and of its replicas, in compiled blocks.
+
+    Its snapshots are the plain trainer's, so that a fit may be saved by one and resumed by the
+    other. Noise comes from torch's random state, in another order than the plain step draws it.
+
+    Args:
+        trainers: one plain trainer, or several of the same program, which run side by side.
+
+    Raises:
+        CaptureError: if the step cannot be captured, or its capture is not the plain step.
+    """
+
+    largest_block = BLOCK
+
+    def __init__(self, *trainers: Trainer) -> None:
+        first = trainers[0]
+        self.trainers = trainers
+        self.program, self.rows, self.update = first.program, first.rows, first.update
+        self.parameters, self.device = first.parameters, first.device
+        self.replicas = len(trainers) if len(trainers) > 1 else None
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # what a failure draws would move the plain steps
+            self.captured = capture(first.program, first.rows, first.parameters)
+            step = step_with_update(self.captured, first.update, self.replicas)
+            self.state = self._read()
+            if self.replicas is not None:
+                step = plain_operations(step, self.state, first.update, self._inputs(0))
+            self.block = compile_block(step, self.captured, first.update)
+            with quiet():
+                self._run(0)  # compiles the block by taking no step
+
+    @property
+    def step(self) -> int:
+        """Number of steps taken."""
+        return self.trainers[0].step
+
+    def advance(self, count: int) -> Tensor:
+        """Takes `count` steps; returns losses in nats, shape (count,), or (replicas, count)."""
+        parts = []
+        while count:
+            now = min(count, BLOCK)
+            losses, self.state = self._run(now)
+            parts.append(losses[..., :now])
+            for trainer in self.trainers:
+                trainer.step += now
+            count -= now
+        self._write()
+        return torch.cat(parts, dim=-1)
+
+    def snapshot(self) -> dict:
+        """Everything that the next step of a single fit depends on."""
+        return self.snapshots()[0]
+
+    def snapshots(self) -> list[dict]:
+        """The snapshot of each replica."""
+        return [trainer.snapshot() for trainer in self.trainers]
+
+    def restore(self, snapshot: dict) -> None:
+        """Goes back to a snapshot of a single fit."""
+        self.trainers[0].restore(snapshot)
+        self.state = self._read()
+
+    @torch.no_grad()
+    def _run(self, count: int) -> tuple[Tensor, State]:
+        lead = () if self.replicas is None else (self.replicas,)
+        dtype = self.state.parts[0].dtype
+        losses = torch.zeros((*lead, BLOCK), dtype=dtype, device=self.device)
+        steps = torch.tensor(count, device=self.device)
+        return self.block(steps, self.state, losses, self._inputs(count))
+
+    def _inputs(self, count: int) -> Inputs:
+        """What the next block of that many steps is given."""
+        dtype = self.state.parts[0].dtype
+        lr = torch.tensor([t.update.lr for t in self.trainers], dtype=dtype)
+        return Inputs(
+            start=torch.full((), float(self.step), device=self.device),
+            lr=(lr[0] if self.replicas is None else lr).to(self.device),
+            order=self._order(count).to(self.device),
+            args=tuple(self.rows.args),
+        )
+
+    def _order(self, count: int) -> Tensor:
+        """Rows of the next steps, filled up to a whole block."""
+        orders = [_rows(trainer.rows.order, self.step, count) for trainer in self.trainers]
+        return orders[0] if self.replicas is None else torch.stack(orders, dim=1)
+
+    def _read(self) -> State:
+        states = [self._read_one(trainer) for trainer in self.trainers]
+        return states[0] if self.replicas is None else tree_map(_stack, *states)
+
+    def _read_one(self, trainer: Trainer) -> State:
+        layout, names = self.captured.layout, RULES[self.update.optimizer].moments
+        flat, held = layout.read(trainer.program)
+        moments = tuple(self._cut(_moment(trainer, layout, name)) for name in names)
+        return State(self._cut(flat), moments, held)
+
+    def _cut(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """A vector over all parameters as the compiled step takes it."""
+        if is_small(self.captured):
+            return (flat,)
+        return tuple(part.clone() for part in self.captured.layout.split(flat).values())
+
+    def _write(self) -> None:
+        """Copies the state into the programs and optimizers of the plain trainers."""
+        for i, trainer in enumerate(self.trainers):
+            state = self.state if self.replicas is None else tree_map(itemgetter(i), self.state)
+            flat, *moments = (_join(parts) for parts in (state.parts, *state.moments))
+            self.captured.layout.write(trainer.program, flat, state.held)
+            _set_moments(trainer, self.captured.layout, tuple(moments))
+
+
+def _stack(*tensors: Tensor) -> Tensor:
+    return torch.stack(tensors)
+
+
+def _join(parts: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+def _rows(order: Order | None, start: int, count: int) -> Tensor:
+    if order is None:
+        return torch.zeros(BLOCK, 0, dtype=torch.int64)
+    rows = torch.zeros(BLOCK, order.batch, dtype=torch.int64)
+    if count:
+        rows[:count] = order.block(start, count)
+    return rows
+
+
+def _named_parameters(trainer: Trainer, layout: Layout) -> list[torch.nn.Parameter]:
+    named = dict(trainer.program.named_parameters())
+    return [named[name] for name in layout.names]
+
+
+def _moment(trainer: Trainer, layout: Layout, name: str) -> Tensor:
+    """One running average of the optimizer as a vector; zeros before the first step."""
+    states = trainer.optimizer.state
+    parts = [
+        states[p][name] if name in states.get(p, {}) else torch.zeros_like(p)
+        for p in _named_parameters(trainer, layout)
+    ]
+    return torch.cat([part.detach().reshape(-1) for part in parts])
+
+
+def _set_moments(trainer: Trainer, layout: Layout, moments: tuple[Tensor, ...]) -> None:
+    names = RULES[trainer.update.optimizer].moments
+    if not names:
+        return
+    parameters = _named_parameters(trainer, layout)
+    vectors = [layout.split(moment).values() for moment in moments]
+    for parameter, *parts in zip(parameters, *vectors, strict=True):
+        state = trainer.optimizer.state[parameter]
+        state["step"] = torch.tensor(float(trainer.step))
+        state.update({name: part.clone() for name, part in zip(names, parts, strict=True)})

@@ -1,0 +1,138 @@
+"""The training loop: blocks of steps, with validation, checkpoints and stops between."""
+
+import time
+
+import torch
+
+from zoo.handlers.parameters import in_eval_mode, named_tensors, restore
+from zoo.isolation import isolated
+from zoo.results.result import Fit, Settings
+from zoo.training.divergence import DivergenceError, all_finite, blame
+from zoo.training.iterates import Iterates
+from zoo.training.keeper import Keeper
+from zoo.training.progress import Progress
+from zoo.training.run import Run
+
+BLOCK_SECONDS = 1.0
+
+
+def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
+    """Takes the steps that are left, block by block; the fit ends at its best or last state.
+
+    Args:
+        run: the fit under way.
+        bar: shows how far it is.
+        keeper: writes it down between blocks, and ends it on SIGTERM.
+        number: which of the keeper's fits it is.
+
+    Raises:
+        DivergenceError: on a non-finite loss.
+    """
+    fit, trainer, block = run.fit, run.trainer, 1
+    iterates = _iterates(run)
+    begin = time.perf_counter() - fit.seconds
+    snapshot = _reached(fit, trainer.snapshot(), iterates, begin)
+    keeper.offer({number: fit})
+    try:
+        while trainer.step < fit.settings.steps:
+            started = time.perf_counter()
+            if iterates is not None:
+                block = iterates.due(trainer.step)
+            losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
+            fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
+            if not all_finite([losses, *trainer.parameters]):
+                raise blame(trainer, snapshot, losses)
+            now = trainer.snapshot()
+            bar.reach(trainer.step, float(losses[-1]))
+            ending = _ending(run, iterates)
+            snapshot = _reached(fit, now, None if ending else iterates, begin)
+            if ending is None and keeper.stops({number: fit}):
+                ending = "interrupted"
+            if ending is not None:
+                fit.stopped = ending
+                break
+            block = (
+                min(trainer.largest_block, 2 * block)
+                if time.perf_counter() - started < BLOCK_SECONDS
+                else block
+            )
+    except KeyboardInterrupt:
+        trainer.restore(snapshot)
+        fit.stopped = "interrupted"
+    except DivergenceError as error:
+        fit.stopped, snapshot = "diverged", trainer.snapshot()
+        error.fit = _finish(fit, snapshot, begin)
+        keeper.end(number, fit)
+        raise
+    keeper.end(number, _finish(fit, snapshot, begin))
+
+
+def _iterates(run: Run) -> Iterates | None:
+    """The iterates to watch, those of an earlier fit included unless it had converged."""
+    if run.fit.settings.until != "converged":
+        return None
+    run.fit.best = None  # the mean that an earlier fit ended at is of the past
+    iterates = Iterates([run.trainer])
+    if "iterates" in run.fit.last:
+        iterates.go_on(run.fit.last["iterates"])
+    return iterates
+
+
+def _reached(fit: Fit, snapshot: dict, iterates: Iterates | None, begin: float) -> dict:
+    """Makes a snapshot the fit's last state, together with the iterates noted so far."""
+    if iterates is not None:
+        snapshot["iterates"] = iterates.state()
+    fit.last, fit.seconds = snapshot, time.perf_counter() - begin
+    return snapshot
+
+
+def _ending(run: Run, iterates: Iterates | None) -> str | None:
+    """How the fit ends here, if it does."""
+    if iterates is not None and _converged(run, iterates):
+        return "converged"
+    due = run.valid_args and run.trainer.step % run.fit.settings.valid_every == 0
+    return "early" if due and _validate(run) else None
+
+
+def _converged(run: Run, iterates: Iterates) -> bool:
+    """Keeps the mean of the iterates where they have become stationary."""
+    reached = iterates.note(run.fit.losses)
+    run.fit.convergence = iterates.found or run.fit.convergence
+    if reached:
+        iterates.average()
+        run.fit.best = named_tensors(run.fit.program)
+    return reached
+
+
+def _until_next_stop(step: int, block: int, settings: Settings) -> int:
+    """Steps to take now: not past the end, nor past the next validation."""
+    left = settings.steps - step
+    to_validation = settings.valid_every - step % settings.valid_every
+    return min(block, left, to_validation if settings.patience is not None else left)
+
+
+def _validate(run: Run) -> bool:
+    """Notes the validation loss, keeps the best state; is it time to stop?
+
+    The schedules are read at the last step: under a KL warm-up, losses on the way are no bound.
+    """
+    fit, program, patience = run.fit, run.fit.program, run.fit.settings.patience
+    assert patience is not None
+    with isolated(seed=0), torch.no_grad(), in_eval_mode([program]):
+        end = torch.full((), float(fit.settings.steps))
+        loss = float(program(end, None, *run.valid_args))
+    if all(loss < earlier for _, earlier in fit.valid):
+        fit.best = named_tensors(program)
+    fit.valid.append((run.trainer.step, loss))
+    best = min(range(len(fit.valid)), key=lambda i: fit.valid[i][1])
+    return len(fit.valid) - 1 - best >= patience
+
+
+def _finish(fit: Fit, snapshot: dict, begin: float) -> Fit:
+    fit.last, fit.seconds = snapshot, time.perf_counter() - begin
+    fit.losses = fit.losses[: snapshot["step"]]
+    fit.valid = [(step, loss) for step, loss in fit.valid if step <= snapshot["step"]]
+    if fit.best is not None:
+        restore(fit.program, fit.best)
+    fit.program.eval()
+    return fit
