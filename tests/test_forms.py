@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import zoo
+from zoo.latents.forms import Form, form_of
 from zoo.objectives import OBJECTIVES
-from zoo.sites.forms import Form, form_of
 
 FORMS = {
     Form.BINARY: dist.Bernoulli(0.5),

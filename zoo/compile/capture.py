@@ -150,8 +150,8 @@ def _refuse_hidden_noise(graph: GraphModule) -> None:
             raise CaptureError(
                 f"The step draws random numbers by {node.target}, which is no function of a given "
                 "number of normals and uniforms (Poisson and Binomial are drawn by trial and "
-                "error): zoo.compile.noise has no rule for it, and replicas would share its draws. "
-                "Use the plain step, compile=False, or another distribution."
+                "error): zoo.compile.noise has no rule for it, so that replicas would share its "
+                "draws. Use the plain step, compile=False, or another distribution."
             )
 
 

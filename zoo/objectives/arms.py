@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_whole
+from zoo.latents.forms import BITS
 from zoo.objectives.log_ratio import apart, at, bernoulli_logits, spread, widen
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate, others
-from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
 
 

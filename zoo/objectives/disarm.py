@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.latents import Latents
+from zoo.latents.forms import BITS
 from zoo.objectives.log_ratio import at, bernoulli_logits, spread
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate
-from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
 
 

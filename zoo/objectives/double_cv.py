@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
+from zoo.latents.forms import BITS
 from zoo.objectives.log_ratio import (
     Values,
     at_with_slopes,
@@ -35,7 +36,6 @@ from zoo.objectives.log_ratio import (
 )
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate, others
-from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
 
 

@@ -27,10 +27,10 @@ from torch.distributions import (
 
 from zoo.latents import Latent, Latents
 from zoo.latents.enumeration import elements
+from zoo.latents.forms import FINITE
 from zoo.objectives.log_ratio import at, guide_sites, marginals, widen
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate
-from zoo.sites.forms import FINITE
 from zoo.traces import Pair, add_up
 
 KINDS = (Bernoulli, OneHotCategorical, Categorical)

@@ -41,10 +41,10 @@ from torch.distributions import (
 from torch.distributions.transforms import Transform
 
 from zoo.latents import Kind, Latents
+from zoo.latents.forms import Form
 from zoo.objectives.log_ratio import Values, at, guide_sites, marginals, spread
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import constant, estimate
-from zoo.sites.forms import Form
 from zoo.traces import Pair, add_up
 
 KINDS = (Normal, Bernoulli, Poisson)

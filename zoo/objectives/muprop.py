@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from zoo.latents import Latents
+from zoo.latents.forms import RELAXABLE
 from zoo.objectives.concrete import Between, draw, finite_latents, mean, score_gradient
 from zoo.objectives.log_ratio import at_with_slopes, row_sums, spread
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate
-from zoo.sites.forms import RELAXABLE
 from zoo.traces import Pair, add_up
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo.latents import Kind, Latents
+from zoo.latents.forms import Form
 from zoo.objectives.target import Evidence, Target, both
-from zoo.sites.forms import Form
 from zoo.traces import Pair
 
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_number
 from zoo.latents import Latents
+from zoo.latents.forms import RELAXABLE
 from zoo.objectives.concrete import (
     Between,
     draw_given,
@@ -41,7 +42,6 @@ from zoo.objectives.double_cv import self_tuned
 from zoo.objectives.log_ratio import Values, at, spread
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate, frozen
-from zoo.sites.forms import RELAXABLE
 from zoo.traces import Pair
 
 Control = Callable[[list[Values]], Tensor]

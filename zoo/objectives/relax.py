@@ -23,10 +23,10 @@ from torch.nn.functional import silu
 
 from zoo.checks.arguments import keep_number, keep_wholes
 from zoo.latents import Latent, Latents
+from zoo.latents.forms import RELAXABLE
 from zoo.objectives.log_ratio import Values
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f
-from zoo.sites.forms import RELAXABLE
 from zoo.traces import Pair
 
 

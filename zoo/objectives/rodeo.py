@@ -29,6 +29,7 @@ from torch.nn.functional import leaky_relu
 
 from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
+from zoo.latents.forms import BITS
 from zoo.objectives.double_cv import self_tuned
 from zoo.objectives.log_ratio import (
     Values,
@@ -40,7 +41,6 @@ from zoo.objectives.log_ratio import (
 )
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate, others
-from zoo.sites.forms import BITS
 from zoo.traces import Pair, add_up
 
 

@@ -7,8 +7,8 @@ those of ``FOR_FAMILIES`` also at what a guide family declares. None of them kno
 from collections.abc import Callable
 
 from zoo.latents import Family, Latents
+from zoo.latents.forms import form_of
 from zoo.objectives import OBJECTIVES, Objective
-from zoo.sites.forms import form_of
 from zoo.sites.latent import Plate
 
 

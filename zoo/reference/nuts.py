@@ -1,7 +1,7 @@
 """Long runs of the no-U-turn sampler on the continuous global latents of any model.
 
-The chains move in unconstrained space, on the density of :mod:`zoo.sampling.joint_density`, one after
-another, in double precision.
+The chains move in unconstrained space, on the density of :mod:`zoo.sampling.joint_density`, one
+after another, in double precision.
 
 Source: Hoffman & Gelman 2014, "The no-U-turn sampler"; Vehtari et al. 2021, "Rank-normalization,
 folding, and localization: an improved R-hat" (the limits).

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from zoo.evaluation.scored_fit import Scored
 from zoo.evidence.estimator import joined
 from zoo.latents import Kind
+from zoo.latents.forms import RELAXABLE, form_of
 from zoo.metrics.metric import Figure
 from zoo.metrics.posterior import Moments, exact_moments, posterior_errors
 from zoo.metrics.two_sample import kl, two_sample
@@ -15,7 +16,6 @@ from zoo.reference import Reference, reference
 from zoo.sampling.draws import draw, draw_jointly, draw_weighted, first_rows
 from zoo.sampling.importance_weights import some_rows
 from zoo.sampling.weighable import points
-from zoo.sites.forms import RELAXABLE, form_of
 
 ROWS, COMPARED = 50, 500  # rows side by side, and draws of them
 UNKNOWN = "the model does not know its posterior"
