@@ -3,7 +3,7 @@
     python benchmarks/collapse.py --out benchmarks/results   # collapse.json and docs' picture
 
 The same VAE on digits with a masked-convolution decoder whose receptive field grows from nothing;
-then, at the widest, KL warm-up, free bits and hidden context. All figures are of test rows.
+then, at the widest, KL warm-up, free bits and hidden context. All metrics are of test rows.
 """
 
 import argparse
@@ -70,9 +70,9 @@ def measure(case: Case, seed: int) -> dict:
         seed=seed,
         compile=True,
     )
-    scores = zoo.evaluate(fit, figures=("elbo", "log_evidence", "k_hat"), draws=DRAWS)
+    scores = zoo.evaluate(fit, metrics=("elbo", "log_evidence", "k_hat"), draws=DRAWS)
     health = latent_health(fit.program, task.split("test"))
-    figures = {**health.figures(), **scores}
+    metrics = {**health.metrics(), **scores}
     return {
         "kernel": case.kernel,
         "receptive_field": case.build().decoder.receptive_field,
@@ -80,14 +80,14 @@ def measure(case: Case, seed: int) -> dict:
         "seed": seed,
         "seconds": fit.seconds,
         "verdict": health.verdict,
-        "figures": {name: asdict(figure) for name, figure in figures.items()},
+        "metrics": {name: asdict(metric) for name, metric in metrics.items()},
     }
 
 
 def of(rows: list[dict], name: str) -> tuple[list[float], list[float]]:
-    """Mean over seeds of a figure, and the larger of its own error and half the seeds' range."""
-    values = [[f["figures"][name]["value"] for f in group] for group in by_case(rows)]
-    errors = [max(f["figures"][name]["se"] for f in group) for group in by_case(rows)]
+    """Mean over seeds of a metric, and the larger of its own error and half the seeds' range."""
+    values = [[f["metrics"][name]["value"] for f in group] for group in by_case(rows)]
+    errors = [max(f["metrics"][name]["se"] for f in group) for group in by_case(rows)]
     means = [sum(v) / len(v) for v in values]
     return means, [max(e, (max(v) - min(v)) / 2) for v, e in zip(values, errors, strict=True)]
 
@@ -100,7 +100,7 @@ def by_case(rows: list[dict]) -> list[list[dict]]:
 
 def picture(rows: list[dict], path: Path) -> None:
     """What z holds and what the model scores over the receptive field; then the remedies."""
-    figure, (held, scored, bars) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    picture, (held, scored, bars) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
     plain = [row for row in rows if row["remedy"] == "none"]
     seen = [group[0]["receptive_field"] for group in by_case(plain)]
     draw_lines(held, seen, plain, {"kl": "KL(q(z|x) || p(z))", "mutual_information": "I(x; z)"})
@@ -119,11 +119,11 @@ def picture(rows: list[dict], path: Path) -> None:
     for panel in (held, scored, bars):
         panel.grid(alpha=0.3)
         panel.legend(fontsize=9)
-    figure.savefig(path, dpi=110)
+    picture.savefig(path, dpi=110)
 
 
 def draw_lines(panel: plt.Axes, seen: list[int], rows: list[dict], names: dict[str, str]) -> None:
-    """A line for each figure, with its errors."""
+    """A line for each metric, with its errors."""
     for (name, label), style in zip(names.items(), ("o-", "s--"), strict=True):
         values, errors = of(rows, name)
         panel.errorbar(seen, values, errors, fmt=style, capsize=3, label=label)

@@ -79,9 +79,9 @@ def truth_of(fit, split):
         return fit.model.log_evidence(*fit.task.split(split)).reshape(-1)
 
 
-def score(figure, target, doubt=0.0):
-    """How many standard errors the figure is from its target."""
-    return (figure.value - target) / ((figure.se**2 + doubt**2) ** 0.5 + ROUNDING)
+def score(metric, target, doubt=0.0):
+    """How many standard errors the metric is from its target."""
+    return (metric.value - target) / ((metric.se**2 + doubt**2) ** 0.5 + ROUNDING)
 
 
 def share(hits):
@@ -129,10 +129,10 @@ def pair_row(model, guide, objective):
     fit = trained(model, guide, objective)
     names = [*BOUNDS, "log_evidence"]
     wanted = [*names, "k_hat", "ess"]
-    long = zoo.evaluate(fit, figures=list(BOUNDS), draws=LONG, seed=10_000)
+    long = zoo.evaluate(fit, metrics=list(BOUNDS), draws=LONG, seed=10_000)
     truth = truth_of(fit, long.split)
     exact = truth.mean().item()
-    found = [zoo.evaluate(fit, figures=wanted, draws=DRAWS, seed=s) for s in range(SEEDS)]
+    found = [zoo.evaluate(fit, metrics=wanted, draws=DRAWS, seed=s) for s in range(SEEDS)]
     errors, doubts, shapes = by_row(fit, long.split, truth)
     typical = shapes.median(0).values.expand_as(shapes)
     target = {name: (long[name].value, long[name].se) for name in BOUNDS}
@@ -162,18 +162,18 @@ def annealed_row(model):
     """AIS asks the model alone, so the guide is not trained."""
     task = shortened(zoo.load(model), ANNEALED_ROWS)
     fit = zoo.fit(task, guide_named(next(iter(PAIRS[model]))), steps=100, lr=0.01, compile=False)
-    split = zoo.evaluate(fit, figures=["elbo"], draws=20).split
+    split = zoo.evaluate(fit, metrics=["elbo"], draws=20).split
     exact = truth_of(fit, split).mean().item()
     found = [
-        zoo.evaluate(fit, figures=[ANNEALED], draws=20, seed=seed)["ais"]
+        zoo.evaluate(fit, metrics=[ANNEALED], draws=20, seed=seed)["ais"]
         for seed in range(ANNEALED_SEEDS)
     ]
-    scores = [score(figure, exact) for figure in found]
+    scores = [score(metric, exact) for metric in found]
     return {
         "model": model,
         "exact": exact,
-        "value": sum(figure.value for figure in found) / ANNEALED_SEEDS,
-        "se": sum(figure.se for figure in found) / ANNEALED_SEEDS,
+        "value": sum(metric.value for metric in found) / ANNEALED_SEEDS,
+        "se": sum(metric.se for metric in found) / ANNEALED_SEEDS,
         "worst": max(scores, key=abs),
         "mean_score": sum(scores) / ANNEALED_SEEDS,
         **share([abs(one) < Z for one in scores]),
@@ -194,7 +194,7 @@ def eight_schools_k_hat(name, several, steps, draws, seeds=20):
     values = torch.tensor(
         [
             [
-                zoo.evaluate(fit, figures=["k_hat"], draws=draws, seed=s)["k_hat"].value
+                zoo.evaluate(fit, metrics=["k_hat"], draws=draws, seed=s)["k_hat"].value
                 for s in range(seeds)
             ]
             for fit in several
@@ -214,7 +214,7 @@ def eight_schools_k_hat(name, several, steps, draws, seeds=20):
 
 
 def pooled(pairs):
-    """Coverage over all pairs, figure by figure and bin by bin."""
+    """Coverage over all pairs, metric by metric and bin by bin."""
     found = {name: together([p["coverage"][name] for p in pairs]) for name in pairs[0]["coverage"]}
     for split in ("by_own_k_hat", "by_rows_k_hat"):
         bins = dict.fromkeys(name for p in pairs for name in p[split])

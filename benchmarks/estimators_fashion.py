@@ -32,14 +32,14 @@ ESTIMATORS = {
     "relax": RELAX(),
     "arms 3": ARMS(3),
 }
-QUOTED = {  # at 1e6 steps, read off a figure
+QUOTED = {  # at 1e6 steps, read off a metric
     "disarm": 1.12e-2,
     "double_cv 2": 1.2e-2,
     "rodeo 2": 1.0e-2,
     "relax": 1.17e-2,
     "arms 3": 0.69e-2,
 }
-READING = 0.05  # of a ratio of two values read off a figure
+READING = 0.05  # of a ratio of two values read off a metric
 STOPS = (1000, 10_000, 100_000)
 ROWS, DRAWS, TUNE, WORK = 100, 192, 300, 2**20
 SETTINGS = {"rows": ROWS, "draws": DRAWS, "tune": TUNE, "trajectory": "disarm", "seed": 0}
@@ -108,7 +108,7 @@ def _measure(task: zoo.Task, fit: zoo.Fit, objective: zoo.objectives.Objective) 
 
 
 def table(record: dict) -> str:
-    """Variance of each estimator at the stops, beside the figures quoted for 1e6 steps."""
+    """Variance of each estimator at the stops, beside the metrics quoted for 1e6 steps."""
     stops = list(dict.fromkeys(row["steps"] for row in record["rows"]))
     found = {(row["estimator"], row["steps"]): row for row in record["rows"]}
     heads = ["estimator", "evaluations", *(f"{stop} steps" for stop in stops)]
@@ -131,7 +131,7 @@ def table(record: dict) -> str:
 
 
 def verdict(value: float, error: float, quoted: float) -> str:
-    """agrees, or differs: by more than two standard errors and what a figure can be read to."""
+    """agrees, or differs: by more than two standard errors and what a metric can be read to."""
     return "agrees" if abs(value - quoted) <= 2 * error + READING * quoted else "differs"
 
 

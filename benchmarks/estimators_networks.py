@@ -108,7 +108,7 @@ def run() -> Iterator[dict]:
         chosen = [estimator_named(name) for name in names]
         if place.sums_pairs:
             chosen += [Estimator(name, objective) for name, objective in MANY.items()]
-        each = zoo.gradients(
+        each = zoo.measure_gradients(
             task,
             guides.guide_named(place.guide),
             chosen,

@@ -49,7 +49,7 @@ def run() -> Iterator[dict]:
     place, rows = PLACES[0], []
     task = replace(zoo.load(place.model), build=place.build)
     for count in COUNTS:
-        each = zoo.gradients(
+        each = zoo.measure_gradients(
             task,
             guides.guide_named(place.guide),
             [Estimator(name, objective) for name, objective in of_particles(count).items()],

@@ -83,7 +83,7 @@ def table(record: dict) -> str:
 
 
 def picture(record: dict, path: Path) -> None:
-    """Variance over N, log-log: lines are closed forms, crosses the lecture's figures."""
+    """Variance over N, log-log: lines are closed forms, crosses the lecture's numbers."""
     drawn, axis = plt.subplots(figsize=(7, 5), layout="constrained")
     for number, (name, top) in enumerate(TOP.items()):
         rows = [row for row in record["rows"] if row["estimator"] == name]

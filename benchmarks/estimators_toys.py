@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data import keep
-from zoo.data.batches import Rows
+from zoo.data.batches import Batches
 from zoo.gradients.moments import moments
 from zoo.gradients.sampler import sampler
 from zoo.isolation import in_double, isolated
@@ -168,7 +168,7 @@ def measure(toy: Toy, objective: Objective, draws: int, *, work: int = 1) -> dic
         guide = Guide(toy.family, torch.tensor(toy.values))
         program = build(Model(toy.cost, guide), guide, objective, ())
         moving = [p for name, p in program.named_parameters() if name.startswith("guide")]
-        draw, _ = sampler(program, Rows((), keep, None), moving, work=work)
+        draw, _ = sampler(program, Batches((), keep, None), moving, work=work)
         found = moments(draw, draws, {"all": torch.arange(len(toy.values))})
     parts = found.spread["all"] / len(toy.values)
     return {

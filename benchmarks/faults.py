@@ -8,7 +8,7 @@ two of three of them after the first checkpoint.
 After each kill every fit in the folder is loaded, which checks every checksum: one that cannot be
 loaded is a half file. The run then goes on, and its end is compared with that of a run that
 nothing disturbed: the SHA-256 of all tensors (parameters, moments of the optimizer, losses, the
-random state), and every figure, to the last bit. Also measured: what a checkpoint costs.
+random state), and every metric, to the last bit. Also measured: what a checkpoint costs.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import torch
 
 KILLS, SEED = 40, 0
 PER_RUN = 2  # kills of one run before it may end
-FIT = ("fit", "eight_schools", "--guide", "mean_field", "--figures", "elbo", "--draws", "20")
+FIT = ("fit", "eight_schools", "--guide", "mean_field", "--metrics", "elbo", "--draws", "20")
 COMPARE = ("compare", "eight_schools", "--guides", "mean_field,full_rank", "--objectives", "trace")
 COMPARE += ("--seeds", "2", "--draws", "20")
 OFTEN = ("--checkpoint-seconds", "0", "--resume")
@@ -107,9 +107,9 @@ def result(folder: Path) -> dict:
         record = json.loads(path.read_text())
         for i, fit in enumerate(record.get("replicas", [record.get("fit")])):
             name = f"{path.parent.relative_to(folder)}/{i}"
-            found[name] = {key: fit[key] for key in ("steps_taken", "stopped", "valid", "path")}
+            found[name] = {key: fit[key] for key in ("steps_taken", "stopped", "valid", "backend")}
             found[name]["state"] = fit["state"]["sha256"]
-    for path in sorted(folder.rglob("figures.json")):
+    for path in sorted(folder.rglob("metrics.json")):
         found[str(path.relative_to(folder))] = json.loads(path.read_text())
     for path in folder.glob("results.json"):
         rows = json.loads(path.read_text())["rows"]

@@ -13,32 +13,32 @@ import speed
 import vaes_ladder
 
 from zoo.comparison.aggregate import Row, summarise
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 
 HERE = Path(__file__).parent
-FIGURES = ("elbo", "iwae_10", "iwae_100", "log_evidence", "k_hat")
+METRICS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "k_hat")
 
 
 def main_job() -> str:
     record = json.loads((HERE / "results" / "main.json").read_text())
-    rows = [Row(**row | {"figures": figures_of(row)}) for row in record["rows"]]
+    rows = [Row(**row | {"metrics": metrics_of(row)}) for row in record["rows"]]
     lines = [
         f"`{record['command']}`: test rows of digits, dynamically binarized, nats per row, "
         f"{len({row.seed for row in rows})} seeds of {rows[0].steps} steps "
         f"(torch {record['versions']['torch']}, {record['threads']} threads).",
         "",
-        "| guide | objective | " + " | ".join(FIGURES) + " | seconds a fit |",
-        "|---|---|" + "---|" * (len(FIGURES) + 1),
+        "| guide | objective | " + " | ".join(METRICS) + " | seconds a fit |",
+        "|---|---|" + "---|" * (len(METRICS) + 1),
     ]
     for each in summarise(rows):
-        cells = [f"{each.cells[n].value:.3f} ± {each.cells[n].se:.3f}" for n in FIGURES]
+        cells = [f"{each.cells[n].value:.3f} ± {each.cells[n].se:.3f}" for n in METRICS]
         shown = " | ".join([each.guide, each.objective, *cells, f"{each.seconds:.1f}"])
         lines.append(f"| {shown} |")
     return "\n".join(lines)
 
 
-def figures_of(row: dict) -> dict[str, Figure]:
-    return {name: Figure(**figure) for name, figure in row["figures"].items()}
+def metrics_of(row: dict) -> dict[str, Metric]:
+    return {name: Metric(**metric) for name, metric in row["metrics"].items()}
 
 
 def speeds() -> str:

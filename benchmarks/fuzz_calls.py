@@ -232,7 +232,7 @@ def fit_door():
 
 
 def evaluate_door():
-    settings = {"figures": ["elbo"], "split": "test", "draws": 20, "seed": 0}
+    settings = {"metrics": ["elbo"], "split": "test", "draws": 20, "seed": 0}
     return zoo.evaluate, {"result": fitted()}, settings
 
 
@@ -544,7 +544,7 @@ def options_of(command: str) -> list[str]:
 
 def _takes_word(option: object) -> bool:
     name = option.opts[0]
-    return name.startswith("--") and name not in ("--out", "--figures") and not option.is_flag
+    return name.startswith("--") and name not in ("--out", "--metrics") and not option.is_flag
 
 
 def _command(words: list[str]) -> None:

@@ -13,13 +13,13 @@ class Dots:
 
     Attributes:
         head: what names a setting.
-        figures: drawn in a colour each; "a.b" is figure b of group a, "a - b" a difference.
+        metrics: drawn in a colour each; "a.b" is metric b of group a, "a - b" a difference.
         label: of the axis, with its unit.
         log: is the axis logarithmic?
     """
 
     head: str
-    figures: Sequence[str]
+    metrics: Sequence[str]
     label: str
     log: bool = False
 
@@ -30,15 +30,15 @@ def draw(rows: Sequence[dict], dots: Dots, path: Path) -> None:
     drawn, axis = plt.subplots(
         figsize=(8, 1.2 + 0.32 * len(settings)), layout="constrained", squeeze=True
     )
-    for place, figure in enumerate(dots.figures):
+    for place, metric in enumerate(dots.metrics):
         points = [
-            (*value_of(row, figure), settings.index(row[dots.head]))
+            (*value_of(row, metric), settings.index(row[dots.head]))
             for row in rows
-            if figure.partition(" - ")[0].split(".")[0] in row
+            if metric.partition(" - ")[0].split(".")[0] in row
         ]
         values, errors, heights = zip(*points, strict=True)
-        lifted = [height + 0.12 * (place - (len(dots.figures) - 1) / 2) for height in heights]
-        axis.errorbar(values, lifted, xerr=errors, fmt="o", ms=4, label=figure.split(".")[-1])
+        lifted = [height + 0.12 * (place - (len(dots.metrics) - 1) / 2) for height in heights]
+        axis.errorbar(values, lifted, xerr=errors, fmt="o", ms=4, label=metric.split(".")[-1])
     axis.set_yticks(range(len(settings)), settings)
     axis.invert_yaxis()
     axis.set_xlabel(dots.label)
@@ -50,13 +50,13 @@ def draw(rows: Sequence[dict], dots: Dots, path: Path) -> None:
     plt.close(drawn)
 
 
-def value_of(row: dict, figure: str) -> tuple[float, float]:
-    """A figure and its standard error, 0 where it has none; of a difference that of the first."""
-    figure, _, less = figure.partition(" - ")
+def value_of(row: dict, metric: str) -> tuple[float, float]:
+    """A metric and its standard error, 0 where it has none; of a difference that of the first."""
+    metric, _, less = metric.partition(" - ")
     if less:
-        (value, error), (taken, _) = value_of(row, figure), value_of(row, less)
+        (value, error), (taken, _) = value_of(row, metric), value_of(row, less)
         return value - taken, error
-    group, _, name = figure.partition(".")
+    group, _, name = metric.partition(".")
     found = row[group][name] if name else row[group]
     if isinstance(found, dict):
         return found["value"], found["se"]

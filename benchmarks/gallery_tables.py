@@ -19,7 +19,7 @@ def hierarchy(record: dict) -> str:
         [
             str(run["levels"]),
             str(run["seed"]),
-            *(f"{run['figures'][name][0]:.2f} ± {run['figures'][name][1]:.2f}" for name in NAMES),
+            *(f"{run['metrics'][name][0]:.2f} ± {run['metrics'][name][1]:.2f}" for name in NAMES),
             ", ".join(f"{site} {kl[0]:.1f}" for site, kl in run["kl"].items()),
         ]
         for run in record["runs"]
@@ -32,7 +32,7 @@ def collapse(record: dict) -> str:
     rows = [
         [str(row["receptive_field"]), row["remedy"], str(row["seed"])]
         + [
-            f"{row['figures'][name]['value']:.2f} ± {row['figures'][name]['se']:.2f}"
+            f"{row['metrics'][name]['value']:.2f} ± {row['metrics'][name]['se']:.2f}"
             for name in HELD
         ]
         for row in record["rows"]
@@ -41,8 +41,8 @@ def collapse(record: dict) -> str:
 
 
 def families(record: dict) -> str:
-    """Figures of a picture, a line each family; nats/row."""
-    heads = next(iter(record["figures"].values()))
+    """Metrics of a picture, a line each family; nats/row."""
+    heads = next(iter(record["metrics"].values()))
     rows = [
         [
             name,
@@ -51,7 +51,7 @@ def families(record: dict) -> str:
                 for h in heads
             ),
         ]
-        for name, each in record["figures"].items()
+        for name, each in record["metrics"].items()
         if any(h in each for h in heads)
     ]
     table = lines(("nats/row", *heads), rows)
@@ -62,24 +62,24 @@ def families(record: dict) -> str:
 
 
 def modalities(record: dict) -> str:
-    """Every figure of both pairs of modalities, and how much likelier one view makes the other."""
+    """Every metric of both pairs of modalities, and how much likelier one view makes the other."""
     rows = []
-    for pair, figures in record["figures"].items():
-        for name, value in figures.items():
+    for pair, metrics in record["metrics"].items():
+        for name, value in metrics.items():
             said = f"{value['value']:.3f} ± {value['se']:.3f} {value['unit']}"
             rows.append([pair, name, said])
-        value, error = information(figures)
+        value, error = information(metrics)
         name = "one view makes the other likelier by"
         rows.append([pair, name, f"{value:+.3f} ± {error:.3f} nats/row"])
-    return lines(("data", "figure", "value"), rows)
+    return lines(("data", "metric", "value"), rows)
 
 
-def information(figures: dict[str, dict]) -> tuple[float, float]:
+def information(metrics: dict[str, dict]) -> tuple[float, float]:
     """log p(x | y) + log p(y | x) - log p(x, y), nats a row, and its error.
 
     The errors of the three are taken for independent.
     """
-    bounds = {name: one for name, one in figures.items() if name.startswith("log p(")}
+    bounds = {name: one for name, one in metrics.items() if name.startswith("log p(")}
     given = sum(one["value"] for name, one in bounds.items() if " | " in name)
     joint = sum(one["value"] for name, one in bounds.items() if " | " not in name)
     return given - joint, math.hypot(*(one["se"] for one in bounds.values()))

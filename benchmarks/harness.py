@@ -71,17 +71,17 @@ def known(name, estimator):
     x, y = regression(name)
     result = zoo.fit(LogisticRegression(x.shape[1]), guides.MeanField, x, y, steps=1)
     started = time.perf_counter()
-    (figure,) = zoo.evaluate(result, figures=[estimator]).values()
+    (metric,) = zoo.evaluate(result, metrics=[estimator]).values()
     truth, doubt = KNOWN[name]
-    away = (figure.value - truth) / (figure.se**2 + doubt**2) ** 0.5
+    away = (metric.value - truth) / (metric.se**2 + doubt**2) ** 0.5
     return {
-        "value": figure.value,
-        "se": figure.se,
+        "value": metric.value,
+        "se": metric.se,
         "known": truth,
         "known_se": doubt,
         "away": away,
-        "verdict": verdict(away, figure.se),
-        "note": figure.note,
+        "verdict": verdict(away, metric.se),
+        "note": metric.note,
         "seconds": time.perf_counter() - started,
     }
 
@@ -101,19 +101,19 @@ def cost():
     zoo_seconds, plain_seconds = [], []
     for seed in range(REPEATS):
         started = time.process_time()
-        found = zoo.evaluate(result, figures=[f"iwae_{PARTICLES}"], seed=seed)
+        found = zoo.evaluate(result, metrics=[f"iwae_{PARTICLES}"], seed=seed)
         between = time.process_time()
         value = plain_bound(result.model, result.guide.encoder, x)
         zoo_seconds.append(between - started)
         plain_seconds.append(time.process_time() - between)
     torch.set_default_dtype(torch.float64)
-    (figure,) = found.values()
+    (metric,) = found.values()
     return {
-        "value": figure.value,
-        "se": figure.se,
+        "value": metric.value,
+        "se": metric.se,
         "plain_value": value,
         "rows": len(x),
-        "note": figure.note,
+        "note": metric.note,
         "ratio": float(np.median(zoo_seconds) / np.median(plain_seconds)),
         "seconds": float(np.median(zoo_seconds)),
         "plain_seconds": float(np.median(plain_seconds)),
@@ -156,7 +156,7 @@ def peak(draws, rows):
         data = replace(result.task.data, test=(x.repeat(count // len(x) + 1, 1)[:count],))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         cut = replace(result, task=replace(result.task, data=data))
-        zoo.evaluate(cut, figures=[f"iwae_{size // 2}"], draws=size)
+        zoo.evaluate(cut, metrics=[f"iwae_{size // 2}"], draws=size)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
@@ -165,15 +165,15 @@ def coverage(estimator):
     result, x = known_ppca()
     with torch.no_grad():
         truth = result.model.log_evidence(x).mean().item()
-    started, figures = time.perf_counter(), []
+    started, metrics = time.perf_counter(), []
     for seed in range(SEEDS):
-        figures += zoo.evaluate(result, figures=[estimator], seed=seed).values()
-    scores = torch.tensor([(figure.value - truth) / figure.se for figure in figures])
+        metrics += zoo.evaluate(result, metrics=[estimator], seed=seed).values()
+    scores = torch.tensor([(metric.value - truth) / metric.se for metric in metrics])
     return {
         "covered": (scores.abs() < Z).double().mean().item(),
         "mean_score": scores.mean().item(),
         "sd_score": scores.std().item(),
-        "mean_se": torch.tensor([figure.se for figure in figures]).mean().item(),
+        "mean_se": torch.tensor([metric.se for metric in metrics]).mean().item(),
         "seeds": SEEDS,
         "seconds": time.perf_counter() - started,
     }
@@ -200,8 +200,8 @@ def sandwiched(estimator):
             truth = result.model.log_evidence(data["x"][0]).mean().item()
         found = estimator.bounds(up, down, rowwise=True)
         for end, scores in ends.items():
-            figure = found[f"bdmc_{end}"]
-            scores.append((figure.value - truth, figure.se))
+            metric = found[f"bdmc_{end}"]
+            scores.append((metric.value - truth, metric.se))
     values = {end: torch.tensor(scores) for end, scores in ends.items()}
     scores = {end: value[:, 0] / value[:, 1] for end, value in values.items()}
     return {

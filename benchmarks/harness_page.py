@@ -11,7 +11,7 @@ from coverage import CONTINUOUS, together
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-FIGURES = ("elbo", "iwae_10", "iwae_100", "log_evidence")
+METRICS = ("elbo", "iwae_10", "iwae_100", "log_evidence")
 SPLITS = {
     "by_rows_k_hat": "the row's own k-hat (median over seeds)",
     "by_own_k_hat": "k-hat of the same draws",
@@ -23,12 +23,12 @@ PUBLISHED = {"eight_schools": 1.0, "eight_schools_noncentred": 0.64}  # one numb
 def pairs_table(record: dict) -> str:
     lines = [
         "| pair | exact | gap | k-hat | ESS | bound above exact, most se | "
-        "log_evidence off, most se | covered: " + " | ".join(FIGURES) + " |",
-        "|---" * (7 + len(FIGURES)) + "|",
+        "log_evidence off, most se | covered: " + " | ".join(METRICS) + " |",
+        "|---" * (7 + len(METRICS)) + "|",
     ]
     for row in record["pairs"]:
-        above = max(row["highest_above_exact"][name] for name in FIGURES[:3])
-        covered = " | ".join(f"{row['coverage'][name]['covered']:.2f}" for name in FIGURES)
+        above = max(row["highest_above_exact"][name] for name in METRICS[:3])
+        covered = " | ".join(f"{row['coverage'][name]['covered']:.2f}" for name in METRICS)
         lines.append(
             f"| {row['pair']} | {row['exact']:.3f} | {row['gap']:.3f} | {row['k_hat']:.2f} | "
             f"{row['ess']:.0f} | {above:+.1f} | {row['worst_log_evidence']:+.1f} | {covered} |"
@@ -39,7 +39,7 @@ def pairs_table(record: dict) -> str:
 def summary(record: dict) -> str:
     """The claims, counted."""
     rows, seeds = record["pairs"], record["seeds"]
-    passed = sum(max(row["highest_above_exact"][n] for n in FIGURES[:3]) < 5 for row in rows)
+    passed = sum(max(row["highest_above_exact"][n] for n in METRICS[:3]) < 5 for row in rows)
     low = [row for row in rows if row["k_hat"] < LIMIT]
     within = sum(abs(row["worst_log_evidence"]) < 5 for row in low)
     three = sorted((row for row in low if abs(row["worst_log_evidence"]) > 3), key=worst_of)
@@ -53,7 +53,7 @@ def summary(record: dict) -> str:
     pooled = record["pooled"]
     trusted = shown([row["coverage"]["log_evidence"] for row in low])
     covered = ", ".join(
-        f"{name} {pooled[name]['covered']:.3f} ± {pooled[name]['error']:.3f}" for name in FIGURES
+        f"{name} {pooled[name]['covered']:.3f} ± {pooled[name]['error']:.3f}" for name in METRICS
     )
     return f"""- No lower bound passes the exact evidence by 5 standard errors: {passed} of
   {len(rows)} pairs, {seeds} seeds each, three bounds each.
@@ -264,7 +264,7 @@ LESSONS = """- Below the limit of 0.67 the estimate may be used. Its error takes
 - With discrete latents a state that q gives less than about 1/draws is mostly not drawn at all:
   the weights look even (k-hat -1, error near 0), and the estimate lacks the state's
   share by more than its error says (gaussian_mixture/amortised_discrete above).
-- The figures of one pair share their draws, so their hits go together; 20 seeds give a pair's
+- The metrics of one pair share their draws, so their hits go together; 20 seeds give a pair's
   coverage to 0.05 only."""
 
 

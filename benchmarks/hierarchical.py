@@ -48,18 +48,18 @@ def run(levels, seed):
     )
     started = time.perf_counter()
     found = zoo.evaluate(
-        result, draws=SETTINGS["draws"], figures=["elbo", "log_evidence", "k_hat"]
+        result, draws=SETTINGS["draws"], metrics=["elbo", "log_evidence", "k_hat"]
     )
     health = latent_health(result.program, task.split("test"), rows=100)
     record = {
         "levels": levels,
         "seed": seed,
-        "figures": {name: [figure.value, figure.se] for name, figure in found.items()},
+        "metrics": {name: [metric.value, metric.se] for name, metric in found.items()},
         "kl": {name: [site.kl.value, site.kl.se] for name, site in health.sites.items()},
         "active": {name: site.active.value for name, site in health.sites.items()},
         "verdict": health.verdict,
         "seconds": [result.seconds, time.perf_counter() - started],
-        "path": result.path,
+        "backend": result.backend,
     }
     return record, pictures(result, task)
 
@@ -85,9 +85,9 @@ def pictures(result, task, count=16):
 
 def picture(records, samples, path):
     """Log p against the number of groups, and samples from each model."""
-    figure, axes = plt.subplots(1, 1 + len(samples), figsize=(13, 3.4), layout="constrained")
+    picture, axes = plt.subplots(1, 1 + len(samples), figsize=(13, 3.4), layout="constrained")
     for record in records:
-        value, se = record["figures"]["log_evidence"]
+        value, se = record["metrics"]["log_evidence"]
         place = record["levels"] + 0.06 * (record["seed"] - 0.5)
         axes[0].errorbar(place, value, 1.96 * se, fmt="o", color=f"C{record['seed']}", capsize=3)
     axes[0].set(xlabel="groups of latents L", ylabel="log p(x), nats/row", xticks=list(GROUPS))
@@ -96,8 +96,8 @@ def picture(records, samples, path):
         grid = make_grid(images.reshape(-1, 1, 28, 28).float(), nrow=4, pad_value=0.5)
         axis.imshow(grid[0].numpy(), cmap="gray", vmin=0, vmax=1)
         axis.set(title=f"samples, L = {levels}", xticks=[], yticks=[])
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    picture.savefig(path, dpi=100)
+    plt.close(picture)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
 
 A multimodal VAE with a product of experts is trained on pictures with labels, and on upper with
 lower halves; every row is shown with both views, or with one. Then each view is made from the
-other. All figures are of test rows; errors of accuracies are over rows, those of log-likelihoods
+other. All metrics are of test rows; errors of accuracies are over rows, those of log-likelihoods
 Monte Carlo errors of the importance sampling.
 """
 
@@ -39,7 +39,7 @@ from zoo.evaluation.multimodal import (
 )
 from zoo.isolation import isolated
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.weight_diagnostics import k_hat
 from zoo.optim.schedules import Linear
 from zoo.provenance import provenance
@@ -59,7 +59,7 @@ def train(data: str, steps: int, seed: int) -> tuple[Fit, tuple]:
     return fit, tuple(to_device(arg[:ROWS], fit.device) for arg in task.split("test"))
 
 
-def label_figures(fit: Fit, args: tuple) -> dict[str, Figure]:
+def label_metrics(fit: Fit, args: tuple) -> dict[str, Metric]:
     """What pictures say of labels, and labels of pictures."""
     scores, own = picture_scores(fit, args), args[1] > 0
     gain = scores[own] - scores[~own].reshape(len(scores), -1).mean(-1)
@@ -70,22 +70,22 @@ def label_figures(fit: Fit, args: tuple) -> dict[str, Figure]:
         "log p(x, y)": both(fit, args),
         "log p(y | x)": conditional(fit, args, given=X)[0],
         "log p(x | y)": conditional(fit, args, given=Y)[0],
-        "log-likelihood given the right label less that given wrong ones": Figure(
+        "log-likelihood given the right label less that given wrong ones": Metric(
             float(gain.mean()), error, "nats/row", "higher", "error over rows"
         ),
     }
 
 
-def both(fit: Fit, args: tuple) -> Figure:
+def both(fit: Fit, args: tuple) -> Metric:
     """Log-likelihood of rows that show both views, by q(z | x, y); its error is Monte Carlo."""
     log_w = torch.cat(list(weight_chunks(fit.program, args, 1000)), -1)
     values, errors = log_evidence(log_w)
     k = float(k_hat(log_w)[0].median())
     se = float(errors.square().sum().sqrt()) / len(values)
-    return Figure(float(values.mean()), se, "nats/row", "higher", f"median k-hat {k:.2f}")
+    return Metric(float(values.mean()), se, "nats/row", "higher", f"median k-hat {k:.2f}")
 
 
-def half_figures(fit: Fit, args: tuple) -> dict[str, Figure]:
+def half_metrics(fit: Fit, args: tuple) -> dict[str, Metric]:
     """What one half says of the other."""
     return {
         "log p(upper, lower)": both(fit, args),
@@ -96,7 +96,7 @@ def half_figures(fit: Fit, args: tuple) -> dict[str, Figure]:
 
 def picture(labels: Fit, args: tuple, halves: Fit, parts: tuple, path: Path) -> None:
     """Pictures from labels, labels from pictures, and each half from the other."""
-    figure, axes = plt.subplots(2, 2, figsize=(12, 8.5), layout="constrained")
+    picture, axes = plt.subplots(2, 2, figsize=(12, 8.5), layout="constrained")
     shape = labels.task.data.image
     z = draw_given_label(labels, args, SHOWN)
     grid(axes[0, 0], model_of(labels).mean(z).reshape(-1, *shape), columns=10)
@@ -109,8 +109,8 @@ def picture(labels: Fit, args: tuple, halves: Fit, parts: tuple, path: Path) -> 
     ):
         grid(axis, completed(halves, parts, given), columns=2 + DRAWS)
         axis.set_title(f"{name}: truth, what is given, {DRAWS} draws of q(z | given)")
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    picture.savefig(path, dpi=100)
+    plt.close(picture)
 
 
 def completed(fit: Fit, args: tuple, given: int) -> Tensor:
@@ -148,12 +148,12 @@ def confusion(axis: Axes, chance: Tensor, y: Tensor) -> None:
 
 
 def main() -> None:
-    """Trains both models, prints and writes the figures, draws the picture."""
+    """Trains both models, prints and writes the metrics, draws the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="digits", help="digits or fashion")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="the figures, a JSON file")
+    parser.add_argument("--out", type=Path, help="the metrics, a JSON file")
     parser.add_argument("--picture", type=Path, help="a PNG file")
     asked = parser.parse_args()
     name = "multimodal" if asked.data == "digits" else f"multimodal_{asked.data}"
@@ -162,10 +162,10 @@ def main() -> None:
     labels, args = train(f"{asked.data}_labels", asked.steps, asked.seed)
     halves, parts = train(f"{asked.data}_halves", asked.steps, asked.seed)
     with isolated(seed=asked.seed), torch.no_grad():
-        found = {"labels": label_figures(labels, args), "halves": half_figures(halves, parts)}
+        found = {"labels": label_metrics(labels, args), "halves": half_metrics(halves, parts)}
         picture(labels, args, halves, parts, asked.picture or Path("docs") / f"{name}.png")
-    for name, figures in found.items():
-        for what, one in figures.items():
+    for name, metrics in found.items():
+        for what, one in metrics.items():
             print(f"{name}: {what}: {one.value:.3f} ± {one.se:.3f} {one.unit} ({one.note})")
     record = provenance(labels.task.data) | {
         "date": str(date.today()),
@@ -177,9 +177,9 @@ def main() -> None:
             "rows": len(args[0]),
         },
         "seconds": time.perf_counter() - begin,
-        "figures": {
-            name: {what: asdict(one) for what, one in figures.items()}
-            for name, figures in found.items()
+        "metrics": {
+            name: {what: asdict(one) for what, one in metrics.items()}
+            for name, metrics in found.items()
         },
     }
     out.write_text(json.dumps(record, indent=2))

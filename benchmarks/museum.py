@@ -1,10 +1,10 @@
-"""The failure museum: which figure catches which planted failure, beside a healthy twin.
+"""The failure museum: which metric catches which planted failure, beside a healthy twin.
 
     python benchmarks/museum.py --out benchmarks/results/museum.json
     python benchmarks/museum.py --verdicts --out benchmarks/results/museum.json  # these alone
     python benchmarks/museum_page.py           # docs/museum.md and its pictures, from the JSON
 
-A figure catches a failure where it lies five of its own standard errors outside of the range that
+A metric catches a failure where it lies five of its own standard errors outside of the range that
 RANGES gives it (p-values: below that, whatever their error).
 """
 
@@ -21,13 +21,13 @@ from exhibits import EXHIBITS, exact, pair
 import guides
 import zoo
 from guides.per_datum_full_rank import PerDatumFullRank
-from zoo.evaluation.gaps import gaps
+from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.latent_usage import latent_health
 from zoo.evaluation.local_optimisation import Search
 from zoo.evaluation.sbc import rank_calibration, signed_rank_p
 from zoo.evidence import AnnealedImportance
 from zoo.isolation import isolated
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.metrics.two_sample import two_sample
 from zoo.provenance import provenance
 from zoo.results.result import Fit
@@ -40,7 +40,7 @@ WEIGHTS = ("elbo", "iwae_100", "log_evidence", "ess", "k_hat", "exact_log_eviden
 ERRORS = 5.0
 FIRST = 5  # rows in a two-sample test
 COMPARED = 500  # draws in it
-RANGES = {  # figure -> healthy range
+RANGES = {  # metric -> healthy range
     "gap": (-INF, 0.05),
     "iwae_100 - exact": (-INF, 0.001),
     "log_evidence - exact": (-0.05, 0.05),
@@ -64,20 +64,20 @@ RANGES = {  # figure -> healthy range
 
 
 FREE = ("weights", "psis", "from_prior", "latents", "convergence")
-READERS = {  # who asks -> the figures that the verdict is made of
+READERS = {  # who asks -> the metrics that the verdict is made of
     "without the truth": FREE,
     "with the truth": (*FREE, "exact", "posterior", "two_sample"),
 }
 
 
-def caught(name: str, figure: Figure) -> bool:
-    """Is the figure outside of its healthy range by its own error?"""
+def caught(name: str, metric: Metric) -> bool:
+    """Is the metric outside of its healthy range by its own error?"""
     low, high = RANGES[name]
-    margin = 0.0 if figure.unit == "p-value" else ERRORS * figure.se
-    return figure.value + margin < low or figure.value - margin > high
+    margin = 0.0 if metric.unit == "p-value" else ERRORS * metric.se
+    return metric.value + margin < low or metric.value - margin > high
 
 
-def measure(fit: Fit, *, draws: int = 1000, seed: int = 0) -> dict[str, Figure]:
+def measure(fit: Fit, *, draws: int = 1000, seed: int = 0) -> dict[str, Metric]:
     """All that takes seconds: weights, posterior, ranks, latents."""
     found = of_weights(fit, draws, seed)
     found |= of_draws(fit, COMPARED, seed) | of_ranks(fit, seed) | of_latents(fit, seed)
@@ -87,20 +87,20 @@ def measure(fit: Fit, *, draws: int = 1000, seed: int = 0) -> dict[str, Figure]:
 def judged(fit: Fit) -> dict[str, dict]:
     """Reader -> question -> answer and reason."""
     return {
-        reader: asdict(zoo.evaluate(fit, figures=figures, seed=1).answers)
-        for reader, figures in READERS.items()
+        reader: asdict(zoo.evaluate(fit, metrics=metrics, seed=1).answers)
+        for reader, metrics in READERS.items()
     }
 
 
-def difference(first: Figure, second: Figure) -> Figure:
+def difference(first: Metric, second: Metric) -> Metric:
     se = (first.se**2 + second.se**2) ** 0.5
-    return Figure(first.value - second.value, se, first.unit, "")
+    return Metric(first.value - second.value, se, first.unit, "")
 
 
-def of_weights(fit: Fit, draws: int, seed: int) -> dict[str, Figure]:
+def of_weights(fit: Fit, draws: int, seed: int) -> dict[str, Metric]:
     """Bounds, evidence and the weights' shape, with the errors of the posterior's moments."""
     moments = ("posterior_mean_error", "posterior_sd_error")
-    one = zoo.evaluate(fit, figures=[*WEIGHTS, *moments], draws=draws, seed=seed)
+    one = zoo.evaluate(fit, metrics=[*WEIGHTS, *moments], draws=draws, seed=seed)
     truth = one["exact_log_evidence"]
     ess = one["ess"]
     return {
@@ -108,12 +108,12 @@ def of_weights(fit: Fit, draws: int, seed: int) -> dict[str, Figure]:
         "iwae_100 - exact": difference(one["iwae_100"], truth),
         "log_evidence - exact": difference(one["log_evidence"], truth),
         "k_hat": one["k_hat"],
-        "ess / draws": Figure(ess.value / draws, ess.se / draws, "", "higher"),
+        "ess / draws": Metric(ess.value / draws, ess.se / draws, "", "higher"),
         **{name: one[name] for name in moments},
     }
 
 
-def of_draws(fit: Fit, draws: int, seed: int) -> dict[str, Figure]:
+def of_draws(fit: Fit, draws: int, seed: int) -> dict[str, Metric]:
     """Two-sample tests against exact draws, all dimensions of a few rows at once."""
     (x,) = fit.task.split("train")
     with isolated(seed=seed + 1), torch.no_grad():
@@ -123,7 +123,7 @@ def of_draws(fit: Fit, draws: int, seed: int) -> dict[str, Figure]:
     return {f"two-sample {name}": found[name] for name in ("mmd_p", "classifier_knn")}
 
 
-def of_ranks(fit: Fit, seed: int, repeats: int = 10) -> dict[str, Figure]:
+def of_ranks(fit: Fit, seed: int, repeats: int = 10) -> dict[str, Metric]:
     """SBC and VSBC's symmetry, the smallest p-value over dimensions times their number."""
     args = fit.task.split("train")
     ranks = rank_calibration(fit.program, args, repeats=repeats, seed=seed)
@@ -132,12 +132,12 @@ def of_ranks(fit: Fit, seed: int, repeats: int = 10) -> dict[str, Figure]:
     middle = [(one.ranks + 0.5) / (one.most + 1) - 0.5 for one in ranks.values()]
     symmetry = [signed_rank_p(p) for p in middle]
     return {
-        "SBC p": Figure(min(1.0, count * min(each)), 0.0, "p-value", ""),
-        "VSBC symmetry p": Figure(min(1.0, count * min(symmetry)), 0.0, "p-value", ""),
+        "SBC p": Metric(min(1.0, count * min(each)), 0.0, "p-value", ""),
+        "VSBC symmetry p": Metric(min(1.0, count * min(symmetry)), 0.0, "p-value", ""),
     }
 
 
-def of_latents(fit: Fit, seed: int) -> dict[str, Figure]:
+def of_latents(fit: Fit, seed: int) -> dict[str, Metric]:
     """KL, mutual information, active units, and the aggregated posterior against the prior."""
     health = latent_health(fit.program, fit.task.split("train"), draws=100, seed=seed)
     site = health.sites["z"]
@@ -147,22 +147,22 @@ def of_latents(fit: Fit, seed: int) -> dict[str, Figure]:
         "kl": health.kl,
         "mutual_information": health.mutual_information,
         "kl - mutual_information": difference(health.kl, health.mutual_information),
-        "active units / all": Figure(active.value / size, active.se / size, "", "higher"),
+        "active units / all": Metric(active.value / size, active.se / size, "", "higher"),
         "aggregate mmd_p": site.mmd[1],
     }
 
 
-def measure_slowly(fit: Fit, seed: int = 0) -> dict[str, Figure]:
+def measure_slowly(fit: Fit, seed: int = 0) -> dict[str, Metric]:
     """Annealing beside importance sampling, and the split of the gap."""
     chains = AnnealedImportance(chains=32, temperatures=60, leapfrogs=4)
-    one = zoo.evaluate(fit, figures=["log_evidence", chains], seed=seed)
+    one = zoo.evaluate(fit, metrics=["log_evidence", chains], seed=seed)
     found = {"ais - log_evidence": difference(one["ais"], one["log_evidence"])}
     search = Search(limit=800)
-    split = gaps(fit, [local_family(fit)], rows=20, search=search, seed=seed)
-    figures = split.splits["train"].figures()
+    split = measure_gaps(fit, [local_family(fit)], rows=20, search=search, seed=seed)
+    metrics = split.splits["train"].metrics()
     family = split.families[0]
-    found["approximation gap"] = figures[f"approximation/{family}"]
-    found["amortisation gap"] = figures[f"amortisation/{family}"]
+    found["approximation gap"] = metrics[f"approximation/{family}"]
+    found["amortisation gap"] = metrics[f"amortisation/{family}"]
     return found
 
 
@@ -172,16 +172,16 @@ def local_family(fit: Fit) -> type:
 
 
 def collected(fit: Fit, *, is_slow: bool) -> dict[str, dict]:
-    """Figure -> its values and errors over evaluation seeds, and in how many it was caught."""
+    """Metric -> its values and errors over evaluation seeds, and in how many it was caught."""
     every = [measure(fit, seed=seed) for seed in range(1, 1 + SEEDS)]
     every[0] |= measure_slowly(fit) if is_slow else {}
     found = {}
     for name in [name for name in RANGES if name in every[0]]:
-        figures = [one[name] for one in every if name in one]
+        metrics = [one[name] for one in every if name in one]
         found[name] = {
-            "values": [figure.value for figure in figures],
-            "errors": [figure.se for figure in figures],
-            "caught": sum(caught(name, figure) for figure in figures),
+            "values": [metric.value for metric in metrics],
+            "errors": [metric.se for metric in metrics],
+            "caught": sum(caught(name, metric) for metric in metrics),
         }
     return found
 
@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--exhibits", nargs="*", default=list(EXHIBITS), choices=list(EXHIBITS))
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--verdicts", action="store_true", help="keep the figures that are there")
+    parser.add_argument("--verdicts", action="store_true", help="keep the metrics that are there")
     asked, started = parser.parse_args(), time.perf_counter()
     record = provenance(zoo.load("eight_schools").data)
     record |= {"date": str(date.today()), "device": "cpu", "seeds": SEEDS, "rows": ROWS}
@@ -214,7 +214,7 @@ def main() -> None:
         print(f"{name} after {time.perf_counter() - started:.0f} s", flush=True)
     if asked.out:
         record["seconds"] = time.perf_counter() - started
-        record = before if asked.verdicts else record  # of the figures; a verdict has its own
+        record = before if asked.verdicts else record  # of the metrics; a verdict has its own
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         every = {name: (kept | found)[name] for name in EXHIBITS if name in kept | found}
         asked.out.write_text(json.dumps(record | {"exhibits": every}, indent=1))

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
-NEEDS = {  # figure -> what must be known for it; the others need model, guide and data only
+NEEDS = {  # metric -> what must be known for it; the others need model, guide and data only
     "gap": "exact evidence",
     "iwae_100 - exact": "exact evidence",
     "log_evidence - exact": "exact evidence",
@@ -40,13 +40,13 @@ HEALTHY, SICK = "0.75", "tab:red"
 
 LESSONS = """## What to learn from it
 
-- No figure catches everything. k-hat, ESS and the estimates from the weights see only where the
+- No metric catches everything. k-hat, ESS and the estimates from the weights see only where the
   guide goes: a whole missing mode leaves them perfect. What starts elsewhere sees it: annealing
   from the prior, simulated truths (SBC), draws of the posterior.
 - SBC asks whether q is right on average over data, so it passes a guide that reads half of x and
   is the exact posterior of that half; the gap and the amortisation gap do not. VSBC asks for
   symmetry only, and passes guides that are too narrow.
-- Draws say nothing about log q. Without its log-determinant every figure of draws and of ranks
+- Draws say nothing about log q. Without its log-determinant every metric of draws and of ranks
   stays healthy, and so do k-hat and ESS, since the weights are off by one factor. An evidence that
   passes the exact one, or annealing, or a KL below the mutual information (it cannot be: KL is the
   mutual information plus a KL) gives it away; the last of them needs no truth at all.
@@ -58,7 +58,7 @@ LESSONS = """## What to learn from it
 - The sample sd of a Student-t with 3 df scatters more than a normal's. posterior_sd_error takes
   its own error from the draws' fourth moments, so it does not accuse that exact guide; an error
   that supposes normal draws would. It finds the best normal, a quarter off in sd, and by its
-  nature passes the wider one of exact mean and sd, which only figures of shape find.
+  nature passes the wider one of exact mean and sd, which only metrics of shape find.
 - With many ranks and p-values some healthy guide is accused now and then; look at several seeds.
 """
 
@@ -70,8 +70,8 @@ def cell(found: dict) -> str:
 
 
 def table(exhibits: dict) -> str:
-    """One line a figure, one column an exhibit, the twin's value in brackets."""
-    lines = ["| figure | healthy range | " + " | ".join(exhibits) + " |"]
+    """One line a metric, one column an exhibit, the twin's value in brackets."""
+    lines = ["| metric | healthy range | " + " | ".join(exhibits) + " |"]
     lines += ["|---" * (2 + len(exhibits)) + "|"]
     for name, (low, high) in RANGES.items():
         cells = []
@@ -89,8 +89,8 @@ def catches(exhibits: dict) -> str:
     lines = []
     for name, shown in exhibits.items():
         hit = [f for f, one in shown["sick"].items() if 2 * one["caught"] > len(one["values"])]
-        free = [figure for figure in hit if figure not in NEEDS]
-        told = [figure for figure in hit if figure in NEEDS]
+        free = [metric for metric in hit if metric not in NEEDS]
+        told = [metric for metric in hit if metric in NEEDS]
         lines.append(
             f"- **{name}** ({shown['story']}). Without the truth: {', '.join(free) or 'nothing'}. "
             f"With it: {', '.join(told) or 'nothing'}."
@@ -99,23 +99,23 @@ def catches(exhibits: dict) -> str:
 
 
 def false_alarms(exhibits: dict) -> str:
-    """Healthy twins that a figure accused."""
+    """Healthy twins that a metric accused."""
     found = {
-        (figure, f"{one['caught']} of {len(one['values'])} seeds", EXHIBITS[name].model.__name__)
+        (metric, f"{one['caught']} of {len(one['values'])} seeds", EXHIBITS[name].model.__name__)
         for name, shown in exhibits.items()
-        for figure, one in shown["healthy"].items()
+        for metric, one in shown["healthy"].items()
         if one["caught"]
     }
     return "; ".join(f"{f} ({seeds}, {model})" for f, seeds, model in sorted(found)) or "none"
 
 
 def unmeasured(exhibits: dict) -> str:
-    """What the twins cannot say: figures that were taken of sick fits only."""
+    """What the twins cannot say: metrics that were taken of sick fits only."""
     twins = {EXHIBITS[name].model: shown["healthy"] for name, shown in exhibits.items()}
-    tried = set.intersection(*(set(figures) for figures in twins.values()))
-    seeds = max(len(one["values"]) for figures in twins.values() for one in figures.values())
+    tried = set.intersection(*(set(metrics) for metrics in twins.values()))
+    seeds = max(len(one["values"]) for metrics in twins.values() for one in metrics.values())
     missing = [name for name in RANGES if name not in tried]
-    held = f"{len(tried)} figures of {len(twins)} healthy fits, {seeds} seeds each"
+    held = f"{len(tried)} metrics of {len(twins)} healthy fits, {seeds} seeds each"
     if not missing:
         return f"That is of {held}."
     return (
@@ -139,11 +139,11 @@ def answers(said: dict) -> str:
 
 
 def panels(title: str) -> tuple:
-    figure, axes = plt.subplots(2, 4, figsize=(13, 6), constrained_layout=True)
-    figure.suptitle(title)
+    picture, axes = plt.subplots(2, 4, figsize=(13, 6), constrained_layout=True)
+    picture.suptitle(title)
     for axis in axes.flat[len(EXHIBITS) :]:
         axis.axis("off")
-    return figure, dict(zip(EXHIBITS, axes.flat, strict=False))
+    return picture, dict(zip(EXHIBITS, axes.flat, strict=False))
 
 
 def latent(fit: Fit, row: int, count: int) -> Tensor:
@@ -155,7 +155,7 @@ def latent(fit: Fit, row: int, count: int) -> Tensor:
 
 
 def posteriors(fits: dict) -> None:
-    figure, axes = panels(
+    picture, axes = panels(
         "z given one row: the healthy model's exact posterior (grey) and the sick guide (red)"
     )
     for name, (healthy, sick) in fits.items():
@@ -167,7 +167,7 @@ def posteriors(fits: dict) -> None:
         axes[name].hist(truth.tolist(), bins, density=True, color=HEALTHY)
         axes[name].hist(found.tolist(), bins, density=True, histtype="step", color=SICK)
         axes[name].set(title=name, yticks=[])
-    save(figure, "museum_posteriors.png")
+    save(picture, "museum_posteriors.png")
 
 
 def middle_row(fit: Fit) -> int:
@@ -177,7 +177,7 @@ def middle_row(fit: Fit) -> int:
 
 
 def ranks(fits: dict) -> None:
-    figure, axes = panels(
+    picture, axes = panels(
         "Ranks of the true z among the guide's draws (band: 95 % of uniform ranks)"
     )
     for name, (_, sick) in fits.items():
@@ -188,11 +188,11 @@ def ranks(fits: dict) -> None:
         axes[name].bar(range(len(share)), share.tolist(), width=1.0, color=SICK, alpha=0.7)
         axes[name].axhspan(float(1 - noise), float(1 + noise), color="0.6", alpha=0.5)
         axes[name].set(title=name, xticks=[])
-    save(figure, "museum_ranks.png")
+    save(picture, "museum_ranks.png")
 
 
 def weights(fits: dict) -> None:
-    figure, axes = panels("log w - log p(x), nats, all rows: an exact guide is a spike at 0")
+    picture, axes = panels("log w - log p(x), nats, all rows: an exact guide is a spike at 0")
     for name, (_, sick) in fits.items():
         (x,) = sick.task.split("train")
         with isolated(seed=0), torch.no_grad():
@@ -203,12 +203,12 @@ def weights(fits: dict) -> None:
         )
         axes[name].axvline(0, color="0.3", linewidth=0.8)
         axes[name].set(title=name, ylim=(0.5, None))
-    save(figure, "museum_weights.png")
+    save(picture, "museum_weights.png")
 
 
-def save(figure: plt.Figure, name: str) -> None:
-    figure.savefig(DOCS / name, dpi=80)
-    plt.close(figure)
+def save(picture: plt.Figure, name: str) -> None:
+    picture.savefig(DOCS / name, dpi=80)
+    plt.close(picture)
 
 
 def page(record: dict) -> str:
@@ -220,7 +220,7 @@ beside a healthy twin that differs in nothing else. Made by `python benchmarks/m
 benchmarks/results/museum.json` and `python benchmarks/museum_page.py` ({record["date"]}, torch
 {record["versions"]["torch"]}, {record["rows"]} rows, {record["seeds"]} evaluation seeds).
 
-A figure catches a failure (bold) where it lies five of its own standard errors outside of its
+A metric catches a failure (bold) where it lies five of its own standard errors outside of its
 healthy range, in most seeds; a p-value has no such margin. In brackets: the twin's value. AIS and
 the gaps are taken once, on the sick fit.
 

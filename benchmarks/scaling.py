@@ -102,7 +102,7 @@ def point(axis: str, size: int) -> dict:
 
 def picture(rows: list[dict], path: Path) -> None:
     """One panel an axis, both scales logarithmic."""
-    figure, panels = plt.subplots(1, len(AXES), figsize=(15, 3.6), layout="constrained")
+    picture, panels = plt.subplots(1, len(AXES), figsize=(15, 3.6), layout="constrained")
     for axis, panel in zip(AXES, panels, strict=True):
         chosen = [row for row in rows if row["axis"] == axis]
         for column, label, style in (("zoo_ms", "zoo compiled", "o-"), ("pyro_ms", "SVI", "s--")):
@@ -114,7 +114,7 @@ def picture(rows: list[dict], path: Path) -> None:
         panel.grid(which="major", alpha=0.3)
     panels[0].set_ylabel("milliseconds a step")
     panels[0].legend()
-    figure.savefig(path, dpi=110)
+    picture.savefig(path, dpi=110)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
     python benchmarks/speed.py --rows eight_schools/mean_field/1     # one
 
 Every row runs in a process of its own, all its columns one after another in the same minute; the
-figures are ratios. Small models run on one thread (two only cost), the 784-pixel VAEs on all.
+metrics are ratios. Small models run on one thread (two only cost), the 784-pixel VAEs on all.
 """
 
 import argparse
@@ -125,7 +125,7 @@ def torch_seconds(row: str, *, compiled: bool) -> float | None:
 
 
 def attempt(name: str, call) -> object:
-    """A rival's figure; what it fails with, if it does not run."""
+    """A rival's metric; what it fails with, if it does not run."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001

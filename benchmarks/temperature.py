@@ -33,7 +33,7 @@ def measured(draws: int) -> Gradients:
         zoo.load("categorical_vae"),
         build=lambda: CategoricalVAE(64, VARIABLES, CLASSES, (32,)),
     )
-    return zoo.gradients(
+    return zoo.measure_gradients(
         task,
         guides.AmortisedDiscrete,
         [*(estimator_named(name) for name in RELAXED), "rloo"],

@@ -26,7 +26,7 @@ OBJECTIVES = {
     "Renyi alpha=.5, K=50": Renyi(50, alpha=0.5),
     "VR-max K=50": VRMax(50),
 }
-FIGURES = ("elbo", "iwae_5", "iwae_50", "iwae_500", "log_evidence", "k_hat", "active_units")
+METRICS = ("elbo", "iwae_5", "iwae_50", "iwae_500", "log_evidence", "k_hat", "active_units")
 
 
 def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Task, dict]]:
@@ -38,7 +38,7 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
                 _, row = vaes_fits.fitted(
                     task,
                     guides.AmortisedNormal,
-                    FIGURES,
+                    METRICS,
                     steps=steps,
                     seed=seed,
                     objective=objective,

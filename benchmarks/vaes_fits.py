@@ -1,4 +1,4 @@
-"""What the sections of `vaes.py` share: one fit with its figures, means over seeds, a verdict."""
+"""What the sections of `vaes.py` share: one fit with its metrics, means over seeds, a verdict."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ BATCH, DRAWS = 100, 1000
 def fitted(
     task: zoo.Task,
     guide: Callable,
-    figures: Sequence[str],
+    metrics: Sequence[str],
     *,
     steps: int,
     seed: int,
@@ -19,7 +19,7 @@ def fitted(
     objective: object = "trace",
     freeze_model: bool = False,
 ) -> tuple[zoo.Fit, dict]:
-    """A fit, and its row: seed, steps, seconds, path, parameters, figure -> [value, error]."""
+    """A fit, and its row: seed, steps, seconds, path, parameters, metric -> [value, error]."""
     fit = zoo.fit(
         task,
         guide,
@@ -32,10 +32,10 @@ def fitted(
         progress=True,
     )
     begin = time.perf_counter()
-    found = zoo.evaluate(fit, figures=figures, draws=DRAWS)
-    row = {"seed": seed, "steps": steps, "seconds": fit.seconds, "path": fit.path}
+    found = zoo.evaluate(fit, metrics=metrics, draws=DRAWS)
+    row = {"seed": seed, "steps": steps, "seconds": fit.seconds, "backend": fit.backend}
     row["parameters"] = sum(p.numel() for p in fit.program.parameters())
-    row |= {name: [figure.value, figure.se] for name, figure in found.items()}
+    row |= {name: [metric.value, metric.se] for name, metric in found.items()}
     return fit, row | {"seconds_scoring": time.perf_counter() - begin}
 
 
@@ -44,7 +44,7 @@ def shown(rows: Sequence[dict], name: str, digits: int = 2) -> str:
 
     Args:
         rows: of one setting, a seed each.
-        name: of the figure, or "a - b" for a difference of two.
+        name: of the metric, or "a - b" for a difference of two.
         digits: after the point.
     """
     name, _, less = name.partition(" - ")
@@ -61,7 +61,7 @@ def table_of(rows: Sequence[dict], head: str, columns: Sequence[tuple[str, str, 
     Args:
         rows: of all settings and seeds.
         head: what names a setting.
-        columns: heading, figure and digits of each.
+        columns: heading, metric and digits of each.
     """
     sized = all("parameters" in row for row in rows)
     headings = [head, *["parameters"] * sized, *(heading for heading, _, _ in columns)]
@@ -70,7 +70,7 @@ def table_of(rows: Sequence[dict], head: str, columns: Sequence[tuple[str, str, 
     for name in dict.fromkeys(row[head] for row in rows):
         each = [row for row in rows if row[head] == name]
         cells = [name, parameters(each)] if sized else [name]
-        cells += [shown(each, figure, digits=digits) for _, figure, digits in columns]
+        cells += [shown(each, metric, digits=digits) for _, metric, digits in columns]
         cells.append(f"{sum(row['seconds'] for row in each) / len(each):.0f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

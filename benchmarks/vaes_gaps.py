@@ -63,7 +63,7 @@ def one_fit(task: zoo.Task, guide: type, share: float, seed: int) -> dict:
     )
     families = (guides.PerDatum, guides.PerDatumIAF)
     asked = {"rows": ROWS, "draws": DRAWS, "objective": Trace(8), "split": "test"}
-    found = zoo.gaps(fit, families, **asked).splits["test"]
+    found = zoo.measure_gaps(fit, families, **asked).splits["test"]
     bounds = {"L[q]": found.amortised} | {LOCAL[k]: v for k, v in found.local.items()}
     row = {"seed": seed, "steps": steps, "planned_steps": STEPS, "seconds": fit.seconds}
     row |= {name: [float(v.mean()), error_over(v)] for name, (v, _) in bounds.items()}

@@ -23,7 +23,7 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
     for name, learned in SCALES.items():
         task = replace(usual, build=lambda learned=learned: build(usual, learned))
         for seed in range(seeds if only in name else 0):
-            found = zoo.gradients(
+            found = zoo.measure_gradients(
                 task,
                 guides.AmortisedNormal,
                 list(OBJECTIVES),

@@ -22,7 +22,7 @@ from zoo.sampling.draws import draw_jointly, draw_predictive
 
 DATA = "digits"
 STEPS, ROWS = 6000, 60
-FIGURES = ("elbo", "iwae_100", "log_evidence", "k_hat", "ess")
+METRICS = ("elbo", "iwae_100", "log_evidence", "k_hat", "ess")
 SHOWN = 12
 
 
@@ -63,11 +63,11 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
 
 
 def one_fit(rung: Rung, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit, dict]:
-    fit, row = vaes_fits.fitted(task, rung.guide, FIGURES, steps=steps, seed=seed)
+    fit, row = vaes_fits.fitted(task, rung.guide, METRICS, steps=steps, seed=seed)
     if rung.local is not None:
-        found = zoo.gaps(fit, [rung.local], rows=ROWS, objective=Trace(16), split="test")
-        figures = found.splits["test"].figures()
-        row |= {name.split("/")[0]: [g.value, g.se] for name, g in figures.items()}
+        found = zoo.measure_gaps(fit, [rung.local], rows=ROWS, objective=Trace(16), split="test")
+        metrics = found.splits["test"].metrics()
+        row |= {name.split("/")[0]: [g.value, g.se] for name, g in metrics.items()}
     return fit, row
 
 

@@ -18,7 +18,7 @@ import guides
 import zoo
 
 STEPS = 6000
-FIGURES = ("elbo", "iwae_100", "log_evidence", "bits_per_dimension", "k_hat")
+METRICS = ("elbo", "iwae_100", "log_evidence", "bits_per_dimension", "k_hat")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
         if only in name:
             task = zoo.load(choice.model, data="digits", binarize="none", **choice.parts)
             for seed in range(seeds):
-                fit, row = vaes_fits.fitted(task, choice.guide, FIGURES, steps=steps, seed=seed)
+                fit, row = vaes_fits.fitted(task, choice.guide, METRICS, steps=steps, seed=seed)
                 yield task, {"likelihood": name} | row
                 if choice.guide is guides.UniformNoise:
                     yield task, {"likelihood": f"{name}, refitted"} | refitted(fit, steps)
@@ -70,7 +70,7 @@ def refitted(fit: zoo.Fit, steps: int) -> dict:
     """The same model with noise that its guide chooses."""
     task = replace(fit.task, build=lambda: deepcopy(fit.model))
     _, row = vaes_fits.fitted(
-        task, guides.AmortisedIAF, FIGURES, steps=steps, seed=fit.settings.seed, freeze_model=True
+        task, guides.AmortisedIAF, METRICS, steps=steps, seed=fit.settings.seed, freeze_model=True
     )
     return row
 

@@ -29,7 +29,7 @@ from zoo.decoders import Dense, gated_decoder, relu_decoder
 from zoo.isolation import isolated
 from zoo.likelihoods import BernoulliLikelihood
 from zoo.metrics.bounds import ImportanceBound, elbo, log_evidence
-from zoo.metrics.metric import WeightFigure
+from zoo.metrics.metric import WeightMetric
 from zoo.metrics.weight_diagnostics import k_hat
 from zoo.models.vae import VAE
 from zoo.nn import mlp
@@ -156,7 +156,7 @@ def one_fit(setting: Setting, task: zoo.Task, share: float, seed: int) -> dict:
         guide = setting.guide()
     fit = zoo.fit(task, guide, steps=steps, seed=seed, progress=True, **options)
     row = {"seed": seed, "steps": steps, "planned_steps": setting.steps}
-    row |= {"seconds": fit.seconds, "path": fit.path} | scored(fit, setting.draws)
+    row |= {"seconds": fit.seconds, "backend": fit.backend} | scored(fit, setting.draws)
     return row | {"published": setting.published, "tolerance": setting.tolerance}
 
 
@@ -171,8 +171,8 @@ def scored(fit: zoo.Fit, draws: int) -> dict:
         log_w = torch.cat(list(weight_chunks(fit.program, fit.task.split("test"), few)), 1)
         more = _more(fit, draws) if draws > few else torch.zeros(ROWS)
     bound, log_p = (
-        WeightFigure(figure).summarise(*figure(log_w), rowwise=True, note="")
-        for figure in (elbo, log_evidence)
+        WeightMetric(metric).summarise(*metric(log_w), rowwise=True, note="")
+        for metric in (elbo, log_evidence)
     )
     return {
         "elbo": [bound.value, bound.se],

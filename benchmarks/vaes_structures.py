@@ -23,7 +23,7 @@ from zoo.priors import StandardNormal
 STEPS = 6000
 LATENT, WIDE = 20, 1088  # hidden units that make it as large as the hierarchy of two groups
 WIDER = "one group, wide"
-FIGURES = ("elbo", "iwae_100", "log_evidence", "k_hat")
+METRICS = ("elbo", "iwae_100", "log_evidence", "k_hat")
 STRUCTURES: dict[str, tuple[str, dict, Callable]] = {
     "one group": ("vae", {"latent": LATENT}, guides.AmortisedNormal),
     WIDER: ("vae", {"latent": LATENT}, guides.AmortisedNormal),
@@ -43,7 +43,7 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
             task = zoo.load(model, **parts)
             task = widened(task) if name == WIDER else task
             for seed in range(seeds):
-                _, row = vaes_fits.fitted(task, guide, FIGURES, steps=steps, seed=seed)
+                _, row = vaes_fits.fitted(task, guide, METRICS, steps=steps, seed=seed)
                 yield task, {"structure": name} | row
 
 

@@ -29,10 +29,10 @@ from verdict_truths import Problem, uniform, whole
 
 import guides
 import zoo
-from zoo.evaluation.evaluate import Figures, as_numbers
+from zoo.evaluation.evaluate import Metrics, as_numbers
 from zoo.evaluation.verdict import verdict
 from zoo.isolation import isolated
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.metrics.moment_shift import MEAN_OFF, SD_OFF
 from zoo.metrics.shares import share_error
 from zoo.provenance import provenance
@@ -50,12 +50,12 @@ GUIDES = {
     "auto_full_rank": AutoMultivariateNormal,
     "auto_delta": AutoDelta,
 }
-FIGURES = ("weights", "psis", "from_prior", "convergence")
+METRICS = ("weights", "psis", "from_prior", "convergence")
 KINDS = ("none", "early", "small_lr", "large_lr", "shift", "scale", "other_data")
 
 
 def one(seed: int) -> dict:
-    """One random fit with its figures, its verdict and its true errors."""
+    """One random fit with its metrics, its verdict and its true errors."""
     g = torch.Generator().manual_seed(seed)
     family = list(FAMILIES)[whole(g, 0, len(FAMILIES) - 1)]
     problem = FAMILIES[family](g)
@@ -65,7 +65,7 @@ def one(seed: int) -> dict:
     fit, fault["size"] = fitted(problem, guide, kind, g, seed)
     trained = time.perf_counter()
     mean, sd = true_errors(fit, problem, seed)
-    figures = zoo.evaluate(fit, figures=FIGURES, seed=seed)
+    metrics = zoo.evaluate(fit, metrics=METRICS, seed=seed)
     return {
         "seed": seed,
         "family": family,
@@ -74,18 +74,18 @@ def one(seed: int) -> dict:
         "steps": len(fit.losses),
         "mean_error": mean,
         "sd_error": sd,
-        "draws": figures.draws,
-        "figures": as_numbers(figures),
-        "skipped": figures.skipped,
+        "draws": metrics.draws,
+        "metrics": as_numbers(metrics),
+        "skipped": metrics.skipped,
         "commit": provenance(fit.task.data)["commit"],
         "fit_seconds": trained - started,
         "evaluation_seconds": time.perf_counter() - trained,
-    } | said(figures)
+    } | said(metrics)
 
 
-def said(figures: Figures) -> dict:
+def said(metrics: Metrics) -> dict:
     """What the verdict says: question -> answer and reason."""
-    return {"verdict": asdict(figures.answers)}
+    return {"verdict": asdict(metrics.answers)}
 
 
 def _guide(g: torch.Generator, kind: str, problem: Problem) -> str:
@@ -127,7 +127,7 @@ def _spoil(fit: Fit, kind: str, g: torch.Generator) -> float:
     """Shifts a trained mean-field guide by some of its sds, or scales them."""
     size = uniform(g, 0.05, 1.5) if kind == "shift" else 2 ** uniform(g, -1.5, 1.5)
     with torch.no_grad():
-        for loc, scale in zip(fit.guide.loc, fit.guide.scale, strict=True):
+        for loc, scale in zip(fit.guide.loc, fit.guide.unconstrained_scale, strict=True):
             if kind == "shift":
                 loc += size * softplus(scale)
             else:
@@ -152,8 +152,8 @@ def is_wrong(row: dict) -> bool:
 
 
 def judged_again(row: dict) -> dict:
-    """The row with today's verdict over its figures."""
-    found = {name: Figure(**figure) for name, figure in row["figures"].items()}
+    """The row with today's verdict over its metrics."""
+    found = {name: Metric(**metric) for name, metric in row["metrics"].items()}
     return row | {
         "verdict": asdict(verdict(found, row["draws"], row["skipped"], trains_model=False))
     }

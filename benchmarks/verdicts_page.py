@@ -25,7 +25,7 @@ def page(record: dict) -> str:
 `zoo.evaluate(fit).verdict` answers three questions with yes, no, or cannot tell: is the bound what
 it should be, may the importance weights be trusted, and may the guide's own draws be trusted? Its
 limits, with their sources, are in `verdict_bound.py`, `verdict_weights.py` and `verdict_draws.py`
-of `zoo/evaluation/`. A figure that is missing is never taken for a good one.
+of `zoo/evaluation/`. A metric that is missing is never taken for a good one.
 
 Here the third answer is set against the truth: {len(rows)} random fits of small models whose
 posterior means and sds are known in closed form or by quadrature, with random guides, some spoilt
@@ -56,7 +56,7 @@ By family of models, by guide and by fault:
   counted where they were computed.
 - What the guide never visits, its own weights cannot see. Particles that start from the prior are
   run by default where there are at most 30 numbers to move and little data; elsewhere a yes says
-  "as far as the guide's own draws can see", and `figures=["smc"]` or `["ais"]` look further.
+  "as far as the guide's own draws can see", and `metrics=["smc"]` or `["ais"]` look further.
 - Right fits near the limits of {MEAN_OFF} sds and {SD_OFF:.0%} are where most "cannot tell" comes
   from; more draws narrow them.
 """

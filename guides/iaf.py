@@ -41,11 +41,11 @@ class IAF(Guide):
         if size < 2:
             raise ValueError(f"Expected at least 2 unconstrained values for IAF; got {size}.")
         self.loc = nn.Parameter(torch.zeros(size))
-        self.scale = nn.Parameter(torch.full((size,), SMALL_SCALE))
+        self.unconstrained_scale = nn.Parameter(torch.full((size,), SMALL_SCALE))
         self.steps = autoregressive_stack(size, depth, hidden or max(2 * size, 8))
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples all latents jointly."""
-        base = dist.Normal(self.loc, positive(self.scale)).to_event(1)
+        base = dist.Normal(self.loc, positive(self.unconstrained_scale)).to_event(1)
         latents, plates = self.latents, self.plates(args)
         return sample_jointly(latents, plates, push(base, list(self.steps)))

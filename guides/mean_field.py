@@ -28,12 +28,16 @@ class MeanField(Guide):
         super().__init__(latents)
         shapes = [(*site.batch_shape, *site.unconstrained_shape) for site in latents.sites]
         self.loc = nn.ParameterList(torch.zeros(shape) for shape in shapes)
-        self.scale = nn.ParameterList(torch.full(shape, SMALL_SCALE) for shape in shapes)
+        self.unconstrained_scale = nn.ParameterList(
+            torch.full(shape, SMALL_SCALE) for shape in shapes
+        )
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples every latent, in its plates."""
         plates, values = self.plates(args), {}
-        for site, loc, scale in zip(self.latents.sites, self.loc, self.scale, strict=True):
+        for site, loc, scale in zip(
+            self.latents.sites, self.loc, self.unconstrained_scale, strict=True
+        ):
             with inside(plates, site):
                 values[site.name] = pyro.sample(site.name, normal(loc, positive(scale), site))
         return values

@@ -35,14 +35,18 @@ class PerDatum(Guide):
         super().__init__(latents)
         shapes = [(*site.batch_shape, *site.unconstrained_shape) for site in latents.sites]
         self.loc = nn.ParameterList(torch.zeros(shape) for shape in shapes)
-        self.scale = nn.ParameterList(torch.full(shape, SMALL_SCALE) for shape in shapes)
+        self.unconstrained_scale = nn.ParameterList(
+            torch.full(shape, SMALL_SCALE) for shape in shapes
+        )
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows in this minibatch."""
         plates, values = self.plates(args), {}
         assert self.latents.row_plate is not None
         rows = plates[self.latents.row_plate.name].indices
-        for site, loc, scale in zip(self.latents.sites, self.loc, self.scale, strict=True):
+        for site, loc, scale in zip(
+            self.latents.sites, self.loc, self.unconstrained_scale, strict=True
+        ):
             loc, scale = (_rows_of(value, rows, site, self.latents) for value in (loc, scale))
             with inside(plates, site):
                 values[site.name] = pyro.sample(site.name, normal(loc, positive(scale), site))
@@ -52,7 +56,9 @@ class PerDatum(Guide):
     def start(self, draws: Mapping[str, Tensor]) -> None:
         """Takes the mean and sd of each row's draws; site -> (draws, *batch, *event)."""
         found = unconstrained(draws, self.latents)
-        for site, loc, scale in zip(self.latents.sites, self.loc, self.scale, strict=True):
+        for site, loc, scale in zip(
+            self.latents.sites, self.loc, self.unconstrained_scale, strict=True
+        ):
             loc.copy_(found[site.name].mean(0))
             scale.copy_(unscaled(found[site.name].std(0)))
 

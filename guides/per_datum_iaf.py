@@ -54,7 +54,7 @@ class PerDatumIAF(Guide):
             raise ValueError(f"Expected at least 2 values in a row for PerDatumIAF; got {size}.")
         width = hidden or max(2 * size, 8)
         self.loc = nn.Parameter(torch.zeros(rows, size))
-        self.scale = nn.Parameter(torch.full((rows, size), SMALL_SCALE))
+        self.unconstrained_scale = nn.Parameter(torch.full((rows, size), SMALL_SCALE))
         self.steps = nn.ModuleList(
             RowNetworks(rows, size, width, reverse=step % 2 == 1) for step in range(depth)
         )
@@ -62,7 +62,9 @@ class PerDatumIAF(Guide):
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows in this minibatch."""
         plates = self.plates(args)
-        loc, scale = (of_rows(v, plates, self.latents) for v in (self.loc, self.scale))
+        loc, scale = (
+            of_rows(v, plates, self.latents) for v in (self.loc, self.unconstrained_scale)
+        )
         base = dist.Normal(loc, positive(scale)).to_event(1)
         steps = [
             AffineAutoregressive(Picked(net, plates, self.latents), stable=True)
@@ -76,7 +78,7 @@ class PerDatumIAF(Guide):
         u = joined(draws, self.latents)
         shrunk = OPEN.to(u) ** len(self.steps)
         self.loc.copy_(u.mean(0) / shrunk)
-        self.scale.copy_(unscaled(u.std(0) / shrunk))
+        self.unconstrained_scale.copy_(unscaled(u.std(0) / shrunk))
 
 
 class RowNetworks(nn.Module):

@@ -70,7 +70,7 @@ HALF_SPLITS = ((50_000, 392), (10_000, 392), (10_000, 392))
 
 
 def simulated(features: int, train: int = 400) -> Case:
-    """Rows drawn from a model; another seed is another data set."""
+    """Batches drawn from a model; another seed is another data set."""
     splits = (train, features), (50, features), (100, features)
     return Case(splits, ("x",), None, "none", ("none",), seeded=True)
 

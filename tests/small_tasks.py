@@ -15,7 +15,7 @@ from zoo.task import Task
 
 
 def small_data(name, train, valid, test):
-    """Rows as they are, without pictures or binarization."""
+    """Batches as they are, without pictures or binarization."""
     return Data(
         name=name,
         train=(train,),

@@ -11,7 +11,7 @@ from zoo.compile.noise import ExplicitNoise, draw_noise, replay
 from zoo.compile.step_loop import BLOCK, rates_of
 from zoo.compile.verify import TOLERANCE
 from zoo.data import keep
-from zoo.data.batches import Order, Rows
+from zoo.data.batches import Batches, Shuffle
 from zoo.objectives import Trace
 
 EXACT = TOLERANCE[torch.float64]
@@ -25,8 +25,8 @@ def a_program(model, guide, args, objective=None, *, batch=None, **settings):
     rows = None if batch is None else size
     objective = objective or Trace()
     with built(model, guide, objective, first, rows=rows, **settings) as program:
-        order = None if batch is None else Order(size, batch, 0)
-        yield program, Rows(args, keep, order), moving(program)
+        order = None if batch is None else Shuffle(size, batch, 0)
+        yield program, Batches(args, keep, order), moving(program)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_messengers_reach_the_bound_of_the_same_family(make, compiled):
     evidence = dist.MultivariateNormal(torch.zeros(6), torch.eye(6) + 1).log_prob(Y)
     for guide in (make, make(one)):
         fitted = zoo.fit(one, guide, Y, steps=400, lr=0.02, compile=compiled)
-        scored = zoo.evaluate(fitted, figures=["elbo", "log_evidence"])
+        scored = zoo.evaluate(fitted, metrics=["elbo", "log_evidence"])
         found = scored["log_evidence"]
         assert abs(found.value - float(evidence)) < 5 * found.se + IDENTITY
         assert scored["elbo"].value < float(evidence) + 5 * scored["elbo"].se

@@ -76,7 +76,7 @@ def test_a_mixture_equals_pyros_enumeration(particles):
     (loss, grads), (other, other_grads) = steps
     assert loss.item() == pytest.approx(other.item(), rel=IDENTITY)
     assert grads.keys() == other_grads.keys()
-    assert {"store.values.0", "guide.loc.0", "guide.scale.0"} == set(grads)
+    assert {"store.values.0", "guide.loc.0", "guide.unconstrained_scale.0"} == set(grads)
     assert all(relative_error(grads[name], other_grads[name]) < IDENTITY for name in grads)
 
 

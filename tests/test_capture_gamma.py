@@ -187,7 +187,7 @@ def test_machine_code_finds_the_posterior_and_its_evidence(replicas):
     settings = {"steps": 6000, "lr": 0.01, "lr_schedule": Cosine(6000), "seed": 1}
     fits, again = (fitted("Beta", replicas=replicas, **settings) for _ in range(2))
     for one, other in zip(fits, again, strict=True):
-        assert one.path == "compiled"
+        assert one.backend == "compiled"
         assert torch.equal(one.losses, other.losses)
         a, b = (value.exp() for value in one.program.parameters())
         left = kl_divergence(dist.Beta(a, b), dist.Beta(16.0, 14.0)).detach()

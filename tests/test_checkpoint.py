@@ -1,4 +1,4 @@
-"""A saved fit comes back whole: the same parameters, figures, and numbers when it goes on."""
+"""A saved fit comes back whole: the same parameters, metrics, and numbers when it goes on."""
 
 import json
 import pickle
@@ -69,11 +69,11 @@ def test_a_fit_comes_back_whole(case, tmp_path):
     loaded = zoo.load_fit(zoo.save(saved, tmp_path / "deep" / "run"), task)
     assert same(saved, loaded)
     assert loaded.settings == saved.settings
-    assert (loaded.stopped, loaded.path) == (saved.stopped, saved.path)
+    assert (loaded.stopped, loaded.backend) == (saved.stopped, saved.backend)
     assert not loaded.program.training
     assert loaded.seconds == saved.seconds
-    figures = [dict(zoo.evaluate(result, draws=40)) for result in (saved, loaded)]
-    assert figures[0] == figures[1]
+    metrics = [dict(zoo.evaluate(result, draws=40)) for result in (saved, loaded)]
+    assert metrics[0] == metrics[1]
     go_on = partial(zoo.fit, task, guide, steps=25, seed=5, **settings)
     further = [go_on(resume=result) for result in (saved, loaded)]
     assert same(*further)

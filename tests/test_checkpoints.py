@@ -116,7 +116,7 @@ def test_replicas_that_died_go_on_together(at, uncompiled, tmp_path, monkeypatch
     monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", interpreted)
     on = several(checkpoint=place, resume=tmp_path)
     assert all(same(*both) for both in zip(on, whole, strict=True))
-    assert [one.path for one in on] == ["compiled"] * 3
+    assert [one.backend for one in on] == ["compiled"] * 3
 
 
 def test_a_replica_that_diverged_stays_as_it_ended(uncompiled, tmp_path, monkeypatch):

@@ -88,12 +88,12 @@ def test_list_as_json():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_fitted_as_it_usually_is(model):
-    printed = json.loads(call("fit", model, *FEW, "--json", "--figures", "weights,posterior"))
+    printed = json.loads(call("fit", model, *FEW, "--json", "--metrics", "weights,posterior"))
     assert printed["draws"] == 20
     assert len(printed["verdict"].splitlines()) == 3
     assert set(printed["answers"]) == {"bound", "weights", "draws"}
-    assert printed["figures"]["elbo"]["unit"].startswith("nats")
-    assert not set(printed["figures"]) & set(printed["skipped"])
+    assert printed["metrics"]["elbo"]["unit"].startswith("nats")
+    assert not set(printed["metrics"]) & set(printed["skipped"])
 
 
 def test_fit_prints_a_table():
@@ -118,22 +118,22 @@ def test_a_saved_fit_is_scored_again(tmp_path):
     files = {path.name for path in Path(out).iterdir()}
     (state,) = Path(out).glob("state-*.safetensors")
     assert files == {
-        *("fit.json", state.name, "figures.json", "losses.png", "images.png", "arviz.nc")
+        *("fit.json", state.name, "metrics.json", "losses.png", "images.png", "arviz.nc")
     }
-    assert json.loads((tmp_path / "run" / "figures.json").read_text()) == printed
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == printed
     assert json.loads(call("evaluate", out, "--draws", "20", "--json")) == printed
     valid = json.loads(call("evaluate", out, "--draws", "25", "--split", "valid", "--json"))
     assert (valid["split"], valid["draws"]) == ("valid", 25)
-    assert valid["figures"]["elbo"] != printed["figures"]["elbo"]
+    assert valid["metrics"]["elbo"] != printed["metrics"]["elbo"]
 
 
 def test_fit_goes_on_or_replaces_what_is_there(tmp_path, capsys, monkeypatch):
     out = str(tmp_path / "run")
-    words = ("fit", "eight_schools", "--guide", "mean_field", "--draws", "20", "--figures", "elbo")
+    words = ("fit", "eight_schools", "--guide", "mean_field", "--draws", "20", "--metrics", "elbo")
     first = call(*words, "--steps", "3", "--out", out, "--resume")
     assert "There is no fit in" in first
     sentence = refused(capsys, monkeypatch, *words, "--steps", "3", "--out", out)
-    assert "is not empty: it holds arviz.nc, figures.json, fit.json, ...." in sentence
+    assert "is not empty: it holds arviz.nc, metrics.json, fit.json, ...." in sentence
     changed = (*words, "--steps", "5", "--lr", "0.5", "--out", out, "--resume")
     assert "lr: saved 0.01, now 0.5" in refused(capsys, monkeypatch, *changed)
     assert "5 steps in" in call(*words, "--steps", "5", "--out", out, "--resume")
@@ -162,7 +162,7 @@ def test_compare_writes_and_prints(tmp_path):
     assert len(json.loads((out / "results.json").read_text())["rows"]) == 4
     assert {path.name for path in out.iterdir()} == {"results.json", "losses.png", "runs"}
     run = str(out / "runs" / "mean_field-trace-seed1")
-    assert json.loads(call("evaluate", run, "--draws", "20", "--json"))["figures"]["elbo"]
+    assert json.loads(call("evaluate", run, "--draws", "20", "--json"))["metrics"]["elbo"]
 
 
 def test_batch_size_zero_takes_all_rows(tmp_path):
@@ -241,7 +241,7 @@ def test_a_step_that_cannot_be_captured_is_one_line(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["fit", "ppca", "--figures", "elbow"], "No figure named 'elbow'."),
+        (["fit", "ppca", "--metrics", "elbow"], "No metric named 'elbow'."),
         (["fit", "ppca", "--draws", "3"], "Expected draws to be a whole number of at least 20"),
         (
             ["compare", "ppca", "--draws", "3"],

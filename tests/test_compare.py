@@ -19,7 +19,7 @@ from zoo.comparison.compare import compare, write
 from zoo.comparison.report import table
 from zoo.data import load_data
 from zoo.evaluation.evaluate import QUICKEST
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.task import Task
 
@@ -34,9 +34,9 @@ FIELDS = {
     "seed": int,
     "steps": int,
     "seconds": float,
-    "path": str,
+    "backend": str,
     "stopped": str,
-    "figures": dict,
+    "metrics": dict,
     "skipped": dict,
     "verdict": str,
     "answers": dict,
@@ -104,12 +104,12 @@ def test_every_row_is_complete(record, found):
         assert {name: type(value) for name, value in row.items()} == FIELDS
         assert (row["model"], row["data"], row["steps"]) == ("bernoulli_vae", "digits", 6)
         assert row["seconds"] > 0
-        assert {"elbo", "iwae_10", "log_evidence", "k_hat"} <= set(row["figures"])
-        for name, figure in row["figures"].items():
-            assert math.isfinite(figure["value"])
-            assert math.isfinite(figure["se"])
-            assert figure["unit"] == run.figures[name].unit
-        assert row["figures"]["elbo"]["unit"] == "nats/row"
+        assert {"elbo", "iwae_10", "log_evidence", "k_hat"} <= set(row["metrics"])
+        for name, metric in row["metrics"].items():
+            assert math.isfinite(metric["value"])
+            assert math.isfinite(metric["se"])
+            assert metric["unit"] == run.metrics[name].unit
+        assert row["metrics"]["elbo"]["unit"] == "nats/row"
         assert row["skipped"]["gap"] == "the model does not know its log evidence"
 
 
@@ -117,8 +117,8 @@ def test_a_run_is_the_fit_and_the_evaluation_of_its_seed(found):
     row = found.rows[1]
     again = zoo.fit(found.task, compare_module.guide_named(row.guide), steps=6, seed=1)
     assert torch.equal(again.losses, found.fits["amortised_normal-trace-seed1"].losses)
-    assert dict(zoo.evaluate(again, figures=QUICKEST, draws=40, seed=1)) == row.figures
-    assert row.figures != found.rows[0].figures
+    assert dict(zoo.evaluate(again, metrics=QUICKEST, draws=40, seed=1)) == row.metrics
+    assert row.metrics != found.rows[0].metrics
 
 
 @pytest.mark.parametrize("name", ["losses.png", "runs/amortised_normal-trace-seed0/images.png"])
@@ -139,10 +139,10 @@ def test_every_run_has_a_folder_of_its_own(folder, found):
     for row, (name, result) in zip(found.rows, found.fits.items(), strict=True):
         run = folder / "runs" / name
         (state,) = run.glob("state-*.safetensors")
-        files = {"fit.json", state.name, "figures.json", "arviz.nc", "images.png"}
+        files = {"fit.json", state.name, "metrics.json", "arviz.nc", "images.png"}
         assert {path.name for path in run.iterdir()} == files
-        figures = json.loads((run / "figures.json").read_text())["figures"]
-        assert figures["elbo"]["value"] == row.figures["elbo"].value
+        metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+        assert metrics["elbo"]["value"] == row.metrics["elbo"].value
         assert torch.equal(zoo.load_fit(run, found.task).losses, result.losses)
 
 
@@ -180,7 +180,7 @@ def test_wrong_names_fail_before_training(guides, objectives, sentence, monkeypa
 
 
 def row(guide, seed, value, se, better="higher"):
-    figures = {"elbo": Figure(value, se, "nats/row", better)}
+    metrics = {"elbo": Metric(value, se, "nats/row", better)}
     return Row(
         model="m",
         data="d",
@@ -191,7 +191,7 @@ def row(guide, seed, value, se, better="higher"):
         seconds=float(seed),
         path="plain",
         stopped="finished",
-        figures=figures,
+        metrics=metrics,
         skipped={},
         verdict="",
     )
@@ -258,4 +258,4 @@ def test_the_exact_evidence_is_there_if_it_is_one_number():
     learned = compare(
         zoo.load("ppca"), ["amortised_normal"], ["trace"], seeds=2, steps=3, draws=40
     )
-    assert "exact_log_evidence" in learned.rows[0].figures
+    assert "exact_log_evidence" in learned.rows[0].metrics

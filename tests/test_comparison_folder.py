@@ -54,7 +54,7 @@ def same_results(found, whole):
     for name, result in found.fits.items():
         assert torch.equal(result.losses, whole.fits[name].losses)
     for mine, other in zip(found.rows, whole.rows, strict=True):
-        assert mine.figures == other.figures
+        assert mine.metrics == other.metrics
         assert (mine.objective, mine.seed) == (other.objective, other.seed)
     assert found.unfinished == whole.unfinished == {}
     return True

@@ -127,7 +127,11 @@ def test_a_compiled_fit_from_its_seed_whole_and_in_parts(monkeypatch):
     steps = BLOCK + 30
     before = torch._inductor.config.cpp_wrapper, torch.get_rng_state()
     whole = fit_shifted(steps=steps, seed=3)
-    assert (whole.path, whole.path_reason, whole.stopped) == ("compiled", "asked for", "finished")
+    assert (whole.backend, whole.backend_reason, whole.stopped) == (
+        "compiled",
+        "asked for",
+        "finished",
+    )
     assert 0 < whole.build_seconds <= whole.seconds
     assert whole.losses.shape == (steps,)
     assert whole.losses.isfinite().all()
@@ -147,7 +151,7 @@ def test_a_compiled_fit_from_its_seed_whole_and_in_parts(monkeypatch):
 def test_a_process_may_compile_any_number_of_fits():
     """The compiler gives up on code that it has compiled often; each block is code of its own."""
     with torch._dynamo.config.patch(recompile_limit=1):
-        assert [fit_shifted(steps=3, seed=seed).path for seed in range(3)] == ["compiled"] * 3
+        assert [fit_shifted(steps=3, seed=seed).backend for seed in range(3)] == ["compiled"] * 3
 
 
 @pytest.fixture
@@ -163,7 +167,7 @@ def test_early_stopping(uncompiled):
     task, settings = ppca_task(rows=6, features=5, latent=4), {"lr": 0.05, "seed": 2}
     stopped = compiled_ppca(task, steps=1500, patience=3, valid_every=10, **settings)
     taken, losses = zip(*stopped.valid, strict=True)
-    assert (stopped.path, stopped.stopped) == ("compiled", "early")
+    assert (stopped.backend, stopped.stopped) == ("compiled", "early")
     assert taken == tuple(range(10, len(stopped.losses) + 1, 10))
     assert len(losses) - 1 - losses.index(min(losses)) == 3
     best = compiled_ppca(task, steps=taken[losses.index(min(losses))], **settings)
@@ -196,7 +200,7 @@ def test_divergence(uncompiled):
     with pytest.raises(zoo.DivergenceError, match="not finite at step") as caught:
         compiled_ppca(ppca_task(), steps=300, optimizer="sgd", lr=1e3)
     kept = caught.value.fit
-    assert (kept.path, kept.stopped) == ("compiled", "diverged")
+    assert (kept.backend, kept.stopped) == ("compiled", "diverged")
     assert len(kept.losses) == kept.last["step"] <= caught.value.step
     assert kept.losses.isfinite().all()
     assert all(value.isfinite().all() for value in kept.program.state_dict().values())

@@ -42,11 +42,11 @@ def untraceable(x):
 
 def test_auto_compiles_where_it_pays(uncompiled):
     short = zoo.fit(shifted, MeanField, X, steps=20)
-    assert short.path == "plain"
-    assert short.path_reason.startswith("20 steps take less time than compiling; auto compiles")
-    assert short.path_reason.endswith(f"from {AUTO_STEPS}")
+    assert short.backend == "plain"
+    assert short.backend_reason.startswith("20 steps take less time than compiling; auto compiles")
+    assert short.backend_reason.endswith(f"from {AUTO_STEPS}")
     off = zoo.fit(shifted, MeanField, X, steps=2, compile=False)
-    assert (off.path, off.path_reason) == ("plain", "compile=False")
+    assert (off.backend, off.backend_reason) == ("plain", "compile=False")
 
 
 @pytest.fixture
@@ -56,18 +56,21 @@ def eager_to_compile(monkeypatch):
 
 
 def test_auto_from_its_number_of_steps_on(uncompiled, eager_to_compile):
-    assert [zoo.fit(shifted, MeanField, X, steps=n).path for n in (9, 10)] == ["plain", "compiled"]
-    assert zoo.fit(shifted, MeanField, X, steps=10).path_reason == "10 steps pay for compiling"
-    several = [zoo.fit(shifted, MeanField, X, steps=5, replicas=r)[0].path for r in (1, 2)]
+    assert [zoo.fit(shifted, MeanField, X, steps=n).backend for n in (9, 10)] == [
+        "plain",
+        "compiled",
+    ]
+    assert zoo.fit(shifted, MeanField, X, steps=10).backend_reason == "10 steps pay for compiling"
+    several = [zoo.fit(shifted, MeanField, X, steps=5, replicas=r)[0].backend for r in (1, 2)]
     assert several == ["plain", "compiled"]
 
 
 def test_a_resumed_fit_stays_on_its_path(uncompiled):
     fit = partial(zoo.fit, shifted, MeanField, X)
     first = fit(steps=5, compile=True)
-    assert fit(steps=9, resume=first).path == "compiled"
-    assert fit(steps=9, resume=fit(steps=5)).path == "plain"
-    assert fit(steps=9, resume=first, compile=False).path == "plain"
+    assert fit(steps=9, resume=first).backend == "compiled"
+    assert fit(steps=9, resume=fit(steps=5)).backend == "plain"
+    assert fit(steps=9, resume=first, compile=False).backend == "plain"
 
 
 def test_auto_falls_back_with_one_warning(eager_to_compile):
@@ -77,8 +80,8 @@ def test_auto_falls_back_with_one_warning(eager_to_compile):
     told = [str(one.message) for one in caught if "compiled path is off" in str(one.message)]
     assert len(told) == 1
     assert "goes on with the plain step: The step cannot be traced" in told[0]
-    assert (found.path, found.stopped, len(found.losses)) == ("plain", "finished", 12)
-    assert "cannot be traced" in found.path_reason
+    assert (found.backend, found.stopped, len(found.losses)) == ("plain", "finished", 12)
+    assert "cannot be traced" in found.backend_reason
     plain = zoo.fit(untraceable, MeanField, X, steps=12, compile=False)
     assert torch.equal(found.losses, plain.losses)
 
@@ -107,7 +110,7 @@ def test_without_a_compiler_auto_goes_on_plain(replicas, monkeypatch, eager_to_c
         found = zoo.fit(shifted, MeanField, X, steps=12, compile="auto", replicas=replicas)
     plain = zoo.fit(shifted, MeanField, X, steps=12, compile=False)
     one = found if replicas is None else found[0]
-    assert (one.path, one.stopped) == ("plain", "finished")
+    assert (one.backend, one.stopped) == ("plain", "finished")
     assert torch.equal(one.losses, plain.losses)
 
 
@@ -121,7 +124,7 @@ def model(x):
     pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
 
 try:
-    print(zoo.fit(model, MeanField, torch.ones(()), steps=4, compile=True).path)
+    print(zoo.fit(model, MeanField, torch.ones(()), steps=4, compile=True).backend)
 except zoo.CompileError as error:
     print("the compiler failed" in str(error), "Install a C++ compiler" in str(error))
 """

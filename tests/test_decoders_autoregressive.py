@@ -203,7 +203,7 @@ def test_convolutions_are_found(make, found):
 def test_convolutions_run_compiled():
     x = torch.bernoulli(torch.full((8, 9), 0.5))
     fits = zoo.fit(model(PIXEL), guide_of("amortised_normal"), x, steps=300, compile=True)
-    assert fits.path == "compiled"
+    assert fits.backend == "compiled"
     assert fits.losses.isfinite().all()
     assert fits.losses[-50:].mean() < fits.losses[:50].mean()
 

@@ -149,7 +149,7 @@ def test_pyros_own_flow_is_right_and_falls_back_to_the_plain_step(monkeypatch):
     monkeypatch.setattr("zoo.training.backend.AUTO_STEPS", 1)
     with pytest.warns(UserWarning, match="goes on with the plain step"):
         fitted = zoo.fit(made, AutoIAFNormal, *args, objective=LeaveOneOut(), steps=3)
-    assert (fitted.path, len(fitted.losses)) == ("plain", 3)
+    assert (fitted.backend, len(fitted.losses)) == ("plain", 3)
 
 
 @pytest.mark.parametrize("objective", [StickingTheLanding(), LeaveOneOut(), VIMCO(3)], ids=str)

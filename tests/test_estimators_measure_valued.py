@@ -91,13 +91,13 @@ def test_measure_valued_under_shared_latents():
     with a_program(mean_of_all, MeanField, (x,), MeasureValued()) as (program, rows, _):
         assert program.objective.evaluations(program.latents) == 9
         m = program.guide.loc[0]
-        s = torch.nn.functional.softplus(program.guide.scale[0]) + 1e-6
+        s = torch.nn.functional.softplus(program.guide.unconstrained_scale[0]) + 1e-6
         fit = -((x - m.sum()) ** 2 + s.square().sum()).sum() / 2
         kl = ((m**2 + s**2) / 2 - s.log()).sum()
-        exact = flat(torch.autograd.grad(-(fit - kl), [m, program.guide.scale[0]]))
+        exact = flat(torch.autograd.grad(-(fit - kl), [m, program.guide.unconstrained_scale[0]]))
         draws = gradient_draws(program, rows, 1500)
     found, names = draws.gradients, draws.layout.names
-    assert names == ("guide.loc.0", "guide.scale.0")
+    assert names == ("guide.loc.0", "guide.unconstrained_scale.0")
     assert largest_z(found, exact) < ERRORS
     assert standard_error(found).norm() < 0.2 * exact.norm()
 

@@ -39,9 +39,9 @@ IDENTITY = 1e-8
 BOUNDS = ("elbo", "iwae_10", "iwae_100", "log_evidence")
 
 
-def evaluate(result, figures=QUICKEST, **settings):
-    """The figures of the weights, of exact evidence and of exact moments."""
-    return zoo.evaluate(result, figures=figures, **settings)
+def evaluate(result, metrics=QUICKEST, **settings):
+    """The metrics of the weights, of exact evidence and of exact moments."""
+    return zoo.evaluate(result, metrics=metrics, **settings)
 
 
 def untrained(task, guide):
@@ -124,7 +124,7 @@ def test_a_wrong_guide_is_found_out():
     assert poor.answers.weights.answer == poor.answers.draws.answer == "no"
 
 
-def test_the_seed_fixes_the_figures(diagonal):
+def test_the_seed_fixes_the_metrics(diagonal):
     once, twice, other = (evaluate(diagonal, draws=50, seed=s) for s in (1, 1, 2))
     assert dict(once) == dict(twice)
     assert once["elbo"].value != other["elbo"].value
@@ -227,16 +227,16 @@ def test_what_cannot_be_known_is_skipped_with_the_reason():
 def test_too_many_states_to_sum_over_are_skipped_with_the_reason():
     model, x = BernoulliLatent(6, (8,), 21), torch.bernoulli(torch.full((4, 6), 0.4))
     fitted = zoo.fit(model, AmortisedDiscrete, x, steps=1, device="cpu")
-    figures = evaluate(fitted, draws=20)
+    metrics = evaluate(fitted, draws=20)
     unknown = {"exact_log_evidence", "gap", "posterior_mean_error", "posterior_sd_error"}
-    assert unknown <= set(figures.skipped)
+    assert unknown <= set(metrics.skipped)
     for name in unknown:
-        assert "at most 1048576 states to enumerate; got 2**21" in figures.skipped[name]
-    assert figures["elbo"].value < 0
+        assert "at most 1048576 states to enumerate; got 2**21" in metrics.skipped[name]
+    assert metrics["elbo"].value < 0
 
 
 def test_only_what_is_asked_for(diagonal):
-    found = evaluate(diagonal, figures=["gap", "k_hat"], draws=25)
+    found = evaluate(diagonal, metrics=["gap", "k_hat"], draws=25)
     assert list(found) == ["gap", "k_hat"]
     assert len(found) == 2
     assert found.verdict
@@ -245,7 +245,7 @@ def test_only_what_is_asked_for(diagonal):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"figures": ["elbow"]}, "No figure named 'elbow'. Did you mean 'elbo'"),
+        ({"metrics": ["elbow"]}, "No metric named 'elbow'. Did you mean 'elbo'"),
         ({"draws": 19}, "draws to be a whole number of at least 20; got 19"),
         ({"split": "tset"}, "No split 'tset' in data 'small'; it has"),
     ],
@@ -287,7 +287,7 @@ def test_latents_that_rows_share_are_scored_where_they_were_inferred():
 def test_the_usual_draws_are_fewer_where_rows_are_many(exact, monkeypatch, weights, draws):
     module = importlib.import_module("zoo.evaluate")  # zoo.evaluate is the function
     monkeypatch.setattr(module, "WEIGHTS", weights)
-    found = evaluate(exact, figures=["elbo"])
+    found = evaluate(exact, metrics=["elbo"])
     assert (found.rows, found.draws) == (30, draws)
 
 
@@ -301,6 +301,6 @@ def test_a_single_weight_gets_more_draws(rows, draws):
 
 def test_a_model_of_one_weight_is_scored_on_ten_thousand_draws():
     result = zoo.fit(conjugate, MeanField, torch.randn(12), steps=3)
-    found = zoo.evaluate(result, figures=["k_hat"])
+    found = zoo.evaluate(result, metrics=["k_hat"])
     assert found.draws == 10_000
     assert found["k_hat"].se < 0.12

@@ -17,7 +17,7 @@ BOUNDS = ("elbo", "iwae_10", "iwae_100", "log_evidence")
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_no_bound_passes_the_exact_evidence(model, guide, seed):
     result = zoo.fit(zoo.load(model), guide, steps=150, seed=seed)
-    found = zoo.evaluate(result, figures=QUICKEST, seed=seed)
+    found = zoo.evaluate(result, metrics=QUICKEST, seed=seed)
     for name in BOUNDS:
         assert found[name].value - 5 * found[name].se < found["exact_log_evidence"].value
 

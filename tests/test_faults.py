@@ -19,7 +19,7 @@ def faults(monkeypatch):
 
 
 SMALL = {
-    "fit": ("fit", "eight_schools", "--figures", "elbo", "--draws", "20", "--steps", "120"),
+    "fit": ("fit", "eight_schools", "--metrics", "elbo", "--draws", "20", "--steps", "120"),
     "replicas": (40, False),
     "compare": (
         *("compare", "eight_schools", "--guides", "mean_field", "--objectives", "trace,renyi"),

@@ -12,7 +12,7 @@ from small_tasks import causes_task, ppca_task, regression
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField, PerDatum, Relaxed
-from zoo.data.batches import Order
+from zoo.data.batches import Shuffle
 from zoo.objectives import DecayingAverage, Neural, TraceGraph
 from zoo.optim.schedules import Cosine, Exponential, Linear
 
@@ -194,7 +194,7 @@ def first_step_with(row, order):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_divergence_names_the_step_and_the_site(seed):
     task = poisoned_task()
-    step = first_step_with(7, Order(40, 4, seed))
+    step = first_step_with(7, Shuffle(40, 4, seed))
     with pytest.raises(zoo.DivergenceError, match=rf"at step {step}: .* at 'x'\.") as caught:
         zoo.fit(task, PerDatum, steps=30, batch_size=4, seed=seed)
     assert (caught.value.step, caught.value.sites) == (step, ("x",))

@@ -20,7 +20,9 @@ IDENTITY = 1e-8
 def moved(result, model):
     """Distance that all parameters moved from where MeanField and the model start."""
     start = torch.cat([model.log_noise[None], torch.zeros(2), torch.full((2,), -2.0)])
-    end = torch.cat([result.model.log_noise[None], result.guide.loc[0], result.guide.scale[0]])
+    end = torch.cat(
+        [result.model.log_noise[None], result.guide.loc[0], result.guide.unconstrained_scale[0]]
+    )
     return (end - start).norm().item()
 
 

@@ -175,28 +175,28 @@ def test_its_bound_and_evidence_are_true_or_refused(name):
     case = CASES[name]
     with room(case):
         fit = fitted(case, steps=1, lr=HARDLY)
-        figures = zoo.evaluate(fit, figures=["elbo", "log_evidence"], draws=DRAWS)
-    check_score(case, figures, "elbo", case.elbo_score)
-    check_score(case, figures, "log_evidence", case.evidence)
+        metrics = zoo.evaluate(fit, metrics=["elbo", "log_evidence"], draws=DRAWS)
+    check_score(case, metrics, "elbo", case.elbo_score)
+    check_score(case, metrics, "log_evidence", case.evidence)
 
 
-def check_score(case, figures, figure, score):
+def check_score(case, metrics, metric, score):
     if isinstance(score, Refused):
-        assert figure in figures.skipped, figures[figure]
-        assert re.search(score.reason, figures.skipped[figure]), figures.skipped[figure]
+        assert metric in metrics.skipped, metrics[metric]
+        assert re.search(score.reason, metrics.skipped[metric]), metrics.skipped[metric]
         return
     if isinstance(score, Noted):
-        said = figures.skipped[figure] if figure in figures.skipped else figures[figure].note
+        said = metrics.skipped[metric] if metric in metrics.skipped else metrics[metric].note
         assert re.search(score.reason, said), said
         return
-    assert figure in figures, figures.skipped
-    found = figures[figure]
+    assert metric in metrics, metrics.skipped
+    found = metrics[metric]
     known = from_pyro(case, score)
-    rows = figures.rows if found.unit == "nats/row" else 1
+    rows = metrics.rows if found.unit == "nats/row" else 1
     value, error = found.value * rows, (found.se or 0.0) * rows
     allowed = ERRORS * (error**2 + known.se**2) ** 0.5 + IDENTITY * abs(known.value)
-    assert allowed < MOST, (figure, found, known)
-    assert abs(value - known.value) <= allowed, (figure, value, error, known)
+    assert allowed < MOST, (metric, found, known)
+    assert abs(value - known.value) <= allowed, (metric, value, error, known)
 
 
 def from_pyro(case, score) -> Known:
@@ -216,7 +216,7 @@ def test_the_compiled_loop_ends_where_the_plain_one_does(name):
     case = CASES[name]
     with room(case):
         plain, quick = (fitted(case, steps=1000, compile=way) for way in (False, True))
-    assert quick.path == "compiled"
+    assert quick.backend == "compiled"
     ends = torch.stack([fit.losses[-500:].reshape(25, 20).mean(1) for fit in (plain, quick)])
     apart, errors = ends.mean(1).diff().abs(), standard_error(ends.T)
     assert apart < ERRORS * errors.square().sum().sqrt()

@@ -410,7 +410,7 @@ def test_running_averages_count_the_steps_and_nothing_else():
     assert count(model.norm) == 0
     fitted = zoo.fit(model, AmortisedNormal, X, steps=6)
     assert (count(model.norm), count(fitted.model.norm)) == (0, 6)
-    zoo.evaluate(fitted, figures=["elbo"])
+    zoo.evaluate(fitted, metrics=["elbo"])
     assert count(fitted.model.norm) == 6
 
 
@@ -419,7 +419,7 @@ def test_a_network_in_a_list_counts_the_steps_too():
     fitted = zoo.fit(lambda x: body(nets[0], x), point, X, steps=6)
     assert count(nets[0][1]) == 6
     assert nets[0].training
-    zoo.evaluate(fitted, figures=["elbo"])
+    zoo.evaluate(fitted, metrics=["elbo"])
     assert count(nets[0][1]) == 6
 
 

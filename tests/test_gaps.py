@@ -15,7 +15,7 @@ import zoo
 from guides import MeanField, PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
-from zoo.evaluation.gaps import gaps
+from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.latents import describe
 from zoo.metrics.weight_diagnostics import k_hat_threshold
@@ -45,13 +45,13 @@ def shifted():
 
 @pytest.fixture(scope="module")
 def found(shifted):
-    return gaps(
+    return measure_gaps(
         shifted, (PerDatum, PerDatumFullRank), rows=12, draws=500, objective=FEW, search=BRIEF
     )
 
 
-def agrees(figure, truth):
-    return abs(figure.value - truth) < 5 * figure.se
+def agrees(metric, truth):
+    return abs(metric.value - truth) < 5 * metric.se
 
 
 @torch.no_grad()
@@ -65,12 +65,12 @@ def known(fit):
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_every_gap_has_its_closed_form(shifted, found, split):
     approximation, amortisation = known(shifted)
-    figures = found.splits[split].figures()
-    assert agrees(figures["approximation/PerDatum"], approximation)
-    assert agrees(figures["amortisation/PerDatum"], amortisation)
-    assert agrees(figures["inference"], approximation + amortisation)
-    assert approximation > 10 * figures["approximation/PerDatum"].se
-    assert amortisation > 10 * figures["amortisation/PerDatum"].se
+    metrics = found.splits[split].metrics()
+    assert agrees(metrics["approximation/PerDatum"], approximation)
+    assert agrees(metrics["amortisation/PerDatum"], amortisation)
+    assert agrees(metrics["inference"], approximation + amortisation)
+    assert approximation > 10 * metrics["approximation/PerDatum"].se
+    assert amortisation > 10 * metrics["amortisation/PerDatum"].se
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -103,8 +103,8 @@ def test_gaps_are_alike_on_test_rows_and_the_evidence_is_not_a_gap(shifted, foun
 
 def test_a_flow_goes_beyond_the_diagonal(shifted):
     flow, search = partial(PerDatumIAF, hidden=8), Search(block=40, stalls=2, limit=400)
-    found = gaps(shifted, (flow,), rows=3, draws=300, objective=Trace(4), search=search)
-    gap = found.splits["test"].figures()["approximation/PerDatumIAF"]
+    found = measure_gaps(shifted, (flow,), rows=3, draws=300, objective=Trace(4), search=search)
+    gap = found.splits["test"].metrics()["approximation/PerDatumIAF"]
     diagonal, _ = known(shifted)
     assert gap.value > -5 * gap.se
     assert gap.value + 5 * gap.se < 0.2 * diagonal
@@ -113,8 +113,8 @@ def test_a_flow_goes_beyond_the_diagonal(shifted):
 def test_the_best_amortised_guide_has_no_amortisation_gap():
     task = fitted_ppca_task()
     fit = untrained(task, best_diagonal_guide(task))
-    found = gaps(fit, (PerDatum,), rows=10, draws=500, objective=FEW, search=BRIEF)
-    assert agrees(found.splits["test"].figures()["amortisation/PerDatum"], 0)
+    found = measure_gaps(fit, (PerDatum,), rows=10, draws=500, objective=FEW, search=BRIEF)
+    assert agrees(found.splits["test"].metrics()["amortisation/PerDatum"], 0)
 
 
 class Unknown(torch.nn.Module):
@@ -133,7 +133,7 @@ def test_the_evidence_is_sampled_where_it_is_not_known():
     model = known_task.build()
     task = Task("unknown", lambda: Unknown(model), known_task.data)
     fit = untrained(task, best_diagonal_guide(known_task))
-    found = gaps(fit, (PerDatumFullRank,), rows=6, draws=500, objective=FEW, search=BRIEF)
+    found = measure_gaps(fit, (PerDatumFullRank,), rows=6, draws=500, objective=FEW, search=BRIEF)
     rows = found.splits["test"]
     value, error = rows.log_evidence
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_the_evidence_is_sampled_where_it_is_not_known():
 
 def test_a_guide_with_free_rows_is_taken_on_train_alone():
     fit = untrained(fitted_ppca_task(), PerDatum)
-    found = gaps(fit, (PerDatum,), rows=5, draws=50, search=Search(block=10, limit=20))
+    found = measure_gaps(fit, (PerDatum,), rows=5, draws=50, search=Search(block=10, limit=20))
     assert list(found.splits) == ["train"]
     assert not found.splits["train"].settled["PerDatum"]
     assert found.splits["train"].steps == {"PerDatum": 20}
@@ -164,9 +164,9 @@ def test_statements_of_a_function_keep_their_trained_values():
     x = 2 * torch.randn(12, 2)
     fit = zoo.fit(model, PerDatum, x, steps=60, lr=0.05)
     scale = fit.program.store.values[fit.program.store.names.index("scale")].exp().detach()
-    found = gaps(fit, (PerDatumFullRank,), rows=12, draws=100, objective=FEW, search=BRIEF).splits[
-        "train"
-    ]
+    found = measure_gaps(
+        fit, (PerDatumFullRank,), rows=12, draws=100, objective=FEW, search=BRIEF
+    ).splits["train"]
     truth = dist.Normal(0.0, (1 + scale**2).sqrt()).log_prob(x).sum(-1)
     assert abs(scale - 1) > 0.1
     torch.testing.assert_close(found.local["PerDatumFullRank"][0], truth, rtol=1e-4, atol=1e-4)
@@ -182,28 +182,30 @@ def test_shared_latents_are_refused():
 
     fit = zoo.fit(model, MeanField, x, steps=1)
     with pytest.raises(ValueError, match=r"latents \['loc'\] are shared by all rows"):
-        gaps(fit, (PerDatum,))
+        measure_gaps(fit, (PerDatum,))
 
 
 def test_too_few_draws_are_refused(shifted):
     with pytest.raises(ValueError, match="draws to be a whole number of at least 20; got 10"):
-        gaps(shifted, (PerDatum,), draws=10)
+        measure_gaps(shifted, (PerDatum,), draws=10)
 
 
 def test_one_split_alone(shifted):
-    found = gaps(shifted, [PerDatum], rows=3, draws=20, objective=FEW, search=BRIEF, split="test")
+    found = measure_gaps(
+        shifted, [PerDatum], rows=3, draws=20, objective=FEW, search=BRIEF, split="test"
+    )
     assert list(found.splits) == ["test"]
     assert found.table().row_count == 3
     with pytest.raises(ValueError, match=r"on test and train; got \['test'\]"):
         found.generalisation()
     with pytest.raises(ValueError, match="split to be one of 'train', 'test'; got 'valid'"):
-        gaps(shifted, [PerDatum], rows=3, draws=20, split="valid")
+        measure_gaps(shifted, [PerDatum], rows=3, draws=20, split="valid")
 
 
 def test_a_fit_is_left_as_it_was(shifted):
     before = {name: value.clone() for name, value in shifted.program.state_dict().items()}
     random = torch.get_rng_state()
-    gaps(shifted, (PerDatum,), rows=3, draws=20, search=Search(block=5, limit=5))
+    measure_gaps(shifted, (PerDatum,), rows=3, draws=20, search=Search(block=5, limit=5))
     assert torch.equal(random, torch.get_rng_state())
     for name, value in shifted.program.state_dict().items():
         assert torch.equal(value, before[name])

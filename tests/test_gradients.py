@@ -45,7 +45,7 @@ RELAXED = zoo.Estimator("relaxed", MeanFieldKL(), Relaxed)
 
 def measure(objectives, **settings):
     chosen = {"at": "initial", "draws": 2048, "tune": 20, "steps": 4} | settings
-    return zoo.gradients(causes_task(), AmortisedDiscrete, objectives, **chosen)
+    return zoo.measure_gradients(causes_task(), AmortisedDiscrete, objectives, **chosen)
 
 
 def a_scene(seed=0, draws=1024):
@@ -191,7 +191,7 @@ def test_a_sum_too_long_is_a_run_with_an_error_of_its_own():
 def test_continuous_latents_are_held_against_a_long_run(guide):
     names = ["trace", "stl", "dreg"]
     settings = {"at": "initial", "draws": 256, "reference_draws": 2048}
-    found = zoo.gradients(ppca_task(rows=8), guide, names, **settings)
+    found = zoo.measure_gradients(ppca_task(rows=8), guide, names, **settings)
     assert [row.biased for row in found.rows] == [False] * len(names)
     assert all("2048 draws" in row.reference for row in found.rows)
     assert not found.mismatches
@@ -254,4 +254,4 @@ def test_every_objective_says_what_it_estimates():
 
 def test_what_the_guide_cannot_be_trained_by_is_refused():
     with pytest.raises(zoo.PairingError, match="MeanField covers"):
-        zoo.gradients(causes_task(), MeanField, ["rloo"], at="initial", draws=128)
+        zoo.measure_gradients(causes_task(), MeanField, ["rloo"], at="initial", draws=128)

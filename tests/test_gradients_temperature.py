@@ -16,7 +16,7 @@ WARM, COLD = 1.0, 0.2
 def rows_at(temperatures):
     """Gumbel-softmax against the exact gradient, a sum over 9 states; a short fit before."""
     task = replace(zoo.load("categorical_vae"), build=lambda: CategoricalVAE(64, 2, 3, (8,)))
-    found = zoo.gradients(
+    found = zoo.measure_gradients(
         task,
         AmortisedDiscrete,
         [zoo.Estimator("relaxed", MeanFieldKL(), Relaxed)],

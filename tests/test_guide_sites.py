@@ -72,6 +72,6 @@ def test_helpers_of_the_guides_own_are_allowed():
         pyro.sample("z", dist.Delta(2 * shift, log_density=-torch.tensor(2.0).log()))
 
     fit = zoo.fit(model, guide, X, **STILL)
-    found = zoo.evaluate(fit, figures=["log_evidence"], draws=4000)["log_evidence"]
+    found = zoo.evaluate(fit, metrics=["log_evidence"], draws=4000)["log_evidence"]
     truth = dist.Normal(0.0, 2**0.5).log_prob(X).item()
     assert abs(found.value - truth) < 5 * found.se

@@ -202,7 +202,7 @@ def test_a_guides_density_is_the_one_it_draws_from(guide):
     torch.manual_seed(0)
     ends = path(path.draw(2000))
     log_w = (ends.target - ends.base)[:, 0]
-    found = zoo.evaluate(result, figures=["elbo"], draws=2000)["elbo"]
+    found = zoo.evaluate(result, metrics=["elbo"], draws=2000)["elbo"]
     se = (found.se**2 + (log_w.std() / 2000**0.5) ** 2) ** 0.5
     assert abs(log_w.mean() - found.value) < 5 * se
 

@@ -19,7 +19,7 @@ from zoo.likelihoods import (
     LogisticMixtureLikelihood,
 )
 from zoo.likelihoods.levels import index_of
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.prediction import bits_per_dimension
 from zoo.models.dequantised_vae import DequantisedVAE
 from zoo.priors import StandardNormal
@@ -101,7 +101,7 @@ def test_a_density_of_continuous_data_exceeds_one():
         likelihood.log_scale.fill_(math.log(0.01))
     log_p = likelihood(torch.zeros(1, 1)).log_prob(torch.zeros(1)).detach()
     assert float(log_p.exp()) > 39
-    found = bits_per_dimension(Figure(float(log_p), 0.0, "nats/row", "higher", ""), 1)
+    found = bits_per_dimension(Metric(float(log_p), 0.0, "nats/row", "higher", ""), 1)
     assert found.value < 0
 
 

@@ -8,7 +8,7 @@ from cases import IDENTITY, MODEL_CASES, built, clock
 from pyro import poutine
 
 from guides import MeanField, PerDatum
-from zoo.data.batches import Order
+from zoo.data.batches import Shuffle
 from zoo.handlers.minibatch import Minibatch
 from zoo.models import MODELS
 from zoo.objectives import Trace
@@ -41,7 +41,7 @@ def given_size(x):
 
 
 def epoch():
-    return Order(N, B, seed=4).block(0, N // B)
+    return Shuffle(N, B, seed=4).block(0, N // B)
 
 
 def log_density(model, values, *args):
@@ -119,7 +119,7 @@ def test_per_datum_takes_the_parameters_of_its_rows(model, shape, event, device)
         assert tuple(loc.shape) == (*shape, *event)
         with torch.no_grad():
             loc.copy_(torch.arange(loc.numel()).reshape(loc.shape))
-            guide.scale[0].fill_(-30.0)
+            guide.unconstrained_scale[0].fill_(-30.0)
         with program.handlers(rows, size=N):
             z = guide(x[rows])["z"]
         assert torch.allclose(z, loc[rows], atol=1e-4)

@@ -90,7 +90,7 @@ def test_bayes_identity_of_the_chain():
     """log p(z | x) = sum_t log p(z_t | z_(t-1), x), each term from the backward pass alone."""
     model, x = chain()
     index, values = paths(6, 3)
-    ahead = model.log_likelihood(x) + model.outlook(x)
+    ahead = model.log_likelihood(x) + model.backward_messages(x)
     log_q = (model.initial_logits + ahead[:, 0]).log_softmax(-1)[:, index[:, 0]].mT
     for t in range(1, 6):
         moves = (model.transition_logits.log_softmax(-1) + ahead[:, t, None]).log_softmax(-1)
@@ -111,7 +111,7 @@ def test_moments_of_the_chain():
 
 def test_every_time_has_the_same_evidence():
     model, x = chain()
-    total = (model.filter(x) + model.outlook(x)).logsumexp(-1)
+    total = (model.forward_messages(x) + model.backward_messages(x)).logsumexp(-1)
     close(total, model.log_evidence(x)[:, None].expand(-1, 6))
 
 

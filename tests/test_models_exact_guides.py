@@ -60,16 +60,16 @@ def test_no_bound_passes_the_exact_evidence(model, guide, objective):
 
 @pytest.mark.parametrize("model", GUIDES_ON)
 def test_the_usual_data_and_guide(model):
-    """The recipe's own: finite figures, each held against the truth."""
+    """The recipe's own: finite metrics, each held against the truth."""
     task = zoo.load(model)
     fit = zoo.fit(task, guide_of(task.recipe.guide), steps=5, compile=False)
-    found = zoo.evaluate(fit, figures=QUICKEST, draws=200)
+    found = zoo.evaluate(fit, metrics=QUICKEST, draws=200)
     missing = {"bound_rise"}  # after five steps
     if GUIDES_ON[model] is LABELS:  # of few values: no moments, and weights without a tail
         missing |= {"psis_mean_shift", "psis_sd_shift", "posterior_sd_error"}
         missing |= {"k_hat", "k_hat_share"}
     assert set(found.skipped) <= missing
-    assert all(abs(figure.value) < float("inf") for figure in found.values())
+    assert all(abs(metric.value) < float("inf") for metric in found.values())
 
 
 def test_the_usual_data_are_of_their_seed():

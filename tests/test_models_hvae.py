@@ -171,5 +171,5 @@ def test_compiled_steps_are_the_plain_ones():
         )
         for compiled in (True, False)
     ]
-    assert [fit.path for fit in fits] == ["compiled", "plain"]
+    assert [fit.backend for fit in fits] == ["compiled", "plain"]
     assert all(fit.losses.isfinite().all() for fit in fits)

@@ -211,12 +211,12 @@ def a_fit(model, args, guide=ProductOfExperts, steps=300, **settings):
 def test_conditionals_equal_quadrature(given):
     args = rows(PATTERNS[0])
     fit = a_fit(tiny(), args)
-    figure, (values, errors) = conditional(fit, args, given, draws=4000)
+    metric, (values, errors) = conditional(fit, args, given, draws=4000)
     with torch.no_grad():
         joint, alone = (integrated(fit.model, *a) for a in (args, only(args, given)))
     assert ((values - (joint - alone)).abs() < ERRORS * errors).all()
-    assert figure.value == pytest.approx(float(values.mean()), rel=AUTODIFF)
-    assert 0 < figure.se < 0.05
+    assert metric.value == pytest.approx(float(values.mean()), rel=AUTODIFF)
+    assert 0 < metric.se < 0.05
 
 
 def test_only_hides_one_view():
@@ -277,8 +277,8 @@ def test_pictures_from_labels(digits):
 def test_both_views_say_more_than_one(digits):
     """Label and picture are dependent: p(y | x) is above the label's own share."""
     fit, args = digits
-    figure, (values, _) = conditional(fit, args, given=0, draws=200)
-    assert figure.value - torch.tensor(0.1).log() > ERRORS * standard_error(values)
+    metric, (values, _) = conditional(fit, args, given=0, draws=200)
+    assert metric.value - torch.tensor(0.1).log() > ERRORS * standard_error(values)
 
 
 def test_views_are_of_a_multimodal_model():

@@ -193,6 +193,6 @@ def test_the_recipe_knows_its_evidence():
     recipe, task = MODELS["sigmoid_belief"], zoo.load("sigmoid_belief")
     guide = GUIDES[recipe.guide]
     fitted = zoo.fit(task, guide, objective=recipe.objective, steps=2, device="cpu")
-    figures = zoo.evaluate(fitted, draws=20, figures=("elbo", "exact_log_evidence", "gap"))
-    assert not figures.skipped
-    assert figures["gap"].value > 0
+    metrics = zoo.evaluate(fitted, draws=20, metrics=("elbo", "exact_log_evidence", "gap"))
+    assert not metrics.skipped
+    assert metrics["gap"].value > 0

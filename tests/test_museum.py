@@ -104,7 +104,7 @@ def test_the_table(name, part):
 def test_the_healthy_twin_passes(name, part):
     healthy, _ = exhibits.pair(name, ROWS)
     found = PARTS[part](healthy)
-    assert [n for n, figure in found.items() if museum.caught(n, figure)] == []
+    assert [n for n, metric in found.items() if museum.caught(n, metric)] == []
 
 
 @pytest.mark.parametrize("name", exhibits.EXHIBITS)
@@ -137,7 +137,7 @@ def test_annealing_disagrees_with_a_missing_mode():
     """The weights say nothing of it; chains from the prior find the other mode."""
     _, sick = exhibits.pair("one_mode", 20)
     chains = AnnealedImportance(chains=96, temperatures=30, leapfrogs=3)
-    found = zoo.evaluate(sick, figures=["log_evidence", chains, "exact_log_evidence"], draws=200)
+    found = zoo.evaluate(sick, metrics=["log_evidence", chains, "exact_log_evidence"], draws=200)
     ais, sampled = found["ais"], found["log_evidence"]
     assert ais.value - sampled.value > 5 * (ais.se**2 + sampled.se**2) ** 0.5
     assert abs(ais.value - found["exact_log_evidence"].value) < 5 * ais.se

@@ -96,7 +96,7 @@ def test_a_capture_that_misses_what_a_class_changes_is_not_used(monkeypatch):
         with pytest.warns(UserWarning, match="The compiled path is off"):
             found = zoo.fit(shifted, MeanField, X, objective=objective, steps=6)
         plain = zoo.fit(shifted, MeanField, X, objective=objective, steps=6, compile=False)
-        assert found.path == "plain"
+        assert found.backend == "plain"
         assert torch.equal(found.losses, plain.losses)
 
 

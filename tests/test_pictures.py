@@ -1,4 +1,4 @@
-"""`zoo picture`: the pictures that teach, their figures against quadrature, and how it says no."""
+"""`zoo picture`: the pictures that teach, their metrics against quadrature, and how it says no."""
 
 import json
 import math
@@ -132,7 +132,7 @@ def test_a_flow_shares_the_prior_out(tmp_path):
     call("picture", "four_points", "--out", str(tmp_path))
     record = json.loads((tmp_path / "four_points.json").read_text())
     assert record["gain"]["value"] > 3 * record["gain"]["se"] > 0
-    diagonal, flow = (record["figures"][name] for name in ("diagonal normal", "IAF"))
+    diagonal, flow = (record["metrics"][name] for name in ("diagonal normal", "IAF"))
     for part in ("gap", "approximation gap"):
         assert flow[part]["value"] < diagonal[part]["value"]
     seeds = record["seeds"]["IAF"]

@@ -224,9 +224,9 @@ def test_evaluate_takes_the_reference_of_a_model_that_knows_nothing(found, monke
     made = replace(found, **sites)
     monkeypatch.setattr("zoo.evaluation.groups.posterior.reference", lambda task: made)
     result = zoo.fit(task, guides.MeanField, steps=2)
-    figures = zoo.evaluate(result, figures=["posterior_mean_error"], draws=50)
-    assert "against reference draws" in figures["posterior_mean_error"].note
-    other = zoo.evaluate(result, figures=["posterior_mean_error"], draws=50, split="test")
+    metrics = zoo.evaluate(result, metrics=["posterior_mean_error"], draws=50)
+    assert "against reference draws" in metrics["posterior_mean_error"].note
+    other = zoo.evaluate(result, metrics=["posterior_mean_error"], draws=50, split="test")
     assert "does not know its posterior" in other.skipped["posterior_mean_error"]
 
 

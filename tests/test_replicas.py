@@ -123,7 +123,7 @@ def test_replicas_are_fits_of_their_own(uncompiled, tmp_path):
     found = fits(task, batch_size=16, seed=5)
     assert [one.settings.seed for one in found] == [5, 6, 7]
     for one in found:
-        assert (one.path, one.stopped, one.last["step"]) == ("compiled", "finished", 12)
+        assert (one.backend, one.stopped, one.last["step"]) == ("compiled", "finished", 12)
         assert one.losses.shape == (12,)
         assert not one.program.training
         assert one.losses.isfinite().all()

@@ -26,9 +26,9 @@ def read(name):
     return json.loads((RESULTS / name).read_text())
 
 
-def by_seed(rows, head, name, figure):
+def by_seed(rows, head, name, metric):
     """Seed -> value and standard error."""
-    return {row["seed"]: row[figure] for row in rows if row[head] == name}
+    return {row["seed"]: row[metric] for row in rows if row[head] == name}
 
 
 def above(better, worse):
@@ -95,7 +95,7 @@ def examples():
 
 @pytest.mark.parametrize("line", examples())
 def test_the_examples_of_the_pages_run(line):
-    brief = ["--steps", "2", "--figures", "elbo", "--draws", "20", "--compile", "off"]
+    brief = ["--steps", "2", "--metrics", "elbo", "--draws", "20", "--compile", "off"]
     done = CliRunner().invoke(app, [*shlex.split(line)[1:], *brief])
     assert done.exit_code == 0, done.output
 
@@ -176,11 +176,11 @@ def test_more_groups_of_latents_gain():
     assert above(two, wide)
     assert above(wide, one)
     runs = read("hierarchical.json")["runs"]  # Fashion-MNIST
-    figures = {
-        levels: {r["seed"]: r["figures"]["log_evidence"] for r in runs if r["levels"] == levels}
+    metrics = {
+        levels: {r["seed"]: r["metrics"]["log_evidence"] for r in runs if r["levels"] == levels}
         for levels in (1, 2)
     }
-    assert above(figures[2], figures[1])
+    assert above(metrics[2], metrics[1])
 
 
 def test_a_wider_receptive_field_leaves_less_in_z_and_remedies_more():
@@ -188,7 +188,7 @@ def test_a_wider_receptive_field_leaves_less_in_z_and_remedies_more():
 
     def kl(field, remedy="none"):
         return {
-            row["seed"]: (row["figures"]["kl"]["value"], row["figures"]["kl"]["se"])
+            row["seed"]: (row["metrics"]["kl"]["value"], row["metrics"]["kl"]["se"])
             for row in rows
             if (row["receptive_field"], row["remedy"]) == (field, remedy)
         }

@@ -40,9 +40,9 @@ def test_every_note_says_what_its_gap_rests_on():
         "amortisation/PerDatum": [LATE],
         "amortisation/PerDatumFullRank": [],
     }
-    plain = sound().figures()
-    for name, figure in rows().figures().items():
-        assert figure == replace(plain[name], note="; ".join([plain[name].note, *said[name]]))
+    plain = sound().metrics()
+    for name, metric in rows().metrics().items():
+        assert metric == replace(plain[name], note="; ".join([plain[name].note, *said[name]]))
     assert set(said) == set(plain)
 
 

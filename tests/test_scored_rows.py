@@ -10,7 +10,7 @@ import zoo
 from guides import AmortisedNormal, PerDatum
 from zoo.comparison.arviz_export import arviz_groups
 from zoo.data import draw_bits, load_data
-from zoo.evaluation.gaps import gaps
+from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
 from zoo.sampling.importance_weights import weight_chunks
@@ -94,7 +94,7 @@ def test_gaps_on_train_are_those_of_the_bits(fit, bits, monkeypatch):
         return 0, False
 
     monkeypatch.setattr(sys.modules["zoo.gaps"], "optimise", spied)  # zoo.gaps is the function
-    found = gaps(fit, (PerDatum,), rows=ROWS, draws=DRAWS, search=BRIEF)
+    found = measure_gaps(fit, (PerDatum,), rows=ROWS, draws=DRAWS, search=BRIEF)
     taken = bits[:ROWS].to(fit.device)
     with isolated(seed=0):
         log_w = torch.cat(list(weight_chunks(fit.program, (taken,), DRAWS)), dim=1)
@@ -108,13 +108,13 @@ def test_gaps_on_train_are_those_of_the_bits(fit, bits, monkeypatch):
     assert more == pytest.approx(by_hand.item(), rel=IDENTITY)
 
 
-def test_figures_on_train_are_those_of_static_data(fit):
+def test_metrics_on_train_are_those_of_static_data(fit):
     static = replace(fit.task, data=load_data("digits", seed=3, binarize="static"))
     names = ["elbo", "log_evidence", "kl"]
-    found = zoo.evaluate(fit, split="train", figures=names, draws=20)
-    by_hand = zoo.evaluate(replace(fit, task=static), split="train", figures=names, draws=20)
-    assert {name: figure.value for name, figure in found.items()} == {
-        name: figure.value for name, figure in by_hand.items()
+    found = zoo.evaluate(fit, split="train", metrics=names, draws=20)
+    by_hand = zoo.evaluate(replace(fit, task=static), split="train", metrics=names, draws=20)
+    assert {name: metric.value for name, metric in found.items()} == {
+        name: metric.value for name, metric in by_hand.items()
     }
 
 

@@ -53,10 +53,10 @@ def test_models_are_told_apart(model, is_apart):
     assert (apart(fit.program, (X,)) is None) == bool(is_apart)
 
 
-@pytest.mark.parametrize("figures", [["log_evidence"], ["elbo", "psis"]])
-def test_rows_known_by_their_position_are_scored_together(figures):
+@pytest.mark.parametrize("metrics", [["log_evidence"], ["elbo", "psis"]])
+def test_rows_known_by_their_position_are_scored_together(metrics):
     fit = zoo.fit(trend, PerDatum, X, steps=600, lr=0.05)
-    found = zoo.evaluate(fit, figures=figures, draws=2000)
+    found = zoo.evaluate(fit, metrics=metrics, draws=2000)
     exact = dist.Normal(torch.arange(40) * 0.3, 1.25**0.5).log_prob(X).mean()
     for name in found:
         if name in ("elbo", "log_evidence"):

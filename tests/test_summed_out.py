@@ -185,7 +185,7 @@ def test_no_guide_at_all_is_the_exact_evidence():
         with pyro.plate("data", len(x)):
             pyro.sample("x", dist.Normal(far, scale), obs=x)
 
-    found = zoo.evaluate(zoo.fit(model, Empty, X / 5, objective=ENUM, **STILL), figures="weights")
+    found = zoo.evaluate(zoo.fit(model, Empty, X / 5, objective=ENUM, **STILL), metrics="weights")
     likelihoods = dist.Normal(torch.tensor([0.0, 1.0]), 1.0).log_prob(X[:, None] / 5).sum(0)
     truth = (likelihoods + torch.tensor([0.6, 0.4]).log()).logsumexp(0).item()
     assert found["elbo"].value == pytest.approx(truth)

@@ -49,7 +49,7 @@ def test_a_mixture_prior_is_fitted_and_scored():
         pyro.sample("y", dist.Normal(z, 0.5), obs=y)
 
     fit = zoo.fit(model, MeanField, torch.tensor(2.0), steps=300, lr=0.05)
-    found = zoo.evaluate(fit, figures=["log_evidence", "ais"])
+    found = zoo.evaluate(fit, metrics=["log_evidence", "ais"])
     near, far = dist.Normal(2.0, 0.5**0.5), dist.Normal(-2.0, 0.5**0.5)
     both = torch.stack([near.log_prob(torch.tensor(2.0)), far.log_prob(torch.tensor(2.0))])
     truth = (both.logsumexp(0) - torch.tensor(2.0).log()).item()

@@ -186,7 +186,7 @@ def test_an_error_while_scoring_says_so():
     fitted = zoo.fit(model, FullRank, Y, steps=5)
     runs.extend([None] * 10**6)
     with pytest.raises(torch.linalg.LinAlgError) as caught:
-        zoo.evaluate(fitted, figures=["elbo"])
+        zoo.evaluate(fitted, metrics=["elbo"])
     assert any("scoring: elbo" in note for note in caught.value.__notes__)
 
 
@@ -212,7 +212,7 @@ def test_a_model_without_positional_arguments(guide):
     keyword = zoo.fit(keyword_only, guide, model_kwargs={"x": Y}, **settings)
     for fitted in (closed, keyword):
         torch.testing.assert_close(fitted.losses, expected, rtol=IDENTITY, atol=0)
-        assert {"elbo"} == set(zoo.evaluate(fitted, figures=["elbo"]))
+        assert {"elbo"} == set(zoo.evaluate(fitted, metrics=["elbo"]))
 
 
 def test_minibatches_need_positional_arguments():

@@ -68,7 +68,7 @@ X = torch.tensor([2.0, 3.0, 2.5, 1.5, 2.2, 3.3])
 
 
 def answer(fit):
-    return zoo.evaluate(fit, figures=["weights", "psis", "from_prior", "convergence"]).answers
+    return zoo.evaluate(fit, metrics=["weights", "psis", "from_prior", "convergence"]).answers
 
 
 def trained(guide=FullRank, x=X, **settings):
@@ -100,7 +100,7 @@ def test_shifts(shift, said):
     with torch.no_grad():
         sd = torch.tensor(precision**-0.5)
         fit.guide.loc[0].copy_(X.sum() / precision + shift * sd)
-        fit.guide.scale[0].copy_(sd.expm1().log())
+        fit.guide.unconstrained_scale[0].copy_(sd.expm1().log())
     assert answer(fit).draws.answer == said
 
 
@@ -123,6 +123,6 @@ def test_wrong_labels():
             pyro.sample("z", dist.OneHotCategorical(probs))
 
     fit = zoo.fit(model, turned, x[:50], objective="rloo", steps=1, lr=1e-30, compile=False)
-    found = zoo.evaluate(fit, figures=["weights", "exact", "psis"]).answers
+    found = zoo.evaluate(fit, metrics=["weights", "exact", "psis"]).answers
     assert found.draws.answer != "yes"
     assert found.weights.answer != "yes"

@@ -66,7 +66,7 @@ def shared_scale(x):
 
 def test_a_bound_of_parts_is_unbiased_and_its_error_counts_them():
     fit = zoo.fit(parts_of_it, exact, X, **STILL)
-    found = [zoo.evaluate(fit, figures=["elbo"], draws=200, seed=s)["elbo"] for s in range(8)]
+    found = [zoo.evaluate(fit, metrics=["elbo"], draws=200, seed=s)["elbo"] for s in range(8)]
     values = torch.tensor([one.value for one in found])
     errors = torch.tensor([one.se for one in found])
     assert abs(values.mean() - evidence(X)) < 5 * values.std() / 8**0.5
@@ -76,10 +76,10 @@ def test_a_bound_of_parts_is_unbiased_and_its_error_counts_them():
 
 def test_weights_of_parts_are_skipped_with_a_way_out():
     asked = ["weights", "elpd_loo", "predictive_p"]
-    found = zoo.evaluate(zoo.fit(parts_of_it, exact, X, **STILL), figures=asked)
+    found = zoo.evaluate(zoo.fit(parts_of_it, exact, X, **STILL), metrics=asked)
     for name in ("iwae_10", "log_evidence", "ess", "k_hat", "elpd_loo", "predictive_p"):
         assert "no subsample_size" in found.skipped[name]
-    whole = zoo.evaluate(zoo.fit(location, exact, X, **STILL), figures="weights")
+    whole = zoo.evaluate(zoo.fit(location, exact, X, **STILL), metrics="weights")
     assert whole["log_evidence"].value == pytest.approx(evidence(X))
     with pytest.raises(ValueError, match="a part of plate 'obs'"), isolated(seed=0):
         next(weight_chunks(zoo.fit(parts_of_it, exact, X, **STILL).program.eval(), (X,), 10))
@@ -129,10 +129,10 @@ def test_logarithms_of_means_refuse_random_weights(objective):
 
 def test_the_error_of_columns_is_that_of_all_rows_together():
     x, truth = table()
-    whole = zoo.evaluate(zoo.fit(columns(COLUMNS), of_columns, x, **STILL), figures="weights")
+    whole = zoo.evaluate(zoo.fit(columns(COLUMNS), of_columns, x, **STILL), metrics="weights")
     assert whole["log_evidence"].value == pytest.approx(truth, rel=1e-8)
     part = zoo.fit(columns(PART), of_columns, x, **STILL)
-    found = [zoo.evaluate(part, figures=["elbo"], draws=200, seed=s)["elbo"] for s in range(8)]
+    found = [zoo.evaluate(part, metrics=["elbo"], draws=200, seed=s)["elbo"] for s in range(8)]
     values = torch.tensor([one.value for one in found])
     assert abs(values.mean() - truth) < 5 * values.std() / 8**0.5
     assert 0.5 < values.std() / torch.tensor([one.se for one in found]).mean() < 1.7
@@ -151,7 +151,7 @@ def half_a_point(model):
 @pytest.mark.parametrize("build", [AutoDelta, AutoLaplaceApproximation, half_a_point])
 def test_a_point_has_no_density(build):
     fit = zoo.fit(shared_scale, build(shared_scale), X, steps=3, compile=False)
-    found = zoo.evaluate(fit, figures=["weights", "elpd_loo"])
+    found = zoo.evaluate(fit, metrics=["weights", "elpd_loo"])
     for name in ("elbo", "iwae_10", "log_evidence", "ess", "k_hat", "elpd_loo"):
         assert "at a point, which has no density" in found.skipped[name]
     with pytest.raises(ValueError, match="AutoMultivariateNormal"), isolated(seed=0):
@@ -162,7 +162,7 @@ def test_a_point_has_no_density(build):
 def test_draws_by_way_of_auxiliary_values_have_one(guide):
     with isolated(seed=0):
         fit = zoo.fit(shared_scale, guide(shared_scale), X, steps=3, compile=False)
-        found = zoo.evaluate(fit, figures=["elbo"])
+        found = zoo.evaluate(fit, metrics=["elbo"])
     assert math.isfinite(found["elbo"].value)
 
 
@@ -174,7 +174,7 @@ def test_a_point_of_a_label_is_a_distribution():
     def guide(x):
         pyro.sample("k", dist.Delta(pyro.param("at", torch.ones(()))))
 
-    found = zoo.evaluate(zoo.fit(model, guide, torch.ones(()), **STILL), figures=["elbo"])
+    found = zoo.evaluate(zoo.fit(model, guide, torch.ones(()), **STILL), metrics=["elbo"])
     truth = math.log(0.3) + dist.Normal(1.0, 1.0).log_prob(torch.ones(())).item()
     assert found["elbo"].value == pytest.approx(truth)
 
@@ -185,14 +185,14 @@ def test_auxiliary_values_that_are_not_the_latents_own_are_refused():
         shift = pyro.sample("shift", dist.Normal(0.0, spread), infer={"is_auxiliary": True})
         pyro.sample("z", dist.Normal(shift, 1.0))
 
-    found = zoo.evaluate(zoo.fit(location, guide, X, **STILL), figures="weights")
+    found = zoo.evaluate(zoo.fit(location, guide, X, **STILL), metrics="weights")
     assert "1 auxiliary numbers ['shift'] for 0 of the latents" in found.skipped["elbo"]
 
 
 def test_a_point_has_a_mean_and_no_sd():
     task = zoo.load("linear_regression")
     fit = zoo.fit(task, AutoDelta(task.build()), steps=3, compile=False)
-    found = zoo.evaluate(fit, figures="posterior")
+    found = zoo.evaluate(fit, metrics="posterior")
     assert found["posterior_mean_error"].value > 0
     assert "at a point" in found.skipped["posterior_sd_error"]
 
@@ -212,7 +212,7 @@ def test_a_scaled_density_says_so():
             pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
     notes = [
-        zoo.evaluate(zoo.fit(model, MeanField, X, **STILL), figures=["log_evidence"])
+        zoo.evaluate(zoo.fit(model, MeanField, X, **STILL), metrics=["log_evidence"])
         for model in (scaled, masked, location)
     ]
     assert "scales 'x' by poutine.scale" in notes[0]["log_evidence"].note
@@ -227,18 +227,18 @@ def test_a_minibatch_is_no_scale():
             pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
     fit = zoo.fit(model, FullRank, X, steps=2, batch_size=4, compile=False)
-    assert "scale" not in zoo.evaluate(fit, figures=["log_evidence"])["log_evidence"].note
+    assert "scale" not in zoo.evaluate(fit, metrics=["log_evidence"])["log_evidence"].note
 
 
 @pytest.mark.parametrize("size", [1e17, 1e10])
 def test_data_so_large_that_rounding_is_all_there_is(size):
-    found = zoo.evaluate(zoo.fit(location, MeanField, size * X, **STILL), figures="weights")
+    found = zoo.evaluate(zoo.fit(location, MeanField, size * X, **STILL), metrics="weights")
     for name in ("elbo", "log_evidence", "k_hat"):
         assert "Standardise the data" in found.skipped[name]
 
 
 def test_coarse_rounding_is_told():
-    found = zoo.evaluate(zoo.fit(location, MeanField, 3e6 * X, **STILL), figures=["elbo"])
+    found = zoo.evaluate(zoo.fit(location, MeanField, 3e6 * X, **STILL), metrics=["elbo"])
     assert "rounding to 0.0" in found["elbo"].note
 
 
@@ -263,11 +263,11 @@ class Noisy(torch.nn.Module):
             pyro.sample("x", dist.Normal(z + 0.3 * noise, 1.0), obs=x)
 
 
-def test_a_model_with_noise_of_its_own_has_no_figure_that_needs_its_density():
+def test_a_model_with_noise_of_its_own_has_no_metric_that_needs_its_density():
     fit = zoo.fit(Noisy(), MeanField, X, **STILL)
     names = ["elbo", "log_evidence", "k_hat", "psis", "from_prior", "smc", "ais"]
-    found = zoo.evaluate(fit, figures=names, draws=200)
-    assert not found.figures
+    found = zoo.evaluate(fit, metrics=names, draws=200)
+    assert not found.metrics
     assert {"elbo", "log_evidence", "smc", "ais"} <= set(found.skipped)
     assert all("noise outside of pyro.sample" in why for why in found.skipped.values())
     assert found.answers.draws.answer == "cannot tell"
@@ -282,5 +282,5 @@ def test_dropout_is_no_noise_of_a_model_that_is_scored():
         with pyro.plate("obs", len(x)):
             pyro.sample("x", dist.Normal(drop(z), 1.0), obs=x)
 
-    found = zoo.evaluate(zoo.fit(model, MeanField, X, **STILL), figures=["elbo"], draws=50)
+    found = zoo.evaluate(zoo.fit(model, MeanField, X, **STILL), metrics=["elbo"], draws=50)
     assert "elbo" in found

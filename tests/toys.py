@@ -24,7 +24,7 @@ from torch import nn
 
 from zoo.compile.noise import ExplicitNoise, replay
 from zoo.data import keep
-from zoo.data.batches import Rows
+from zoo.data.batches import Batches
 from zoo.gradients.sampler import gradient_draws
 from zoo.models.exact_sums import states
 
@@ -94,7 +94,7 @@ def a_toy(toy, objective):
 
 
 def no_rows():
-    return Rows((), keep, None)
+    return Batches((), keep, None)
 
 
 def toy_gradients(program, draws, *, seed=0):

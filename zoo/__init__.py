@@ -2,10 +2,10 @@
 
 from zoo.compile.capture import CaptureError
 from zoo.compile.code_cache import CompileError
-from zoo.evaluation.evaluate import Figures, evaluate
-from zoo.evaluation.gaps import gaps
+from zoo.evaluation.evaluate import Metrics, evaluate
+from zoo.evaluation.gaps import measure_gaps
 from zoo.gradients.estimator import Estimator
-from zoo.gradients.measure import gradients
+from zoo.gradients.measure import measure_gradients
 from zoo.latents import Latents, describe
 from zoo.pairing.mismatch import PairingError, mismatch
 from zoo.results.result import Fit
@@ -23,7 +23,7 @@ __all__ = [
     "CompileError",
     "DivergenceError",
     "Estimator",
-    "Figures",
+    "Metrics",
     "Fit",
     "Latents",
     "PairingError",
@@ -32,8 +32,8 @@ __all__ = [
     "describe",
     "evaluate",
     "fit",
-    "gaps",
-    "gradients",
+    "measure_gaps",
+    "measure_gradients",
     "load",
     "load_fit",
     "mismatch",

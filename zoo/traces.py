@@ -1,4 +1,4 @@
-"""A model and a guide run together: what every objective and every figure is made of."""
+"""A model and a guide run together: what every objective and every metric is made of."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -115,7 +115,7 @@ class Weights(NamedTuple):
         log_p: log p(x, z), shape (particles, rows); one column where all of the data share one
             weight, because they share a latent.
         log_q: log q(z), same shape.
-        score: the part of log q(z) whose draws are constants for autograd, same shape.
+        log_q_constant: the part of log q(z) whose draws are constants for autograd, same shape.
         outside: log-probability of what no row weight holds, shape ().
         scale: how many rows of the full data one row stands for: the row plate's scale alone.
             Of other plates that are subsampled, the scale multiplies the terms inside of them.
@@ -123,7 +123,7 @@ class Weights(NamedTuple):
 
     log_p: Tensor
     log_q: Tensor
-    score: Tensor
+    log_q_constant: Tensor
     outside: Tensor
     scale: float
 
@@ -148,7 +148,7 @@ def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weigh
     return Weights(
         log_p=torch.cat([part.log_p for part in parts]),
         log_q=torch.cat([part.log_q for part in parts]),
-        score=torch.cat([part.score for part in parts]),
+        log_q_constant=torch.cat([part.log_q_constant for part in parts]),
         outside=torch.stack([part.outside for part in parts]).mean(),
         scale=parts[0].scale,
     )

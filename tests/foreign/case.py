@@ -25,7 +25,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Noted:
-    """A figure that may be given if its note matches, or be skipped for that reason."""
+    """A metric that may be given if its note matches, or be skipped for that reason."""
 
     reason: str
 

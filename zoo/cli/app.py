@@ -15,7 +15,7 @@ from zoo.cli.comparison import comparison_record, show_comparison
 from zoo.cli.demos import picture_command
 from zoo.cli.gradients import gradients_command
 from zoo.cli.list import explained, list_command, pairs_of
-from zoo.cli.metrics import figures_asked, show_figures
+from zoo.cli.metrics import metrics_asked, show_metrics
 from zoo.cli.options import (
     AsJson,
     Batch,
@@ -52,7 +52,7 @@ from zoo.comparison.compare import compare, row_of
 from zoo.comparison.report import image_picture, loss_picture
 from zoo.compile.capture import CaptureError
 from zoo.compile.code_cache import CompileError
-from zoo.evaluation.evaluate import Figures, check_scoring, evaluate, figures_record
+from zoo.evaluation.evaluate import Metrics, check_scoring, evaluate, metrics_record
 from zoo.files import write_whole
 from zoo.task import load
 from zoo.training.divergence import DivergenceError
@@ -97,7 +97,7 @@ def fit_command(
     seed: Seed = 0,
     device: Device = "auto",
     compile: Compile = "auto",
-    figures: Wanted = None,
+    metrics: Wanted = None,
     draws: Draws = None,
     out: Out = None,
     checkpoint_seconds: Seconds = 60.0,
@@ -121,7 +121,7 @@ def fit_command(
         groups=sizes_of(groups),
     )
     assert task.recipe is not None
-    check_scoring(figures_asked(figures), draws)
+    check_scoring(metrics_asked(metrics), draws)
     names = guide or task.usual_guide, objective or task.recipe.objective
     family = guide_named(names[0])
     if folder is not None:
@@ -143,17 +143,17 @@ def fit_command(
         checkpoint=None if folder is None else zoo.Checkpoint(folder, checkpoint_seconds),
         resume=folder if resume else None,
     )
-    found = evaluate(result, figures=figures_asked(figures), draws=draws, seed=seed)
+    found = evaluate(result, metrics=metrics_asked(metrics), draws=draws, seed=seed)
     if folder is not None:
-        record = json.dumps(figures_record(found), indent=2, allow_nan=False)
-        write_whole(folder / "figures.json", record)
+        record = json.dumps(metrics_record(found), indent=2, allow_nan=False)
+        write_whole(folder / "metrics.json", record)
         loss_picture({"-".join(names): result}, folder / "losses.png")
         image_picture(result, folder / "images.png")
         write_netcdf(arviz_groups(result), folder / "arviz.nc")
-    _show_figures(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
+    _show_metrics(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
     if not as_json:
         row = row_of(result, found, *names)
-        console.print(f"{row.steps} steps in {row.seconds:.1f} s ({row.path}); {row.stopped}.")
+        console.print(f"{row.steps} steps in {row.seconds:.1f} s ({row.backend}); {row.stopped}.")
         if row.stopped == "interrupted" and folder is not None:
             console.print(f"Go on from {folder} with the same command and --resume.")
 
@@ -162,7 +162,7 @@ def fit_command(
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder that `zoo fit --out` wrote.")],
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
-    figures: Wanted = None,
+    metrics: Wanted = None,
     draws: Draws = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     device: Device = "auto",
@@ -170,9 +170,9 @@ def evaluate_command(
     as_json: AsJson = False,
 ) -> None:
     """Scores a saved fit again, e.g. with more draws or on another split."""
-    result, asked = zoo.load_fit(run, device=device), figures_asked(figures)
-    found = evaluate(result, figures=asked, split=split, draws=draws, seed=seed)
-    _show_figures(found, str(run), as_json=as_json)
+    result, asked = zoo.load_fit(run, device=device), metrics_asked(metrics)
+    found = evaluate(result, metrics=asked, split=split, draws=draws, seed=seed)
+    _show_metrics(found, str(run), as_json=as_json)
 
 
 @app.command("compare")
@@ -250,11 +250,11 @@ def compare_command(
         raise typer.Exit(INTERRUPTED)
 
 
-def _show_figures(figures: Figures, title: str, *, as_json: bool) -> None:
+def _show_metrics(metrics: Metrics, title: str, *, as_json: bool) -> None:
     if as_json:
-        _print_json(figures_record(figures))
+        _print_json(metrics_record(metrics))
     else:
-        show_figures(console, figures, title)
+        show_metrics(console, metrics, title)
 
 
 def _print_json(value: object) -> None:

@@ -1,4 +1,4 @@
-"""`zoo picture`: pictures that teach, with their figures printed beside them."""
+"""`zoo picture`: pictures that teach, with their metrics printed beside them."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ from zoo.demos.four_points import (
     over_seeds,
 )
 from zoo.demos.four_points_picture import draw_four_points
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.provenance import provenance
 from zoo.task import Task
 
@@ -47,9 +47,9 @@ def picture_command(
     steps: Annotated[int | None, typer.Option(help="Steps of each fit; default: its own.")] = None,
     seeds: Annotated[int, typer.Option(help="Seeds, where it takes several.")] = SEEDS,
 ) -> None:
-    """Trains what a picture shows, prints its figures, and writes NAME.png and NAME.json.
+    """Trains what a picture shows, prints its metrics, and writes NAME.png and NAME.json.
 
-    The JSON has every figure with its standard error, of every seed or row, and how it was made.
+    The JSON has every metric with its standard error, of every seed or row, and how it was made.
     """
     console = Console(width=None if sys.stdout.isatty() else 120)
     if name is None:
@@ -73,10 +73,10 @@ def _four_points(
     names = list(found)
     more = gain(found[names[0]], found[names[1]])
     draw_four_points(found, out / "four_points.png")
-    figures = {name: _figures(shown) for name, shown in found.items()}
+    metrics = {name: _metrics(shown) for name, shown in found.items()}
     record = {
         "steps": steps,
-        "figures": figures,
+        "metrics": metrics,
         "gain": asdict(more),
         "gain_note": f"ELBO of {names[1]} minus that of {names[0]}, seed by seed",
         "seeds": {name: _by_seed(shown) for name, shown in found.items()},
@@ -85,9 +85,9 @@ def _four_points(
     view = Table(title=f"Four points, {seeds} seeds: nats/row ± standard error over seeds")
     for heading in ("", *names):
         view.add_column(heading, justify="left" if not heading else "right")
-    for figure in figures[names[0]]:
-        cells = [_shown(figures[name][figure]) for name in names]
-        view.add_row(figure, *cells)
+    for metric in metrics[names[0]]:
+        cells = [_shown(metrics[name][metric]) for name in names]
+        view.add_row(metric, *cells)
     console.print(view)
     console.print(f"ELBO gain of {names[1]} over {names[0]}: {_shown(asdict(more))} nats/row")
     for name in names:
@@ -112,7 +112,7 @@ def _amortisation(
         view.add_column(heading, justify="left" if heading == "guide" else "right")
     for name in ladder.bounds:
         cells = (ladder.elbo(name), ladder.gap(name))
-        view.add_row(name, *(_shown(asdict(figure)) for figure in cells))
+        view.add_row(name, *(_shown(asdict(metric)) for metric in cells))
     console.print(view)
     console.print(ladder.search_note)
 
@@ -122,20 +122,20 @@ def _write(path: Path, task: Task, record: dict[str, object]) -> None:
     path.write_text(json.dumps(made | record, indent=1))
 
 
-def _figures(shown: Shown) -> dict[str, dict]:
-    return {name: asdict(over_seeds(figures)) for name, figures in _columns(shown).items()}
+def _metrics(shown: Shown) -> dict[str, dict]:
+    return {name: asdict(over_seeds(metrics)) for name, metrics in _columns(shown).items()}
 
 
 def _by_seed(shown: Shown) -> list[dict]:
     columns = _columns(shown)
     return [
-        {name: asdict(figures[seed]) for name, figures in columns.items()}
+        {name: asdict(metrics[seed]) for name, metrics in columns.items()}
         | {"settled": shown.splits[seed].settled}
         for seed in range(len(shown.fits))
     ]
 
 
-def _columns(shown: Shown) -> dict[str, list[Figure]]:
+def _columns(shown: Shown) -> dict[str, list[Metric]]:
     return {
         "exact log p(x)": shown.log_evidence,
         "ELBO": shown.elbo,
@@ -145,8 +145,8 @@ def _columns(shown: Shown) -> dict[str, list[Figure]]:
     }
 
 
-def _shown(figure: dict) -> str:
-    return f"{figure['value']:.4f} ± {figure['se']:.4f}"
+def _shown(metric: dict) -> str:
+    return f"{metric['value']:.4f} ± {metric['se']:.4f}"
 
 
 Make = Callable[[Path, int | None, int, Console], None]

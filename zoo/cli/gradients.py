@@ -12,7 +12,7 @@ from rich.console import Console
 from guides import guide_named
 from zoo.checks.arguments import refusal
 from zoo.gradients.estimator import Estimator, as_estimator
-from zoo.gradients.measure import gradients
+from zoo.gradients.measure import measure_gradients
 from zoo.gradients.report import gradient_table, write_gradients
 from zoo.gradients.results import Gradients
 from zoo.objectives import as_objective
@@ -61,7 +61,7 @@ def gradients_command(
     console = Console(width=None if sys.stdout.isatty() else 180)
     estimators = [estimator_named(name) for name in _listed(objectives)]
     with Console(stderr=True).status("") as status:
-        found = gradients(
+        found = measure_gradients(
             task,
             guide_named(guide or task.recipe.guide),
             estimators,

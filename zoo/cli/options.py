@@ -23,7 +23,7 @@ Draws = Annotated[
     typer.Option(help="Draws from the guide for each row, for scoring; default: 1000, or fewer."),
 ]
 Wanted = Annotated[
-    str | None, typer.Option("--figures", help="Names or groups, comma-separated, or all.")
+    str | None, typer.Option("--metrics", help="Names or groups, comma-separated, or all.")
 ]
 Out = Annotated[
     str | None, typer.Option(help="Folder to write to, while training too; tried before it.")

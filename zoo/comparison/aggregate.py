@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 
 SEPARATE = 1.96
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run: what was fitted, how long it took, its figures and what the verdict says of them.
+    """One run: what was fitted, how long it took, its metrics and what the verdict says of them.
 
     `answers` has the verdict's three parts, each with its answer, reason and what to ask for.
     """
@@ -23,9 +23,9 @@ class Row:
     seed: int
     steps: int
     seconds: float
-    path: str
+    backend: str
     stopped: str
-    figures: dict[str, Figure]
+    metrics: dict[str, Metric]
     skipped: dict[str, str]
     verdict: str
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure over seeds; `se` is the larger of the draws' noise and the spread of seeds."""
+    """A metric over seeds; `se` is the larger of the draws' noise and the spread of seeds."""
 
     value: float
     se: float
@@ -67,36 +67,36 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
 
 
 def _over_seeds(rows: list[Row], groups: list[list[Row]]) -> Summary:
-    names = [name for name in rows[0].figures if all(name in row.figures for row in rows)]
+    names = [name for name in rows[0].metrics if all(name in row.metrics for row in rows)]
     return Summary(
         guide=rows[0].guide,
         objective=rows[0].objective,
         seeds=len(rows),
         seconds=sum(row.seconds for row in rows) / len(rows),
         cells={
-            name: _cell([row.figures[name] for row in rows], _spread(name, groups))
+            name: _cell([row.metrics[name] for row in rows], _spread(name, groups))
             for name in names
         },
     )
 
 
 def _spread(name: str, groups: list[list[Row]]) -> float:
-    """Variance of a figure between seeds, pooled over the pairs; 0 for one seed."""
+    """Variance of a metric between seeds, pooled over the pairs; 0 for one seed."""
     squares, freedom = 0.0, 0
     for group in groups:
-        values = [row.figures[name].value for row in group if name in row.figures]
+        values = [row.metrics[name].value for row in group if name in row.metrics]
         mean = sum(values) / max(len(values), 1)
         squares += sum((value - mean) ** 2 for value in values)
         freedom += max(len(values) - 1, 0)
     return squares / max(freedom, 1)
 
 
-def _cell(figures: list[Figure], spread: float) -> Cell:
-    count = len(figures)
-    mean = sum(figure.value for figure in figures) / count
-    noise = math.sqrt(sum(figure.se**2 for figure in figures)) / count
+def _cell(metrics: list[Metric], spread: float) -> Cell:
+    count = len(metrics)
+    mean = sum(metric.value for metric in metrics) / count
+    noise = math.sqrt(sum(metric.se**2 for metric in metrics)) / count
     se = max(noise, math.sqrt(spread / count) if count > 1 else 0.0)
-    return Cell(mean, se, figures[0].unit, figures[0].better)
+    return Cell(mean, se, metrics[0].unit, metrics[0].better)
 
 
 def is_best(cell: Cell, rivals: Sequence[Cell]) -> bool:

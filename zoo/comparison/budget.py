@@ -12,7 +12,7 @@ import numpy as np
 from zoo.evaluation.evaluate import evaluate
 from zoo.files import write_whole
 from zoo.latents import Latents
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.objectives import as_objective
 from zoo.results.result import Fit
 from zoo.task import Task
@@ -100,9 +100,9 @@ def fit_within(
     each = as_objective(leg.objective).evaluations(latents)
     stops = np.unique(np.geomspace(max(1, steps / SPAN), steps, POINTS).round().astype(int))
     result: Fit | None = None
-    figures = _points(place)
+    metrics = _points(place)
     for number, stop in enumerate(stops):
-        if number < len(figures) and stop < steps:
+        if number < len(metrics) and stop < steps:
             continue
         result = fit(
             task,
@@ -119,33 +119,33 @@ def fit_within(
         )
         if result.stopped == "interrupted":
             return result, None
-        if number == len(figures):
-            figures.append(evaluate(result, figures=["elbo"], draws=DRAWS, seed=seed)["elbo"])
-            _note(place, figures)
+        if number == len(metrics):
+            metrics.append(evaluate(result, metrics=["elbo"], draws=DRAWS, seed=seed)["elbo"])
+            _note(place, metrics)
     assert result is not None
     curve = Curve(
         leg.guide,
         leg.objective,
         seed,
         evaluations=tuple(int(stop) * each for stop in stops),
-        elbo=tuple(figure.value for figure in figures),
-        se=tuple(figure.se for figure in figures),
-        unit=figures[0].unit,
+        elbo=tuple(metric.value for metric in metrics),
+        se=tuple(metric.se for metric in metrics),
+        unit=metrics[0].unit,
     )
     return result, curve
 
 
-def _points(place: Checkpoint | None) -> list[Figure]:
+def _points(place: Checkpoint | None) -> list[Metric]:
     """The ELBO at the stops that an earlier run came past."""
     path = None if place is None else Path(place.folder) / CURVE
     if path is None or not path.exists():
         return []
-    return [Figure(**each) for each in json.loads(path.read_text())]
+    return [Metric(**each) for each in json.loads(path.read_text())]
 
 
-def _note(place: Checkpoint | None, figures: list[Figure]) -> None:
+def _note(place: Checkpoint | None, metrics: list[Metric]) -> None:
     if place is not None:
-        points = json.dumps([asdict(figure) for figure in figures])
+        points = json.dumps([asdict(metric) for metric in metrics])
         write_whole(Path(place.folder) / CURVE, points)
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 from zoo.comparison.aggregate import Cell, Row, summarise
 from zoo.comparison.budget import Curve
-from zoo.evaluation.evaluate import Figures
+from zoo.evaluation.evaluate import Metrics
 from zoo.results.encoding import encode
 from zoo.results.result import Fit
 from zoo.task import Task
@@ -20,7 +20,7 @@ class Comparison:
         fits: run name -> fit.
         mismatches: "guide x objective" -> why the pair does not go together.
         curves: the ELBO of each run on its way, where a budget was given.
-        scored: run name -> its figures, where it was scored here.
+        scored: run name -> its metrics, where it was scored here.
         unfinished: run name -> how far it is; these are in no table.
         interrupted: did Ctrl-C end the comparison?
     """
@@ -30,7 +30,7 @@ class Comparison:
     fits: dict[str, Fit]
     mismatches: dict[str, str]
     curves: list[Curve] = field(default_factory=list)
-    scored: dict[str, Figures] = field(default_factory=dict)
+    scored: dict[str, Metrics] = field(default_factory=dict)
     unfinished: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -69,7 +69,7 @@ class Asked:
         }
 
 
-def row_of(result: Fit, figures: Figures, guide: str, objective: str) -> Row:
+def row_of(result: Fit, metrics: Metrics, guide: str, objective: str) -> Row:
     """The line of one run in `results.json`."""
     return Row(
         model=result.task.name,
@@ -79,10 +79,10 @@ def row_of(result: Fit, figures: Figures, guide: str, objective: str) -> Row:
         seed=result.settings.seed,
         steps=len(result.losses),
         seconds=result.seconds,
-        path=result.path,
+        backend=result.backend,
         stopped=result.stopped,
-        figures=dict(figures),
-        skipped=figures.skipped,
-        verdict=figures.verdict,
-        answers=asdict(figures.answers),
+        metrics=dict(metrics),
+        skipped=metrics.skipped,
+        verdict=metrics.verdict,
+        answers=asdict(metrics.answers),
     )

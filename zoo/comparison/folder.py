@@ -1,7 +1,7 @@
 """The folder of a comparison: every run whole as it ends, and what is needed to go on.
 
 `results.json` has the settings, a row for each run that is whole, and what is unfinished.
-`runs/GUIDE-OBJECTIVE-seedN` is a run: fit.json and its state, figures.json, arviz.nc, images.png.
+`runs/GUIDE-OBJECTIVE-seedN` is a run: fit.json and its state, metrics.json, arviz.nc, images.png.
 `training` has checkpoints of what is still training, `losses.png` and `budget.png` show all runs.
 """
 
@@ -15,9 +15,9 @@ from zoo.comparison.aggregate import Row
 from zoo.comparison.arviz_export import arviz_groups
 from zoo.comparison.budget import Curve, budget_picture
 from zoo.comparison.report import image_picture, loss_picture
-from zoo.evaluation.evaluate import Figures, figures_record
+from zoo.evaluation.evaluate import Metrics, metrics_record
 from zoo.files import usable_folder, write_whole
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.provenance import provenance
 from zoo.results.record import damaged, with_checksum
 from zoo.results.request import refuse_other
@@ -26,7 +26,7 @@ from zoo.task import Task
 from zoo.training.checkpoint import save
 
 RESULTS, RUNS, TRAINING = "results.json", "runs", "training"
-OF_A_FIT = ("figures.json", "losses.png", "images.png", "arviz.nc")  # beside the fit itself
+OF_A_FIT = ("metrics.json", "losses.png", "images.png", "arviz.nc")  # beside the fit itself
 WAY_OUT = "Pass --resume to go on, --force to replace what the zoo wrote, or name another folder."
 OF_A_COMPARISON = (RESULTS, "losses.png", "budget.png", "*-seed*.nc", "*-seed*.png")
 
@@ -73,16 +73,16 @@ class Folder:
             raise damaged(path, "its checksum is not that of its contents")
         refuse_other(record["settings"], self.settings, f"The comparison in {self.path}")
         self.device = set(filter(None, record["device"].split(", ")))
-        rows = [Row(**(row | {"figures": _figures(row["figures"])})) for row in record["rows"]]
+        rows = [Row(**(row | {"metrics": _metrics(row["metrics"])})) for row in record["rows"]]
         curves = [_curve(curve) for curve in record.get("curves", [])]
         return rows, curves
 
-    def write_run(self, name: str, result: Fit, figures: Figures | None) -> None:
+    def write_run(self, name: str, result: Fit, metrics: Metrics | None) -> None:
         """Writes a run that came to its end, each file whole."""
         folder = save(result, self.run(name))
-        if figures is not None:
-            text = json.dumps(figures_record(figures), indent=2)
-            write_whole(folder / "figures.json", text)
+        if metrics is not None:
+            text = json.dumps(metrics_record(metrics), indent=2)
+            write_whole(folder / "metrics.json", text)
         write_netcdf(arviz_groups(result), folder / "arviz.nc")
         image_picture(result, folder / "images.png")
         self.device.add(str(result.device))
@@ -130,8 +130,8 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _figures(record: dict[str, dict]) -> dict[str, Figure]:
-    return {name: Figure(**values) for name, values in record.items()}
+def _metrics(record: dict[str, dict]) -> dict[str, Metric]:
+    return {name: Metric(**values) for name, values in record.items()}
 
 
 def _curve(record: dict) -> Curve:

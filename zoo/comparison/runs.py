@@ -137,12 +137,12 @@ class Runs:
             return
         self.found.unfinished[name] = "trained, not scored"
         seed, draws = result.settings.seed, self.asked.draws
-        figures = evaluate(result, figures=QUICKEST, draws=draws, seed=seed)
+        metrics = evaluate(result, metrics=QUICKEST, draws=draws, seed=seed)
         if self.folder is not None:
-            self.folder.write_run(name, result, figures)
-        self.found.fits[name], self.found.scored[name] = result, figures
+            self.folder.write_run(name, result, metrics)
+        self.found.fits[name], self.found.scored[name] = result, metrics
         self.found.curves += [] if curve is None else [curve]
-        self.found.rows.append(row_of(result, figures, guide, objective))
+        self.found.rows.append(row_of(result, metrics, guide, objective))
         del self.found.unfinished[name]
         self._write()
 

@@ -25,7 +25,7 @@ from zoo.compile.gamma_noise import take_batches
 from zoo.compile.graph_passes import poison_failures
 from zoo.compile.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
 from zoo.compile.verify import CaptureError, Claim, verify
-from zoo.data.batches import Rows
+from zoo.data.batches import Batches
 from zoo.handlers.late import NoLateParameters
 from zoo.handlers.substitution import call_with, same_parameters
 from zoo.program import Program
@@ -75,7 +75,7 @@ class Captured:
         return loss, torch.cat([gradient.reshape(-1) for gradient in gradients]), held
 
 
-def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> Captured:
+def capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
     """Captures one step of a program, and checks the capture.
 
     Run it inside :func:`zoo.isolation.isolated`; it leaves the program as it was.
@@ -102,7 +102,7 @@ def capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) ->
     return found
 
 
-def _capture(program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> Captured:
+def _capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
     layout = layout_of(program, parameters)
     parts, held, step, picked, args = example_inputs(program, rows, layout)
     specs: list[Spec] = []
@@ -164,7 +164,10 @@ def _skip_copies(graph: GraphModule) -> None:
 
 
 def step_function(
-    program: Program, rows: Rows, layout: Layout, source_of: Callable[[Sequence[Tensor]], Source]
+    program: Program,
+    rows: Batches,
+    layout: Layout,
+    source_of: Callable[[Sequence[Tensor]], Source],
 ) -> Callable:
     """The step as a function of tensors, in terms of the program's own modules.
 
@@ -224,7 +227,7 @@ class Answers(TorchFunctionMode):
         return ANSWERS[question] if question in ANSWERS else func(*args, **(kwargs or {}))
 
 
-def example_inputs(program: Program, rows: Rows, layout: Layout) -> tuple:
+def example_inputs(program: Program, rows: Batches, layout: Layout) -> tuple:
     """Inputs of a step without its noise; every tensor a copy of its own.
 
     Tensors that are one object would become one input of the program.

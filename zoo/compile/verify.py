@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zoo.compile.flat_parameters import Layout, all_tensors
 from zoo.compile.noise import ExplicitNoise, Spec, draw_noise, replay
-from zoo.data.batches import Rows
+from zoo.data.batches import Batches
 from zoo.handlers.parameters import named_tensors, restore
 from zoo.isolation import in_double
 from zoo.program import Program
@@ -43,7 +43,9 @@ class Claim:
     noise: tuple[Spec, ...]
 
 
-def verify(claim: Claim, program: Program, rows: Rows, parameters: Sequence[nn.Parameter]) -> None:
+def verify(
+    claim: Claim, program: Program, rows: Batches, parameters: Sequence[nn.Parameter]
+) -> None:
     """Compares loss, every gradient and every new buffer with the plain step's.
 
     Parameters, step number, rows and noise differ from those the capture was made with. The
@@ -69,7 +71,7 @@ def _move(parameters: Sequence[nn.Parameter], size: float) -> None:
         parameter.add_(size * torch.randn_like(parameter))
 
 
-def _one_case(claim: Claim, program: Program, rows: Rows, step: Tensor, case: int) -> None:
+def _one_case(claim: Claim, program: Program, rows: Batches, step: Tensor, case: int) -> None:
     noise = draw_noise(claim.noise)
     picked = None
     if rows.order is not None:
@@ -95,7 +97,7 @@ def _one_case(claim: Claim, program: Program, rows: Rows, step: Tensor, case: in
 
 def plain_step(
     program: Program,
-    rows: Rows,
+    rows: Batches,
     layout: Layout,
     step: Tensor,
     picked: Tensor | None,
@@ -113,7 +115,7 @@ def plain_step(
 
 def step_in_double(
     program: Program,
-    rows: Rows,
+    rows: Batches,
     layout: Layout,
     step: Tensor,
     picked: Tensor | None,

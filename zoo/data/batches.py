@@ -10,7 +10,7 @@ from zoo.data import Observe
 
 
 @dataclass(frozen=True)
-class Order:
+class Shuffle:
     """Minibatches of `batch` rows out of `rows`, without replacement within an epoch.
 
     An epoch has rows // batch steps; the rows left over come up in other epochs. Nothing is
@@ -40,12 +40,12 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Batches:
     """The training arguments, the order of their rows, and what is done to a minibatch."""
 
     args: tuple
     observe: Observe
-    order: Order | None
+    order: Shuffle | None
 
     def take(self, picked: Tensor | None, args: tuple | None = None) -> tuple:
         """The arguments of one step: those rows of `args` (by default its own), observed."""

@@ -1,1 +1,1 @@
-"""Pictures that teach: each trains what it shows, and says in figures what is to be seen."""
+"""Pictures that teach: each trains what it shows, and says in metrics what is to be seen."""

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.evaluation.gaps import gaps
+from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.metric import Metric, PerRow
 from zoo.objectives import Trace
 from zoo.results.result import Fit
 from zoo.sampling.importance_weights import take_rows, weight_chunks
@@ -49,12 +49,12 @@ class Ladder:
     settled: bool
     k_hat_share: float
 
-    def gap(self, name: str) -> Figure:
+    def gap(self, name: str) -> Metric:
         """Log p(x) minus the bound, mean over rows, with the Monte Carlo error of both."""
         (top, error), (bound, own) = self.log_evidence, self.bounds[name]
         return replace(_mean(top - bound, (error**2 + own**2).sqrt()), better="lower")
 
-    def elbo(self, name: str) -> Figure:
+    def elbo(self, name: str) -> Metric:
         """The bound, mean over rows."""
         return _mean(*self.bounds[name])
 
@@ -104,7 +104,7 @@ def amortisation(
                 still, guide, steps=steps, device="cpu", freeze_model=True, progress=progress
             )
         bounds[name] = bounds_of(trained, rows, draws)
-    found = gaps(
+    found = measure_gaps(
         first, (local,), rows=rows, draws=draws, objective=Trace(4), search=search
     ).splits["test"]
     (bounds["per_datum"],) = found.local.values()
@@ -122,9 +122,9 @@ def bounds_of(result: Fit, rows: int, draws: int) -> PerRow:
     return log_w.mean(0), log_w.std(0) / draws**0.5
 
 
-def _mean(values: Tensor, errors: Tensor) -> Figure:
+def _mean(values: Tensor, errors: Tensor) -> Metric:
     se = float((errors**2).sum().sqrt()) / len(values)
-    return Figure(float(values.mean()), se, "nats/row")
+    return Metric(float(values.mean()), se, "nats/row")
 
 
 def draw_amortisation(ladder: Ladder, path: Path) -> Path:
@@ -156,8 +156,8 @@ def draw_amortisation(ladder: Ladder, path: Path) -> Path:
 
 
 def as_record(ladder: Ladder) -> dict[str, object]:
-    """Figures and every row's bound, for JSON."""
-    figures = {
+    """Metrics and every row's bound, for JSON."""
+    metrics = {
         name: {"elbo": asdict(ladder.elbo(name)), "gap": asdict(ladder.gap(name))}
         for name in ladder.bounds
     }
@@ -174,5 +174,5 @@ def as_record(ladder: Ladder) -> dict[str, object]:
     }
     evidence = asdict(_mean(*ladder.log_evidence))
     evidence["note"] = f"importance-sampled; k-hat is high in {ladder.k_hat_share:.0%} of rows"
-    figures["log_evidence"] = {"log_evidence": evidence}
-    return {"figures": figures, "search": search, "rows": rows}
+    metrics["log_evidence"] = {"log_evidence": evidence}
+    return {"metrics": metrics, "search": search, "rows": rows}

@@ -21,10 +21,10 @@ from torch import Tensor
 from zoo.checks.arguments import whole
 from zoo.data import Data, keep
 from zoo.data.data import fingerprint
-from zoo.evaluation.gaps import gaps
+from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.models.bernoulli_vae import BernoulliVAE
 from zoo.objectives import Trace
 from zoo.optim.schedules import Cosine, Linear
@@ -64,14 +64,14 @@ class Split:
         settled: had the search stopped improving?
     """
 
-    approximation: Figure
-    amortisation: Figure
+    approximation: Metric
+    amortisation: Metric
     settled: bool
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What came of one family; figures are means over rows, one for each seed.
+    """What came of one family; metrics are means over rows, one for each seed.
 
     Attributes:
         fits: one a seed.
@@ -83,9 +83,9 @@ class Shown:
     """
 
     fits: list[Fit]
-    elbo: list[Figure]
-    log_evidence: list[Figure]
-    gap: list[Figure]
+    elbo: list[Metric]
+    log_evidence: list[Metric]
+    gap: list[Metric]
     splits: list[Split]
 
     @property
@@ -170,20 +170,20 @@ def shown(fits: list[Fit], family: Rival, draws: int, search: Search) -> Shown:
     return Shown(fits, elbo, exact, gap, splits)
 
 
-def difference(first: Figure, second: Figure) -> Figure:
+def difference(first: Metric, second: Metric) -> Metric:
     """The first minus the second, of independent draws."""
     se = math.hypot(first.se, second.se)
-    return Figure(first.value - second.value, se, first.unit, "lower")
+    return Metric(first.value - second.value, se, first.unit, "lower")
 
 
 @torch.no_grad()
-def bound(result: Fit, draws: int) -> Figure:
+def bound(result: Fit, draws: int) -> Metric:
     """The ELBO of a fit, mean over the rows, nats/row."""
     with isolated(seed=result.settings.seed):
         chunks = list(weight_chunks(result.program, result.task.data.train, draws))
     log_w = torch.cat(chunks, dim=1).double()
     se = float((log_w.var(0) / draws).sum().sqrt()) / log_w.shape[1]
-    return Figure(float(log_w.mean()), se, "nats/row")
+    return Metric(float(log_w.mean()), se, "nats/row")
 
 
 @torch.no_grad()
@@ -203,10 +203,10 @@ def log_joint(result: Fit, cells: int = CELLS) -> Tensor:
     return (terms + prior).unflatten(-1, (cells + 1, cells + 1))
 
 
-def evidence(result: Fit) -> Figure:
+def evidence(result: Fit) -> Metric:
     """Log p(x) by quadrature, mean over the rows; se is the change from a grid half as fine."""
     fine, coarse = (_integral(log_joint(result, cells), cells) for cells in (CELLS, CELLS // 2))
-    return Figure(float(fine.mean()), float((fine - coarse).abs().mean()), "nats/row")
+    return Metric(float(fine.mean()), float((fine - coarse).abs().mean()), "nats/row")
 
 
 def _integral(log_density: Tensor, cells: int) -> Tensor:
@@ -214,10 +214,10 @@ def _integral(log_density: Tensor, cells: int) -> Tensor:
 
 
 def split(
-    result: Fit, exact: Figure, elbo: Figure, local: Callable, draws: int, search: Search
+    result: Fit, exact: Metric, elbo: Metric, local: Callable, draws: int, search: Search
 ) -> Split:
     """What the family and what the encoder costs, mean over the rows, nats/row."""
-    train = gaps(
+    train = measure_gaps(
         result,
         (local,),
         rows=POINTS,
@@ -228,7 +228,7 @@ def split(
     ).splits["train"]
     ((values, errors),) = train.local.values()
     se = float((errors**2).sum().sqrt()) / POINTS
-    best = Figure(float(values.mean()), se, "nats/row")
+    best = Metric(float(values.mean()), se, "nats/row")
     return Split(difference(exact, best), difference(best, elbo), all(train.settled.values()))
 
 
@@ -238,14 +238,14 @@ def posterior_draws(result: Fit, count: int) -> Tensor:
         return draw(result.program, result.task.data.train, count).latents["z"]
 
 
-def gain(first: Shown, second: Shown) -> Figure:
+def gain(first: Shown, second: Shown) -> Metric:
     """By how much the second ELBO is higher, seed by seed; the error is over seeds, nats/row."""
     each = [difference(b, a) for a, b in zip(first.elbo, second.elbo, strict=True)]
     return replace(over_seeds(each), better="higher")
 
 
-def over_seeds(figures: list[Figure]) -> Figure:
+def over_seeds(metrics: list[Metric]) -> Metric:
     """Mean over seeds and its standard error."""
-    values = torch.tensor([each.value for each in figures], dtype=torch.float64)
+    values = torch.tensor([each.value for each in metrics], dtype=torch.float64)
     se = float(values.std()) / math.sqrt(len(values))
-    return Figure(float(values.mean()), se, figures[0].unit, figures[0].better)
+    return Metric(float(values.mean()), se, metrics[0].unit, metrics[0].better)

@@ -45,7 +45,7 @@ def draw_four_points(found: dict[str, Shown], path: Path) -> Path:
 
 
 def _which(shown: Shown) -> str:
-    elbo = max(figure.value for figure in shown.elbo)
+    elbo = max(metric.value for metric in shown.elbo)
     return f"best of {len(shown.elbo)} seeds, ELBO {elbo:.3f} nats/row"
 
 
@@ -56,7 +56,7 @@ def _gap(shown: Shown) -> str:
         "approximation": [part.approximation for part in shown.splits],
         "amortisation": [part.amortisation for part in shown.splits],
     }
-    means = {name: over_seeds(figures) for name, figures in parts.items()}
+    means = {name: over_seeds(metrics) for name, metrics in parts.items()}
     gap, family, encoder = (f"{name} {m.value:.3f} ± {m.se:.3f}" for name, m in means.items())
     return f"over seeds: {gap} nats/row\n{family}\n{encoder}"
 
@@ -133,8 +133,8 @@ def _bounds(axis: Axes, found: dict[str, Shown]) -> None:
         axis.vlines(places, elbo, exact, color="0.8", lw=2, zorder=1)
         axis.scatter(places, exact, marker="_", color="black", s=22, zorder=3)
         axis.scatter(places, elbo, s=9, color=RED, zorder=3)
-        for figures, colour in ((shown.log_evidence, "black"), (shown.elbo, RED)):
-            mean = over_seeds(figures)
+        for metrics, colour in ((shown.log_evidence, "black"), (shown.elbo, RED)):
+            mean = over_seeds(metrics)
             axis.errorbar(i + 0.34, mean.value, mean.se, fmt="o", ms=4, color=colour, capsize=4)
     axis.scatter([], [], marker="_", color="black", s=60, label=r"exact $\log p(x)$")
     axis.scatter([], [], s=20, color=RED, label="ELBO")

@@ -1,4 +1,4 @@
-"""The evaluation harness: figures of merit of a fit, each with its error, on held-out rows."""
+"""The evaluation harness: metrics of merit of a fit, each with its error, on held-out rows."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from zoo.evaluation.verdict import Verdict, verdict
 from zoo.evidence import Evidence
 from zoo.evidence.estimator import joined
 from zoo.isolation import isolated
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.program import Program
 from zoo.results.result import Fit
 from zoo.sampling.importance_weights import independent_rows, row_count
@@ -45,12 +45,12 @@ OF_ONE_WEIGHT, VALUES = 10_000, 10_000_000  # where rows share a weight; values 
 
 
 @dataclass(frozen=True)
-class Figures(Mapping[str, Figure]):
-    """Name -> figure, with what was left out and why.
+class Metrics(Mapping[str, Metric]):
+    """Name -> metric, with what was left out and why.
 
     Attributes:
-        figures: the figures.
-        skipped: name -> why a figure that was asked for is not there.
+        metrics: the metrics.
+        skipped: name -> why a metric that was asked for is not there.
         split: the data split they were taken on.
         rows: number of data rows that the means of nats/row are over; 1 where all data share a
             latent, and values are in nats.
@@ -58,29 +58,29 @@ class Figures(Mapping[str, Figure]):
         trains_model: has the model parameters of its own that were trained?
     """
 
-    figures: dict[str, Figure]
+    metrics: dict[str, Metric]
     skipped: dict[str, str]
     split: str
     rows: int
     draws: int
     trains_model: bool = True
 
-    def __getitem__(self, name: str) -> Figure:
+    def __getitem__(self, name: str) -> Metric:
         if name in self.skipped:
             raise KeyError(f"{name} was not computed: {self.skipped[name]}")
-        return self.figures[name]
+        return self.metrics[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.figures)
+        return iter(self.metrics)
 
     def __len__(self) -> int:
-        return len(self.figures)
+        return len(self.metrics)
 
     @property
     def answers(self) -> Verdict:
         """May bound, weights and draws be trusted? Each yes, no or cannot tell, with a reason."""
         tried = {name: why for name, why in self.skipped.items() if why != SLOW}
-        return verdict(self.figures, self.draws, tried, trains_model=self.trains_model)
+        return verdict(self.metrics, self.draws, tried, trains_model=self.trains_model)
 
     @property
     def verdict(self) -> str:
@@ -91,16 +91,16 @@ class Figures(Mapping[str, Figure]):
 def evaluate(
     result: Fit,
     *,
-    figures: Sequence[str | Evidence] | str | None = None,
+    metrics: Sequence[str | Evidence] | str | None = None,
     split: str | None = None,
     draws: int | None = None,
     seed: int = 0,
-) -> Figures:
+) -> Metrics:
     """Scores a fit against everything that is known about its task.
 
     Args:
         result: the fit.
-        figures: what to compute: names of figures or of groups (``zoo.evaluation.groups``), "all",
+        metrics: what to compute: names of metrics or of groups (``zoo.evaluation.groups``), "all",
             or None for all that takes seconds. By name or under "all" only: gaps, sbc, vsbc, ais,
             ais_from_guide, smc and bdmc. iwae_K goes for any K; for other settings pass the
             estimator itself, such as ``zoo.evidence.AnnealedImportance(temperatures=1000)``.
@@ -112,18 +112,18 @@ def evaluate(
             many that rows x draws is two million, but 200 at least. Where all rows share one
             weight it is 10,000, or so many that rows x draws is ten million, but 1000 at least;
             and 1000 for a model that does not broadcast over draws.
-        seed: of the draws. A figure does not depend on which others are asked for.
+        seed: of the draws. A metric does not depend on which others are asked for.
 
     Returns:
-        The figures; values are means over rows in nats/row where rows are independent, else nats.
+        The metrics; values are means over rows in nats/row where rows are independent, else nats.
 
     Raises:
-        ValueError: for a figure that does not exist, or fewer than 20 draws.
+        ValueError: for a metric that does not exist, or fewer than 20 draws.
     """
     instance("result", result, Fit, "Pass what zoo.fit or zoo.load_fit gave.")
     split = held_out_split(result) if split is None else split
     result.task.split(split)
-    asked, seed = check_scoring(figures, draws), seed_given(seed)
+    asked, seed = check_scoring(metrics, draws), seed_given(seed)
     program, note = _for_rows_of(result, split)
     args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
     program = together(program, args)
@@ -136,18 +136,18 @@ def evaluate(
     ordered = {name: found[name] for wanted in asked.names for name in _called(wanted, found)}
     weighed = independent_rows(program, args)
     left = skipped | asked.left
-    return Figures(ordered, left, split, weighed, draws, trains_model=_trains_model(result))
+    return Metrics(ordered, left, split, weighed, draws, trains_model=_trains_model(result))
 
 
-def check_scoring(figures: Sequence[str | Evidence] | str | None, draws: int | None) -> Asked:
+def check_scoring(metrics: Sequence[str | Evidence] | str | None, draws: int | None) -> Asked:
     """What a score is asked for, so that a long fit can be preceded by the question.
 
     Raises:
-        ValueError: for a figure that does not exist, or fewer than 20 draws.
+        ValueError: for a metric that does not exist, or fewer than 20 draws.
     """
     if draws is not None:
         whole("draws", draws, least=20, most=MANY)
-    return asked_for(figures)
+    return asked_for(metrics)
 
 
 def default_draws(rows: int, *, one_weight: bool = False) -> int:
@@ -181,9 +181,9 @@ def _for_rows_of(result: Fit, split: str) -> tuple[Program, str]:
     return inner.program, f"row parameters fitted to the {split} rows for {steps} steps"
 
 
-def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Figure], dict[str, str]]:
-    """Every figure that can be computed, and the reasons why others cannot."""
-    found: dict[str, Figure] = {}
+def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Every metric that can be computed, and the reasons why others cannot."""
+    found: dict[str, Metric] = {}
     skipped: dict[str, str] = {}
     jobs = [(asked.of(part), partial(part.compute, scored)) for part in PARTS]
     jobs += [(list(one.names), partial(_estimated, scored, one)) for one in asked.estimators]
@@ -200,42 +200,42 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Figure], dict[str
     return found, skipped | dict.fromkeys(missing, "the task has nothing of that name")
 
 
-def _estimated(scored: Scored, estimator: Evidence) -> dict[str, Figure]:
+def _estimated(scored: Scored, estimator: Evidence) -> dict[str, Metric]:
     note = joined(scored.note, scored.rounding, scored.density_note)
-    return estimator.figures(scored.program, scored.args, note)
+    return estimator.metrics(scored.program, scored.args, note)
 
 
 def finite(
-    figures: dict[str, Figure], divergence: str
-) -> tuple[dict[str, Figure], dict[str, str]]:
-    """The figures that are numbers, and of the others why they are not kept."""
-    kept = {n: f for n, f in figures.items() if math.isfinite(f.value) and math.isfinite(f.se)}
+    metrics: dict[str, Metric], divergence: str
+) -> tuple[dict[str, Metric], dict[str, str]]:
+    """The metrics that are numbers, and of the others why they are not kept."""
+    kept = {n: f for n, f in metrics.items() if math.isfinite(f.value) and math.isfinite(f.se)}
     dropped = {
-        name: f"not finite: {figure.value} +- {figure.se}{divergence}"
-        for name, figure in figures.items()
+        name: f"not finite: {metric.value} +- {metric.se}{divergence}"
+        for name, metric in metrics.items()
         if name not in kept
     }
     return kept, dropped
 
 
-def _called(wanted: str, found: Mapping[str, Figure]) -> list[str]:
-    """The figure of that name, and those of single sites: NAME/SITE."""
+def _called(wanted: str, found: Mapping[str, Metric]) -> list[str]:
+    """The metric of that name, and those of single sites: NAME/SITE."""
     return [name for name in found if name == wanted or name.startswith(f"{wanted}/")]
 
 
-def as_numbers(figures: Figures) -> dict[str, dict[str, object]]:
-    """The figures for JSON: name -> {value, se, unit, better, note}."""
-    return {name: asdict(figure) for name, figure in figures.items()}
+def as_numbers(metrics: Metrics) -> dict[str, dict[str, object]]:
+    """The metrics for JSON: name -> {value, se, unit, better, note}."""
+    return {name: asdict(metric) for name, metric in metrics.items()}
 
 
-def figures_record(figures: Figures) -> dict[str, object]:
+def metrics_record(metrics: Metrics) -> dict[str, object]:
     """The same for JSON."""
     return {
-        "split": figures.split,
-        "rows": figures.rows,
-        "draws": figures.draws,
-        "verdict": figures.verdict,
-        "answers": asdict(figures.answers),
-        "figures": as_numbers(figures),
-        "skipped": figures.skipped,
+        "split": metrics.split,
+        "rows": metrics.rows,
+        "draws": metrics.draws,
+        "verdict": metrics.verdict,
+        "answers": asdict(metrics.answers),
+        "metrics": as_numbers(metrics),
+        "skipped": metrics.skipped,
     }

@@ -23,7 +23,7 @@ from zoo.evaluation.local_optimisation import Search, optimise
 from zoo.evaluation.row_gaps import RowGaps
 from zoo.isolation import isolated
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.weight_diagnostics import k_hat, k_hat_threshold
 from zoo.objectives import Objective, StickingTheLanding
 from zoo.pairing.guide_input import check_guide
@@ -58,7 +58,7 @@ class Gaps:
     splits: dict[str, RowGaps]
     families: tuple[str, ...]
 
-    def generalisation(self) -> dict[str, Figure]:
+    def generalisation(self) -> dict[str, Metric]:
         """How much larger each gap is on test rows; errors are over rows, which differ.
 
         "log_evidence" is the model's own: by how much test rows are less probable. "elbo" is
@@ -84,11 +84,11 @@ class Gaps:
         caption = "\n".join(self._doubts()) or None
         view = Table(title="Where the nats go, nats/row ± 2 se", caption=caption)
         more = self.generalisation() if len(self.splits) > 1 else {}
-        columns = {name: split.figures() for name, split in self.splits.items()}
+        columns = {name: split.metrics() for name, split in self.splits.items()}
         for heading in ("gap", *columns, *(["test - train"] if more else [])):
             view.add_column(heading, justify="left" if heading == "gap" else "right")
         for name in next(iter(columns.values())):
-            cells = [_shown(figures[name]) for figures in columns.values()]
+            cells = [_shown(metrics[name]) for metrics in columns.values()]
             view.add_row(name, *cells, *([_shown(more[name])] if more else []))
         return view
 
@@ -103,7 +103,7 @@ class Gaps:
         return list(dict.fromkeys(found))
 
 
-def gaps(
+def measure_gaps(
     fit: Fit,
     families: Sequence[Callable],
     *,
@@ -231,14 +231,14 @@ def _bound(log_w: Tensor) -> PerRow:
     return log_w.mean(0), log_w.std(0) / len(log_w) ** 0.5
 
 
-def _more(first: Tensor, second: Tensor) -> Figure:
+def _more(first: Tensor, second: Tensor) -> Metric:
     se = (first.var() / len(first) + second.var() / len(second)).sqrt()
     note = f"{len(first)} against {len(second)} rows; se over rows"
-    return Figure(float(first.mean() - second.mean()), float(se), "nats/row", "lower", note)
+    return Metric(float(first.mean() - second.mean()), float(se), "nats/row", "lower", note)
 
 
-def _shown(figure: Figure) -> str:
-    return f"{figure.value:.3f} ± {2 * figure.se:.3f}"
+def _shown(metric: Metric) -> str:
+    return f"{metric.value:.3f} ± {2 * metric.se:.3f}"
 
 
 def _name_of(family: Callable) -> str:

@@ -24,7 +24,7 @@ from zoo.evaluation.mutual_information import (
 )
 from zoo.isolation import isolated
 from zoo.latents import Family, Latent, Latents
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.two_sample import mmd
 from zoo.program import Program
 from zoo.sampling.draws import draw_prior
@@ -49,11 +49,11 @@ class SiteHealth:
         mmd: squared MMD between the aggregated posterior and the prior, and its p-value.
     """
 
-    kl: Figure | None
+    kl: Metric | None
     kl_per_dimension: PerRow | None
     mean_variance: PerRow
-    active: Figure
-    mmd: tuple[Figure, Figure]
+    active: Metric
+    mmd: tuple[Metric, Metric]
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,16 @@ class LatentHealth:
     """All sites, and what they hold together.
 
     Attributes:
-        sites: site -> its figures.
+        sites: site -> its metrics.
         kl: E_x KL(q(z|x) || p(z)) of all sites.
         mutual_information: E_x KL(q(z|x) || q(z)), at most the log of the number of rows.
     """
 
     sites: dict[str, SiteHealth]
-    kl: Figure
-    mutual_information: Figure
+    kl: Metric
+    mutual_information: Metric
 
-    def figures(self) -> dict[str, Figure]:
+    def metrics(self) -> dict[str, Metric]:
         """By name: "kl", "mutual_information", "kl/SITE", "active_units/SITE", "mmd/SITE", ..."""
         found = {"kl": self.kl, "mutual_information": self.mutual_information}
         for name, site in self.sites.items():
@@ -95,7 +95,7 @@ def latent_health(
     permutations: int = 500,
     seed: int = 0,
 ) -> LatentHealth:
-    """Figures of the latents of a rowwise model.
+    """Metrics of the latents of a rowwise model.
 
     Args:
         program: a trained program in eval mode.
@@ -132,7 +132,7 @@ def _check(latents: Latents, rows: int, draws: int) -> None:
         raise ValueError(f"Expected at least 2 rows and 2 draws; got {rows} and {draws}.")
 
 
-def _total_kl(runs: list[Traces], latents: Latents) -> Figure:
+def _total_kl(runs: list[Traces], latents: Latents) -> Metric:
     names = list(latents.names)
     ratio = torch.cat(
         [
@@ -237,13 +237,13 @@ def _mean_variance(z: Tensor) -> PerRow:
     return value, square.sqrt() / (rows - 1)
 
 
-def _active(value: Tensor, error: Tensor) -> Figure:
+def _active(value: Tensor, error: Tensor) -> Metric:
     """Dimensions above the threshold; the error counts those that could be on either side."""
     distance = (value - ACTIVE) / error.clamp(min=torch.finfo(value.dtype).tiny)
     chance = 0.5 * (1 + torch.erf(distance / math.sqrt(2)))
     se = float((chance * (1 - chance)).sum().sqrt())
     count = float((value > ACTIVE).sum())
-    return Figure(count, se, f"of {len(value)} dimensions", "higher", f"variance above {ACTIVE}")
+    return Metric(count, se, f"of {len(value)} dimensions", "higher", f"variance above {ACTIVE}")
 
 
 def _verdict(name: str, site: SiteHealth) -> str:

@@ -1,4 +1,4 @@
-"""What one view of a row says of the other: figures of a multimodal model.
+"""What one view of a row says of the other: metrics of a multimodal model.
 
 The model's arguments are (x, y, seen); to predict y from x, y is hidden: zeros, and seen_n1 = 0.
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.shares import share_error
 from zoo.models.multimodal_vae import MultimodalVAE
 from zoo.results.result import Fit
@@ -36,7 +36,7 @@ def only(args: Views, view: int) -> Views:
 
 
 @torch.no_grad()
-def conditional(fit: Fit, args: Views, given: int, draws: int = 1000) -> tuple[Figure, PerRow]:
+def conditional(fit: Fit, args: Views, given: int, draws: int = 1000) -> tuple[Metric, PerRow]:
     """Log-likelihood of one view given the other, log p(x, y) - log p(given), both sampled.
 
     Args:
@@ -56,7 +56,7 @@ def conditional(fit: Fit, args: Views, given: int, draws: int = 1000) -> tuple[F
     se = float(errors.square().sum().sqrt()) / len(values)
     over = float(values.std()) / len(values) ** 0.5
     note = f"{len(values)} rows; se over rows {over:.2g}"
-    return Figure(float(values.mean()), se, "nats/row", "higher", note), (values, errors)
+    return Metric(float(values.mean()), se, "nats/row", "higher", note), (values, errors)
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def label_probabilities(fit: Fit, args: Views, draws: int = 100) -> Tensor:
     return model.of_y(z).mean.mean(0)
 
 
-def label_accuracy(fit: Fit, args: Views, draws: int = 100) -> Figure:
+def label_accuracy(fit: Fit, args: Views, draws: int = 100) -> Metric:
     """Share of rows whose label is the likeliest by q(z | x); its error is that over rows.
 
     Args:
@@ -104,16 +104,16 @@ def draw_given_label(fit: Fit, args: Views, draws: int) -> Tensor:
     return draw(fit.program, rows, draws).latents["z"]
 
 
-def picture_accuracy(fit: Fit, args: Views, draws: int = 100) -> Figure:
+def picture_accuracy(fit: Fit, args: Views, draws: int = 100) -> Metric:
     """Share of rows to which the pictures made from their own label fit best; error over rows."""
     right = picture_scores(fit, args, draws).argmax(-1) == args[1].argmax(-1)
     return share(right, "from q(z | y)")
 
 
-def share(claims: Tensor, note: str) -> Figure:
+def share(claims: Tensor, note: str) -> Metric:
     """Share of rows of which a claim holds, with its error over rows."""
     p, rows = float(claims.double().mean()), len(claims)
-    return Figure(p, share_error(p, rows), "of rows", "higher", f"{rows} rows, {note}")
+    return Metric(p, share_error(p, rows), "of rows", "higher", f"{rows} rows, {note}")
 
 
 def model_of(fit: Fit) -> MultimodalVAE:

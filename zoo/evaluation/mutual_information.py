@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zoo.handlers.particles import particles
 from zoo.latents import Latents
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.program import Program
 from zoo.sampling.importance_weights import row_count
 from zoo.traces import Assign, Traces, log_mean_exp, run, sample_sites, sum_plates
@@ -45,14 +45,14 @@ def guided(trace: Trace) -> list[str]:
     return [str(site["name"]) for site in sample_sites(trace)]
 
 
-def over_draws(values: Tensor, note: str) -> Figure:
+def over_draws(values: Tensor, note: str) -> Metric:
     """Mean over draws and rows; the error is that of the draws, for the given rows."""
     draws, rows = values.shape
     se = float((values.var(0).sum() / draws).sqrt()) / rows
-    return Figure(float(values.mean()), se, "nats/row", "", note)
+    return Metric(float(values.mean()), se, "nats/row", "", note)
 
 
-def mutual_information(program: Program, args: tuple, runs: list[Traces]) -> Figure:
+def mutual_information(program: Program, args: tuple, runs: list[Traces]) -> Metric:
     """I(x; z) of the rows in `args`, nats/row; takes rows^2 evaluations of q for each draw.
 
     Args:

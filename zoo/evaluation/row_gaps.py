@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from zoo.evidence.estimator import joined
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.metric import Metric, PerRow
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class RowGaps:
         found |= {f"approximation/{name}": self.approximation(name) for name in self.local}
         return found | {f"amortisation/{name}": self.amortisation(name) for name in self.local}
 
-    def figures(self) -> dict[str, Figure]:
+    def metrics(self) -> dict[str, Metric]:
         """Means over rows; standard errors for these rows, with that over rows in the note.
 
         The note also says what makes a gap doubtful; see :meth:`doubts`.
         """
         found = {name: _mean(gap, self.split) for name, gap in self.per_row().items()}
         return {
-            name: replace(figure, note=joined(figure.note, *self.doubts(name)))
-            for name, figure in found.items()
+            name: replace(metric, note=joined(metric.note, *self.doubts(name)))
+            for name, metric in found.items()
         }
 
     def doubts(self, name: str) -> list[str]:
@@ -82,9 +82,9 @@ def _difference(first: PerRow, second: PerRow) -> PerRow:
     return first[0] - second[0], (first[1] ** 2 + second[1] ** 2).sqrt()
 
 
-def _mean(gap: PerRow, split: str) -> Figure:
+def _mean(gap: PerRow, split: str) -> Metric:
     values, errors = gap
     se = float((errors**2).sum().sqrt()) / len(values)
     over_rows = float(values.std()) / len(values) ** 0.5
     note = f"{len(values)} {split} rows; se over rows {over_rows:.2g}"
-    return Figure(float(values.mean()), se, "nats/row", "lower", note)
+    return Metric(float(values.mean()), se, "nats/row", "lower", note)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from zoo.isolation import isolated
 from zoo.latents import Family, Latents
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.uniformity import Uniformity, uniformity
 from zoo.program import Program
 from zoo.sampling.draws import draw
@@ -153,7 +153,7 @@ class Symmetry:
 
     p: Tensor
     symmetry_p: float
-    offset: Figure
+    offset: Metric
     uniformity: Uniformity
 
     @property
@@ -208,7 +208,7 @@ def refit_calibration(
 
 def _symmetry(ranks: Tensor, draws: int) -> Symmetry:
     p = (ranks.cpu() + 0.5) / (draws + 1)
-    offset = Figure(float(p.mean()) - 0.5, float(p.std()) / len(p) ** 0.5, "", "", "should be 0")
+    offset = Metric(float(p.mean()) - 0.5, float(p.std()) / len(p) ** 0.5, "", "", "should be 0")
     return Symmetry(p, signed_rank_p(p - 0.5), offset, uniformity(ranks, draws))
 
 

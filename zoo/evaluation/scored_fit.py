@@ -1,4 +1,4 @@
-"""What every group of figures is computed from, and the draws that groups share."""
+"""What every group of metrics is computed from, and the draws that groups share."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.bounds import elbo
 from zoo.metrics.metric import PerRow
 from zoo.program import Program
@@ -34,8 +34,8 @@ class Scored:
         split: "train", "valid" or "test".
         draws: draws from the guide for each row.
         seed: of the draws.
-        note: what to say first in the figures' notes.
-        names: the figures that are asked for.
+        note: what to say first in the metrics' notes.
+        names: the metrics that are asked for.
     """
 
     result: Fit
@@ -64,11 +64,11 @@ class Scored:
 
     @cached_property
     def by_row(self) -> dict[str, PerRow | str]:
-        """Figures of the log-weights for each row, or why not; chunk by chunk of rows.
+        """Metrics of the log-weights for each row, or why not; chunk by chunk of rows.
 
-        Besides what is asked for: the ELBO, and what figures made of others need.
+        Besides what is asked for: the ELBO, and what metrics made of others need.
         """
-        names = [name for name in WEIGHT_FIGURES if name in self._needed()]
+        names = [name for name in WEIGHT_METRICS if name in self._needed()]
         parts: dict[str, list[PerRow]] = {name: [] for name in names}
         reasons: dict[str, str] = {}
         for log_w in self._chunks(names, reasons):
@@ -96,8 +96,8 @@ class Scored:
         return bound_chunks(self.program, self.args, self.draws)
 
     def _of_rows(self, name: str, log_w: Tensor) -> PerRow:
-        """A figure of each row; what a draw holds of a plate, all rows of a chunk share."""
-        values, errors = WEIGHT_FIGURES[name].compute(log_w)
+        """A metric of each row; what a draw holds of a plate, all rows of a chunk share."""
+        values, errors = WEIGHT_METRICS[name].compute(log_w)
         if not self.program.latents.drawn_plates:
             return values, errors
         mean_error = elbo(log_w.mean(1, keepdim=True))[1]
@@ -130,7 +130,7 @@ class Scored:
 
     @property
     def divergence(self) -> str:
-        """What to add where a figure is not finite."""
+        """What to add where a metric is not finite."""
         diverged = self.result.stopped == "diverged"
         return ": training diverged, and the state before is no better" if diverged else ""
 

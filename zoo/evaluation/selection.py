@@ -1,4 +1,4 @@
-"""Which figures are asked for: names of figures or groups, iwae_K, or estimators with settings."""
+"""Which metrics are asked for: names of metrics or groups, iwae_K, or estimators with settings."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from zoo.evidence import ESTIMATORS
 from zoo.evidence.estimator import Evidence
 from zoo.evidence.streamed_bound import StreamedBound
 
-SLOW = "slow: ask for it by name, or for figures='all'"
+SLOW = "slow: ask for it by name, or for metrics='all'"
 GROUPS = tuple(dict.fromkeys(part.group for part in PARTS))
 NAMES = tuple(name for part in PARTS for name in part.names)
 
@@ -21,7 +21,7 @@ class Asked:
     """What was asked for.
 
     Attributes:
-        names: of all figures, in the order asked for; NAME stands for every NAME/SITE too.
+        names: of all metrics, in the order asked for; NAME stands for every NAME/SITE too.
         estimators: those that draw for themselves.
         left: groups and estimators that were left out since they are slow -> how to get them.
     """
@@ -35,55 +35,55 @@ class Asked:
         return [name for name in self.names if name.split("/")[0] in part.names]
 
 
-def asked_for(figures: Sequence[str | Evidence] | str | None) -> Asked:
-    """Looks the figures up.
+def asked_for(metrics: Sequence[str | Evidence] | str | None) -> Asked:
+    """Looks the metrics up.
 
     Args:
-        figures: names of figures or groups, or estimators with settings of their own; "all"; or
+        metrics: names of metrics or groups, or estimators with settings of their own; "all"; or
             None for all that is quick.
 
     Raises:
         ValueError: for a name that does not exist, or two estimators of one name.
     """
-    if figures is None:
+    if metrics is None:
         slow = dict.fromkeys(part.group for part in PARTS if not part.quick)
         names = tuple(name for part in PARTS if part.quick for name in part.names)
         return Asked(names, (), dict.fromkeys((*slow, *ESTIMATORS), SLOW))
-    if isinstance(figures, str):
-        figures = (*NAMES, *ESTIMATORS) if figures == "all" else (figures,)
-    wanted = several("figures", figures, "Pass e.g. figures=['elbo'], or 'all'.")
-    found = [each for figure in wanted for each in _look_up(figure)]
+    if isinstance(metrics, str):
+        metrics = (*NAMES, *ESTIMATORS) if metrics == "all" else (metrics,)
+    wanted = several("metrics", metrics, "Pass e.g. metrics=['elbo'], or 'all'.")
+    found = [each for metric in wanted for each in _look_up(metric)]
     estimators = tuple(one for one in found if isinstance(one, Evidence))
     all_names = [n for one in found for n in ([one] if isinstance(one, str) else one.names)]
     twice = [name for one in estimators for name in one.names if all_names.count(name) > 1]
     if twice:
-        raise ValueError(f"Two figures named '{twice[0]}'. Evaluate twice, one in each.")
+        raise ValueError(f"Two metrics named '{twice[0]}'. Evaluate twice, one in each.")
     return Asked(tuple(dict.fromkeys(all_names)), estimators, {})
 
 
-def _look_up(figure: str | Evidence) -> list[str | Evidence]:
-    if isinstance(figure, Evidence):
-        return [figure]
-    if not isinstance(figure, str):
-        way = "Pass e.g. figures=['elbo', 'iwae_10']."
-        raise refusal("each of figures", "a name or an estimator with its settings", figure, way)
-    if figure in GROUPS:
-        return [name for part in PARTS if part.group == figure for name in part.names]
-    if figure.split("/")[0] in NAMES:
-        return [figure]
-    if figure in ESTIMATORS:
-        return [ESTIMATORS[figure]]
-    if match := re.fullmatch(r"iwae_([1-9]\d*)", figure):
-        return [StreamedBound(_particles(figure, match[1]))]
+def _look_up(metric: str | Evidence) -> list[str | Evidence]:
+    if isinstance(metric, Evidence):
+        return [metric]
+    if not isinstance(metric, str):
+        way = "Pass e.g. metrics=['elbo', 'iwae_10']."
+        raise refusal("each of metrics", "a name or an estimator with its settings", metric, way)
+    if metric in GROUPS:
+        return [name for part in PARTS if part.group == metric for name in part.names]
+    if metric.split("/")[0] in NAMES:
+        return [metric]
+    if metric in ESTIMATORS:
+        return [ESTIMATORS[metric]]
+    if match := re.fullmatch(r"iwae_([1-9]\d*)", metric):
+        return [StreamedBound(_particles(metric, match[1]))]
     known = (*NAMES, *GROUPS, *ESTIMATORS)
-    near = get_close_matches(figure, known, n=1)
+    near = get_close_matches(metric, known, n=1)
     meant = f"Did you mean '{near[0]}'? " if near else ""
     raise ValueError(
-        f"No figure named '{figure}'. {meant}There are the groups {', '.join(GROUPS)}; the "
-        f"figures {', '.join((*NAMES, *ESTIMATORS))}; and iwae_K for any K."
+        f"No metric named '{metric}'. {meant}There are the groups {', '.join(GROUPS)}; the "
+        f"metrics {', '.join((*NAMES, *ESTIMATORS))}; and iwae_K for any K."
     )
 
 
-def _particles(figure: str, digits: str) -> int:
+def _particles(metric: str, digits: str) -> int:
     """K of iwae_K; digits beyond those of the largest are not read."""
-    return whole(f"K of {figure[:20]}", int(digits[:20]), most=MANY)
+    return whole(f"K of {metric[:20]}", int(digits[:20]), most=MANY)

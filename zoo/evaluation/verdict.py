@@ -4,7 +4,7 @@
 - May the importance weights be trusted, and so what is estimated from them?
 - May the guide's own draws be trusted as draws from the posterior?
 
-A missing figure is never taken for a good one: the answer is then "cannot tell", with what to try.
+A missing metric is never taken for a good one: the answer is then "cannot tell", with what to try.
 The limits of each question, with their sources, are in the file of that question: `verdict_bound`,
 `verdict_weights` and `verdict_draws`. How often the answer about the draws is right is measured by
 ``benchmarks/verdicts.py``.
@@ -43,12 +43,12 @@ class Verdict:
 def verdict(
     found: Found, draws: int, skipped: Skipped | None = None, *, trains_model: bool = True
 ) -> Verdict:
-    """Answers the three questions from the figures that were computed.
+    """Answers the three questions from the metrics that were computed.
 
     Args:
-        found: name -> figure.
+        found: name -> metric.
         draws: draws from the guide for each row, behind k-hat.
-        skipped: name -> why a figure could not be computed; it is not asked for again.
+        skipped: name -> why a metric could not be computed; it is not asked for again.
         trains_model: has the model parameters of its own that were trained?
     """
     skipped = skipped or {}

@@ -34,7 +34,7 @@ from zoo.evaluation.answers import (
     shown,
     untried,
 )
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.results.convergence import R_HAT, RISE
 
 TIGHT = 0.02  # nats
@@ -49,9 +49,9 @@ def bound(
     """The answer where no value is impossible.
 
     Args:
-        found: name -> figure.
+        found: name -> metric.
         weights: the answer about the weights.
-        skipped: name -> why a figure could not be computed.
+        skipped: name -> why a metric could not be computed.
         trains_model: has the model parameters of its own that were trained?
     """
     limited = not trains_model and _little_left(found, weights)
@@ -61,7 +61,7 @@ def bound(
     if moving:
         return Answer(NO, "; ".join(moving))
     if "elbo" not in found and "gap" not in found:
-        return Answer(UNSURE, "no bound was computed", "figures=['elbo', 'convergence']")
+        return Answer(UNSURE, "no bound was computed", "metrics=['elbo', 'convergence']")
     where = _where(found)
     if "gap" in found and high(found["gap"]) < TIGHT:
         return Answer(YES, where)
@@ -102,7 +102,7 @@ def _little_left(found: Found, weights: Answer) -> bool:
     if more is None:
         return high(width) < RISE
     whole = width.value + max(0.0, more.value)
-    return high(Figure(whole, math.hypot(width.se, more.se), width.unit)) < RISE
+    return high(Metric(whole, math.hypot(width.se, more.se), width.unit)) < RISE
 
 
 def _is_tight(found: Found) -> bool:
@@ -127,20 +127,20 @@ def impossible(found: Found) -> Iterator[str]:
             yield f"{name} lies {shown(excess)} {excess.unit} above the exact evidence"
     if exact is None and "gap" in found and _beyond(_negative(found["gap"]), None):
         yield f"gap {shown(found['gap'])} is negative"
-    for name, figure in found.items():
-        if name.split("/")[0] in ("kl", "kl_exact") and _beyond(_negative(figure), None):
-            yield f"{name} {shown(figure)} is negative"
+    for name, metric in found.items():
+        if name.split("/")[0] in ("kl", "kl_exact") and _beyond(_negative(metric), None):
+            yield f"{name} {shown(metric)} is negative"
     if "kl" in found and "mutual_information" in found:
         short = difference(found["mutual_information"], found["kl"])
         if _beyond(short, None):
             yield f"KL from the prior lies {shown(short)} nats below the mutual information"
 
 
-def _negative(figure: Figure) -> Figure:
-    return Figure(-figure.value, figure.se, figure.unit)
+def _negative(metric: Metric) -> Metric:
+    return Metric(-metric.value, metric.se, metric.unit)
 
 
-def _beyond(excess: Figure, level: Figure | None) -> bool:
+def _beyond(excess: Metric, level: Metric | None) -> bool:
     """Is it above 0 by more than its error and rounding?"""
     rounding = ROUNDING * max(1.0, abs(level.value) if level else 1.0)
     return low(excess, SURE) > rounding

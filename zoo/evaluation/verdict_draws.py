@@ -37,7 +37,7 @@ from zoo.evaluation.answers import (
     untried,
 )
 from zoo.evaluation.verdict_bound import SHORT, TIGHT
-from zoo.metrics import Figure
+from zoo.metrics import Metric
 from zoo.metrics.moment_shift import LABELS, MEAN_OFF, SD_OFF
 
 LARGE = 1.0  # nats
@@ -56,9 +56,9 @@ def guide_draws(
     """The answer from whatever was computed.
 
     Args:
-        found: name -> figure.
+        found: name -> metric.
         weights: the answer about the weights.
-        skipped: name -> why a figure could not be computed.
+        skipped: name -> why a metric could not be computed.
         is_wrong: is a density wrong, so that only what is made of draws alone counts?
     """
     exact = _moments(found, "posterior_mean_error", "posterior_sd_error", "the exact ones")
@@ -169,12 +169,12 @@ def _alarms(found: Found) -> Iterator[str]:
 
 def more_evidence(found: Found) -> Iterator[str]:
     """Whatever started elsewhere and found more than the guide's weights did."""
-    for name, figure in _excesses(found):
-        if low(figure, SURE) > MISSED:
-            yield f"{name} finds {shown(figure)} {figure.unit} more evidence than the guide"
+    for name, metric in _excesses(found):
+        if low(metric, SURE) > MISSED:
+            yield f"{name} finds {shown(metric)} {metric.unit} more evidence than the guide"
 
 
-def _excesses(found: Found) -> Iterator[tuple[str, Figure]]:
+def _excesses(found: Found) -> Iterator[tuple[str, Metric]]:
     if "smc_excess" in found:
         yield "SMC from the prior", found["smc_excess"]
     for name in ("ais", "smc"):
@@ -182,7 +182,7 @@ def _excesses(found: Found) -> Iterator[tuple[str, Figure]]:
             yield name, difference(found[name], found["log_evidence"])
 
 
-def _gap(found: Found) -> Figure | None:
+def _gap(found: Found) -> Metric | None:
     """To the exact evidence, or to the estimate from the weights, which is low if anything."""
     if "gap" in found:
         return found["gap"]

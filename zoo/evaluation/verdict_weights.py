@@ -38,12 +38,12 @@ SUM = "objective='enumerate' with a guide that leaves the labels to the sum"
 
 
 def weights(found: Found, draws: int, skipped: Skipped | None = None) -> Answer:
-    """The answer for figures from that many draws for each row.
+    """The answer for metrics from that many draws for each row.
 
     Args:
-        found: name -> figure.
+        found: name -> metric.
         draws: draws from the guide for each row.
-        skipped: name -> why a figure could not be computed.
+        skipped: name -> why a metric could not be computed.
     """
     missing = [name for name in NEEDED if name not in found]
     bad = "; ".join(_faults(found, draws))
@@ -63,7 +63,7 @@ def _unknown(missing: list[str], found: Found, draws: int, skipped: Skipped) -> 
     whys = list(dict.fromkeys(skipped[name] for name in missing if name in skipped))
     reason = f"no {' and no '.join(missing)}" + "".join(f": {why}" for why in whys)
     if any(name not in skipped for name in missing):
-        return Answer(UNSURE, reason, "figures=['weights']")
+        return Answer(UNSURE, reason, "metrics=['weights']")
     if TIED in skipped.get("k_hat", ""):
         return Answer(UNSURE, reason, untried(["exact"], found, skipped) or SUM)
     if "ess" in found:

@@ -23,7 +23,7 @@ from zoo.checks.arguments import keep_whole, one_of
 from zoo.evidence.annealing_path import Slopes
 from zoo.evidence.estimator import Evidence, densities, joined, summary
 from zoo.evidence.hmc import Stride, adapt, move
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.weight_diagnostics import effective_sample_size
 from zoo.program import Program
 from zoo.sampling.guide_density import FromGuide
@@ -75,11 +75,11 @@ class AnnealedImportance(Evidence):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the figures."""
+        """Of the metrics."""
         return ("ais",) if self.start == "prior" else ("ais_from_guide",)
 
-    def figures(self, program: Program, args: tuple, note: str) -> dict[str, Figure]:
-        """The figure "ais", or "ais_from_guide"; see :meth:`Evidence.figures`."""
+    def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
+        """The metric "ais", or "ais_from_guide"; see :meth:`Evidence.metrics`."""
         parts = [self._run(density) for density in densities(program, args, self.chains)]
         log_w = torch.cat([part.log_w for part in parts], dim=1)
         accepted = torch.cat([part.accepted for part in parts]).mean()

@@ -2,7 +2,7 @@
 
 A chain asks for the same thing thousands of times; without Pyro's handlers it comes several times
 as fast. A trace that does not repeat the plain numbers elsewhere is thrown away, and the plain
-function is used: the figures are the same.
+function is used: the metrics are the same.
 """
 
 from collections.abc import Callable

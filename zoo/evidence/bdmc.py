@@ -29,7 +29,7 @@ from zoo.evidence.ais import (
 )
 from zoo.evidence.annealing_path import Slopes
 from zoo.evidence.estimator import Evidence, densities, joined, summary
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.program import Program
 from zoo.sampling.joint_density import JointDensity
 from zoo.traces import log_mean_exp
@@ -77,19 +77,19 @@ class Bidirectional(Evidence):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the figures."""
+        """Of the metrics."""
         return ("bdmc_lower", "bdmc_upper", "bdmc_gap")
 
-    def figures(self, program: Program, args: tuple, note: str) -> dict[str, Figure]:
-        """Both bounds and the gap; see :meth:`Evidence.figures`."""
+    def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
+        """Both bounds and the gap; see :meth:`Evidence.metrics`."""
         parts = [self.run(density) for density in densities(program, args, self.chains)]
         up, down = (torch.cat(column, 1) for column in zip(*(p[:2] for p in parts), strict=True))
         return self.bounds(up, down, rowwise=program.latents.rowwise, note=note)
 
     def bounds(
         self, up: Tensor, down: Tensor, *, rowwise: bool, note: str = ""
-    ) -> dict[str, Figure]:
-        """The figures of log-weights of both ways, each (chains, data sets)."""
+    ) -> dict[str, Metric]:
+        """The metrics of log-weights of both ways, each (chains, data sets)."""
         gaps = -log_mean_exp(down) - log_mean_exp(up)
         require_two(**{"simulated data sets": len(gaps)})
         about = joined(

@@ -1,4 +1,4 @@
-"""What an estimator of the evidence is, and how its log-weights make one figure."""
+"""What an estimator of the evidence is, and how its log-weights make one metric."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zoo.device import device_of
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Figure, WeightFigure
+from zoo.metrics.metric import Metric, WeightMetric
 from zoo.program import Program
 from zoo.sampling.importance_weights import row_count
 from zoo.sampling.joint_density import JointDensity
@@ -17,23 +17,23 @@ BUDGET = 2**14
 
 
 class Evidence(ABC):
-    """An estimator of log p(x) with draws of its own, apart from the figures of shared weights."""
+    """An estimator of log p(x) with draws of its own, apart from the metrics of shared weights."""
 
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Names of the figures that it gives."""
+        """Names of the metrics that it gives."""
 
     @abstractmethod
-    def figures(self, program: Program, args: tuple, note: str) -> dict[str, Figure]:
-        """Name -> figure, in nats/row where rows are independent, else in nats.
+    def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
+        """Name -> metric, in nats/row where rows are independent, else in nats.
 
         Run it inside :func:`zoo.isolation.isolated`.
 
         Args:
             program: a trained program in eval mode.
             args: arguments of the model, on its device.
-            note: what to say first in the figures' notes.
+            note: what to say first in the metrics' notes.
 
         Raises:
             ValueError: for a model that it cannot be computed for, with the reason.
@@ -52,17 +52,17 @@ def densities(program: Program, args: tuple, chains: int) -> Iterator[JointDensi
         yield JointDensity(program, args, picked)
 
 
-def summary(log_w: Tensor, *, rowwise: bool, note: str, better: str = "higher") -> Figure:
+def summary(log_w: Tensor, *, rowwise: bool, note: str, better: str = "higher") -> Metric:
     """Mean over rows of the log of the mean weight; its error counts that it is low.
 
     Args:
         log_w: log-weights of independent chains or runs, nats, shape (chains, rows).
         rowwise: are the columns data rows?
-        note: of the figure.
-        better: of the figure.
+        note: of the metric.
+        better: of the metric.
     """
-    figure = WeightFigure(log_evidence, better=better, logarithm=True)
-    return figure.summarise(*log_evidence(log_w), rowwise=rowwise, note=note)
+    metric = WeightMetric(log_evidence, better=better, logarithm=True)
+    return metric.summarise(*log_evidence(log_w), rowwise=rowwise, note=note)
 
 
 def joined(*notes: str) -> str:

@@ -25,7 +25,7 @@ from zoo.evidence.ais import FIRST_STEP, pilot_chains, spread_of
 from zoo.evidence.annealing_path import Point, Slopes
 from zoo.evidence.estimator import Evidence, densities, joined, summary
 from zoo.evidence.hmc import Stride, adapt, move
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.program import Program
 from zoo.sampling.joint_density import JointDensity
 from zoo.traces import log_mean_exp
@@ -92,11 +92,11 @@ class TemperedSMC(Evidence):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the figures."""
+        """Of the metrics."""
         return ("smc",)
 
-    def figures(self, program: Program, args: tuple, note: str) -> dict[str, Figure]:
-        """The figure "smc"; see :meth:`Evidence.figures`."""
+    def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
+        """The metric "smc"; see :meth:`Evidence.metrics`."""
         chains = self.particles * self.runs
         parts = [self.run(density) for density in densities(program, args, chains)]
         log_z = torch.cat([part.log_z for part in parts], dim=1)

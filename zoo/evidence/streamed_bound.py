@@ -10,7 +10,7 @@ import torch
 from zoo.checks.arguments import keep_whole
 from zoo.evidence.estimator import Evidence, joined
 from zoo.metrics.bounds import mean_of_groups
-from zoo.metrics.metric import Figure, WeightFigure
+from zoo.metrics.metric import Metric, WeightMetric
 from zoo.program import Program
 from zoo.sampling.importance_weights import log_mean_weights, row_count
 
@@ -39,18 +39,18 @@ class StreamedBound(Evidence):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the figures."""
+        """Of the metrics."""
         return (f"iwae_{self.particles}",)
 
-    def figures(self, program: Program, args: tuple, note: str) -> dict[str, Figure]:
-        """The figure "iwae_K"; see :meth:`Evidence.figures`."""
+    def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
+        """The metric "iwae_K"; see :meth:`Evidence.metrics`."""
         rowwise = program.latents.rowwise
         rows = row_count(program, args) if rowwise else 1
         groups = self.groups or 1 + -(-FREEDOM // rows)
         chunks = log_mean_weights(program, args, self.particles, groups)
         bounds = torch.cat(list(chunks), dim=1)
         about = joined(note, f"{groups} groups of {self.particles} draws")
-        figure = WeightFigure(mean_of_groups)
+        metric = WeightMetric(mean_of_groups)
         return {
-            self.names[0]: figure.summarise(*mean_of_groups(bounds), rowwise=rowwise, note=about)
+            self.names[0]: metric.summarise(*mean_of_groups(bounds), rowwise=rowwise, note=about)
         }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data import keep
-from zoo.data.batches import Rows
+from zoo.data.batches import Batches
 from zoo.device import device_of
 from zoo.gradients.sampler import CHUNK, Sampler, sampler
 from zoo.objectives import Objective
@@ -38,7 +38,7 @@ class Measured:
     """
 
     program: Program
-    rows: Rows
+    rows: Batches
 
     @property
     def names(self) -> list[str]:
@@ -135,7 +135,7 @@ def measured(
     """
     args = tuple(arg.double() if is_real(arg) else arg for arg in args)
     program = build(task.build(), guide, objective, args, device=device_of(args) or "cpu")
-    found = Measured(program, Rows(args, keep, None))
+    found = Measured(program, Batches(args, keep, None))
     if values:
         _place(found, values)
     return found

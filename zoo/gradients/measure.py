@@ -33,7 +33,7 @@ from zoo.training.settings import pick_device
 LONGER = 16  # a reference run is so many times longer than the runs held against it
 
 
-def gradients(
+def measure_gradients(
     task: Task,
     guide: Callable,
     objectives: Sequence[str | Objective | ELBO | Estimator],

@@ -11,7 +11,7 @@ from zoo.compile.capture import Captured, CaptureError, capture
 from zoo.compile.flat_parameters import Layout, layout_of
 from zoo.compile.noise import draw_noise
 from zoo.compile.verify import gradient_of
-from zoo.data.batches import Rows
+from zoo.data.batches import Batches
 from zoo.isolation import isolated
 from zoo.program import Program
 
@@ -34,7 +34,7 @@ class GradientDraws(NamedTuple):
 
 
 def gradient_draws(
-    program: Program, rows: Rows, draws: int, *, seed: int = 0, step: int = 0
+    program: Program, rows: Batches, draws: int, *, seed: int = 0, step: int = 0
 ) -> GradientDraws:
     """Draws the gradient of a program's objective `draws` times, each with noise of its own.
 
@@ -59,7 +59,7 @@ def gradient_draws(
 
 
 def draw_gradients(
-    captured: Captured, program: Program, rows: Rows, draws: int, *, step: int = 0
+    captured: Captured, program: Program, rows: Batches, draws: int, *, step: int = 0
 ) -> GradientDraws:
     """The same from a captured step, with noise from the global random state."""
     size = sum(shape.numel() for shape in captured.layout.shapes)
@@ -74,7 +74,7 @@ def draw_gradients(
 
 @torch.no_grad()
 def _chunk(
-    captured: Captured, program: Program, rows: Rows, count: int, step: int
+    captured: Captured, program: Program, rows: Batches, count: int, step: int
 ) -> tuple[Tensor, Tensor]:
     flat, held = captured.layout.read(program)
     noise = draw_noise(captured.noise, count)
@@ -90,7 +90,7 @@ def _chunk(
 
 
 def sampler(
-    program: Program, rows: Rows, parameters: Sequence[nn.Parameter], *, work: int = 1
+    program: Program, rows: Batches, parameters: Sequence[nn.Parameter], *, work: int = 1
 ) -> tuple[Sampler, Layout]:
     """A function of a number of draws, which gives so many gradients, (draws, parameters).
 
@@ -123,7 +123,7 @@ def sampler(
 
 
 def _one_by_one(
-    program: Program, rows: Rows, parameters: Sequence[nn.Parameter], count: int
+    program: Program, rows: Batches, parameters: Sequence[nn.Parameter], count: int
 ) -> Tensor:
     picked = None if rows.order is None else rows.order.block(0, 1)[0]
     clock, found = torch.zeros((), device=parameters[0].device), []

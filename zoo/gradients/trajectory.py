@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from zoo.data.batches import Order, Rows
+from zoo.data.batches import Batches, Shuffle
 from zoo.device import to_device
 from zoo.gradients.fixed_program import Parameters, parameters_of
 from zoo.isolation import isolated
@@ -109,6 +109,6 @@ def fixed_rows(task: Task, count: int | None, seed: int) -> tuple:
     args = task.split("train")
     size = batch_rows("auto" if count is None else count, task)
     if size is None or size == task.data.rows:
-        return Rows(args, task.data.observe, None).take(None)
-    order = Order(task.data.rows, size, seed)
-    return Rows(args, task.data.observe, order).take(torch.as_tensor(order.block(0, 1)[0]))
+        return Batches(args, task.data.observe, None).take(None)
+    order = Shuffle(task.data.rows, size, seed)
+    return Batches(args, task.data.observe, order).take(torch.as_tensor(order.block(0, 1)[0]))

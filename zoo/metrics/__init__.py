@@ -1,7 +1,7 @@
 """Metrics: tensors in, a number with its error out. The table names those of the weights."""
 
 from zoo.metrics.bounds import ImportanceBound, elbo, log_evidence
-from zoo.metrics.metric import Figure, WeightFigure
+from zoo.metrics.metric import Metric, WeightMetric
 from zoo.metrics.weight_diagnostics import (
     TIED,
     effective_sample_size,
@@ -10,17 +10,17 @@ from zoo.metrics.weight_diagnostics import (
     largest_weight,
 )
 
-WEIGHT_FIGURES: dict[str, WeightFigure] = {
-    "elbo": WeightFigure(elbo),
-    "iwae_10": WeightFigure(ImportanceBound(10)),
-    "iwae_100": WeightFigure(ImportanceBound(100)),
-    "log_evidence": WeightFigure(log_evidence, logarithm=True),
-    "ess": WeightFigure(effective_sample_size, unit="draws"),
-    "largest_weight": WeightFigure(largest_weight, unit="of the weight", better="lower"),
-    "k_hat": WeightFigure(k_hat, unit="", better="lower", typical=True, undefined=TIED),
-    "k_hat_share": WeightFigure(
+WEIGHT_METRICS: dict[str, WeightMetric] = {
+    "elbo": WeightMetric(elbo),
+    "iwae_10": WeightMetric(ImportanceBound(10)),
+    "iwae_100": WeightMetric(ImportanceBound(100)),
+    "log_evidence": WeightMetric(log_evidence, logarithm=True),
+    "ess": WeightMetric(effective_sample_size, unit="draws"),
+    "largest_weight": WeightMetric(largest_weight, unit="of the weight", better="lower"),
+    "k_hat": WeightMetric(k_hat, unit="", better="lower", typical=True, undefined=TIED),
+    "k_hat_share": WeightMetric(
         k_hat_share, unit="of rows", better="lower", share=True, undefined=TIED
     ),
 }
 
-__all__ = ["WEIGHT_FIGURES", "Figure", "ImportanceBound", "WeightFigure"]
+__all__ = ["WEIGHT_METRICS", "Metric", "ImportanceBound", "WeightMetric"]

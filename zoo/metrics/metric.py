@@ -1,4 +1,4 @@
-"""What a figure of merit is: a number with its Monte Carlo error, its unit and its direction."""
+"""What a metric of merit is: a number with its Monte Carlo error, its unit and its direction."""
 
 import math
 from collections.abc import Callable
@@ -12,8 +12,8 @@ PerRow = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure of merit.
+class Metric:
+    """One metric of merit.
 
     Attributes:
         value: the estimate.
@@ -31,13 +31,13 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class WeightFigure:
-    """A figure computed from log importance weights.
+class WeightMetric:
+    """A metric computed from log importance weights.
 
     Attributes:
         compute: log-weights (draws, rows) -> value and standard error of each row, both (rows,).
         unit: of the value; "nats" becomes "nats/row" where there are rows.
-        better: see :class:`Figure`.
+        better: see :class:`Metric`.
         typical: report the median row instead of the mean over rows.
         logarithm: of a mean over draws. It is low in every row, by no more than about half its
             squared error, and a mean over rows does not average that away: the standard error
@@ -54,8 +54,8 @@ class WeightFigure:
     share: bool = False
     undefined: str = ""
 
-    def summarise(self, values: Tensor, errors: Tensor, *, rowwise: bool, note: str) -> Figure:
-        """The figure over all rows: their mean, or median, with its standard error."""
+    def summarise(self, values: Tensor, errors: Tensor, *, rowwise: bool, note: str) -> Metric:
+        """The metric over all rows: their mean, or median, with its standard error."""
         rows = len(values)
         error = float((errors**2).sum().sqrt()) / rows
         if self.share and rows > 1:
@@ -66,4 +66,4 @@ class WeightFigure:
         if self.typical and rows > 1:
             error *= 1.2533  # a median's error over a mean's, for normal errors
         unit = self.unit + "/row" if self.unit == "nats" and rowwise else self.unit
-        return Figure(value, error, unit, self.better, note)
+        return Metric(value, error, unit, self.better, note)

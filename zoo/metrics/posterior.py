@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor
 
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.protocols import HasMoments, HasPosterior
 
 Moments = dict[str, tuple[Tensor, Tensor]]
@@ -31,7 +31,7 @@ def posterior_errors(
     note: str,
     doubt: Moments | None = None,
     labels: Collection[str] = (),
-) -> dict[str, Figure]:
+) -> dict[str, Metric]:
     """Root mean squared errors of the mean and of the sd, in exact posterior sds.
 
     The mean of a bit or of a one-hot label is a probability, and is compared as one: in units of
@@ -68,7 +68,7 @@ def posterior_errors(
     }
 
 
-def _probability_error(draws: dict[str, Tensor], exact: Moments, note: str) -> Figure:
+def _probability_error(draws: dict[str, Tensor], exact: Moments, note: str) -> Metric:
     """Error of probabilities; the noise is what draws of the exact posterior would have."""
     names = [name for name in exact if name in draws]
     n = len(draws[names[0]])
@@ -96,7 +96,7 @@ def sd_error(z: Tensor) -> Tensor:
     return (spread / (4 * n * variance.clamp(min=torch.finfo(z.dtype).tiny))).sqrt()
 
 
-def _judged(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Figure:
+def _judged(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Metric:
     if doubt.norm() > noise.norm():
         own = "the reference's own error is larger than that of the draws"
         note = f"{note}; {own}" if note else own
@@ -109,7 +109,7 @@ def _root_mean_square(
     note: str,
     unit: str = "posterior sd",
     fourth: Tensor | float = 0.0,
-) -> Figure:
+) -> Metric:
     """The error with the draws' noise taken off its square, and the noise of what is left.
 
     `fourth` is what the noise's fourth moment has beyond that of a normal.
@@ -118,4 +118,4 @@ def _root_mean_square(
     value = float(square.sqrt())
     variance = ((2 * error * noise) ** 2 + 2 * noise**4 + fourth).sum() / len(error) ** 2
     se = float(variance.sqrt()) / (2 * value) if value > 0 else float(variance.sqrt().sqrt())
-    return Figure(value, se, unit, "lower", note)
+    return Metric(value, se, unit, "lower", note)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.pareto import smoothed
 from zoo.metrics.shares import share_error
 
@@ -24,7 +24,7 @@ RELIABLE = 0.7
 LEVELS = (0.5, 0.9)
 
 
-def log_predictive(log_likelihood: Tensor) -> tuple[Figure, PerRow]:
+def log_predictive(log_likelihood: Tensor) -> tuple[Metric, PerRow]:
     """Log predictive density of held-out rows: log of the mean likelihood over draws.
 
     Args:
@@ -41,30 +41,30 @@ def log_predictive(log_likelihood: Tensor) -> tuple[Figure, PerRow]:
     rows = len(values)
     over = float(values.std()) / rows**0.5 if rows > 1 else math.nan
     note = f"{rows} rows; se over rows {over:.2g}"
-    return Figure(float(values.mean()), se, "nats/row", "higher", note), (values, errors)
+    return Metric(float(values.mean()), se, "nats/row", "higher", note), (values, errors)
 
 
-def bits_per_dimension(figure: Figure, dimensions: int, levels: int = 2) -> Figure:
+def bits_per_dimension(metric: Metric, dimensions: int, levels: int = 2) -> Metric:
     """A log-probability of rows as bits for each of their dimensions.
 
     Args:
-        figure: of unit nats/row, e.g. log_evidence.
+        metric: of unit nats/row, e.g. log_evidence.
         dimensions: numbers in a row.
         levels: grey levels of a pixel where the model's density is over pixels scaled to [0, 1];
             2 where the model gives probabilities of discrete pixels and nothing was scaled.
 
     Raises:
-        ValueError: for a figure of another unit.
+        ValueError: for a metric of another unit.
     """
-    if figure.unit != "nats/row":
-        raise ValueError(f"Expected a figure in nats/row; got one in '{figure.unit}'.")
+    if metric.unit != "nats/row":
+        raise ValueError(f"Expected a metric in nats/row; got one in '{metric.unit}'.")
     scale = dimensions * math.log(2)
     offset = 0.0 if levels == 2 else math.log2(levels)
-    note = f"an upper bound; {figure.note}".removesuffix("; ")
-    return Figure(offset - figure.value / scale, figure.se / scale, "bits/dim", "lower", note)
+    note = f"an upper bound; {metric.note}".removesuffix("; ")
+    return Metric(offset - metric.value / scale, metric.se / scale, "bits/dim", "lower", note)
 
 
-def loo(log_likelihood: Tensor, log_w: Tensor | None = None) -> tuple[dict[str, Figure], Tensor]:
+def loo(log_likelihood: Tensor, log_w: Tensor | None = None) -> tuple[dict[str, Metric], Tensor]:
     """PSIS-LOO: what each row's density is, given all the others.
 
         p(x_n | x_-n)  =  sum_s r_sn p(x_n | z_s) / sum_s r_sn,    r_sn = w_s / p(x_n | z_s),
@@ -90,9 +90,9 @@ def loo(log_likelihood: Tensor, log_w: Tensor | None = None) -> tuple[dict[str, 
     share = float((~(shape <= RELIABLE)).double().mean())
     note = f"{rows} rows; error over rows"
     return {
-        "elpd_loo": Figure(float(elpd.sum()), _over_rows(elpd), "nats", "higher", note),
-        "p_loo": Figure(float(effective.sum()), _over_rows(effective), "parameters", "", note),
-        "loo_k_hat_share": Figure(
+        "elpd_loo": Metric(float(elpd.sum()), _over_rows(elpd), "nats", "higher", note),
+        "p_loo": Metric(float(effective.sum()), _over_rows(effective), "parameters", "", note),
+        "loo_k_hat_share": Metric(
             share,
             share_error(share, rows),
             "of rows",
@@ -108,7 +108,7 @@ def _over_rows(values: Tensor) -> float:
 
 def predictive_check(
     observed: Tensor, replicated: Tensor, statistics: dict[str, Callable[[Tensor], Tensor]]
-) -> dict[str, Figure]:
+) -> dict[str, Metric]:
     """Posterior predictive p-values: how often replicated data have a larger statistic.
 
     Values near 0 or 1 are misfit; under a true model they pile up around 1/2, not evenly, since
@@ -126,7 +126,7 @@ def predictive_check(
         larger = (copies > real).double() + 0.5 * (copies == real).double()
         p, n = float(larger.mean()), len(copies)
         note = f"observed {float(real):.3g}"
-        found[f"predictive_p/{name}"] = Figure(p, share_error(p, n), "p-value", "", note)
+        found[f"predictive_p/{name}"] = Metric(p, share_error(p, n), "p-value", "", note)
     return found
 
 
@@ -146,7 +146,7 @@ class Calibration:
     confidence: Tensor
     frequency: Tensor
     counts: Tensor
-    error: Figure
+    error: Metric
     chance: float
 
 
@@ -189,7 +189,7 @@ def calibration(
     again = torch.randint(len(p), (simulations, len(p)), device=p.device)
     se = torch.stack([_resampled_error(p, y, rows, bins) for rows in again]).std()
     note = f"{float(chance.mean()):.2g} on average for a calibrated model"
-    value = Figure(float(error(y)), float(se), "probability", "lower", note)
+    value = Metric(float(error(y)), float(se), "probability", "lower", note)
     return Calibration(means(p), means(y), counts, value, float(chance.mean()))
 
 
@@ -235,12 +235,12 @@ def quantile_calibration(
     again = torch.randint(rows, (simulations, rows), device=levels.device)
     se = torch.stack([error(below[:, picked]) for picked in again]).std()
     note = f"of 9 quantiles; {float(chance):.2g} on average for a calibrated model"
-    value = Figure(float(error(below)), float(se), "probability", "lower", note)
+    value = Metric(float(error(below)), float(se), "probability", "lower", note)
     counts = torch.full_like(levels, rows)
     return Calibration(levels, below.mean(1), counts, value, float(chance))
 
 
-def predictive_coverage(observed: Tensor, predicted: Tensor) -> dict[str, Figure]:
+def predictive_coverage(observed: Tensor, predicted: Tensor) -> dict[str, Metric]:
     """Share of observations within the central 50 and 90 % predictive intervals.
 
     Args:
@@ -254,5 +254,5 @@ def predictive_coverage(observed: Tensor, predicted: Tensor) -> dict[str, Figure
         share = float(((observed >= low) & (observed <= high)).double().mean())
         se = share_error(share, len(observed))
         name = f"predictive_coverage_{round(100 * level)}"
-        found[name] = Figure(share, se, "of rows", "", f"should be {level:.2g}")
+        found[name] = Metric(share, se, "of rows", "", f"should be {level:.2g}")
     return found

@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from zoo.isolation import isolated
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.posterior import posterior_errors
 from zoo.metrics.shares import share_error
 
@@ -26,7 +26,7 @@ FOLDS = 5
 AT_ONCE = 2000  # draws in a kernel matrix or a classifier
 
 
-def two_sample(draws: Draws, reference: Draws, *, seed: int = 0) -> dict[str, Figure]:
+def two_sample(draws: Draws, reference: Draws, *, seed: int = 0) -> dict[str, Metric]:
     """Everything below on the sites that both have, in reference sds.
 
     Args:
@@ -77,7 +77,7 @@ def as_matrix(values: Draws, first: Draws, second: Draws) -> Tensor:
 
 def sliced_wasserstein(
     x: Tensor, y: Tensor, *, order: int = 1, projections: int = 100, resamples: int = 50
-) -> Figure:
+) -> Metric:
     """Wasserstein distance of that order between projections, averaged over random directions.
 
     Finite draws of one distribution are apart too: the note says how far, by permuting.
@@ -101,7 +101,7 @@ def sliced_wasserstein(
     mixed = pooled[torch.randperm(len(pooled), device=x.device)]
     floor = float(distance(mixed[: len(x)], mixed[len(x) :]))
     note = f"{floor:.2g} between as many draws of one distribution"
-    return Figure(float(distance(x, y)), se, "reference sd", "lower", note)
+    return Metric(float(distance(x, y)), se, "reference sd", "lower", note)
 
 
 def _quantile_gaps(x: Tensor, y: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def _resampled(x: Tensor) -> Tensor:
     return x[torch.randint(len(x), (len(x),), device=x.device)]
 
 
-def mmd(x: Tensor, y: Tensor, *, permutations: int = 500) -> tuple[Figure, Figure]:
+def mmd(x: Tensor, y: Tensor, *, permutations: int = 500) -> tuple[Metric, Metric]:
     """Unbiased squared maximum mean discrepancy, and its permutation p-value.
 
     The kernel is Gaussian, its width the median distance between pooled draws. The standard error
@@ -150,8 +150,8 @@ def mmd(x: Tensor, y: Tensor, *, permutations: int = 500) -> tuple[Figure, Figur
     note = f"{n} draws each"
     p_error = share_error(p, permutations)
     return (
-        Figure(float(value), _mmd_error(kernel, n), "squared MMD", "lower", note),
-        Figure(p, p_error, "p-value", "", f"{permutations} permutations"),
+        Metric(float(value), _mmd_error(kernel, n), "squared MMD", "lower", note),
+        Metric(p, p_error, "p-value", "", f"{permutations} permutations"),
     )
 
 
@@ -190,7 +190,7 @@ def _mmd_error(kernel: Tensor, n: int) -> float:
 
 def classifier(
     x: Tensor, y: Tensor, model: LogisticRegression | KNeighborsClassifier, *, seed: int = 0
-) -> Figure:
+) -> Metric:
     """Cross-validated share of draws whose origin a classifier tells; 0.5 is indistinguishable.
 
     Args:
@@ -204,12 +204,12 @@ def classifier(
     labels = (torch.arange(2 * n) < n).long().numpy()
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     share = float(cross_val_score(model, both, labels, cv=folds).mean())
-    return Figure(
+    return Metric(
         share, share_error(share, 2 * n), "of draws", "lower", "0.5 where nobody can tell"
     )
 
 
-def kl(log_q: Tensor, log_p: Tensor) -> Figure:
+def kl(log_q: Tensor, log_p: Tensor) -> Metric:
     """KL(q || p) from draws of q, where both densities are known.
 
     Args:
@@ -217,10 +217,10 @@ def kl(log_q: Tensor, log_p: Tensor) -> Figure:
         log_p: normalised log-density of p at the same, (draws,).
     """
     ratio = log_q - log_p
-    return Figure(float(ratio.mean()), float(ratio.std()) / len(ratio) ** 0.5, "nats", "lower")
+    return Metric(float(ratio.mean()), float(ratio.std()) / len(ratio) ** 0.5, "nats", "lower")
 
 
-def coverage(x: Tensor, y: Tensor, *, level: float = 0.9, resamples: int = 100) -> Figure:
+def coverage(x: Tensor, y: Tensor, *, level: float = 0.9, resamples: int = 100) -> Metric:
     """Share of reference draws inside the guide's central intervals, over all dimensions.
 
     Below `level` the guide is too narrow or off; above it is too wide.
@@ -239,4 +239,4 @@ def coverage(x: Tensor, y: Tensor, *, level: float = 0.9, resamples: int = 100) 
 
     found = float(share(x, y))
     se = max(bootstrap(share, x, y, resamples), share_error(found, y.numel()))  # all in, or none
-    return Figure(found, se, "of reference draws", "", f"should be {level:.2g}")
+    return Metric(found, se, "of reference draws", "", f"should be {level:.2g}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 
 CHANCE = 0.95  # that all of the ECDF lies in the band
 ROUNDING = 1e-12  # of the chain's probabilities: no p-value is below it
@@ -40,8 +40,8 @@ class Uniformity:
     bins: Tensor
     chi_square_p: float
     ecdf_p: float
-    spread: Figure
-    offset: Figure
+    spread: Metric
+    offset: Metric
 
     @property
     def ecdf(self) -> Tensor:
@@ -72,12 +72,12 @@ class Uniformity:
             found.append("too low" if self.offset.value > 0 else "too high")
         return " and ".join(found) or "not uniform"
 
-    def figures(self) -> dict[str, Figure]:
+    def metrics(self) -> dict[str, Metric]:
         """By name: "chi_square_p", "ecdf_p", "spread" and "offset"."""
         note = f"{len(self.ranks)} ranks among {self.most} draws"
         return {
-            "chi_square_p": Figure(self.chi_square_p, 0.0, "p-value", "", note),
-            "ecdf_p": Figure(self.ecdf_p, 0.0, "p-value", "", note),
+            "chi_square_p": Metric(self.chi_square_p, 0.0, "p-value", "", note),
+            "ecdf_p": Metric(self.ecdf_p, 0.0, "p-value", "", note),
             "spread": self.spread,
             "offset": self.offset,
         }
@@ -111,8 +111,8 @@ def uniformity(ranks: Tensor, most: int, *, bins: int = 20) -> Uniformity:
         bins=counts,
         chi_square_p=chi_square_tail(chi_square, len(counts) - 1),
         ecdf_p=_ecdf_p(ranks, most),
-        spread=Figure(float(square.mean()), float(square.std()) / n**0.5, "", "", "should be 1"),
-        offset=Figure(float(u.mean()) - 0.5, float(u.std()) / n**0.5, "", "", "should be 0"),
+        spread=Metric(float(square.mean()), float(square.std()) / n**0.5, "", "", "should be 1"),
+        offset=Metric(float(u.mean()) - 0.5, float(u.std()) / n**0.5, "", "", "should be 0"),
     )
 
 

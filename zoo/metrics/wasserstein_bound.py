@@ -21,7 +21,7 @@ finite variance, and the bound that comes out may be too small.
 import torch
 from torch import Tensor
 
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.weight_diagnostics import k_hat
 from zoo.traces import log_mean_exp
 
@@ -97,8 +97,8 @@ def sd_bound(z: Tensor, divergence: PerRow) -> PerRow:
 
 def error_bounds(
     z: Tensor, log_w: Tensor, log_evidence: Tensor | None = None
-) -> dict[str, Figure]:
-    """The bounds as figures, means over rows and, for those of a coordinate, its largest.
+) -> dict[str, Metric]:
+    """The bounds as metrics, means over rows and, for those of a coordinate, its largest.
 
     Args:
         z: draws from q, shape (draws, rows, dimensions).
@@ -126,6 +126,6 @@ def _largest(bound: PerRow) -> PerRow:
     return value, bound[1].gather(-1, at.unsqueeze(-1)).squeeze(-1)
 
 
-def _mean(bound: PerRow, unit: str, note: str) -> Figure:
+def _mean(bound: PerRow, unit: str, note: str) -> Metric:
     se = float(bound[1].square().sum().sqrt()) / len(bound[1])
-    return Figure(float(bound[0].mean()), se, unit, "lower", note)
+    return Metric(float(bound[0].mean()), se, unit, "lower", note)

@@ -85,7 +85,7 @@ class HiddenMarkov(nn.Module):
         Returns:
             Nats, shape (rows,).
         """
-        return self.filter(x)[:, -1].logsumexp(-1)
+        return self.forward_messages(x)[:, -1].logsumexp(-1)
 
     def posterior_moments(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Exact posterior mean and standard deviation of each z_t, by forward and backward passes.
@@ -96,10 +96,10 @@ class HiddenMarkov(nn.Module):
         Returns:
             Site z_t -> (mean, sd), each of shape (rows, K).
         """
-        logits = self.filter(x) + self.outlook(x)
+        logits = self.forward_messages(x) + self.backward_messages(x)
         return {f"z_{t}": one_hot_moments(logits[:, t]) for t in range(self.length)}
 
-    def filter(self, x: Tensor) -> Tensor:
+    def forward_messages(self, x: Tensor) -> Tensor:
         """Log p(x_0 .. x_t, z_t = k), nats: (rows, T) -> (rows, T, K)."""
         seen, moves = self.log_likelihood(x), self.transition_logits.log_softmax(-1)
         messages = [self.initial_logits.log_softmax(-1) + seen[:, 0]]
@@ -108,7 +108,7 @@ class HiddenMarkov(nn.Module):
             messages.append(reached + seen[:, t])
         return torch.stack(messages, 1)
 
-    def outlook(self, x: Tensor) -> Tensor:
+    def backward_messages(self, x: Tensor) -> Tensor:
         """Log p(x_(t+1) .. x_(T-1) | z_t = k), nats: (rows, T) -> (rows, T, K)."""
         seen, moves = self.log_likelihood(x), self.transition_logits.log_softmax(-1)
         messages = [torch.zeros_like(seen[:, 0])]

@@ -51,7 +51,7 @@ class CIWAE(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""
         weights = draw(pair, self.particles, args, kwargs, fixed=False)
-        log_w, score = weights.log_w, weights.score
+        log_w, score = weights.log_w, weights.log_q_constant
         elbo, iwae = log_w.mean(0), log_mean_exp(log_w)
         of_elbo = elbo + (log_w.detach() * score).mean(0)
         of_iwae = iwae + iwae.detach() * score.sum(0)

@@ -54,5 +54,5 @@ class ForwardKL(Objective):
         """Negative importance-weighted bound, nats, shape ()."""
         weights = draw(pair, self.particles, args, kwargs, fixed=True)
         v = weights.log_w.softmax(0).detach()
-        surrogate = v * (weights.log_p + weights.score)
+        surrogate = v * (weights.log_p + weights.log_q_constant)
         return estimate(weights, log_mean_exp(weights.log_w).sum(), surrogate.sum())

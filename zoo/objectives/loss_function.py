@@ -1,7 +1,7 @@
 """A plain loss function, as Pyro's SVI takes one: ``loss(model, guide, *args, **kwargs)``.
 
 Its value is what is minimised and its gradient is autograd's. Nothing is known of it: whether it
-is a bound, and of what, so no figure or verdict takes it for one.
+is a bound, and of what, so no metric or verdict takes it for one.
 Source: Pyro's tutorial "Customizing SVI objectives".
 """
 

@@ -55,7 +55,7 @@ class MIWAE(Objective):
         """Negative bound, nats, shape ()."""
         weights = draw(pair, self.M * self.K, args, kwargs, fixed=False)
         bound = log_mean_exp(in_groups(weights.log_w, self.M), dim=1)
-        score = bound.detach() * in_groups(weights.score, self.M).sum(1)
+        score = bound.detach() * in_groups(weights.log_q_constant, self.M).sum(1)
         return estimate(weights, bound.mean(0).sum(), (bound + score).mean(0).sum())
 
 

@@ -26,7 +26,7 @@ class Needs:
         takes: forms of latents that it is for; empty for all.
         some_finite: is at least one latent to be finite?
         independent: are all elements of the latents to be independent, given the data?
-        dreams: does it show the guide data that the model made up?
+        simulates_data: does it show the guide data that the model made up?
         nonlinear: is it more than a mean of log-weights, such as the logarithm of a mean? Then a
             log-density that is estimated from a part of the terms biases it.
         marked: does it sum out only what the model marks, as config_enumerate does?
@@ -42,7 +42,7 @@ class Needs:
     takes: frozenset[Form] = frozenset()
     some_finite: bool = False
     independent: bool = False
-    dreams: bool = False
+    simulates_data: bool = False
     nonlinear: bool = False
     marked: bool = False
 

@@ -63,5 +63,5 @@ class PIWAE(Objective):
         theta = weigh(runs, pair.latents, rowwise=rowwise)
         iwae = log_mean_exp(theta.log_w)
         miwae = log_mean_exp(in_groups(phi.log_w, self.M), dim=1)
-        score = miwae.detach() * in_groups(phi.score, self.M).sum(1)
+        score = miwae.detach() * in_groups(phi.log_q_constant, self.M).sum(1)
         return estimate(theta, iwae.sum(), (iwae + (miwae + score).mean(0)).sum())

@@ -62,5 +62,5 @@ class Reinforce(Objective):
         weights = draw(pair, self.particles, args, kwargs, fixed=True)
         f = weights.log_w.detach()
         signal, own_loss = state(ROWS, f, 1.0, args)
-        surrogate = signal * weights.score + weights.log_p
+        surrogate = signal * weights.log_q_constant + weights.log_p
         return estimate(weights, f.mean(0).sum(), surrogate.mean(0).sum() - own_loss)

@@ -60,5 +60,5 @@ class Renyi(Objective):
         weights = weigh(runs, pair.latents, rowwise=pair.latents.rowwise)
         bound = log_mean_exp((1 - self.alpha) * weights.log_w) / (1 - self.alpha)
         total = weights.scale * bound.sum() + weights.outside
-        score = weights.scale * (bound.detach() * weights.score.sum(0)).sum()
+        score = weights.scale * (bound.detach() * weights.log_q_constant.sum(0)).sum()
         return with_gradient(-total, -(total + score))

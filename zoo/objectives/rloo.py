@@ -45,5 +45,5 @@ class LeaveOneOut(Objective):
         weights = draw(pair, self.particles, args, kwargs, fixed=True)
         f = weights.log_w.detach()
         baseline = (f.sum(0) - f) / (self.particles - 1)
-        surrogate = (f - baseline) * weights.score + weights.log_p
+        surrogate = (f - baseline) * weights.log_q_constant + weights.log_p
         return estimate(weights, f.mean(0).sum(), surrogate.mean(0).sum())

@@ -49,7 +49,7 @@ class ReweightedWakeSleep(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, dreams=self.sleep > 0, nonlinear=True)
+        return Needs(row_weights=True, scores=True, simulates_data=self.sleep > 0, nonlinear=True)
 
     @property
     def target(self) -> Target:
@@ -64,7 +64,7 @@ class ReweightedWakeSleep(Objective):
         """Negative importance-weighted bound, nats, shape ()."""
         weights = draw(pair, self.particles, args, kwargs, fixed=True)
         v = weights.log_w.softmax(0).detach()
-        wake = v * (weights.log_p + (1 - self.sleep) * weights.score)
+        wake = v * (weights.log_p + (1 - self.sleep) * weights.log_q_constant)
         loss = estimate(weights, log_mean_exp(weights.log_w).sum(), wake.sum())
         if not self.sleep:
             return loss

@@ -82,7 +82,7 @@ def _expectation(weights: Weights, b: float) -> tuple[Tensor, Tensor]:
     f, count = weights.log_w.detach(), len(weights.log_w)
     v = (b * f).softmax(0)
     mean = (v * f).sum(0)
-    log_pi = weights.score + b * weights.log_w
+    log_pi = weights.log_q_constant + b * weights.log_w
     covariance = (v * (f - mean) * log_pi).sum(0) * count / (count - 1)
     own = weights.log_w if b > 0 else weights.log_p  # E_q grad log q = 0
     return mean.sum(), ((v * own).sum(0) + covariance).sum()

@@ -57,7 +57,7 @@ class VIMCO(Objective):
         log_w = weights.log_w.detach()
         bound, v = log_mean_exp(log_w), log_w.softmax(0)
         signal = bound - leave_one_out(log_w, geometric=self.geometric)
-        surrogate = signal * weights.score + v * weights.log_w
+        surrogate = signal * weights.log_q_constant + v * weights.log_w
         return estimate(weights, bound.sum(), surrogate.sum())
 
 

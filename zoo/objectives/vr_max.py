@@ -48,5 +48,5 @@ class VRMax(Objective):
         """Minus the largest log-weight, nats, shape ()."""
         weights = draw(pair, self.particles, args, kwargs, fixed=False)
         largest = weights.log_w.max(0).values
-        surrogate = largest + largest.detach() * weights.score.sum(0)
+        surrogate = largest + largest.detach() * weights.log_q_constant.sum(0)
         return estimate(weights, largest.sum(), surrogate.sum())

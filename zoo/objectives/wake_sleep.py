@@ -42,7 +42,7 @@ class WakeSleep(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, dreams=True)
+        return Needs(row_weights=True, scores=True, simulates_data=True)
 
     @property
     def target(self) -> Target:

@@ -148,7 +148,7 @@ def independent(latents: Latents, family: type[Family], objective: Objective) ->
 
 def amortised(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     """It dreams, and the guide's parameters belong to the data at hand."""
-    if family.amortised or not objective.needs.dreams:
+    if family.amortised or not objective.needs.simulates_data:
         return None
     return (
         f"{type(objective).__name__} teaches the guide to read dreamed rows; {family.__name__} "
@@ -178,7 +178,7 @@ def objection(latents: Latents, family: type[Family], objective: Objective) -> s
 
 def dreams(latents: Latents, objective: Objective) -> str | None:
     """It dreams, and no row of data holds all that a latent is inferred from."""
-    if not objective.needs.dreams or (latents.rowwise and latents.row_args):
+    if not objective.needs.simulates_data or (latents.rowwise and latents.row_args):
         return None
     plate = latents.row_plate
     if latents.rowwise and plate is not None and plate.subsample < 0:
@@ -196,7 +196,7 @@ def dreams(latents: Latents, objective: Objective) -> str | None:
 
 def derived(latents: Latents, objective: Objective) -> str | None:
     """It dreams, and what the model observes is made of its arguments and other things."""
-    if not objective.needs.dreams or not latents.derived:
+    if not objective.needs.simulates_data or not latents.derived:
         return None
     return (
         f"{type(objective).__name__} shows the guide dreamed rows in the place of the model's "

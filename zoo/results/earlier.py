@@ -24,7 +24,7 @@ class Earlier:
     seconds: float
     stopped: str
     convergence: Convergence | None
-    path: str
+    backend: str
     steps: int
     densities: dict[str, Densities]
 
@@ -37,7 +37,7 @@ class Earlier:
         """Makes a fit that was just prepared the earlier one, all but its program."""
         fit.losses, fit.last, fit.best = self.losses, self.last, self.best
         fit.valid, fit.seconds, fit.stopped = list(self.valid), self.seconds, self.stopped
-        fit.convergence, fit.path = self.convergence, self.path
+        fit.convergence, fit.backend = self.convergence, self.backend
 
 
 def earlier_of(fit: Fit) -> Earlier:
@@ -50,7 +50,7 @@ def earlier_of(fit: Fit) -> Earlier:
         seconds=fit.seconds,
         stopped=fit.stopped,
         convergence=fit.convergence,
-        path=fit.path,
+        backend=fit.backend,
         steps=fit.settings.steps,
         densities=fit.densities,
     )
@@ -67,7 +67,7 @@ def numbers_of(fit: Fit) -> dict[str, Any]:
         "seconds": fit.seconds,
         "stopped": fit.stopped,
         "convergence": asdict(fit.convergence) if fit.convergence else None,
-        "path": fit.path,
+        "backend": fit.backend,
         "densities": fit.densities,
     }
 
@@ -104,7 +104,7 @@ def earlier_from(record: dict, tensors: Tensors) -> Earlier:
         seconds=record["seconds"],
         stopped=record["stopped"],
         convergence=Convergence(**found) if found else None,
-        path=record["path"],
+        backend=record["backend"],
         steps=record["settings"]["steps"],
         densities=record["densities"],
     )

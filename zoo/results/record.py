@@ -36,7 +36,7 @@ FIT: Schema = {
     "seconds": NUMBER,
     "stopped": str,
     "convergence": (dict, NONE),
-    "path": str,
+    "backend": str,
     "densities": dict,
     "state": {"file": str, "sha256": str},
 }

@@ -53,8 +53,8 @@ class Fit:
         convergence: what the last look at the iterates found, with until="converged".
         stopped: "finished", "converged", "early", "interrupted" or "diverged"; "unfinished" in a
             checkpoint of a fit that is still training.
-        path: which loop ran: "plain" or "compiled".
-        path_reason: why.
+        backend: which loop ran: "plain" or "compiled".
+        backend_reason: why.
         build_seconds: time taken to capture and compile, part of `seconds`.
     """
 
@@ -69,8 +69,8 @@ class Fit:
     seconds: float = 0.0
     convergence: Convergence | None = None
     stopped: str = "finished"
-    path: str = "plain"
-    path_reason: str = ""
+    backend: str = "plain"
+    backend_reason: str = ""
     build_seconds: float = 0.0
 
     @property

@@ -18,7 +18,7 @@ COMPILER_ERRORS = (CompileError, TorchDynamoException, InductorError, InvalidCxx
 WAY_OUT = "Install a C++ compiler such as g++, or pass compile='auto' or False for the plain step."
 
 
-def choose_path(run: Run) -> None:
+def choose_backend(run: Run) -> None:
     """Puts a compiled trainer into a run where that is asked for, or pays.
 
     Raises:
@@ -26,25 +26,25 @@ def choose_path(run: Run) -> None:
         CompileError: if compile=True and the compiler fails.
     """
     asked, steps = run.fit.settings.compile, run.fit.settings.steps
-    if run.resumed_path is not None and asked == "auto":
-        asked = run.resumed_path == "compiled"
+    if run.resumed_backend is not None and asked == "auto":
+        asked = run.resumed_backend == "compiled"
     trainer, reason = _decide([run], asked, steps)
-    run.fit.path_reason = reason
+    run.fit.backend_reason = reason
     if trainer is not None:
-        run.trainer, run.fit.path = trainer, "compiled"
+        run.trainer, run.fit.backend = trainer, "compiled"
 
 
 def choose_replicas(runs: list[Run]) -> bool:
     """Puts one compiled trainer into all runs; False where they have to run one by one."""
-    settings, earlier = runs[0].fit.settings, runs[0].resumed_path
+    settings, earlier = runs[0].fit.settings, runs[0].resumed_backend
     asked = settings.compile
     if earlier is not None and asked == "auto":
         asked = earlier == "compiled"
     trainer, reason = _decide(runs, asked, settings.steps * len(runs))
     for run in runs:
-        run.fit.path_reason = reason
+        run.fit.backend_reason = reason
         if trainer is not None:
-            run.trainer, run.fit.path = trainer, "compiled"
+            run.trainer, run.fit.backend = trainer, "compiled"
     return trainer is not None
 
 

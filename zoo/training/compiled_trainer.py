@@ -18,7 +18,7 @@ from zoo.compile.step_loop import (
     quiet,
     step_with_update,
 )
-from zoo.data.batches import Order
+from zoo.data.batches import Shuffle
 from zoo.optim.functional import RULES
 from zoo.training.trainer import Trainer
 
@@ -143,7 +143,7 @@ def _join(parts: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([part.reshape(-1) for part in parts])
 
 
-def _rows(order: Order | None, start: int, count: int) -> Tensor:
+def _rows(order: Shuffle | None, start: int, count: int) -> Tensor:
     if order is None:
         return torch.zeros(BLOCK, 0, dtype=torch.int64)
     rows = torch.zeros(BLOCK, order.batch, dtype=torch.int64)

@@ -20,7 +20,7 @@ from zoo.optim.schedules import Schedule
 from zoo.pairing.guide_input import check_guide
 from zoo.results.result import Fit, Settings
 from zoo.task import Task, task_of
-from zoo.training.backend import choose_path, choose_replicas
+from zoo.training.backend import choose_backend, choose_replicas
 from zoo.training.divergence import DivergenceError
 from zoo.training.keeper import Checkpoint, Keeper, not_kept
 from zoo.training.loop import train
@@ -201,7 +201,7 @@ def fit_one(
             return run.fit
         if earlier is not None:
             go_on(run, earlier)
-        choose_path(run)
+        choose_backend(run)
         with Progress(task.name, settings.steps, shown=progress) as bar:
             train(run, bar, keeper, number)
     return run.fit
@@ -226,9 +226,9 @@ def fit_replicas(
     earlier = [one for one in keeper.earlier if one is not None]
     if not all(keeper.done):
         with isolated(seed=several[0].seed):
-            if earlier and earlier[0].path == "compiled":
+            if earlier and earlier[0].backend == "compiled":
                 go_on_together(runs, earlier)
-            if (not earlier or earlier[0].path == "compiled") and choose_replicas(runs):
+            if (not earlier or earlier[0].backend == "compiled") and choose_replicas(runs):
                 with Progress(task.name, several[0].steps, shown=progress) as bar:
                     return train_replicas(runs, bar, keeper)
     fits = list[Fit]()

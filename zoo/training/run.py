@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data import keep
-from zoo.data.batches import Order, Rows
+from zoo.data.batches import Batches, Shuffle
 from zoo.device import to_device
 from zoo.handlers.parameters import restore
 from zoo.isolation import isolated
@@ -32,13 +32,13 @@ class Run:
     fit: Fit
     trainer: Trainer | CompiledTrainer
     valid_args: tuple
-    resumed_path: str | None = None
+    resumed_backend: str | None = None
 
 
 def describe_task(task: Task, batch_size: int | str | None = "auto") -> Latents:
     """The latents of a task's model, on one minibatch of its training rows."""
     args, batch = task.split("train"), batch_rows(batch_size, task)
-    rows = Rows(args, task.data.observe, Order(task.data.rows, batch, 0) if batch else None)
+    rows = Batches(args, task.data.observe, Shuffle(task.data.rows, batch, 0) if batch else None)
     with isolated(seed=0):
         first = rows.take(torch.arange(batch) if batch else None)
         return describe(task.build(), *first, rows=task.data.rows if batch else None)
@@ -55,8 +55,8 @@ def prepare(
     """
     args = tuple(to_device(arg, device) for arg in task.split("train"))
     batch = settings.batch_size
-    rows = Rows(
-        args, task.data.observe, Order(task.data.rows, batch, settings.seed) if batch else None
+    rows = Batches(
+        args, task.data.observe, Shuffle(task.data.rows, batch, settings.seed) if batch else None
     )
     first = rows.take(torch.arange(batch, device=device) if batch else None)
     program = build(
@@ -189,7 +189,7 @@ def go_on(run: Run, earlier: Earlier) -> None:
     refuse_other_code(earlier.densities, run.fit.densities)
     run.trainer.restore(earlier.last)
     earlier.put_into(run.fit)
-    run.resumed_path, run.fit.path, run.fit.stopped = earlier.path, "plain", "finished"
+    run.resumed_backend, run.fit.backend, run.fit.stopped = earlier.backend, "plain", "finished"
 
 
 def go_on_together(runs: list[Run], earlier: list[Earlier]) -> None:

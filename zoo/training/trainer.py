@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zoo.checks.whereabouts import noted
-from zoo.data.batches import Rows
+from zoo.data.batches import Batches
 from zoo.handlers.late import LateParameters
 from zoo.handlers.parameters import named_tensors, restore
 from zoo.optim.optimizers import make_optimizer
@@ -31,7 +31,7 @@ class Trainer:
     largest_block = 100
 
     def __init__(
-        self, program: Program, rows: Rows, update: Update, parameters: list[nn.Parameter]
+        self, program: Program, rows: Batches, update: Update, parameters: list[nn.Parameter]
     ) -> None:
         self.program, self.rows, self.update = program, rows, update
         self.parameters, self.early = parameters, len(parameters)

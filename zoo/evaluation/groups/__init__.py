@@ -1,6 +1,6 @@
-"""Groups of figures: one file each; this table is all that names them.
+"""Groups of metrics: one file each; this table is all that names them.
 
-Every part computes some figures from the same record, or raises ValueError with the reason why
+Every part computes some metrics from the same record, or raises ValueError with the reason why
 the task does not allow them.
 """
 
@@ -18,24 +18,24 @@ from zoo.evaluation.groups import (
     weights,
 )
 from zoo.evaluation.scored_fit import Scored
-from zoo.metrics import WEIGHT_FIGURES
-from zoo.metrics.metric import Figure
+from zoo.metrics import WEIGHT_METRICS
+from zoo.metrics.metric import Metric
 
 
 @dataclass(frozen=True)
 class Part:
-    """Figures that are computed together.
+    """Metrics that are computed together.
 
     Attributes:
         group: its name; asking for that is asking for all its parts.
-        names: of the figures; those of one latent site or family are called NAME/SITE.
-        compute: the figures, or ValueError with the reason.
-        quick: is it computed unless other figures are asked for?
+        names: of the metrics; those of one latent site or family are called NAME/SITE.
+        compute: the metrics, or ValueError with the reason.
+        quick: is it computed unless other metrics are asked for?
     """
 
     group: str
     names: tuple[str, ...]
-    compute: Callable[[Scored], dict[str, Figure]]
+    compute: Callable[[Scored], dict[str, Metric]]
     quick: bool = True
 
 
@@ -49,7 +49,7 @@ SMC = ("smc_mean_shift", "smc_sd_shift", "smc_excess")
 COVERAGE = ("predictive_coverage_50", "predictive_coverage_90")
 
 PARTS: tuple[Part, ...] = (
-    *(Part("weights", (name,), partial(weights.of_weights, name=name)) for name in WEIGHT_FIGURES),
+    *(Part("weights", (name,), partial(weights.of_weights, name=name)) for name in WEIGHT_METRICS),
     Part("weights", ("k_hat_rows",), weights.rows_above),
     Part("exact", ("exact_log_evidence", "gap"), weights.exact_evidence),
     Part("posterior", ("posterior_mean_error",), posterior.mean_error),

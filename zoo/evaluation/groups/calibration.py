@@ -7,7 +7,7 @@ import torch
 
 from zoo.evaluation.sbc import rank_calibration, refit_calibration
 from zoo.evaluation.scored_fit import Scored
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.program import Program
 from zoo.training.refit import fit_again
 
@@ -15,7 +15,7 @@ RANKS = 400  # at least, for each dimension
 SIMULATIONS = 20
 
 
-def ranks(scored: Scored) -> dict[str, Figure]:
+def ranks(scored: Scored) -> dict[str, Metric]:
     """Gives "sbc_p": smallest p-value over dimensions and tests, times their number.
 
     The note says what the ranks of that dimension look like.
@@ -29,10 +29,10 @@ def ranks(scored: Scored) -> dict[str, Figure]:
     p = min(1.0, len(found) * found[worst].p)
     count = repeats * scored.rows
     note = f"{count} ranks of {len(found)} dimensions; {worst}: {found[worst].verdict}"
-    return {"sbc_p": Figure(p, 0.0, "p-value", "", note)}
+    return {"sbc_p": Metric(p, 0.0, "p-value", "", note)}
 
 
-def refits(scored: Scored) -> dict[str, Figure]:
+def refits(scored: Scored) -> dict[str, Metric]:
     """Gives "vsbc_p": of symmetry, over 20 simulated data sets that the guide is fitted to anew.
 
     Raises:
@@ -51,4 +51,4 @@ def refits(scored: Scored) -> dict[str, Figure]:
     worst = min(found, key=lambda name: found[name].symmetry_p)
     p = min(1.0, len(found) * found[worst].symmetry_p)
     note = f"{SIMULATIONS} refits of {len(found)} dimensions; {worst}: {found[worst].verdict}"
-    return {"vsbc_p": Figure(p, 0.0, "p-value", "", note)}
+    return {"vsbc_p": Metric(p, 0.0, "p-value", "", note)}

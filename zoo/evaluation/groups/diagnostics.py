@@ -5,14 +5,14 @@ from dataclasses import replace
 from zoo.evaluation.latent_usage import latent_health
 from zoo.evaluation.scored_fit import Scored
 from zoo.evidence.estimator import joined
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.results.convergence import change_of_mean
 
 ROWS = 100
 FEWEST = 80  # steps
 
 
-def latents(scored: Scored) -> dict[str, Figure]:
+def latents(scored: Scored) -> dict[str, Metric]:
     """KL by site, mutual information, active units, q(z) against the prior; on 100 rows.
 
     Raises:
@@ -20,15 +20,15 @@ def latents(scored: Scored) -> dict[str, Figure]:
     """
     scored.require_whole_draws()
     health = latent_health(scored.program, scored.args, rows=ROWS, seed=scored.seed)
-    found = {name.replace("mmd", "prior_mmd"): f for name, f in health.figures().items()}
+    found = {name.replace("mmd", "prior_mmd"): f for name, f in health.metrics().items()}
     about = f"first {min(ROWS, scored.rows)} rows"
     return {
-        name: replace(figure, note=joined(scored.note, about, figure.note))
-        for name, figure in found.items()
+        name: replace(metric, note=joined(scored.note, about, metric.note))
+        for name, metric in found.items()
     }
 
 
-def bound_change(scored: Scored) -> dict[str, Figure]:
+def bound_change(scored: Scored) -> dict[str, Metric]:
     """Gives "bound_change" and "bound_rise": of the bound, within the last half of the steps.
 
     The rise is in nats, a row where each has latents of its own; the change is relative.
@@ -51,12 +51,12 @@ def bound_change(scored: Scored) -> dict[str, Figure]:
     value, se = float(change / level), float(error / level)
     rows, unit = (scored.trained_rows, "nats/row") if scored.rowwise else (1, "nats")
     return {
-        "bound_change": Figure(value, se, "of the bound", "lower", note),
-        "bound_rise": Figure(float(change) / rows, float(error) / rows, unit, "lower", note),
+        "bound_change": Metric(value, se, "of the bound", "lower", note),
+        "bound_rise": Metric(float(change) / rows, float(error) / rows, unit, "lower", note),
     }
 
 
-def stationarity(scored: Scored) -> dict[str, Figure]:
+def stationarity(scored: Scored) -> dict[str, Metric]:
     """Gives "r_hat": of the iterates, as the fit found it.
 
     Raises:
@@ -66,4 +66,4 @@ def stationarity(scored: Scored) -> dict[str, Figure]:
     if found is None:
         raise ValueError("the fit did not watch its iterates; fit with until='converged'")
     note = f"99 % quantile over parameters, last {found.window} steps"
-    return {"r_hat": Figure(found.r_hat, 0.0, "", "lower", note)}
+    return {"r_hat": Metric(found.r_hat, 0.0, "", "lower", note)}

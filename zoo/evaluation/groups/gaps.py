@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from zoo.evaluation.gaps import gaps
+from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.scored_fit import Scored
 from zoo.latents import Family
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.pairing.mismatch import PairingError
 
 ROWS = 50
 
 
-def losses_of_bound(scored: Scored) -> dict[str, Figure]:
+def losses_of_bound(scored: Scored) -> dict[str, Metric]:
     """Gives "inference_gap", "approximation_gap/FAMILY", ... on 50 rows; see :func:`zoo.gaps`.
 
     The families are those that the guide names as its own without amortisation.
@@ -23,9 +23,11 @@ def losses_of_bound(scored: Scored) -> dict[str, Figure]:
     """
     families = local_families(scored.program.guide)
     with torch.enable_grad():
-        found = gaps(scored.result, families, rows=ROWS, draws=scored.draws, seed=scored.seed)
+        found = measure_gaps(
+            scored.result, families, rows=ROWS, draws=scored.draws, seed=scored.seed
+        )
     on = found.splits["test" if "test" in found.splits else "train"]
-    named = {_renamed(name): figure for name, figure in on.figures().items()}
+    named = {_renamed(name): metric for name, metric in on.metrics().items()}
     if "test" in found.splits:
         named["generalisation_gap"] = found.generalisation()["elbo"]
     return named
@@ -41,7 +43,7 @@ def local_families(guide: Callable) -> Sequence[Callable]:
     if not families:
         raise PairingError(
             f"{type(guide).__name__} names no guide with parameters for each row; call "
-            "zoo.gaps(fit, families) with some, e.g. guides.PerDatum"
+            "zoo.measure_gaps(fit, families) with some, e.g. guides.PerDatum"
         )
     return families
 

@@ -8,7 +8,7 @@ from zoo.evidence.estimator import joined
 from zoo.evidence.smc import TemperedSMC
 from zoo.latents import Kind
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.moment_shift import (
     LABELS,
     MEAN_OFF,
@@ -32,7 +32,7 @@ SUMMED = 1000  # draws, one after another, of a guide that leaves latents to a s
 DIMENSIONS = 30  # unconstrained numbers that particles from the prior can be trusted with
 
 
-def from_weights(scored: Scored) -> dict[str, Figure]:
+def from_weights(scored: Scored) -> dict[str, Metric]:
     """Gives "psis_mean_shift", "psis_sd_shift" and, over rows, "psis_off_share".
 
     The shifts are the largest over coordinates; over rows they are those of the median row, and
@@ -50,16 +50,16 @@ def from_weights(scored: Scored) -> dict[str, Figure]:
         raise ValueError("the guide's draws are a single point, which no weights can move")
     shifts = psis_shifts(z, log_w)
     note = f"first {columns} rows" if scored.rowwise else _where(shifts)
-    figures = _summarised(shifts, joined(scored.note, note))
-    named = {f"psis_{name}_shift": figure for name, figure in figures.items()}
+    metrics = _summarised(shifts, joined(scored.note, note))
+    named = {f"psis_{name}_shift": metric for name, metric in metrics.items()}
     if not scored.rowwise:
         return named
     share = float(_off(shifts).double().mean())
     error = share_error(share, columns)
-    return named | {"psis_off_share": Figure(share, error, "of rows", "lower", note)}
+    return named | {"psis_off_share": Metric(share, error, "of rows", "lower", note)}
 
 
-def from_prior(scored: Scored) -> dict[str, Figure]:
+def from_prior(scored: Scored) -> dict[str, Metric]:
     """Gives "smc_mean_shift", "smc_sd_shift" and "smc_excess", log p(x) beyond the weights'.
 
     Particles start from the prior, so they may find a mode that the guide never goes to. Of a
@@ -80,14 +80,14 @@ def from_prior(scored: Scored) -> dict[str, Figure]:
     shifts = run_shifts(z, runs, found.log_z)
     note = f"{RUNS} runs of {sampler.particles} particles from the prior"
     note = joined(note, f"first {density.rows} rows" if scored.rowwise else "")
-    figures = _summarised(shifts, joined(scored.note, note))
-    named = {f"smc_{name}_shift": figure for name, figure in figures.items()}
+    metrics = _summarised(shifts, joined(scored.note, note))
+    named = {f"smc_{name}_shift": metric for name, metric in metrics.items()}
     if (constant(z) & (shifts.sd < -0.5)).any():
         return named  # a point mass has no density, and so no evidence to compare
     return named | {"smc_excess": _excess(scored, args, found.log_z, note)}
 
 
-def _excess(scored: Scored, args: tuple, log_z: Tensor, note: str) -> Figure:
+def _excess(scored: Scored, args: tuple, log_z: Tensor, note: str) -> Metric:
     """How far the evidence of the runs lies above that of the guide's weights, mean over rows."""
     count = min(scored.draws, SUMMED)
     weighted = draw_summed if scored.program.pair.left else draw_weighted
@@ -95,7 +95,7 @@ def _excess(scored: Scored, args: tuple, log_z: Tensor, note: str) -> Figure:
     (ours, our_error), (theirs, their_error) = log_evidence(log_w), log_evidence(log_z)
     noise = torch.hypot(our_error, their_error).norm() / len(ours)
     unit = "nats/row" if scored.rowwise else "nats"
-    return Figure(float((theirs - ours).mean()), float(noise), unit, "lower", note)
+    return Metric(float((theirs - ours).mean()), float(noise), unit, "lower", note)
 
 
 def _particles(density: JointDensity) -> int:
@@ -168,7 +168,7 @@ def _where(shifts: Shifts) -> str:
     return f"largest mean shift at coordinate {at} of {shifts.mean.shape[1]}"
 
 
-def _summarised(shifts: Shifts, note: str) -> dict[str, Figure]:
+def _summarised(shifts: Shifts, note: str) -> dict[str, Metric]:
     """The largest shift of the single row, or of the median one."""
     found = {}
     for name, (value, error), unit in (
@@ -176,7 +176,7 @@ def _summarised(shifts: Shifts, note: str) -> dict[str, Figure]:
         ("sd", largest(shifts.sd, shifts.sd_error), "of the posterior sd"),
     ):
         at = int(value.nan_to_num(nan=float("inf")).kthvalue((len(value) + 1) // 2).indices)
-        found[name] = Figure(float(value[at]), float(error[at]), unit, "lower", note)
+        found[name] = Metric(float(value[at]), float(error[at]), unit, "lower", note)
     return found
 
 

@@ -7,7 +7,7 @@ from zoo.evaluation.scored_fit import Scored
 from zoo.evidence.estimator import joined
 from zoo.latents import Kind
 from zoo.latents.forms import RELAXABLE, form_of
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.posterior import Moments, exact_moments, posterior_errors
 from zoo.metrics.two_sample import kl, two_sample
 from zoo.metrics.wasserstein_bound import error_bounds
@@ -21,7 +21,7 @@ ROWS, COMPARED = 50, 500  # rows side by side, and draws of them
 UNKNOWN = "the model does not know its posterior"
 
 
-def mean_error(scored: Scored) -> dict[str, Figure]:
+def mean_error(scored: Scored) -> dict[str, Metric]:
     """Gives "posterior_mean_error", in exact posterior sds; of labels, in their probabilities.
 
     Raises:
@@ -30,7 +30,7 @@ def mean_error(scored: Scored) -> dict[str, Figure]:
     return {"posterior_mean_error": _moments(scored)["posterior_mean_error"]}
 
 
-def sd_error(scored: Scored) -> dict[str, Figure]:
+def sd_error(scored: Scored) -> dict[str, Metric]:
     """Gives "posterior_sd_error", in exact posterior sds.
 
     Raises:
@@ -45,7 +45,7 @@ def sd_error(scored: Scored) -> dict[str, Figure]:
     return {"posterior_sd_error": found["posterior_sd_error"]}
 
 
-def _moments(scored: Scored) -> dict[str, Figure]:
+def _moments(scored: Scored) -> dict[str, Metric]:
     exact, doubt = exact_moments(scored.program.model, scored.args), None
     note = scored.note
     if exact is None:
@@ -58,7 +58,7 @@ def _moments(scored: Scored) -> dict[str, Figure]:
     return posterior_errors(sampled, exact, note, doubt, labels)
 
 
-def against_draws(scored: Scored) -> dict[str, Figure]:
+def against_draws(scored: Scored) -> dict[str, Metric]:
     """Two-sample distances and tests; see :func:`zoo.metrics.two_sample.two_sample`.
 
     Raises:
@@ -75,13 +75,13 @@ def against_draws(scored: Scored) -> dict[str, Figure]:
     found = two_sample(_flat(sampled), _flat(known), seed=scored.seed)
     note = f"first {min(ROWS, scored.rows)} rows" if scored.rowwise else ""
     return {
-        name: Figure(f.value, f.se, f.unit, f.better, joined(scored.note, note, f.note))
+        name: Metric(f.value, f.se, f.unit, f.better, joined(scored.note, note, f.note))
         for name, f in found.items()
         if not name.startswith("posterior")
     }
 
 
-def exact_kl(scored: Scored) -> dict[str, Figure]:
+def exact_kl(scored: Scored) -> dict[str, Metric]:
     """Gives "kl_exact": KL(q || p) where the posterior is known as a distribution.
 
     Raises:
@@ -102,12 +102,12 @@ def exact_kl(scored: Scored) -> dict[str, Figure]:
         for name, z in found.latents.items()
     ]
     count = scored.rows if scored.rowwise else 1
-    figure = kl(found.log_q.sum(1) / count, torch.stack(terms).sum(0) / count)
+    metric = kl(found.log_q.sum(1) / count, torch.stack(terms).sum(0) / count)
     unit = "nats/row" if scored.rowwise else "nats"
-    return {"kl_exact": Figure(figure.value, figure.se, unit, "lower", scored.note)}
+    return {"kl_exact": Metric(metric.value, metric.se, unit, "lower", scored.note)}
 
 
-def error_bound(scored: Scored) -> dict[str, Figure]:
+def error_bound(scored: Scored) -> dict[str, Metric]:
     """Bounds on the posterior's errors from the weights alone, on the first 50 rows.
 
     Raises:
@@ -122,8 +122,8 @@ def error_bound(scored: Scored) -> dict[str, Figure]:
     if isinstance(scored.program.model, HasEvidence):
         args = first_rows(scored.program, scored.args, rows)
         evidence = scored.program.model.log_evidence(*args).reshape(-1)
-    figures = error_bounds(z, found.log_w, evidence)
-    return {name: _noted(figure, scored) for name, figure in figures.items()}
+    metrics = error_bounds(z, found.log_w, evidence)
+    return {name: _noted(metric, scored) for name, metric in metrics.items()}
 
 
 def _columns(value: Tensor, columns: int) -> Tensor:
@@ -131,10 +131,10 @@ def _columns(value: Tensor, columns: int) -> Tensor:
     return value.reshape(len(value), columns, -1).to(torch.get_default_dtype())
 
 
-def _noted(figure: Figure, scored: Scored) -> Figure:
-    unit = figure.unit if scored.rowwise else figure.unit.removesuffix("/row")
-    note = joined(scored.note, figure.note)
-    return Figure(figure.value, figure.se, unit, figure.better, note)
+def _noted(metric: Metric, scored: Scored) -> Metric:
+    unit = metric.unit if scored.rowwise else metric.unit.removesuffix("/row")
+    note = joined(scored.note, metric.note)
+    return Metric(metric.value, metric.se, unit, metric.better, note)
 
 
 def _exact_draws(scored: Scored) -> dict[str, Tensor]:

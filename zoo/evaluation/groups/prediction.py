@@ -13,7 +13,7 @@ from zoo.evaluation.groups.weights import of_weights
 from zoo.evaluation.scored_fit import Scored
 from zoo.isolation import isolated
 from zoo.likelihoods import LIKELIHOODS
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.prediction import (
     bits_per_dimension,
     calibration,
@@ -36,7 +36,7 @@ STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def held_out(scored: Scored) -> dict[str, Figure]:
+def held_out(scored: Scored) -> dict[str, Metric]:
     """Gives "log_predictive" of test rows, given latents that were inferred from train.
 
     Raises:
@@ -48,7 +48,7 @@ def held_out(scored: Scored) -> dict[str, Figure]:
     return {"log_predictive": log_predictive(_of_observations(found))[0]}
 
 
-def bits(scored: Scored) -> dict[str, Figure]:
+def bits(scored: Scored) -> dict[str, Metric]:
     """Gives "bits_per_dimension" of pictures of which the model gives a probability.
 
     It does of bits by a likelihood of bits, and of levels by one that takes levels or a density
@@ -73,8 +73,8 @@ def bits(scored: Scored) -> dict[str, Figure]:
             "the model gives a density of pixels, which has no bits; use a likelihood of bits "
             "(bernoulli) or of levels (categorical, logistic_mixture, dequantised)"
         )
-    figure = of_weights(scored, name="log_evidence")["log_evidence"]
-    return {"bits_per_dimension": bits_per_dimension(figure, size)}
+    metric = of_weights(scored, name="log_evidence")["log_evidence"]
+    return {"bits_per_dimension": bits_per_dimension(metric, size)}
 
 
 def _takes_levels(scored: Scored) -> bool:
@@ -87,7 +87,7 @@ def _is_binary(site: dict[str, Any]) -> bool:
     return of_one_element(site["fn"].support) is constraints.boolean
 
 
-def left_out(scored: Scored) -> dict[str, Figure]:
+def left_out(scored: Scored) -> dict[str, Metric]:
     """PSIS-LOO of the rows that were trained on, from the guide's draws by their weights.
 
     Raises:
@@ -101,7 +101,7 @@ def left_out(scored: Scored) -> dict[str, Figure]:
     return loo(_of_observations(found.log_likelihood), found.log_w.sum(1))[0]
 
 
-def replicated(scored: Scored) -> dict[str, Figure]:
+def replicated(scored: Scored) -> dict[str, Metric]:
     """Posterior predictive p-values of mean, sd, smallest and largest value of each site.
 
     Raises:
@@ -114,18 +114,18 @@ def replicated(scored: Scored) -> dict[str, Figure]:
         raise ValueError("the model observes nothing")
     args = first_rows(scored.program, scored.args, rows)
     data = observed_sites(scored.program, args)
-    found: dict[str, Figure] = {}
+    found: dict[str, Metric] = {}
     for name, site in data.items():
         real, drawn = site["value"].double(), copies[name].double()
         if real.numel() < 2:
             raise ValueError(f"'{name}' is a single number")
         checks = predictive_check(real, drawn, STATISTICS)
         label = "" if len(data) == 1 else f"/{name}"
-        found |= {f"{check}{label}": figure for check, figure in checks.items()}
+        found |= {f"{check}{label}": metric for check, metric in checks.items()}
     return found
 
 
-def calibrated(scored: Scored) -> dict[str, Figure]:
+def calibrated(scored: Scored) -> dict[str, Metric]:
     """Gives "calibration_error" of test rows: of probabilities of bits, of quantiles of numbers.
 
     Raises:
@@ -145,7 +145,7 @@ def calibrated(scored: Scored) -> dict[str, Figure]:
     raise ValueError("the model observes nothing")
 
 
-def covered(scored: Scored) -> dict[str, Figure]:
+def covered(scored: Scored) -> dict[str, Metric]:
     """Share of real test outcomes inside the predictive intervals.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Figures of the log importance weights, and what they are worth against the exact evidence."""
+"""Metrics of the log importance weights, and what they are worth against the exact evidence."""
 
 import math
 from dataclasses import replace
@@ -7,8 +7,8 @@ from torch import Tensor
 
 from zoo.evaluation.scored_fit import Scored
 from zoo.evidence.estimator import joined
-from zoo.metrics import WEIGHT_FIGURES
-from zoo.metrics.metric import Figure, PerRow
+from zoo.metrics import WEIGHT_METRICS
+from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.shares import share_error
 from zoo.metrics.weight_diagnostics import TIED, k_hat_threshold
 from zoo.protocols import HasEvidence
@@ -16,26 +16,26 @@ from zoo.protocols import HasEvidence
 WORST = 5  # rows that are named
 
 
-def of_weights(scored: Scored, *, name: str) -> dict[str, Figure]:
-    """One figure of ``zoo.metrics.WEIGHT_FIGURES``: its mean, or median, over rows.
+def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
+    """One metric of ``zoo.metrics.WEIGHT_METRICS``: its mean, or median, over rows.
 
     Raises:
         ValueError: if there are too few draws for it.
     """
-    table = WEIGHT_FIGURES[name]
+    table = WEIGHT_METRICS[name]
     values, errors = _row_values(scored, name)
     note = joined(scored.note, scored.rounding if table.unit == "nats" else "")
     if table.undefined:
         values, errors, left = _where_defined(values, errors, table.undefined)
         note = joined(note, left)
-    figure = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
-    _require_finite(figure, values, scored)
+    metric = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
+    _require_finite(metric, values, scored)
     if name == "elbo":
-        return {name: replace(figure, note=joined(figure.note, _parts_drawn(scored)))}
+        return {name: replace(metric, note=joined(metric.note, _parts_drawn(scored)))}
     if name != "log_evidence":
-        return {name: figure}
+        return {name: metric}
     doubt = _doubt(_row_values(scored, "k_hat")[0], scored.draws)
-    return {name: replace(figure, note=joined(figure.note, scored.density_note, doubt))}
+    return {name: replace(metric, note=joined(metric.note, scored.density_note, doubt))}
 
 
 def _where_defined(values: Tensor, errors: Tensor, why: str) -> tuple[Tensor, Tensor, str]:
@@ -47,16 +47,16 @@ def _where_defined(values: Tensor, errors: Tensor, why: str) -> tuple[Tensor, Te
     return values[defined], errors[defined], f"undefined on {left} rows: {why}" if left else ""
 
 
-def _require_finite(figure: Figure, values: Tensor, scored: Scored) -> None:
-    if math.isfinite(figure.value) and math.isfinite(figure.se):
+def _require_finite(metric: Metric, values: Tensor, scored: Scored) -> None:
+    if math.isfinite(metric.value) and math.isfinite(metric.se):
         return
     bad = int((~values.isfinite()).sum())
-    if figure.unit in ("nats", "nats/row", "draws", "of the weight"):
+    if metric.unit in ("nats", "nats/row", "draws", "of the weight"):
         why = "the log-weights are not finite" + (
             f" on {bad} of {len(values)} rows" if bad else ""
         )
         raise ValueError(why + scored.divergence)
-    raise ValueError(f"it is {figure.value}; there is no tail to fit, or it takes more draws")
+    raise ValueError(f"it is {metric.value}; there is no tail to fit, or it takes more draws")
 
 
 def _parts_drawn(scored: Scored) -> str:
@@ -64,7 +64,7 @@ def _parts_drawn(scored: Scored) -> str:
     return f"each draw holds another part of plate '{names[0]}'" if names else ""
 
 
-def rows_above(scored: Scored) -> dict[str, Figure]:
+def rows_above(scored: Scored) -> dict[str, Metric]:
     """Gives "k_hat_rows": how many rows are above the threshold; the note names the worst.
 
     Raises:
@@ -81,10 +81,10 @@ def rows_above(scored: Scored) -> dict[str, Figure]:
     worst = "largest k-hat: " + ", ".join(f"row {row} {k:.2f}" for row, k in named)
     se = len(values) * share_error(high / len(values), len(values))
     unit = f"of {len(values)} rows"
-    return {"k_hat_rows": Figure(float(high), se, unit, "lower", joined(scored.note, left, worst))}
+    return {"k_hat_rows": Metric(float(high), se, unit, "lower", joined(scored.note, left, worst))}
 
 
-def exact_evidence(scored: Scored) -> dict[str, Figure]:
+def exact_evidence(scored: Scored) -> dict[str, Metric]:
     """Gives "exact_log_evidence" and "gap", the bound's distance from it.
 
     Raises:
@@ -96,8 +96,8 @@ def exact_evidence(scored: Scored) -> dict[str, Figure]:
     value = float(model.log_evidence(*scored.args).mean())
     bound = of_weights(scored, name="elbo")["elbo"]
     return {
-        "exact_log_evidence": Figure(value, 0.0, bound.unit, "higher", scored.note),
-        "gap": Figure(value - bound.value, bound.se, bound.unit, "lower", scored.note),
+        "exact_log_evidence": Metric(value, 0.0, bound.unit, "higher", scored.note),
+        "gap": Metric(value - bound.value, bound.se, bound.unit, "lower", scored.note),
     }
 
 

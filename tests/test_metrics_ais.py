@@ -35,8 +35,8 @@ def truth_of(result):
         return result.model.log_evidence(*result.task.split("test")).mean().item()
 
 
-def near(figure, truth):
-    return abs(figure.value - truth) < 5 * figure.se
+def near(metric, truth):
+    return abs(metric.value - truth) < 5 * metric.se
 
 
 def two_normals(u):
@@ -111,7 +111,7 @@ def test_ais_finds_the_evidence_of_each_row(ppca):
     truth, errors = truth_of(ppca), []
     for temperatures in (5, 50):
         asked = AnnealedImportance(temperatures=temperatures, leapfrogs=4)
-        found = zoo.evaluate(ppca, figures=[asked])["ais"]
+        found = zoo.evaluate(ppca, metrics=[asked])["ais"]
         assert found.unit == "nats/row"
         errors.append((abs(found.value - truth), found.se))
     assert errors[1][0] < 5 * errors[1][1]
@@ -124,7 +124,7 @@ def test_ais_from_the_guide_gets_there_sooner(ppca):
         AnnealedImportance(chains=64, temperatures=10, leapfrogs=4, start=s)
         for s in ("prior", "guide")
     ]
-    prior, guide = (next(iter(zoo.evaluate(ppca, figures=[one]).values())) for one in asked)
+    prior, guide = (next(iter(zoo.evaluate(ppca, metrics=[one]).values())) for one in asked)
     assert near(guide, truth_of(ppca))
     assert guide.se < prior.se
 
@@ -132,13 +132,13 @@ def test_ais_from_the_guide_gets_there_sooner(ppca):
 def test_rows_in_chunks_are_the_rows(ppca, monkeypatch):
     asked = AnnealedImportance(chains=8, temperatures=20, leapfrogs=2)
     monkeypatch.setattr("zoo.evidence.estimator.BUDGET", 8 * 11)
-    assert near(zoo.evaluate(ppca, figures=[asked])["ais"], truth_of(ppca))
+    assert near(zoo.evaluate(ppca, metrics=[asked])["ais"], truth_of(ppca))
 
 
 @pytest.mark.parametrize("name", ["ais", "smc"])
 def test_what_can_be_summed_out_needs_no_chains(name):
     result = untrained(causes_task(), Empty, objective="enumerate")
-    found = zoo.evaluate(result, figures=[name])[name]
+    found = zoo.evaluate(result, metrics=[name])[name]
     assert found.value == pytest.approx(truth_of(result), rel=IDENTITY)
     assert found.se < 1e-6
 
@@ -154,7 +154,7 @@ def test_a_users_own_model(start):
     x = torch.randn(12) + 1
     result = zoo.fit(conjugate, FullRank, x, steps=100, lr=0.02)
     asked = AnnealedImportance(temperatures=30, leapfrogs=4, start=start)
-    (found,) = zoo.evaluate(result, figures=[asked], seed=1).values()
+    (found,) = zoo.evaluate(result, metrics=[asked], seed=1).values()
     truth = dist.MultivariateNormal(torch.zeros(12), torch.eye(12) + 4.0).log_prob(x).item()
     assert found.unit == "nats"
     assert near(found, truth)
@@ -163,7 +163,7 @@ def test_a_users_own_model(start):
 def test_ais_on_eight_schools():
     result = untrained(zoo.load("eight_schools_noncentred"), MeanField)
     asked = AnnealedImportance(temperatures=30, chains=64, leapfrogs=4)
-    found = zoo.evaluate(result, figures=[asked, "exact_log_evidence"])
+    found = zoo.evaluate(result, metrics=[asked, "exact_log_evidence"])
     assert near(found["ais"], found["exact_log_evidence"].value)
 
 
@@ -177,7 +177,7 @@ def test_the_sandwich_holds_the_truth(ppca, monkeypatch):
         return u, data
 
     monkeypatch.setattr(zoo.sampling.joint_density.JointDensity, "simulate", kept)
-    found = zoo.evaluate(ppca, figures=[asked])
+    found = zoo.evaluate(ppca, metrics=[asked])
     with torch.no_grad():
         truth = ppca.model.log_evidence(seen[0]["x"][0]).mean().item()
     lower, upper, gap = (found[f"bdmc_{end}"] for end in ("lower", "upper", "gap"))
@@ -188,7 +188,7 @@ def test_the_sandwich_holds_the_truth(ppca, monkeypatch):
 
 def test_the_sandwich_of_shared_latents():
     result = untrained(conjugate, MeanField, torch.randn(6))
-    found = zoo.evaluate(result, figures=[Bidirectional(temperatures=40, leapfrogs=4)])
+    found = zoo.evaluate(result, metrics=[Bidirectional(temperatures=40, leapfrogs=4)])
     assert found["bdmc_gap"].unit == "nats"
     assert abs(found["bdmc_gap"].value) < 1
     assert found["bdmc_lower"].value < found["bdmc_upper"].value + 5 * found["bdmc_gap"].se
@@ -196,13 +196,13 @@ def test_the_sandwich_of_shared_latents():
 
 
 def test_a_streamed_bound_is_the_bound(ppca):
-    found = zoo.evaluate(ppca, figures=["iwae_10", StreamedBound(20, groups=20), "iwae_2000"])
+    found = zoo.evaluate(ppca, metrics=["iwae_10", StreamedBound(20, groups=20), "iwae_2000"])
     values = [found[name] for name in ("iwae_10", "iwae_20", "iwae_2000")]
     truth = truth_of(ppca)
     for low, high in zip(values, values[1:], strict=False):
         assert low.value < high.value
     assert values[-1].value - 5 * values[-1].se < truth
-    elbo = zoo.evaluate(ppca, figures=["elbo", StreamedBound(1, groups=500)])
+    elbo = zoo.evaluate(ppca, metrics=["elbo", StreamedBound(1, groups=500)])
     error = math.hypot(elbo["elbo"].se, elbo["iwae_1"].se)
     assert abs(elbo["elbo"].value - elbo["iwae_1"].value) < 5 * error
 
@@ -234,22 +234,22 @@ def test_what_cannot_be_computed_is_skipped_with_the_reason():
         pyro.sample("z", dist.Poisson(rate))
 
     result = untrained(coin, guide, torch.zeros(()), objective="trace_graph")
-    found = zoo.evaluate(result, figures=["elbo", "ais", "bdmc"])
+    found = zoo.evaluate(result, metrics=["elbo", "ais", "bdmc"])
     assert "'z' has infinitely many values" in found.skipped["ais"]
     assert set(found.skipped) == {"ais", "bdmc_lower", "bdmc_upper", "bdmc_gap"}
     assert list(found) == ["elbo"]
 
 
 @pytest.mark.parametrize(
-    ("figures", "sentence"),
+    ("metrics", "sentence"),
     [
-        (["iwae_0"], "No figure named 'iwae_0'.* and iwae_K for any K"),
-        (["ais", AnnealedImportance(temperatures=9)], "Two figures named 'ais'"),
+        (["iwae_0"], "No metric named 'iwae_0'.* and iwae_K for any K"),
+        (["ais", AnnealedImportance(temperatures=9)], "Two metrics named 'ais'"),
     ],
 )
-def test_what_makes_no_sense(figures, sentence, ppca):
+def test_what_makes_no_sense(metrics, sentence, ppca):
     with pytest.raises(ValueError, match=sentence):
-        zoo.evaluate(ppca, figures=figures)
+        zoo.evaluate(ppca, metrics=metrics)
 
 
 @pytest.mark.parametrize(

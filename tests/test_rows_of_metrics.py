@@ -49,7 +49,7 @@ def with_a_factor(x):
 
 def scored(model, guide, *args, **settings):
     fit = zoo.fit(model, guide, *args, steps=1, lr=1e-30, compile=False, device="cpu")
-    return zoo.evaluate(fit, figures=["elbo", "log_evidence"], **settings)
+    return zoo.evaluate(fit, metrics=["elbo", "log_evidence"], **settings)
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def test_rows_that_share_a_latent_are_one(x):
     assert (found.rows, found["elbo"].unit) == (1, "nats")
 
 
-@pytest.mark.parametrize("figure", ["elbo", "log_evidence"])
-def test_what_lies_outside_of_the_rows_counts_once(figure):
+@pytest.mark.parametrize("metric", ["elbo", "log_evidence"])
+def test_what_lies_outside_of_the_rows_counts_once(metric):
     """However many chunks of rows are scored one after another."""
     x = torch.linspace(-1.0, 1.0, ROWS)
     with_it, without = (
         scored(model, AmortisedNormal, x, draws=1000) for model in (with_a_factor, observe)
     )
-    apart = (with_it[figure].value - without[figure].value) * ROWS
+    apart = (with_it[metric].value - without[metric].value) * ROWS
     assert apart == pytest.approx(-50.0, rel=IDENTITY)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zoo.arviz_compat import LEGACY
-from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.bounds import log_evidence
 from zoo.metrics.pareto import fit_pareto, fit_tail, variance_of_mean_excess
 from zoo.metrics.weight_diagnostics import k_hat
@@ -100,11 +100,11 @@ def test_equal_weights_raise_no_warning(spread):
 
 def test_the_mean_over_many_rows_counts_that_each_is_low():
     """Weights exp(N(-s^2 / 2, s^2)) have mean 1; the log of a mean of 50 is low by about .006."""
-    figure, held, narrow = WEIGHT_FIGURES["log_evidence"], [], []
+    metric, held, narrow = WEIGHT_METRICS["log_evidence"], [], []
     rows, repeats = 3000, 100
     for _ in range(repeats):
         values, errors = log_evidence(0.7 * torch.randn(50, rows) - 0.245)
-        found = figure.summarise(values, errors, rowwise=True, note="")
+        found = metric.summarise(values, errors, rowwise=True, note="")
         held.append(abs(found.value) < 1.96 * found.se)
         narrow.append(abs(found.value) < 1.96 * float(errors.square().sum().sqrt()) / rows)
     error = (0.95 * 0.05 / repeats) ** 0.5

@@ -64,8 +64,8 @@ def by_quadrature(guide, x):
     return ((each.exp() * (each - mixture)).sum(0) * (grid[1] - grid[0])).mean().item()
 
 
-def within(figure, truth):
-    return abs(figure.value - truth) < 5 * figure.se
+def within(metric, truth):
+    return abs(metric.value - truth) < 5 * metric.se
 
 
 def test_kl_and_its_dimensions_are_exact():
@@ -158,21 +158,21 @@ def test_two_layers_add_up():
     noise = math.hypot(found.kl.se, *(part.se for part in parts))
     assert set(found.sites) == {"top", "low"}
     assert abs(found.kl.value - total) < 5 * noise
-    assert {"kl/top", "active_units/low", "mmd_p/low"} < set(found.figures())
+    assert {"kl/top", "active_units/low", "mmd_p/low"} < set(found.metrics())
 
 
 @pytest.mark.parametrize("guide", [PerDatumFullRank, AmortisedIAF])
-def test_flows_and_joint_guides_have_figures(guide):
+def test_flows_and_joint_guides_have_metrics(guide):
     task = fitted_ppca_task()
     fit = zoo.fit(task, guide, steps=1)
     found = latent_health(fit.program, task.split("train"), rows=40, draws=4, permutations=20)
     assert (found.sites["z"].kl is None) == (guide is PerDatumFullRank)
-    assert all(math.isfinite(figure.value) for figure in found.figures().values())
+    assert all(math.isfinite(metric.value) for metric in found.metrics().values())
     information = found.mutual_information
     assert -5 * information.se < information.value < math.log(40) + IDENTITY
 
 
-def test_discrete_latents_have_figures():
+def test_discrete_latents_have_metrics():
     task = causes_task()
     fit = zoo.fit(task, AmortisedDiscrete, objective="rloo", steps=1)
     found = latent_health(fit.program, task.split("train"), draws=4, permutations=20)
@@ -190,7 +190,9 @@ def test_models_with_a_loop_over_draws():
     x = torch.randn(10)
     fit = zoo.fit(model, PerDatum, x, steps=1)
     found = latent_health(fit.program, (x,), draws=3, permutations=20)
-    truth = kl_divergence(Normal(0.0, fit.guide.scale[0].exp().log1p() + 1e-6), Normal(0.0, 1.0))
+    truth = kl_divergence(
+        Normal(0.0, fit.guide.unconstrained_scale[0].exp().log1p() + 1e-6), Normal(0.0, 1.0)
+    )
     assert not fit.latents.vectorises
     assert found.sites["z"].kl.value == pytest.approx(truth.sum(-1).mean().item(), rel=0.05)
 

@@ -1,4 +1,4 @@
-"""Two-sample figures on normals, where every distance is known."""
+"""Two-sample metrics on normals, where every distance is known."""
 
 import math
 
@@ -26,8 +26,8 @@ REPEATS = 40
 N = 400
 
 
-def within(figure, truth):
-    return abs(figure.value - truth) < 5 * figure.se
+def within(metric, truth):
+    return abs(metric.value - truth) < 5 * metric.se
 
 
 def phi(value):
@@ -127,19 +127,19 @@ def test_the_bootstrap_finds_the_error_of_a_difference_of_means():
     assert abs(se / truth - 1) < 5 / math.sqrt(2 * 399)
 
 
-FIGURES = {
+METRICS = {
     "wasserstein": lambda x, y: sliced_wasserstein(x, y, projections=20, resamples=40),
     "mmd": lambda x, y: mmd(x[:150], y[:150], permutations=1)[0],
     "coverage": lambda x, y: coverage(x, y, resamples=40),
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", METRICS)
 def test_standard_errors_are_honest(name):
     pairs = [(0.8 + 0.7 * torch.randn(N, 1), torch.randn(N, 1)) for _ in range(REPEATS)]
-    found = [FIGURES[name](x, y) for x, y in pairs]
-    values = torch.tensor([figure.value for figure in found])
-    claimed = torch.tensor([figure.se for figure in found]).square().mean().sqrt()
+    found = [METRICS[name](x, y) for x, y in pairs]
+    values = torch.tensor([metric.value for metric in found])
+    claimed = torch.tensor([metric.se for metric in found]).square().mean().sqrt()
     assert abs(values.std() / claimed - 1) < 5 / math.sqrt(2 * (REPEATS - 1))
 
 
@@ -191,7 +191,7 @@ def test_a_classifier_that_is_always_right_has_an_error():
     assert found.se == share_error(1.0, 100) > 0
 
 
-def test_other_draws_are_told_and_the_seed_fixes_the_figures():
+def test_other_draws_are_told_and_the_seed_fixes_the_metrics():
     draws = {"a": 0.5 * torch.randn(500, 2) + 0.5}
     reference = {"a": torch.randn(500, 2)}
     found, again = (two_sample(draws, reference, seed=3) for _ in range(2))
@@ -199,7 +199,7 @@ def test_other_draws_are_told_and_the_seed_fixes_the_figures():
     assert found["mmd_p"].value < 0.01
     assert found["classifier_knn"].value > 0.5 + 5 * found["classifier_knn"].se
     assert found["coverage_90"].value < 0.9 - 5 * found["coverage_90"].se
-    assert all(figure.se >= 0 and figure.unit for figure in found.values())
+    assert all(metric.se >= 0 and metric.unit for metric in found.values())
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def healthy():
 
 
 def test_a_healthy_fit_is_moved_by_nothing(healthy):
-    found = zoo.evaluate(healthy, figures=["psis", "from_prior", "weights"])
+    found = zoo.evaluate(healthy, metrics=["psis", "from_prior", "weights"])
     assert found.draws == 10_000
     for name in ("psis_mean_shift", "psis_sd_shift", "smc_mean_shift", "smc_sd_shift"):
         assert found[name].value < 0.15
@@ -124,13 +124,13 @@ def test_a_healthy_fit_is_moved_by_nothing(healthy):
 def test_a_missed_mode_is_found_from_the_prior_only():
     torch.manual_seed(0)
     fit = zoo.fit(two_modes, FullRank, torch.randn(5) + 4, steps=600, lr=0.03, compile=False)
-    found = zoo.evaluate(fit, figures=["psis", "weights", "from_prior"])
+    found = zoo.evaluate(fit, metrics=["psis", "weights", "from_prior"])
     assert found.answers.weights.answer == "no"
     assert found["psis_mean_shift"].value < 0.2
     assert found["smc_mean_shift"].value > 0.5
     assert found["smc_excess"].value > ERRORS * found["smc_excess"].se
     assert found.answers.draws.answer == "no"
-    alone = zoo.evaluate(fit, figures=["psis", "weights"]).answers
+    alone = zoo.evaluate(fit, metrics=["psis", "weights"]).answers
     assert alone.weights.answer == "yes"
     own = alone.draws
     assert own.answer == "no" or own.reason.endswith("as far as the guide's own draws can see")
@@ -141,7 +141,7 @@ def test_a_guide_that_was_moved_is_told_by_how_much(healthy):
     moved = zoo.fit(normal_mean, healthy.guide, *x, steps=1, lr=1e-30, compile=False)
     with torch.no_grad():
         moved.guide.loc += 0.5 / (10.25**0.5)  # half a posterior sd
-    found = zoo.evaluate(moved, figures=["psis", "from_prior", "weights"])
+    found = zoo.evaluate(moved, metrics=["psis", "from_prior", "weights"])
     assert abs(found["smc_mean_shift"].value - 0.5) < 0.2
     assert abs(found["psis_mean_shift"].value - 0.5) < 0.2
     assert found.answers.draws.answer == "no"
@@ -149,7 +149,7 @@ def test_a_guide_that_was_moved_is_told_by_how_much(healthy):
 
 def test_a_point_mass_is_no_posterior():
     fit = zoo.fit(normal_mean, AutoDelta, torch.randn(5), steps=1, compile=False)
-    found = zoo.evaluate(fit, figures=["psis", "from_prior", "weights"])
+    found = zoo.evaluate(fit, metrics=["psis", "from_prior", "weights"])
     assert "at a point" in found.skipped["psis_mean_shift"]
     assert found["smc_sd_shift"].value == pytest.approx(1.0)
     assert "smc_excess" in found.skipped
@@ -174,27 +174,27 @@ def test_values_are_in_the_models_own_space():
 )
 def test_what_would_take_long_is_left_out_with_the_reason(model, x, reason):
     fit = zoo.fit(model, MeanField, x, steps=1, compile=False)
-    found = zoo.evaluate(fit, figures=["from_prior"], draws=20)
+    found = zoo.evaluate(fit, metrics=["from_prior"], draws=20)
     assert reason in found.skipped["smc_mean_shift"]
 
 
-def test_too_many_numbers_are_left_to_slower_figures(monkeypatch, healthy):
+def test_too_many_numbers_are_left_to_slower_metrics(monkeypatch, healthy):
     monkeypatch.setattr(shifts, "DIMENSIONS", 0)
-    found = zoo.evaluate(healthy, figures=["from_prior"], draws=20)
+    found = zoo.evaluate(healthy, metrics=["from_prior"], draws=20)
     assert "numbers to move; got 1" in found.skipped["smc_mean_shift"]
 
 
 def test_rows_have_a_share_that_is_off():
     task = zoo.load("ppca")
     fit = zoo.fit(task, AmortisedNormal, steps=2, compile=False)
-    found = zoo.evaluate(fit, figures=["psis", "k_hat"], draws=300)
+    found = zoo.evaluate(fit, metrics=["psis", "k_hat"], draws=300)
     assert found["psis_off_share"].value - 2 * found["psis_off_share"].se > 0.1
     assert found.answers.draws.answer == "no"
     assert "first 50 rows" in found["psis_mean_shift"].note
 
 
 def clouds(x):
-    """Rows come from one of two places; where these are is a number that all share."""
+    """Batches come from one of two places; where these are is a number that all share."""
     m = pyro.sample("m", dist.Normal(5.0, 5.0))
     with pyro.plate("data", len(x)):
         k = pyro.sample("k", dist.Categorical(torch.tensor([0.3, 0.7])))
@@ -240,21 +240,21 @@ def check_shifts(found, name):
     [(clouds, "enumerate"), (marked_clouds, TraceEnum_ELBO(max_plate_nesting=1))],
 )
 def test_a_guide_that_leaves_labels_to_the_sum_has_shifts(model, objective):
-    found = zoo.evaluate(fitted_clouds(model, objective), figures=["psis"], draws=500)
+    found = zoo.evaluate(fitted_clouds(model, objective), metrics=["psis"], draws=500)
     check_shifts(found, "psis")
     assert not found.trains_model
 
 
 @pytest.mark.slow  # particles over all states of the labels
 def test_particles_sum_the_labels_too():
-    found = zoo.evaluate(fitted_clouds(clouds, "enumerate"), figures=["from_prior"], draws=500)
+    found = zoo.evaluate(fitted_clouds(clouds, "enumerate"), metrics=["from_prior"], draws=500)
     check_shifts(found, "smc")
     assert abs(found["smc_excess"].value) < ERRORS * found["smc_excess"].se
 
 
 def test_a_guide_that_draws_nothing_has_no_shifts():
     fit = zoo.fit(zoo.load("gaussian_mixture"), Empty, objective="enumerate", steps=2)
-    found = zoo.evaluate(fit, figures=["weights", "psis"])
+    found = zoo.evaluate(fit, metrics=["weights", "psis"])
     assert found.skipped["psis_mean_shift"] == "the guide draws nothing"
     assert "the guide draws nothing" in found.answers.draws.reason
     assert "psis" not in found.answers.draws.ask
@@ -264,6 +264,6 @@ def test_a_guide_that_draws_nothing_has_no_shifts():
 def test_a_model_that_is_held_is_not_trained():
     settings = {"objective": "enumerate", "steps": 2, "compile": False}
     held = zoo.fit(zoo.load("gaussian_mixture"), AmortisedDiscrete, freeze_model=True, **settings)
-    found = zoo.evaluate(held, figures=["weights", "psis"])
+    found = zoo.evaluate(held, metrics=["weights", "psis"])
     assert not found.trains_model
     assert found.skipped["psis_mean_shift"] == LABELS

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_figures_ais import near, untrained
+from test_metrics_ais import near, untrained
 
 import zoo
 from guides import MeanField, PerDatum
@@ -69,7 +69,7 @@ def test_the_sandwich_closes(name):
 def test_a_strongly_correlated_function(asked):
     """Values of a smooth function: steps on each by itself never leave the prior's draw."""
     result, args = first_rows("gp_regression", ROWS)
-    (found,) = zoo.evaluate(result, figures=[asked]).values()
+    (found,) = zoo.evaluate(result, metrics=[asked]).values()
     assert near(found, result.model.log_evidence(*args).item())
     assert found.se < 1
 
@@ -82,7 +82,7 @@ def test_a_strongly_correlated_function(asked):
 )
 def test_all_of_the_function(asked, seed):
     result, args = first_rows("gp_regression", None)
-    (found,) = zoo.evaluate(result, figures=[asked], seed=seed).values()
+    (found,) = zoo.evaluate(result, metrics=[asked], seed=seed).values()
     assert near(found, result.model.log_evidence(*args).item())
     assert found.se < 0.2
 

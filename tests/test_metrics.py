@@ -1,4 +1,4 @@
-"""Figures of merit on weights whose answer is known, and the honesty of their standard errors."""
+"""Metrics of merit on weights whose answer is known, and the honesty of their standard errors."""
 
 import math
 from functools import partial
@@ -8,7 +8,7 @@ import torch
 from small_tasks import best_diagonal_guide, fitted_ppca_task
 
 import zoo
-from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.bounds import ImportanceBound, log_evidence
 from zoo.metrics.shares import share_error
 from zoo.metrics.weight_diagnostics import (
@@ -41,7 +41,7 @@ def close(actual, expected):
 def test_the_formulas():
     log_w = torch.randn(60, 4)
     w = log_w.exp()
-    close(WEIGHT_FIGURES["elbo"].compute(log_w)[0], log_w.mean(0))
+    close(WEIGHT_METRICS["elbo"].compute(log_w)[0], log_w.mean(0))
     close(log_evidence(log_w)[0], w.mean(0).log())
     assert (log_evidence(log_w)[1] > w.std(0) / w.mean(0) / 60**0.5).all()  # the tail adds
     few = w[:20]  # too few for a tail
@@ -53,11 +53,11 @@ def test_the_formulas():
 
 def test_weights_far_from_one_do_not_overflow():
     log_w = torch.randn(100, 3)
-    for figure in WEIGHT_FIGURES.values():
-        if figure.compute == ImportanceBound(100):
+    for metric in WEIGHT_METRICS.values():
+        if metric.compute == ImportanceBound(100):
             continue
-        near, far = figure.compute(log_w), figure.compute(log_w - 5000)
-        shift = 5000.0 if figure.unit == "nats" else 0.0
+        near, far = metric.compute(log_w), metric.compute(log_w - 5000)
+        shift = 5000.0 if metric.unit == "nats" else 0.0
         torch.testing.assert_close(far[0] + shift, near[0], rtol=1e-8, atol=1e-8)
         torch.testing.assert_close(far[1], near[1], rtol=1e-8, atol=1e-8)
 
@@ -82,7 +82,7 @@ def test_k_hat_is_the_index_of_the_tail(tail):
     values, errors = k_hat(heavy)
     assert abs(values.mean() - tail) < 5 * values.std() / 20**0.5
     assert (errors > 0).all()
-    summary = partial(WEIGHT_FIGURES["k_hat_share"].summarise, rowwise=True, note="")
+    summary = partial(WEIGHT_METRICS["k_hat_share"].summarise, rowwise=True, note="")
     share = summary(*k_hat_share(heavy))
     assert share.value == (1.0 if tail > 0.7 else 0.0)
     assert share.se == share_error(share.value, 20) > 0
@@ -102,7 +102,7 @@ def test_few_draws_make_no_importance_bound():
 
 @pytest.fixture(scope="module")
 def repeated():
-    """The figures of one fit under 50 seeds; its guide is off in mean and spread."""
+    """The metrics of one fit under 50 seeds; its guide is off in mean and spread."""
     torch.manual_seed(0)
     task = fitted_ppca_task()
     guide = best_diagonal_guide(task)
@@ -110,7 +110,7 @@ def repeated():
         guide.encoder.heads[0].bias.add_(torch.tensor([0.1, -0.1, 0.5, 0.5]))
     result = zoo.fit(task, guide, steps=1, lr=1e-30)
     names = list(HONEST)
-    return [zoo.evaluate(result, figures=names, draws=400, seed=seed) for seed in range(SEEDS)]
+    return [zoo.evaluate(result, metrics=names, draws=400, seed=seed) for seed in range(SEEDS)]
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -4,7 +4,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from small_tasks import best_diagonal_guide, fitted_ppca_task
-from test_figures_ais import conjugate, near, truth_of, untrained
+from test_metrics_ais import conjugate, near, truth_of, untrained
 
 import zoo
 from guides import MeanField
@@ -96,17 +96,17 @@ def test_rows_of_ppca(monkeypatch):
     task = fitted_ppca_task()
     result = untrained(task, best_diagonal_guide(task))
     asked = TemperedSMC(particles=64, runs=4, leapfrogs=4)
-    found = zoo.evaluate(result, figures=[asked])["smc"]
+    found = zoo.evaluate(result, metrics=[asked])["smc"]
     assert found.unit == "nats/row"
     assert near(found, truth_of(result))
     monkeypatch.setattr("zoo.evidence.estimator.BUDGET", 64 * 4 * 16)
-    assert near(zoo.evaluate(result, figures=[asked])["smc"], truth_of(result))
+    assert near(zoo.evaluate(result, metrics=[asked])["smc"], truth_of(result))
 
 
 def test_a_users_own_model():
     x = torch.randn(12) + 1
     result = untrained(conjugate, MeanField, x)
-    found = zoo.evaluate(result, figures=[TemperedSMC(leapfrogs=4)])["smc"]
+    found = zoo.evaluate(result, metrics=[TemperedSMC(leapfrogs=4)])["smc"]
     truth = dist.MultivariateNormal(torch.zeros(12), torch.eye(12) + 4.0).log_prob(x).item()
     assert near(found, truth)
 
@@ -114,7 +114,7 @@ def test_a_users_own_model():
 def test_eight_schools():
     result = untrained(zoo.load("eight_schools_noncentred"), MeanField)
     asked = TemperedSMC(particles=256, leapfrogs=4)
-    found = zoo.evaluate(result, figures=[asked, "exact_log_evidence"])
+    found = zoo.evaluate(result, metrics=[asked, "exact_log_evidence"])
     assert near(found["smc"], found["exact_log_evidence"].value)
     assert "8 runs of 256 particles" in found["smc"].note
 

@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 import zoo
 from zoo.arviz_compat import LEGACY
-from zoo.metrics import WEIGHT_FIGURES
+from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.pareto import fit_tail, smoothed
 from zoo.metrics.weight_diagnostics import k_hat, k_hat_share, k_hat_threshold, largest_weight
 
@@ -80,7 +80,7 @@ def test_the_share_of_the_largest_weight():
     torch.testing.assert_close(share, w.max(0).values / w.sum(0), rtol=IDENTITY, atol=IDENTITY)
     assert not error.any()
     assert largest_weight(torch.zeros(50, 1))[0].item() == pytest.approx(1 / 50)
-    assert WEIGHT_FIGURES["largest_weight"].better == "lower"
+    assert WEIGHT_METRICS["largest_weight"].better == "lower"
 
 
 def labels(x):
@@ -98,7 +98,7 @@ def seldom(x):
 
 def test_a_guide_that_seldom_draws_the_right_label_is_not_called_good():
     fit = zoo.fit(labels, seldom, torch.full((3,), 4.0), steps=1, lr=1e-30, objective="rloo")
-    found = zoo.evaluate(fit, figures="weights")
+    found = zoo.evaluate(fit, metrics="weights")
     assert found["ess"].value < 50
     assert 0.02 < found["largest_weight"].value < 0.2
     for name in ("k_hat", "k_hat_share", "k_hat_rows"):
@@ -108,10 +108,10 @@ def test_a_guide_that_seldom_draws_the_right_label_is_not_called_good():
 def test_rows_without_a_k_hat_are_told():
     x = torch.tensor([4.0, 4.0, 2.0 - math.log(49) / 16])  # of the last, all weights are equal
     fit = zoo.fit(labels, seldom, x, steps=1, lr=1e-30, objective="rloo")
-    found = zoo.evaluate(fit, figures=["k_hat", "k_hat_share", "k_hat_rows"])
+    found = zoo.evaluate(fit, metrics=["k_hat", "k_hat_share", "k_hat_rows"])
     assert found["k_hat"].value == -1
-    for figure in found.values():
-        assert "undefined on 2 rows: the largest weights are of few states" in figure.note
+    for metric in found.values():
+        assert "undefined on 2 rows: the largest weights are of few states" in metric.note
 
 
 def test_the_threshold_is_below_extreme_values():

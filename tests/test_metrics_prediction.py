@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal, Normal
 
 import guides
 import zoo
-from zoo.metrics.metric import Figure
+from zoo.metrics.metric import Metric
 from zoo.metrics.prediction import (
     bits_per_dimension,
     calibration,
@@ -36,8 +36,8 @@ IDENTITY = 1e-8
 TRAIN, PRIOR = 30, 2.0
 
 
-def within(figure, truth):
-    return abs(figure.value - truth) < 5 * figure.se
+def within(metric, truth):
+    return abs(metric.value - truth) < 5 * metric.se
 
 
 @pytest.fixture
@@ -55,19 +55,19 @@ def log_likelihood(x, mean, sd, draws=2000):
 def test_the_predictive_density_of_a_normal_mean(location):
     _, mean, sd = location
     new = 0.7 + torch.randn(25)
-    figure, (values, errors) = log_predictive(log_likelihood(new, mean, sd))
+    metric, (values, errors) = log_predictive(log_likelihood(new, mean, sd))
     truth = Normal(mean, math.hypot(1, sd)).log_prob(new)
-    assert within(figure, truth.mean().item())
+    assert within(metric, truth.mean().item())
     assert ((values - truth).abs() < 5 * errors).all()
-    assert figure.unit == "nats/row"
+    assert metric.unit == "nats/row"
 
 
 def test_its_error_knows_that_rows_share_their_draws(location):
     _, mean, sd = location
     new = 0.7 + torch.randn(25)
     found = [log_predictive(log_likelihood(new, mean, sd, 200))[0] for _ in range(60)]
-    values = torch.tensor([figure.value for figure in found])
-    claimed = torch.tensor([figure.se for figure in found]).square().mean().sqrt()
+    values = torch.tensor([metric.value for metric in found])
+    claimed = torch.tensor([metric.se for metric in found]).square().mean().sqrt()
     assert abs(values.std() / claimed - 1) < 5 / math.sqrt(2 * 59)
 
 
@@ -89,19 +89,19 @@ def test_it_takes_what_the_zoo_draws(location):
 
     fit = zoo.fit(model, Posterior(), x, steps=1, lr=1e-30)
     new = torch.randn(12)
-    figure, _ = log_predictive(draw(fit.program, (new,), 1000).log_likelihood["x"])
-    assert within(figure, Normal(mean, math.hypot(1, sd)).log_prob(new).mean().item())
+    metric, _ = log_predictive(draw(fit.program, (new,), 1000).log_likelihood["x"])
+    assert within(metric, Normal(mean, math.hypot(1, sd)).log_prob(new).mean().item())
 
 
 def test_bits_of_a_uniform_model():
-    coin = Figure(-784 * math.log(2), 0.5, "nats/row", "higher", "test")
+    coin = Metric(-784 * math.log(2), 0.5, "nats/row", "higher", "test")
     assert bits_per_dimension(coin, 784).value == pytest.approx(1, rel=IDENTITY)
     assert bits_per_dimension(coin, 784).se == pytest.approx(0.5 / 784 / math.log(2))
-    flat = Figure(0.0, 0.0, "nats/row")
+    flat = Metric(0.0, 0.0, "nats/row")
     assert bits_per_dimension(flat, 784, levels=256).value == pytest.approx(8, rel=IDENTITY)
     assert bits_per_dimension(flat, 784).better == "lower"
     with pytest.raises(ValueError, match="in nats/row; got one in 'nats'"):
-        bits_per_dimension(Figure(0.0, 0.0, "nats"), 784)
+        bits_per_dimension(Metric(0.0, 0.0, "nats"), 784)
 
 
 def test_leave_one_out_of_a_normal_mean(location):
@@ -112,11 +112,11 @@ def test_leave_one_out_of_a_normal_mean(location):
     values = torch.stack([elpd for _, elpd in repeats])
     error = values.std(0) / 20**0.5
     assert ((values.mean(0) - truth).abs() < 5 * error).all()
-    figures, elpd = repeats[0]
-    assert figures["elpd_loo"].value == pytest.approx(elpd.sum().item(), rel=IDENTITY)
-    assert figures["elpd_loo"].se == pytest.approx((elpd.std() * TRAIN**0.5).item())
-    assert figures["loo_k_hat_share"].value == 0
-    assert figures["loo_k_hat_share"].se == share_error(0.0, TRAIN) > 0
+    metrics, elpd = repeats[0]
+    assert metrics["elpd_loo"].value == pytest.approx(elpd.sum().item(), rel=IDENTITY)
+    assert metrics["elpd_loo"].se == pytest.approx((elpd.std() * TRAIN**0.5).item())
+    assert metrics["loo_k_hat_share"].value == 0
+    assert metrics["loo_k_hat_share"].se == share_error(0.0, TRAIN) > 0
     full = Normal(mean, math.hypot(1, sd)).log_prob(x).sum().item()
     parameters = torch.tensor([found["p_loo"].value for found, _ in repeats])
     assert abs(parameters.mean() - (full - truth.sum())) < 5 * parameters.std() / 20**0.5
@@ -200,9 +200,9 @@ def test_predictive_coverage(scale):
         edge = scale * Normal(0.0, 1.0).icdf(torch.tensor(0.5 + level / 2))
         truth = (2 * Normal(0.0, 1.0).cdf(edge) - 1).item()
         assert within(found[f"predictive_coverage_{round(100 * level)}"], truth)
-    for figure in predictive_coverage(torch.zeros(80), torch.randn(100, 80)).values():
-        assert figure.value == 1
-        assert figure.se == share_error(1.0, 80) > 0
+    for metric in predictive_coverage(torch.zeros(80), torch.randn(100, 80)).values():
+        assert metric.value == 1
+        assert metric.se == share_error(1.0, 80) > 0
 
 
 # Bounds from importance weights
@@ -274,7 +274,7 @@ def test_the_exact_guide_has_no_error():
 def test_heavy_weights_are_marked():
     z, log_w = normals(1.0, 1.6, draws=1000)
     found = error_bounds(z, log_w)
-    assert all("may be too small" in figure.note for figure in found.values())
+    assert all("may be too small" in metric.note for metric in found.values())
     with pytest.raises(ValueError, match="order of at least 1; got 0"):
         wasserstein_bound(z, two_divergence(log_w), order=0)
 
@@ -284,7 +284,7 @@ def test_a_regression_has_the_calibration_of_its_quantiles():
     fit = zoo.fit(
         zoo.load("linear_regression"), guides.FullRank, steps=300, lr=0.02, compile=False
     )
-    found = zoo.evaluate(fit, figures=["calibration_error"], draws=500)["calibration_error"]
+    found = zoo.evaluate(fit, metrics=["calibration_error"], draws=500)["calibration_error"]
     assert found.se > 0
     assert "of 9 quantiles" in found.note
     assert found.value < 0.2

@@ -256,9 +256,9 @@ def test_the_note_names_the_dimension_behind_the_p_value(monkeypatch):
     found = {"z[0]": replace(even, chi_square_p=0.02), "z[1]": replace(low, chi_square_p=0.03)}
     monkeypatch.setattr(calibration, "rank_calibration", lambda *args, **options: found)
     scored = SimpleNamespace(program=None, args=(), rows=300, seed=0)
-    figure = calibration.ranks(scored)["sbc_p"]
-    assert figure.value == 2 * 2 * low.ecdf_p < 0.01
-    assert "z[1]: " in figure.note
+    metric = calibration.ranks(scored)["sbc_p"]
+    assert metric.value == 2 * 2 * low.ecdf_p < 0.01
+    assert "z[1]: " in metric.note
 
 
 def test_too_few_are_refused():

@@ -42,9 +42,9 @@ def x():
     return torch.randn(ROWS) + 1
 
 
-def test_an_imperfect_guide_has_the_exact_figure(x):
+def test_an_imperfect_guide_has_the_exact_metric(x):
     fit = zoo.fit(model, off, x, steps=1, lr=1e-30, compile=False)
-    repeats = [zoo.evaluate(fit, figures=["elpd_loo", "p_loo"], seed=s) for s in range(10)]
+    repeats = [zoo.evaluate(fit, metrics=["elpd_loo", "p_loo"], seed=s) for s in range(10)]
     truth = exact(x).sum()
     mean, sd = posterior(x)
     full = Normal(mean, math.hypot(1, sd)).log_prob(x).sum()
