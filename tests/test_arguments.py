@@ -294,6 +294,18 @@ def test_an_encoder_reads_rows_in_its_own_precision():
     assert zoo.fit(mean_model, MeanField, torch.ones(3, 2, dtype=torch.float32), steps=1)
 
 
+def test_latents_in_another_precision_than_the_guide_are_named():
+    def model(x):
+        w = pyro.sample("w", dist.Normal(torch.zeros(2, dtype=torch.float32), 1.0).to_event(1))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(x.detach() @ w, 1.0), obs=x.sum(-1))
+
+    x = torch.ones(3, 2, dtype=torch.float32)
+    sentence = "Expected latent 'w' to be of type torch.float64, as the parameters of MeanField"
+    with pytest.raises(ValueError, match=sentence):
+        zoo.fit(model, MeanField, x, steps=1)
+
+
 def test_minibatches_of_what_has_no_rows():
     def scaled(scale):
         pyro.sample("z", dist.Normal(0.0, scale))

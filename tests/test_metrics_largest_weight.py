@@ -117,3 +117,28 @@ def test_rows_without_a_k_hat_are_told():
 def test_the_threshold_is_below_extreme_values():
     assert (k_hat(300 * torch.randn(1000, 2))[0] > k_hat_threshold(1000)).all()
     assert math.isinf(k_hat(torch.randn(20, 1))[0].item())
+
+
+def of_one_mean(x):
+    z = pyro.sample("z", dist.Normal(0.0, 1.0))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def wide(x):
+    """A third too wide: log w has a smooth maximum inside of it."""
+    sd = pyro.param("sd", torch.tensor(1.3 * 9**-0.5))
+    pyro.sample("z", dist.Normal(x.sum() / 9, sd))
+
+
+def test_alike_weights_of_a_continuous_latent_are_bounded_and_not_of_few_states():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)  # whose rounding makes the largest weights alike
+    try:
+        x = torch.linspace(2.0, 4.0, 8)
+        fit = zoo.fit(of_one_mean, wide, x, steps=1, lr=1e-30, compile=False)
+        found = zoo.evaluate(fit, metrics=["k_hat", "ess", "largest_weight"])
+    finally:
+        torch.set_default_dtype(before)
+    assert found["k_hat"].value < 0
+    assert found.answers.weights.answer == "yes"

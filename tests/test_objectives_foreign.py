@@ -15,6 +15,7 @@ from pyro.infer import (
     Trace_ELBO,
 )
 from steps import a_capture, interpreted
+from torch.distributions import constraints
 from torch.testing import assert_close
 
 import zoo
@@ -134,5 +135,24 @@ def test_a_loss_that_depends_on_no_parameter_is_refused():
         pyro.param("place", torch.zeros(()))
         pyro.sample("mean", dist.Normal(0.0, 1.0))
 
-    with pytest.raises(ValueError, match="depends on no parameter"):
+    with pytest.raises(ValueError, match="depended on no parameter in 3 steps"):
         zoo.fit(shifted, still, X, steps=3)
+
+
+def test_a_step_whose_loss_depends_on_none_is_taken_without_a_gradient():
+    """As under Pyro's SVI: the scale is made in some steps only, and the others wait."""
+    steps = iter(range(1000))
+
+    def branch(x):
+        mean = pyro.sample("mean", dist.Normal(0.0, 3.0))
+        wide = pyro.param("wide", torch.ones(()), constraint=constraints.positive)
+        scale = wide if next(steps) % 2 else wide.detach()
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(mean, scale), obs=x)
+
+    def fixed(x):
+        pyro.sample("mean", dist.Normal(0.0, 1.0))
+
+    fit = zoo.fit(branch, fixed, X, steps=20, lr=0.05, compile=False)
+    with fit.program.store:
+        assert pyro.param("wide") != 1

@@ -157,5 +157,115 @@ def test_what_draws_outside_of_known_supports_is_not_compared(tmp_path):
     zoo.load_fit(zoo.save(one, tmp_path), walk, X, guide=still)
 
 
+class Held(nn.Module):
+    """Data in a buffer that no state holds."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.register_buffer("data", data, persistent=False)
+
+    def forward(self, y):
+        with_weights(self.data)(y)
+
+
+def in_double(data):
+    def model(y):
+        prior = dist.Normal(torch.zeros(2, dtype=torch.float64), 1.0)
+        w = pyro.sample("w", prior.to_event(1))
+        with pyro.plate("data", len(y)):
+            pyro.sample("y", dist.Normal(data @ w, 1.0), obs=y)
+
+    return model
+
+
+def poisson(data):
+    """At weights of one half its rates overflow."""
+
+    def model(y):
+        w = pyro.sample("w", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+        with pyro.plate("data", len(y)):
+            pyro.sample("y", dist.Poisson((data @ w).exp()), obs=y)
+
+    return model
+
+
+def normal_of_weights(dtype):
+    def guide(y):
+        loc = pyro.param("loc", torch.zeros(2, dtype=dtype))
+        pyro.sample("w", dist.Normal(loc, 0.01).to_event(1))
+
+    return guide
+
+
+MANY = torch.randn(5000, 2, generator=torch.Generator().manual_seed(1))
+NOISE = 0.01 * torch.randn(5000, 2, generator=torch.Generator().manual_seed(2))
+ONE_ROW = torch.zeros(5000, 2)
+ONE_ROW[7] = 0.5
+LARGE = torch.tensor([60.0, -70.0])
+OF_DATA = {
+    "a buffer without a state": (Held, DATA, DATA + 0.1, torch.float32),
+    "double precision": (in_double, DATA.double(), DATA.double() + 0.1, torch.float64),
+    "rates that overflow": (poisson, DATA * LARGE, DATA * LARGE * 1.1, torch.float32),
+    "noise on all rows": (with_weights, MANY, MANY + NOISE, torch.float32),
+    "one row of many": (with_weights, MANY, MANY + ONE_ROW, torch.float32),
+}
+
+
+@pytest.fixture
+def single():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("single")
+@pytest.mark.parametrize("name", OF_DATA)
+def test_other_data_behind_the_model_are_noticed(name, tmp_path):
+    build, data, other, dtype = OF_DATA[name]
+    data, other = data.to(dtype), other.to(dtype)
+    y = torch.ones(len(data), dtype=dtype)
+    guide = normal_of_weights(dtype)
+    folder = zoo.save(fit(build(data), guide, y), tmp_path)
+    zoo.load_fit(folder, build(data), y, guide=guide)
+    with pytest.raises(ValueError, match=r"model passed is another .*'y' has log-density"):
+        zoo.load_fit(folder, build(other), y, guide=guide)
+
+
+class Counts(nn.Module):
+    """Its prior's weight grows with the times that it was run."""
+
+    def __init__(self):
+        super().__init__()
+        self.times = 0
+
+    def forward(self, x):
+        self.times += 1
+        with pyro.poutine.scale(scale=min(1.0, self.times / 100)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def test_a_model_with_a_counter_is_loaded(tmp_path):
+    saved = fit(Counts(), MeanField, X, steps=5)
+    zoo.load_fit(zoo.save(saved, tmp_path), Counts(), X)
+
+
+@pytest.mark.parametrize("buffer", [torch.empty(0, 3), torch.ones(1).expand(3)])
+def test_any_buffer_is_saved_and_loaded(buffer, tmp_path):
+    class Buffered(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("extra", buffer)
+
+        def forward(self, x):
+            normal()(x)
+
+    saved = fit(Buffered(), MeanField, X)
+    loaded = zoo.load_fit(zoo.save(saved, tmp_path), Buffered(), X)
+    assert torch.equal(loaded.model.extra, buffer)
+
+
 def test_an_autoguide_is_known_by_its_name():
     assert set(fit(normal(), AutoNormal, X).densities) == {"model"}

@@ -1,6 +1,8 @@
 """`fit.model` and `fit.guide` carry the trained values of their param statements with them."""
 
 import copy
+import inspect
+import pickle
 
 import pyro
 import pyro.distributions as dist
@@ -8,7 +10,7 @@ import pytest
 import torch
 from pyro import poutine
 from pyro.infer import SVI, Predictive, Trace_ELBO
-from pyro.infer.autoguide import AutoNormal
+from pyro.infer.autoguide import AutoGuideList, AutoNormal
 from pyro.optim import SGD
 from torch import nn
 from torch.distributions import constraints
@@ -137,3 +139,49 @@ def test_what_has_no_statements_comes_as_it_is():
     fit = zoo.fit(plain, MeanField, X, steps=1)
     assert fit.model is fit.program.model
     assert fit.guide is fit.program.guide
+
+
+def sums(x):
+    a = pyro.sample("a", dist.Normal(0.0, 10.0))
+    b = pyro.sample("b", dist.Normal(0.0, 10.0))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal(a + b, 1.0), obs=x)
+
+
+def of_a(x):
+    loc = pyro.param("a_loc", torch.tensor(0.0))
+    pyro.sample("a", dist.Normal(loc, 0.5))
+
+
+def test_a_list_of_autoguides_and_functions_has_them_too():
+    guides = AutoGuideList(sums)
+    guides.append(AutoNormal(poutine.block(sums, hide=["a"])))
+    guides.append(of_a)
+    fit = zoo.fit(sums, guides, X, steps=60, lr=0.05, compile=False)
+    torch.manual_seed(0)
+    draws = Predictive(fit.model, guide=fit.guide, num_samples=400)(X)["a"]
+    assert value(fit, "a_loc") > 0.5
+    assert abs(draws.mean() - value(fit, "a_loc")) < 4 * 0.5 / 20
+    assert "a_loc" not in pyro.get_param_store()
+    pyro.clear_param_store()
+
+
+def test_a_lifted_statement_is_a_latent_with_its_own_prior(fitted):
+    lifted = poutine.lift(fitted.model, prior={"place": dist.Normal(-50.0, 0.1)})
+    torch.manual_seed(0)
+    draws = [site(lifted, "place") for _ in range(3)]
+    assert all(abs(draw + 50) < 1 for draw in draws)
+    assert len(set(draws)) == 3
+
+
+def test_they_can_be_pickled_after_a_run(fitted):
+    fitted.guide(X)
+    again = pickle.loads(pickle.dumps(fitted.guide))
+    assert site(again, "loc") == value(fitted, "loc")
+
+
+def test_they_look_like_what_was_passed(fitted):
+    assert fitted.model.__name__ == "model"
+    assert str(inspect.signature(fitted.model)) == "(x)"
+    held = Statements()
+    assert zoo.fit(held.forward, held.guide, X, steps=1).model.__self__.prior == 2.0

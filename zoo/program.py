@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from pyro import poutine
 from pyro.infer.autoguide import AutoGuide
 from pyro.infer.autoguide.effect import AutoMessenger
 from pyro.poutine.trace_struct import Trace
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from zoo.checks.whereabouts import noted
 from zoo.copies import copies, held_modules
+from zoo.device import device_of
 from zoo.handlers.discovery import Discovery, SetUp, outermost, reaching
 from zoo.handlers.handlers import Handlers
 from zoo.handlers.minibatch import Minibatch
@@ -24,8 +26,14 @@ from zoo.handlers.parameters import (
     find_statements,
     in_eval_mode,
     reachable_modules,
+    set_to,
+    shares_memory,
+    spread,
     unnamed_modules,
 )
+from zoo.handlers.particles import why_narrow
+from zoo.handlers.prior import Feasible
+from zoo.isolation import isolated
 from zoo.latents import Family, Latents, Model
 from zoo.objectives import Objective
 from zoo.objectives.mean_field import drawn, in_order
@@ -231,7 +239,54 @@ def build(
     )
     program.observed = observed_arguments(traces.model, args)
     program.model_statements = frozenset(seen[0].names)
-    return program.to(device)
+    program = program.to(device)
+    _own_memory(program)
+    narrow = _narrow_elsewhere(program, args, rows)
+    if narrow:
+        program.latents = replace(program.latents, vectorises=False, narrow=narrow)
+    return program
+
+
+def _own_memory(program: Program) -> None:
+    """Buffers whose elements share memory, as expanded ones do, could not be restored."""
+    for module in program.modules():
+        for name, buffer in module._buffers.items():
+            if buffer is not None and buffer.layout == torch.strided and shares_memory(buffer):
+                module._buffers[name] = buffer.clone()
+
+
+def _narrow_elsewhere(program: Program, args: tuple, rows: int | None) -> str:
+    """Why the pair does not broadcast once its parameters have moved; "" if it does.
+
+    A coefficient that starts at 0, or running averages of 0 and 1, hide what they multiply.
+    """
+    pair, latents, kwargs = program.pair, program.latents, program.kwargs
+    if not latents.vectorises:
+        return ""
+    zoos = isinstance(program.guide, (Family, AutoGuide))
+    callables = [("", pair.model)] + ([] if zoos else [("in the guide, ", pair.guide)])
+    with isolated(seed=0), torch.no_grad(), set_to(program, _moved), poutine.block():
+        for where, fn in callables:
+            run = partial(_under, partial(program.handlers, None, size=rows), fn)
+            try:
+                with Feasible(device_of(args)):
+                    trace = poutine.trace(run).get_trace(*args, **kwargs)
+            except Exception:  # noqa: BLE001, S112  moved values may make no sense to it
+                continue
+            trace = poutine.util.prune_subsample_sites(trace)
+            said = why_narrow(run, trace, latents.nesting, args, kwargs)
+            if said:
+                return f"{where}{said}"
+    return ""
+
+
+def _under(handlers: Callable, fn: Callable, /, *args: object, **kwargs: object) -> object:
+    with handlers():
+        return fn(*args, **kwargs)
+
+
+def _moved(value: Tensor) -> Tensor:
+    return value + (0.5 + 0.5 * value.abs()) * spread(value.shape, 0.5, 1.0).to(value)
 
 
 def _build_guide(guide: Callable, latents: Latents, model: Model) -> Callable:

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from zoo.latents import Kind
 from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.bounds import elbo
 from zoo.metrics.metric import PerRow
@@ -97,11 +98,19 @@ class Scored:
 
     def _of_rows(self, name: str, log_w: Tensor) -> PerRow:
         """A metric of each row; what a draw holds of a plate, all rows of a chunk share."""
-        values, errors = WEIGHT_METRICS[name].compute(log_w)
+        about = {"discrete": self._draws_discrete} if name in ("k_hat", "k_hat_share") else {}
+        values, errors = WEIGHT_METRICS[name].compute(log_w, **about)
         if not self.program.latents.drawn_plates:
             return values, errors
         mean_error = elbo(log_w.mean(1, keepdim=True))[1]
         return values, mean_error * len(values) ** 0.5 * torch.ones_like(errors)
+
+    @property
+    def _draws_discrete(self) -> bool:
+        """Does the guide draw any discrete latent?"""
+        latents, guided = self.program.latents, self.program.guided
+        drawn = [site for site in latents.sites if guided is None or site.name in guided]
+        return any(site.kind is Kind.DISCRETE for site in drawn)
 
     @cached_property
     def certain(self) -> bool:

@@ -174,6 +174,43 @@ def adopt(modules: Iterable[nn.Module]) -> None:
                 vars(context).setdefault("param_state", {"params": {}, "constraints": {}})
 
 
+@contextmanager
+def set_to(module: nn.Module, new: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Inside, parameters and saved buffers of real numbers have other values.
+
+    Those that share memory among their own elements stay as they are, and so do buffers that a
+    state does not hold.
+
+    Args:
+        module: whose.
+        new: a value -> the one that it has inside, of the same shape.
+    """
+    every = module.state_dict(keep_vars=True).values()
+    tensors = [one for one in every if one.is_floating_point() and not shares_memory(one)]
+    before = [one.detach().clone() for one in tensors]
+    try:
+        with torch.no_grad():
+            for one, value in zip(tensors, before, strict=True):
+                one.copy_(new(value))
+        yield
+    finally:
+        with torch.no_grad():
+            for one, value in zip(tensors, before, strict=True):
+                one.copy_(value)
+
+
+def shares_memory(tensor: Tensor) -> bool:
+    """Is it no plain tensor that can be written to: do elements of it share memory?"""
+    if tensor.layout != torch.strided:
+        return True
+    return any(n > 1 and s == 0 for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def spread(shape: torch.Size, low: float, high: float) -> Tensor:
+    """Numbers from `low` to `high`, each another: values that are special in no way."""
+    return torch.linspace(low, high, shape.numel()).reshape(shape)
+
+
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
     """All parameters and buffers by name, detached and copied."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}

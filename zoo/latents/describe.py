@@ -138,6 +138,7 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
         plates=plates,
         kind=kind_of(support),
         local=row_plate is not None and row_plate.name in {plate.name for plate in plates},
+        dtype=site["value"].dtype,
     )
 
 

@@ -46,7 +46,7 @@ class WeightMetric:
         undefined: why a row may have no value, NaN: such rows are left out; "" where none may.
     """
 
-    compute: Callable[[Tensor], PerRow]
+    compute: Callable[..., PerRow]
     unit: str = "nats"
     better: str = "higher"
     typical: bool = False

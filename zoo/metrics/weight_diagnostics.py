@@ -25,7 +25,7 @@ TIED = "the largest weights are of few states, so no tail can be fitted; see ess
 ROUNDING = 16  # of the last digit, between weights of one and the same state
 
 
-def k_hat(log_w: Tensor) -> PerRow:
+def k_hat(log_w: Tensor, *, discrete: bool = True) -> PerRow:
     """k-hat of each row, and its asymptotic standard error (1 + k) / sqrt(tail length).
 
     Where all weights are equal it is -1. It is NaN, undefined, where the largest weight comes
@@ -35,12 +35,15 @@ def k_hat(log_w: Tensor) -> PerRow:
 
     Args:
         log_w: log-weights, shape (draws, rows).
-
+        discrete: may they be of few states? Not where all that is drawn is continuous: there the
+            largest weights are alike because log w has a smooth maximum.
     """
     tail = fit_tail(log_w)
     if tail is None:
         return torch.full_like(log_w[0], math.inf), torch.zeros_like(log_w[0])
-    values = tail.k.nan_to_num(nan=math.inf).masked_fill(tied(log_w), math.nan)
+    values = tail.k.nan_to_num(nan=math.inf)
+    if discrete:
+        values = values.masked_fill(tied(log_w), math.nan)
     values = values.masked_fill(equal(log_w), -1.0).to(log_w)
     errors = (1 + values).clamp(min=0) / min(0.2 * len(log_w), 3 * len(log_w) ** 0.5) ** 0.5
     return values, torch.where(values.isfinite(), errors, 0.0)
@@ -78,12 +81,12 @@ def k_hat_threshold(draws: int) -> float:
     return min(1 - 1 / math.log10(draws), 0.7)
 
 
-def k_hat_share(log_w: Tensor) -> PerRow:
+def k_hat_share(log_w: Tensor, *, discrete: bool = True) -> PerRow:
     """1 for each row whose k-hat is above the threshold, else 0; of a row it has no error.
 
     NaN where k-hat is.
     """
-    values, _ = k_hat(log_w)
+    values, _ = k_hat(log_w, discrete=discrete)
     high = (values > k_hat_threshold(len(log_w))).to(log_w.dtype)
     return high.masked_fill(values.isnan(), math.nan), torch.zeros_like(high)
 

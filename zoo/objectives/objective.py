@@ -91,17 +91,8 @@ class Objective(ABC):
         return nn.Module()
 
     def backward(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
-        """Adds the gradient estimate to every parameter's ``grad``; returns the loss, shape ().
-
-        Raises:
-            ValueError: for a loss that depends on no parameter.
-        """
+        """Adds the gradient estimate to every parameter's ``grad``; returns the loss, shape ()."""
         loss = self.loss(pair, state, args, kwargs)
-        if not loss.requires_grad:
-            raise ValueError(
-                "The loss depends on no parameter, so there is nothing to train: the densities "
-                "of model and guide are computed without their parameters, or from detached "
-                "copies of them."
-            )
-        loss.backward()
+        if loss.requires_grad:  # else, as under Pyro's SVI, the step has no gradient
+            loss.backward()
         return loss.detach()

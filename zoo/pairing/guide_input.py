@@ -9,7 +9,7 @@ from pyro.infer.autoguide import AutoContinuous, AutoGuide, AutoMessenger
 from torch import nn
 
 from zoo.checks.arguments import MANY, flag, instance, number, refusal, shown, whole
-from zoo.latents import Family, Latents
+from zoo.latents import Family, Kind, Latents
 
 COMMON = (AutoGuide, AutoContinuous, AutoMessenger, Family)
 
@@ -73,22 +73,28 @@ def _check_setting(name: str, value: object, parameter: inspect.Parameter) -> No
 
 
 def check_precision(guide: Callable, latents: Latents, args: tuple) -> None:
-    """Refuses data rows that an amortised guide's network, in another precision, cannot read.
+    """Refuses latents, and data rows that a network reads, in another precision than the guide's.
 
     Raises:
-        ValueError: naming the argument, and both types.
+        ValueError: naming the latent or the argument, and both types.
     """
     if not (isinstance(guide, Family) and isinstance(guide, nn.Module)):
         return
-    if not (guide.amortised and "local" in guide.scopes):
-        return
     held = {p.dtype for p in guide.parameters() if p.is_floating_point()}
-    for i in latents.row_args:
-        found = args[i].dtype
-        if held and found.is_floating_point and found not in held:
+    if not held:
+        return
+    found = [
+        (f"latent '{site.name}'", site.dtype)
+        for site in latents.sites
+        if site.kind is Kind.CONTINUOUS and site.dtype is not None
+    ]
+    if guide.amortised and "local" in guide.scopes:
+        found += [(f"argument {i}", args[i].dtype) for i in latents.row_args]
+    for name, dtype in found:
+        if dtype.is_floating_point and dtype not in held:
             own = next(iter(held))
             raise ValueError(
-                f"Expected argument {i} to be of type {own}, as the parameters of "
-                f"{type(guide).__name__} are; got {found}. Pass it as to({own}), or call "
-                f"torch.set_default_dtype({found}) first."
+                f"Expected {name} to be of type {own}, as the parameters of "
+                f"{type(guide).__name__} are; got {dtype}. Pass the data as to({own}), or call "
+                f"torch.set_default_dtype({dtype}) first."
             )

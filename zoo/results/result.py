@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from zoo.device import to_device
 from zoo.latents import Family, Latents, Model
 from zoo.objectives import Objective
 from zoo.optim.schedules import Schedule
 from zoo.optim.update import Update
 from zoo.program import Program
 from zoo.results.convergence import Convergence
-from zoo.results.same_code import Densities, densities
+from zoo.results.same_code import Densities
 from zoo.results.trained import trained
 from zoo.task import Task
 from zoo.traces import Pair, as_guide
@@ -55,6 +53,8 @@ class Fit:
             checkpoint of a fit that is still training.
         backend: which loop ran: "plain" or "compiled".
         backend_reason: why.
+        densities: what model and guide computed before training, to know them again; see
+            :mod:`zoo.results.same_code`.
         build_seconds: time taken to capture and compile, part of `seconds`.
     """
 
@@ -71,6 +71,7 @@ class Fit:
     stopped: str = "finished"
     backend: str = "plain"
     backend_reason: str = ""
+    densities: dict[str, Densities] = field(default_factory=dict, repr=False)
     build_seconds: float = 0.0
 
     @property
@@ -80,12 +81,14 @@ class Fit:
         Where it has ``pyro.param`` statements it is wrapped, so that they take their trained
         values wherever it runs, whatever Pyro's global store holds.
         """
-        return trained(self.program.model, self.program.store)
+        names = self.program.store.names
+        return trained(self.program.model, self.program.store, names)
 
     @property
     def guide(self) -> Callable:
         """The trained guide; one with ``pyro.param`` statements is wrapped as :attr:`model` is."""
-        return trained(self.program.guide, self.program.store)
+        own = [n for n in self.program.store.names if n not in self.program.model_statements]
+        return trained(self.program.guide, self.program.store, own)
 
     @property
     def latents(self) -> Latents:
@@ -97,12 +100,6 @@ class Fit:
         """Model and guide together, for evaluation."""
         program, guide = self.program, as_guide(self.program.guide)
         return Pair(program.model, guide, program.latents, program.guided, program.marked)
-
-    @cached_property
-    def densities(self) -> dict[str, Densities]:
-        """What model and guide compute, to know them again: see :mod:`zoo.results.same_code`."""
-        args = tuple(to_device(arg, self.device) for arg in self.task.split("train"))
-        return densities(self.program, args)
 
     @property
     def amortised(self) -> bool:

@@ -6,8 +6,7 @@ random numbers of a machine.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from pyro import poutine
@@ -15,27 +14,33 @@ from pyro.infer.autoguide import AutoGuide
 from pyro.infer.autoguide.effect import AutoMessenger
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, biject_to
 
 from zoo.handlers.discovery import reaching
+from zoo.handlers.parameters import set_to, spread
 from zoo.isolation import isolated
 from zoo.latents import Family
 from zoo.program import Program
 from zoo.sampling.importance_weights import some_rows
 from zoo.traces import sample_sites
 
-Densities = dict[str, float]
+Densities = dict[str, list[float]]  # of each site: the sum, a sum with signs, and its scale
 
-RELATIVE, ABSOLUTE = 1e-4, 1e-4  # more than another device or version of torch changes
+TOLERANCE = 1e-4  # of the scale: more than another device or version of torch changes
+SMALLER = 0.05  # what latents are multiplied with where they give no finite densities
 
 
 def densities(program: Program, args: tuple) -> dict[str, Densities]:
-    """Log-density in nats of each site of "model" and "guide", at set parameters and latents.
+    """What "model" and "guide" compute at each site, at set parameters and latents.
 
-    Of rows that are independent a few are enough. What cannot be run so, such as a guide whose
-    log q is known only at its own draws, has none. Guides of the zoo and of Pyro are left out, for
-    they are known by name, and so are programs that make parameters as they go.
+    Of the log-density's n elements, in nats, a site has the sum; a sum in which half of them count
+    negatively, which sees changes that cancel in the first; and root n times their typical size,
+    which such a sum is of the order of. Of rows that are independent a few are enough.
+
+    What cannot be run so, such as a guide whose log q is known only at its own draws, has none.
+    Guides of the zoo and of Pyro are left out, for they are known by name, and so are programs
+    that make parameters as they go.
     """
     taken, picked = some_rows(program, args)
     wanted = {"model": reaching(program.model, program.found[0])}
@@ -45,10 +50,13 @@ def densities(program: Program, args: tuple) -> dict[str, Densities]:
     if program.store.late:  # it is another function at every step
         return found
     device = next(program.parameters()).device
-    with isolated(seed=0), torch.no_grad(), poutine.block(), _set_parameters(program):
+    with isolated(seed=0), torch.no_grad(), poutine.block(), set_to(program, _of_order_one):
         for name, fn in wanted.items():
-            with program.handlers(picked):
-                found[name] = _of_sites(fn, taken, program.kwargs, SetValues(device))
+            for size in (1.0, SMALLER):
+                with program.handlers(picked):
+                    found[name] = _of_sites(fn, taken, program.kwargs, SetValues(device, size))
+                if all(math.isfinite(sums[0]) for sums in found[name].values()):
+                    break
     return found
 
 
@@ -71,15 +79,16 @@ def refuse_other_code(saved: dict[str, Densities], now: dict[str, Densities]) ->
             if not _is_close(one, other):
                 raise ValueError(
                     f"The {what} passed is another than the one that was fitted: at the same "
-                    f"values '{name}' has log-density {other:.6g} nats, and had {one:.6g}. Pass "
-                    f"the {what} that was fitted, with the data that it refers to."
+                    f"values '{name}' has log-density {other[0]:.8g} nats, and had {one[0]:.8g}. "
+                    f"Pass the {what} that was fitted, with the data that it refers to."
                 )
 
 
-def _is_close(one: float, other: float) -> bool:
-    if math.isnan(one) or math.isnan(other):  # set parameters need not make sense to a model
+def _is_close(one: list[float], other: list[float]) -> bool:
+    if not all(map(math.isfinite, [*one, *other])):  # set values need not make sense to a model
         return True
-    return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    limit = TOLERANCE * max(one[2], other[2], 1.0)
+    return abs(one[1] - other[1]) < limit and abs(one[2] - other[2]) < limit
 
 
 def _of_sites(fn: Callable, args: tuple, kwargs: dict, values: "SetValues") -> Densities:
@@ -92,62 +101,64 @@ def _of_sites(fn: Callable, args: tuple, kwargs: dict, values: "SetValues") -> D
     if values.drawn:
         return {}
     sites = sample_sites(poutine.util.prune_subsample_sites(trace))
-    return {str(s["name"]): float(s["log_prob_sum"]) for s in sites}  # type: ignore[arg-type]
+    return {str(site["name"]): _summed(site["log_prob"]) for site in sites}  # type: ignore[misc]
+
+
+def _summed(log_prob: Tensor) -> list[float]:
+    terms = log_prob.detach().double().cpu().flatten()
+    order = torch.arange(len(terms))
+    signs = 1.0 - 2.0 * ((order * 2654435761 >> 16) & 1)  # a fixed mixture of both
+    return [float(terms.sum()), float((terms * signs).sum()), float(terms.norm())]
 
 
 class SetValues(Messenger):
     """Gives each latent a value in its support that depends on its shape alone.
 
+    Args:
+        device: of the values.
+        size: of those that are not discrete; smaller values are nearer to the middle.
+
     Attributes:
         drawn: sites for which none is known, and which are drawn.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, size: float = 1.0) -> None:
         super().__init__()
-        self.device = device
+        self.device, self.size = device, size
         self.drawn: list[str] = []
 
     def _pyro_sample(self, msg: Message) -> None:
         fn = msg["fn"]
         if msg["done"] or msg["is_observed"] or not isinstance(fn, Distribution):
             return
-        value = _inside(fn, self.device)
+        value = _inside(fn, self.device, self.size)
         if value is None:
             self.drawn.append(str(msg["name"]))
             return
         msg["value"], msg["done"] = value, True
 
 
-def _inside(fn: Distribution, device: torch.device) -> Tensor | None:
+def _inside(fn: Distribution, device: torch.device, size: float = 1.0) -> Tensor | None:
     if fn.has_enumerate_support:
         first = fn.enumerate_support(expand=False)[0]
         return first.expand(fn.batch_shape + fn.event_shape)
     try:
         bijection = biject_to(fn.support)
         shape = bijection.inverse_shape(fn.batch_shape + fn.event_shape)
-        return bijection(_spread(shape, -0.5, 0.7).to(device))
+        return bijection(size * spread(shape, -0.5, 0.7).to(device, _type_of(fn)))
     except NotImplementedError:
         zeros = torch.zeros(fn.batch_shape + fn.event_shape, device=device)
         return zeros if bool(fn.support.check(zeros).all()) else None  # type: ignore[union-attr]
 
 
-def _spread(shape: torch.Size, low: float, high: float) -> Tensor:
-    return torch.linspace(low, high, shape.numel()).reshape(shape)
-
-
-@contextmanager
-def _set_parameters(program: nn.Module) -> Iterator[None]:
-    """Inside, all parameters and buffers of real numbers have positive values of order one.
-
-    Matrices are divided by their width, so that what a layer passes on is of order one too.
-    """
-    tensors = [t for t in [*program.parameters(), *program.buffers()] if t.is_floating_point()]
-    before = [tensor.clone() for tensor in tensors]
+def _type_of(fn: Distribution) -> torch.dtype:
     try:
-        for tensor in tensors:
-            width = tensor[0].numel() if tensor.dim() > 1 else 1
-            tensor.copy_(_spread(tensor.shape, 0.5, 1.5) / width)
-        yield
-    finally:
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.copy_(value)
+        return fn.sample().dtype
+    except NotImplementedError:  # an improper prior
+        return torch.get_default_dtype()
+
+
+def _of_order_one(value: Tensor) -> Tensor:
+    """Positive values of order one; a matrix is divided by its width, so that layers keep it."""
+    width = value.numel() // max(1, len(value)) if value.dim() > 1 else 1
+    return spread(value.shape, 0.5, 1.5) / max(1, width)

@@ -1,25 +1,28 @@
 """A model or a guide that carries the trained values of its ``pyro.param`` statements."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
-from pyro.infer.autoguide import AutoGuide
-from pyro.infer.autoguide.effect import AutoMessenger
 from pyro.poutine.messenger import Messenger
-from pyro.poutine.runtime import _PYRO_STACK, Message
+from pyro.poutine.runtime import Message
 
 from zoo.handlers.parameters import StoreParameters
 from zoo.latents import Family
 
+SHOWN = ("__name__", "__qualname__", "__self__", "__wrapped__")  # of the callable's own names
 
-def trained(fn: Callable, store: StoreParameters) -> Callable:
+
+def trained(fn: Callable, store: StoreParameters, own: Collection[str]) -> Callable:
     """The callable, made to find its trained values in `store` and not in Pyro's global store.
 
-    What keeps all its parameters in modules comes back as it is.
+    Args:
+        fn: a model or a guide.
+        store: the trained values.
+        own: names of the statements that it may make; without any it comes back as it is.
     """
-    if not store.names or isinstance(fn, Family | AutoGuide | AutoMessenger):
+    if not own or isinstance(fn, Family):
         return fn
     return Trained(_run, Values(store), fn)
 
@@ -28,15 +31,17 @@ class Trained(partial):
     """A callable under its trained values; attributes are those of the callable."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or len(self.args) < 2:
+        special = name.startswith("__") and name not in SHOWN
+        if special or len(self.args) < 2:
             raise AttributeError(name)
-        return getattr(self.args[1], name)
+        return self.args[1] if name == "__wrapped__" else getattr(self.args[1], name)
 
 
 class Values(Messenger):
-    """Answers ``pyro.param`` statements from a store.
+    """Answers ``pyro.param`` statements from a store, in the place of Pyro's global one.
 
-    Where another fit trains the callable, these are the values that it starts from.
+    Handlers around it see an ordinary statement, which they may lift, or train: where another fit
+    does, these are the values that it starts from.
     """
 
     def __init__(self, store: StoreParameters) -> None:
@@ -44,16 +49,18 @@ class Values(Messenger):
         self.store = store
 
     def _pyro_param(self, msg: Message) -> None:
-        name = msg["name"]
-        if name not in self.store.names:
-            return
-        self.store._pyro_param(msg)
-        value: Any = msg["value"]
-        if any(isinstance(handler, StoreParameters) for handler in _PYRO_STACK):
-            msg["args"], msg["value"] = (name, value.detach()), None
-        else:  # Pyro's SVI asks a value for its parameter
-            unconstrained = self.store.values[self.store.names.index(name)]
-            value.unconstrained = weakref.ref(unconstrained)
+        name = str(msg["name"])
+        if name in self.store.names and msg["value"] is None:
+            msg["args"] = (name, self._value(msg).detach())
+            msg["fn"] = lambda *_, **__: self._value(msg)
+
+    def _value(self, msg: Message) -> Any:
+        asked: Any = {"name": msg["name"], "kwargs": msg["kwargs"]}
+        self.store._pyro_param(asked)
+        value = asked["value"].view_as(asked["value"])
+        place = self.store.names.index(msg["name"])  # type: ignore[arg-type]
+        value.unconstrained = weakref.ref(self.store.values[place])  # Pyro's SVI asks for it
+        return value
 
 
 def _run(values: Values, fn: Callable, /, *args: object, **kwargs: object) -> object:

@@ -29,7 +29,7 @@ class Latent:
     """One unobserved sample site.
 
     `batch_shape` is the shape of its plates at their full sizes, `local` says whether the site
-    lies inside the plate over data rows.
+    lies inside the plate over data rows, `dtype` is that of the prior's draws.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Latent:
     plates: tuple[Plate, ...]
     kind: Kind
     local: bool
+    dtype: torch.dtype | None = None
 
     @property
     def scope(self) -> str:

@@ -37,6 +37,7 @@ class CompiledTrainer:
     """
 
     largest_block = BLOCK
+    has_gradient = True  # what has none cannot be captured
 
     def __init__(self, *trainers: Trainer) -> None:
         first = trainers[0]

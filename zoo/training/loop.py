@@ -13,6 +13,7 @@ from zoo.training.keeper import Keeper
 from zoo.training.progress import Progress
 from zoo.training.run import Run
 
+TRIED = 100  # steps, of which some must have a gradient
 BLOCK_SECONDS = 1.0
 
 
@@ -27,6 +28,7 @@ def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
 
     Raises:
         DivergenceError: on a non-finite loss.
+        ValueError: if no step had a gradient.
     """
     fit, trainer, block = run.fit, run.trainer, 1
     iterates = _iterates(run)
@@ -39,6 +41,12 @@ def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
             if iterates is not None:
                 block = iterates.due(trainer.step)
             losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
+            if not trainer.has_gradient and trainer.step >= min(TRIED, fit.settings.steps):
+                raise ValueError(
+                    f"The loss depended on no parameter in {trainer.step} steps, so that there is "
+                    "nothing to train: model and guide compute their densities without their "
+                    "parameters, or from detached copies of them."
+                )
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
             if not all_finite([losses, *trainer.parameters]):
                 raise blame(trainer, snapshot, losses)

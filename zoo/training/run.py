@@ -17,7 +17,7 @@ from zoo.pairing.validation import check_rows
 from zoo.program import Program, build
 from zoo.results.earlier import Earlier
 from zoo.results.result import Fit, Settings
-from zoo.results.same_code import refuse_other_code
+from zoo.results.same_code import densities, refuse_other_code
 from zoo.sampling.separable import apart
 from zoo.task import Task
 from zoo.training.compiled_trainer import CompiledTrainer
@@ -78,7 +78,7 @@ def prepare(
     trainer = Trainer(program, rows, settings.update, _moving(program, settings))
     torch.manual_seed(settings.seed)
     valid = _validation(task, settings, program) if settings.patience is not None else ()
-    fit = Fit(task, settings, program, guide, torch.zeros(0))
+    fit = Fit(task, settings, program, guide, torch.zeros(0), densities=densities(program, args))
     return Run(fit, trainer, tuple(to_device(arg, device) for arg in valid))
 
 

@@ -35,7 +35,7 @@ class Trainer:
     ) -> None:
         self.program, self.rows, self.update = program, rows, update
         self.parameters, self.early = parameters, len(parameters)
-        self.step = 0
+        self.step, self.has_gradient = 0, False
         self.device = parameters[0].device
         self.optimizer = self._optimizer_of(parameters)
 
@@ -57,6 +57,8 @@ class Trainer:
         with noted(f"step {self.step} of training"), late:
             loss = self.program.backward(step, rows, *self.rows.take(rows))
         self._follow_store()
+        if not self.has_gradient:
+            self.has_gradient = any(one.grad is not None for one in self.parameters)
         if self.update.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.update.clip_norm)
         if self.update.lr_schedule is not None:
