@@ -1,25 +1,26 @@
 """The benchmarks of autoencoders at a small budget: every section runs and makes its table."""
 
-import importlib
 import math
-from pathlib import Path
 
 import pytest
 
-BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
-SECTIONS = ("ladder", "priors", "bounds", "likelihoods", "structures", "kl")
+from benchmarks.vaes import bounds, fits, kl_term, ladder, likelihoods, priors, run, structures
 
-
-@pytest.fixture(autouse=True)
-def path(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
+MODULES = {
+    "ladder": ladder,
+    "priors": priors,
+    "bounds": bounds,
+    "likelihoods": likelihoods,
+    "structures": structures,
+    "kl": kl_term,
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_section_on_digits(name, tmp_path):
     """Bounds are below log p(x), within the errors of both."""
-    section = importlib.import_module(f"vaes_{name}")
+    section = MODULES[name]
     rows = [row for _, row in section.run(0.02, 1, "", tmp_path)]
     assert rows
     for row in rows:
@@ -39,27 +40,25 @@ def test_a_section_on_digits(name, tmp_path):
     ],
 )
 def test_a_verdict_counts_the_error(value, error, word):
-    assert importlib.import_module("vaes_fits").judged(value, error, 1.0, 0.3) == word
+    assert fits.judged(value, error, 1.0, 0.3) == word
 
 
 def test_rows_of_another_length_are_not_kept(tmp_path):
-    vaes = importlib.import_module("vaes")
     file = tmp_path / "rows.json"
     file.write_text('{"rows": [{"rung": "a", "seed": 1, "share": 1.0}, {"rung": "b", "seed": 0}]}')
     kept = [
-        row["rung"] for row in vaes.others(file, ("rung",), {"rung": "a", "seed": 0, "share": 0.1})
+        row["rung"] for row in run.others(file, ("rung",), {"rung": "a", "seed": 0, "share": 0.1})
     ]
     assert kept == ["b"]
     kept = [
-        row["rung"] for row in vaes.others(file, ("rung",), {"rung": "a", "seed": 0, "share": 1.0})
+        row["rung"] for row in run.others(file, ("rung",), {"rung": "a", "seed": 0, "share": 1.0})
     ]
     assert kept == ["a", "b"]
 
 
 def test_published_settings_of_other_lengths_are_other_rows(tmp_path):
-    vaes = importlib.import_module("vaes")
-    file, (_, heads) = tmp_path / "rows.json", vaes.SECTIONS["published"]
+    file, (_, heads) = tmp_path / "rows.json", run.SECTIONS["published"]
     file.write_text('{"rows": [{"setting": "a", "steps": 9, "seed": 0, "share": 1.0}]}')
     row = {"setting": "a", "seed": 0}
-    assert vaes.others(file, heads, row | {"steps": 3, "share": 0.3})
-    assert not vaes.others(file, heads, row | {"steps": 9, "share": 1.0})
+    assert run.others(file, heads, row | {"steps": 3, "share": 0.3})
+    assert not run.others(file, heads, row | {"steps": 9, "share": 1.0})

@@ -1,21 +1,17 @@
 """Kill -9 at any moment loses nothing: what goes on ends as if nothing had happened."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
-BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
+from benchmarks.robustness import faults as benchmark
 
 
 @pytest.fixture
 def faults(monkeypatch):
     """The benchmark, which is this test at full scale."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import faults
-
     monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
-    return faults
+    return benchmark
 
 
 SMALL = {

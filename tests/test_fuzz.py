@@ -4,24 +4,20 @@ No exception comes from deep inside: it is one of the zoo's own that a line of t
 what the user's own model raised, or Python's for a keyword that a function does not have.
 """
 
-import importlib
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.robustness import fuzz_calls
 from zoo.isolation import isolated
-
-BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
 
 
 @pytest.fixture
-def fuzz(monkeypatch):
-    """The calls of benchmarks/fuzz.py, with all random state set aside."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
+def fuzz():
+    """The calls of benchmarks/robustness/fuzz.py, with all random state set aside."""
     with isolated(seed=0):
-        yield importlib.import_module("fuzz_calls")
+        yield fuzz_calls
 
 
 def outcomes(fuzz, count, seed):

@@ -1,21 +1,12 @@
 """Planted failures: what catches each of them, what does not, and that healthy twins pass."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 import zoo
+from benchmarks.evaluation import failure_detection as museum
+from benchmarks.evaluation import planted_failures as exhibits
 from zoo.evidence import AnnealedImportance
-
-BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
-sys.path.insert(0, BENCHMARKS)
-try:
-    import exhibits
-    import museum
-finally:
-    sys.path.remove(BENCHMARKS)
 
 IDENTITY = 1e-8
 ROWS, DRAWS, COMPARED = 60, 4000, 300

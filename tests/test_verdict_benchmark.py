@@ -1,6 +1,5 @@
 """The verdict against known posteriors: the committed table, and a few fits anew."""
 
-import importlib
 import json
 from pathlib import Path
 
@@ -9,27 +8,21 @@ import pytest
 import torch
 from pyro import poutine
 
+from benchmarks.evaluation import verdict_problems, verdicts
+from benchmarks.pages import verdicts as pages
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 RECORD = json.loads((BENCHMARKS / "results" / "verdicts.json").read_text())
 ROWS = RECORD["rows"]
 
 
-@pytest.fixture(autouse=True)
-def path(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-
-def module(name):
-    return importlib.import_module(name)
-
-
 def test_the_page_is_that_of_the_results():
-    page = module("verdicts_page")
+    page = pages
     assert (page.DOCS / "verdict.md").read_text() == page.page(RECORD)
 
 
 def test_there_are_300_fits_of_every_family_guide_and_fault():
-    benchmark = module("verdicts")
+    benchmark = verdicts
     assert len({row["seed"] for row in ROWS}) == len(ROWS) == 300
     assert min(RECORD["seeds"]) >= benchmark.TUNED
     assert {row["family"] for row in ROWS} == set(benchmark.FAMILIES)
@@ -40,13 +33,13 @@ def test_there_are_300_fits_of_every_family_guide_and_fault():
 
 
 def test_the_answers_are_those_of_todays_rules():
-    again = [module("verdicts").judged_again(row) for row in ROWS]
+    again = [verdicts.judged_again(row) for row in ROWS]
     assert [row["verdict"] for row in again] == [row["verdict"] for row in ROWS]
 
 
 def test_few_wrong_fits_get_a_yes_and_few_right_ones_do_not():
     """At most 2 % of wrong fits a yes, and at most 20 % of right ones anything else."""
-    counts = module("verdicts").confusion(ROWS)
+    counts = verdicts.confusion(ROWS)
     wrong, right = counts["wrong"], counts["right"]
     assert wrong["yes"] <= 0.02 * sum(wrong.values())
     assert right["no"] + right["cannot tell"] <= 0.2 * sum(right.values())
@@ -57,7 +50,7 @@ SEEDS = (3, 2, 22)  # a coin as it should be, a scale that is off, two hills of 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_fit_anew_is_judged_rightly(seed):
-    benchmark = module("verdicts")
+    benchmark = verdicts
     row = benchmark.one(seed)
     expected = "no" if benchmark.is_wrong(row) else "yes"
     assert row["verdict"]["draws"]["answer"] == expected
@@ -83,7 +76,7 @@ FAMILIES = (
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_truth_agrees_with_a_long_importance_sample(family):
     """Prior draws weighted by the likelihood: what closed forms and quadratures rest on."""
-    problem = module("verdict_problems").FAMILIES[family](torch.Generator().manual_seed(3))
+    problem = verdict_problems.FAMILIES[family](torch.Generator().manual_seed(3))
     count = 200_000
 
     def wide(*args):

@@ -7,7 +7,7 @@
 A missing metric is never taken for a good one: the answer is then "cannot tell", with what to try.
 The limits of each question, with their sources, are in the file of that question: `verdict_bound`,
 `verdict_weights` and `verdict_draws`. How often the answer about the draws is right is measured by
-``benchmarks/verdicts.py``.
+``benchmarks/evaluation/verdicts.py``.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Gradient estimators compared: variance, bias and cost on networks and toys."""

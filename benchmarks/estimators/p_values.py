@@ -1,0 +1,74 @@
+"""Are the p-values of "no bias" uniform where there is none? The same test on many short runs.
+
+A table of estimators that share their noise cannot say: their p-values move together. Here each
+run has noise of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+import guides
+import zoo
+from benchmarks.estimators.networks import SETTINGS, latent
+from zoo.gradients.bias import bias
+from zoo.gradients.estimator import as_estimator
+from zoo.gradients.experiment import References, Scene
+from zoo.gradients.moments import BLOCKS, moments
+from zoo.gradients.sampler import Sampler
+from zoo.gradients.trajectory import Journey, fixed_rows
+from zoo.isolation import in_double, isolated
+from zoo.objectives import as_objective
+
+ESTIMATORS = ("rloo", "disarm", "measure_valued")
+RUNS, DRAWS, SEED = 100, 640, 0
+
+
+def run() -> Iterator[dict]:
+    """A record that grows by one estimator at a time, at the parameters before training."""
+    task = replace(zoo.load("bernoulli_latent"), build=latent)
+    guide, rows = guides.AmortisedDiscrete, []
+    with isolated(seed=SEED):
+        args = fixed_rows(task, SETTINGS["rows"], SEED)
+    journey = Journey(task, guide, as_objective("rloo"), None, None, SEED, "cpu")
+    scene = Scene(task, guide, args, "initial", journey.parameters("initial"), DRAWS, 0, SEED)
+    references = References(scene, DRAWS)
+    for name in ESTIMATORS:
+        objective = as_estimator(name).objective
+        known = references.of(objective.target)
+        with isolated(seed=SEED), in_double():
+            one = scene.build(objective)
+            torch.manual_seed(SEED)
+            runs = (served(one.sampler(DRAWS)) for _ in range(RUNS))
+            found = [bias(moments(run, DRAWS, one.groups), known) for run in runs]
+        rows.append(
+            {
+                "estimator": name,
+                "p": [each.p_value for each in found],
+                "max_z_p": [each.max_z_p_value for each in found],
+            }
+        )
+        yield {"runs": RUNS, "draws": DRAWS, "rows": rows, "task": task}
+
+
+def served(gradients: Tensor) -> Sampler:
+    """Gives out, block by block, gradients that were drawn at once."""
+    blocks = iter(gradients.split(DRAWS // BLOCKS))
+    return lambda _: next(blocks)
+
+
+def table(record: dict) -> str:
+    heads = ["estimator", "runs", "p below 0.05", "below 0.5", "smallest", "uniform? p of KS"]
+    heads += ["largest z's corrected p below 0.05"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in record["rows"]:
+        p = row["p"]
+        cells = [row["estimator"], str(len(p)), str(sum(one < 0.05 for one in p))]
+        cells += [str(sum(one < 0.5 for one in p)), f"{min(p):.2g}"]
+        cells += [f"{stats.kstest(p, 'uniform').pvalue:.2g}"]
+        cells += [str(sum(one < 0.05 for one in row["max_z_p"]))]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

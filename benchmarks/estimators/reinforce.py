@@ -1,0 +1,104 @@
+"""The lecture's demonstration: the gradient of E_{N(theta, 1)}[x^2] at theta = 2 from N draws.
+
+REINFORCE has variance 87/N, with a constant baseline b (87 - 14 b + b^2)/N, and the
+reparameterised gradient 4/N. The lecture prints one variance from 100 repeats for each N.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy import stats
+
+from benchmarks.estimators.toys import SQUARE, measure, verdict
+from zoo.objectives import ConstantBaseline, MeanFieldKL, Objective, Reinforce
+
+THETA = 2.0
+DRAWS = {10: 40_000, 100: 20_000, 1000: 4000, 10_000: 2560, 100_000: 384}  # N -> gradients
+TOP = {"reinforce": 87, "reinforce, b = 5": 42, "reinforce, b = 7": 38, "reparameterised": 4}
+PRINTED = {  # the lecture's, N = 10 .. 1e5, from so many repeats; with the digits that it gives
+    "reinforce": ("6.45", ".68", ".087", ".0100", ".00086"),
+    "reparameterised": (".46", ".043", ".0033", ".00052", ".000047"),
+}
+REPEATS, BAND = 100, (0.025, 0.975)
+SIMULATED = 4000
+
+
+def objective_of(name: str, count: int) -> Objective:
+    if name == "reparameterised":
+        return MeanFieldKL(count)
+    _, _, baseline = name.partition("b = ")
+    return Reinforce(count, (ConstantBaseline(float(baseline)),) if baseline else ())
+
+
+def band(name: str, count: int) -> list[float]:
+    """Where 95 % of the variances of 100 repeats lie: simulated for few draws, else chi-square."""
+    exact = TOP[name] / count
+    if count > 100:
+        return [exact * float(stats.chi2.ppf(q, REPEATS - 1)) / (REPEATS - 1) for q in BAND]
+    noise = np.random.default_rng(0)
+    found = []
+    for _ in range(SIMULATED // 100):
+        e = noise.standard_normal((100, REPEATS, count))
+        x = THETA + e
+        gradients = 2 * x if name == "reparameterised" else x**2 * e
+        found.append(gradients.mean(-1).var(-1, ddof=1))
+    return [float(q) for q in np.quantile(np.concatenate(found), BAND)]
+
+
+def run() -> Iterator[dict]:
+    rows = []
+    for name, top in TOP.items():
+        for place, (count, draws) in enumerate(DRAWS.items()):
+            found = measure(SQUARE, objective_of(name, count), draws, work=4 * count)
+            expected = top / count
+            row = {"estimator": name, "N": count, "expected": expected} | found
+            row["verdict"] = verdict(found["variance"], found["se"], expected)
+            if name in PRINTED:
+                low, high = band(name, count)
+                printed = PRINTED[name][place]
+                row |= {"printed": printed, "band": [low, high]}
+                half = 0.5 * 10.0 ** -len(printed.split(".")[1])  # it is rounded
+                row["inside"] = low <= float(printed) + half and float(printed) - half <= high
+            rows.append(row)
+    yield {"theta": THETA, "seed": 0, "rows": rows}
+
+
+def table(record: dict) -> str:
+    heads = ["estimator", "N", "closed form", "measured", "gradients", "verdict"]
+    heads += ["lecture prints", "95 % band of 100 repeats", "inside"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in record["rows"]:
+        cells = [row["estimator"], f"{row['N']:,}", f"{row['expected']:.3g}"]
+        cells += [f"{row['variance']:.3g} ± {row['se']:.1g}", f"{row['draws']:,}", row["verdict"]]
+        if "printed" in row:
+            low, high = row["band"]
+            cells += [row["printed"], f"{low:.3g} to {high:.3g}"]
+            cells += ["yes" if row["inside"] else "no"]
+        else:
+            cells += ["-", "-", "-"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def picture(record: dict, path: Path) -> None:
+    """Variance over N, log-log: lines are closed forms, crosses the lecture's numbers."""
+    drawn, axis = plt.subplots(figsize=(7, 5), layout="constrained")
+    for number, (name, top) in enumerate(TOP.items()):
+        rows = [row for row in record["rows"] if row["estimator"] == name]
+        counts = np.array([row["N"] for row in rows])
+        axis.plot(counts, top / counts, color=f"C{number}", lw=1)
+        errors = [row["se"] for row in rows]
+        axis.errorbar(
+            counts, [row["variance"] for row in rows], errors, fmt="o", ms=5, color=f"C{number}",
+            label=f"{name}: {top}/N",
+        )  # fmt: skip
+        if name in PRINTED:
+            label = "printed in the lecture" if name == "reinforce" else None
+            axis.plot(counts, [float(one) for one in PRINTED[name]], "kx", ms=8, label=label)
+    axis.set(xscale="log", yscale="log", xlabel="draws N", ylabel="variance of the gradient")
+    axis.set_title("Gradient of E[x²], x ~ N(2, 1)")
+    axis.legend()
+    drawn.savefig(path, dpi=110)
+    plt.close(drawn)

@@ -1,0 +1,1 @@
+"""The evaluation held against truth: evidence, intervals, planted failures, verdicts."""

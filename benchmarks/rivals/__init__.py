@@ -1,0 +1,1 @@
+"""The same models as NumPyro and plain PyTorch have them."""

@@ -1,0 +1,1 @@
+"""Milliseconds a step, beside the rivals, and how they grow."""

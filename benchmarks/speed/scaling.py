@@ -1,0 +1,139 @@
+"""How does the cost of a step grow? With rows, particles, latent dimension and replicas.
+
+    python -m benchmarks.speed.scaling --out benchmarks/results   # scaling.json and docs' picture
+
+Each point is a step of the compiled path; beside it, where that ends within seconds, Pyro's own
+SVI.step on the same model and guide, in the same minute.
+"""
+
+import argparse
+import json
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.infer import Trace_ELBO
+from torch import nn
+
+import guides
+import zoo
+from benchmarks.speed.timing import best_of, device, time_compiled, time_svi, trainer_on
+from zoo.models.logistic_regression import LogisticRegression
+from zoo.objectives import Trace
+from zoo.provenance import provenance
+from zoo.task import given
+
+LR = 1e-3
+SLOWEST = 0.2  # seconds of a Pyro step that is still worth waiting for
+AXES = {
+    "rows": [10**3, 10**4, 10**5, 10**6],
+    "particles": [1, 4, 16, 64, 256],
+    "latent dimension": [4, 16, 64, 256, 1024],
+    "replicas": [1, 4, 16, 64, 256],
+}
+TITLES = {
+    "rows": "logistic regression, 10 features, all rows in a step",
+    "particles": "eight schools, mean-field",
+    "latent dimension": "normal means, mean-field",
+    "replicas": "eight schools, mean-field; all replicas together",
+}
+
+
+def logistic_regression(rows: int):
+    """Full-batch logistic regression on made-up rows."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(rows, 10, generator=generator)
+    y = (torch.rand(rows, generator=generator) < torch.sigmoid(x[:, 0])).float()
+    return given(LogisticRegression(10), (x, y)), guides.MeanField, Trace(), None, LR
+
+
+class NormalMeans(nn.Module):
+    """As many unknown means as there are observations."""
+
+    def forward(self, y: torch.Tensor) -> None:
+        mean = pyro.sample("mean", dist.Normal(torch.zeros(len(y)), 1.0).to_event(1))
+        pyro.sample("y", dist.Normal(mean, 1.0).to_event(1), obs=y)
+
+
+def normal_means(size: int):
+    """That many of them."""
+    return (
+        given(NormalMeans(), (torch.linspace(-2, 2, size),)),
+        guides.MeanField,
+        Trace(),
+        None,
+        LR,
+    )
+
+
+def eight_schools(particles: int):
+    """The small model on which overhead is everything."""
+    return zoo.load("eight_schools"), guides.MeanField, Trace(particles), None, LR
+
+
+def case(axis: str, size: int):
+    """Trainer maker and replicas of one point."""
+    if axis == "rows":
+        return partial(trainer_on, *logistic_regression(size)), 1
+    if axis == "particles":
+        return partial(trainer_on, *eight_schools(size)), 1
+    if axis == "latent dimension":
+        return partial(trainer_on, *normal_means(size)), 1
+    return partial(trainer_on, *eight_schools(1)), size
+
+
+def point(axis: str, size: int) -> dict:
+    """Milliseconds of one step, of all replicas together."""
+    make, replicas = case(axis, size)
+    torch.set_num_threads(2 if axis == "rows" else 1)
+    step, build, _ = time_compiled(lambda seed: make(seed=seed), replicas)
+    found = {"axis": axis, "size": size, "zoo_ms": step * 1e3, "build_seconds": build}
+    once = best_of(make().advance, 2, 1)
+    if once < SLOWEST:
+        particles = size if axis == "particles" else 1
+        svi = time_svi(make(), Trace_ELBO, particles, LR)
+        found["pyro_ms"] = svi * 1e3 * replicas  # one after another
+    return found
+
+
+def picture(rows: list[dict], path: Path) -> None:
+    """One panel an axis, both scales logarithmic."""
+    picture, panels = plt.subplots(1, len(AXES), figsize=(15, 3.6), layout="constrained")
+    for axis, panel in zip(AXES, panels, strict=True):
+        chosen = [row for row in rows if row["axis"] == axis]
+        for column, label, style in (("zoo_ms", "zoo compiled", "o-"), ("pyro_ms", "SVI", "s--")):
+            drawn = [row for row in chosen if column in row]
+            sizes, times = [row["size"] for row in drawn], [row[column] for row in drawn]
+            panel.loglog(sizes, times, style, label=label)
+        panel.set_xlabel(axis)
+        panel.set_title(TITLES[axis], fontsize=8)
+        panel.grid(which="major", alpha=0.3)
+    panels[0].set_ylabel("milliseconds a step")
+    panels[0].legend()
+    picture.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--axes", nargs="*", default=list(AXES), choices=list(AXES))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/scaling.png"))
+    asked = parser.parse_args()
+    rows = []
+    for axis in asked.axes:
+        for size in AXES[axis]:
+            rows.append(point(axis, size))
+            print(json.dumps(rows[-1]), flush=True)
+    record = provenance(zoo.load("eight_schools").data)
+    record |= {"date": str(date.today()), "device": device(), "rows": rows}
+    asked.out.mkdir(parents=True, exist_ok=True)
+    (asked.out / "scaling.json").write_text(json.dumps(record, indent=1))
+    picture(rows, asked.picture)
+
+
+if __name__ == "__main__":
+    main()

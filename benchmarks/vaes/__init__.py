@@ -1,0 +1,1 @@
+"""Autoencoders compared: guides, priors, likelihoods, bounds."""

@@ -1,0 +1,169 @@
+"""Does a strong decoder stop using z? A decoder that sees ever more pixels, and three remedies.
+
+    python -m benchmarks.vaes.collapse --out benchmarks/results   # collapse.json and docs' picture
+
+The same VAE on digits with a masked-convolution decoder whose receptive field grows from nothing;
+then, at the widest, KL warm-up, free bits and hidden context. All metrics are of test rows.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+
+import guides
+import zoo
+from zoo.decoders.pixel import PixelDecoder
+from zoo.evaluation.latent_usage import latent_health
+from zoo.likelihoods import BernoulliLikelihood
+from zoo.models.vae import VAE
+from zoo.objectives import FreeBits, MeanFieldKL, Objective
+from zoo.optim.schedules import Linear
+from zoo.priors.standard import StandardNormal
+from zoo.provenance import provenance
+
+LATENT, STEPS, LR, SEEDS, DRAWS = 8, 1000, 2e-3, (0, 1), 100
+WIDEST = 7
+FLOOR = 0.5  # nats a dimension
+
+
+@dataclass(frozen=True)
+class Case:
+    """A decoder and how it is trained."""
+
+    kernel: int = WIDEST
+    remedy: str = "none"
+    objective: Objective = MeanFieldKL()
+    context_dropout: float = 0.0
+    kl_weight: Callable | None = None
+
+    def build(self) -> VAE:
+        """The model with fresh parameters."""
+        decoder = PixelDecoder(
+            LATENT, 64, 1, (8, 8), kernel=self.kernel, context_dropout=self.context_dropout
+        )
+        return VAE(decoder, BernoulliLikelihood(), StandardNormal(LATENT))
+
+
+CASES = [Case(kernel) for kernel in (1, 3, 5, WIDEST)] + [
+    Case(remedy="KL warm-up", kl_weight=Linear(0.0, 1.0, STEPS // 2)),
+    Case(remedy="free bits", objective=FreeBits(floor=FLOOR, per_dimension=True)),
+    Case(remedy="hidden context", context_dropout=0.5),
+]
+
+
+def measure(case: Case, seed: int) -> dict:
+    """One fit and what its latents hold."""
+    task = replace(zoo.load("bernoulli_vae"), build=case.build)
+    fit = zoo.fit(
+        task,
+        guides.AmortisedNormal,
+        objective=case.objective,
+        kl_weight=case.kl_weight,
+        steps=STEPS,
+        lr=LR,
+        seed=seed,
+        compile=True,
+    )
+    scores = zoo.evaluate(fit, metrics=("elbo", "log_evidence", "k_hat"), draws=DRAWS)
+    health = latent_health(fit.program, task.split("test"))
+    metrics = {**health.metrics(), **scores}
+    return {
+        "kernel": case.kernel,
+        "receptive_field": case.build().decoder.receptive_field,
+        "remedy": case.remedy,
+        "seed": seed,
+        "seconds": fit.seconds,
+        "verdict": health.verdict,
+        "metrics": {name: asdict(metric) for name, metric in metrics.items()},
+    }
+
+
+def of(rows: list[dict], name: str) -> tuple[list[float], list[float]]:
+    """Mean over seeds of a metric, and the larger of its own error and half the seeds' range."""
+    values = [[f["metrics"][name]["value"] for f in group] for group in by_case(rows)]
+    errors = [max(f["metrics"][name]["se"] for f in group) for group in by_case(rows)]
+    means = [sum(v) / len(v) for v in values]
+    return means, [max(e, (max(v) - min(v)) / 2) for v, e in zip(values, errors, strict=True)]
+
+
+def by_case(rows: list[dict]) -> list[list[dict]]:
+    """Rows of one case together, in order."""
+    cases = dict.fromkeys((row["kernel"], row["remedy"]) for row in rows)
+    return [[r for r in rows if (r["kernel"], r["remedy"]) == case] for case in cases]
+
+
+def picture(rows: list[dict], path: Path) -> None:
+    """What z holds and what the model scores over the receptive field; then the remedies."""
+    picture, (held, scored, bars) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    plain = [row for row in rows if row["remedy"] == "none"]
+    seen = [group[0]["receptive_field"] for group in by_case(plain)]
+    draw_lines(held, seen, plain, {"kl": "KL(q(z|x) || p(z))", "mutual_information": "I(x; z)"})
+    for x, y, active in zip(seen, of(plain, "kl")[0], of(plain, "active_units/z")[0], strict=True):
+        held.annotate(f"{active:g} active", (x, y), (5, 5), textcoords="offset points", size=8)
+    held.margins(x=0.2, y=0.12)
+    held.set(title=f"what z holds ({LATENT} dimensions)", ylabel="nats a row")
+    held.set_ylim(bottom=0)
+    draw_lines(scored, seen, plain, {"log_evidence": "log p(x)", "elbo": "ELBO"})
+    scored.set(title="what the model scores", ylabel="nats a row")
+    widest = [row for row in rows if row["kernel"] == WIDEST]
+    draw_bars(bars, widest)
+    bars.set(title=f"remedies at {seen[-1]} pixels", ylabel="nats a row")
+    for panel in (held, scored):
+        panel.set_xlabel("receptive field: earlier pixels seen, far from edges")
+    for panel in (held, scored, bars):
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=9)
+    picture.savefig(path, dpi=110)
+
+
+def draw_lines(panel: plt.Axes, seen: list[int], rows: list[dict], names: dict[str, str]) -> None:
+    """A line for each metric, with its errors."""
+    for (name, label), style in zip(names.items(), ("o-", "s--"), strict=True):
+        values, errors = of(rows, name)
+        panel.errorbar(seen, values, errors, fmt=style, capsize=3, label=label)
+
+
+def draw_bars(panel: plt.Axes, rows: list[dict]) -> None:
+    """KL and mutual information of each remedy, with log p(x) written above."""
+    names = [group[0]["remedy"] for group in by_case(rows)]
+    tops = [0.0] * len(names)
+    for i, (name, label) in enumerate({"kl": "KL", "mutual_information": "I(x; z)"}.items()):
+        values, errors = of(rows, name)
+        panel.bar(
+            [x + 0.38 * i for x in range(len(names))], values, 0.38, yerr=errors, label=label
+        )
+        tops = [max(top, v + e) for top, v, e in zip(tops, values, errors, strict=True)]
+    for x, (top, score) in enumerate(zip(tops, of(rows, "log_evidence")[0], strict=True)):
+        panel.annotate(f"log p(x)\n{score:.2f}", (x + 0.19, top + 0.1), ha="center", size=8)
+    panel.set_xticks([x + 0.19 for x in range(len(names))], names)
+    panel.set_ylim(0, 1.2 * max(tops))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--picture", type=Path, default=Path("docs/collapse.png"))
+    parser.add_argument("--redraw", action="store_true", help="only the picture, from the JSON")
+    asked = parser.parse_args()
+    path = asked.out / "collapse.json"
+    if not asked.redraw:
+        torch.set_num_threads(1)
+        record = provenance(zoo.load("bernoulli_vae").data) | {"date": str(date.today())}
+        record |= {"steps": STEPS, "lr": LR, "seeds": SEEDS, "draws": DRAWS, "rows": []}
+        for case in CASES:
+            for seed in SEEDS:
+                record["rows"].append(measure(case, seed))
+                print(json.dumps(record["rows"][-1]), flush=True)
+        asked.out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1))
+    picture(json.loads(path.read_text())["rows"], asked.picture)
+
+
+if __name__ == "__main__":
+    main()
