@@ -187,10 +187,10 @@ def known_table() -> str:
 
 
 VERDICTS = """`python -m benchmarks.evaluation.known_evidence --out
-benchmarks/results/harness.json`. It differs from 3 standard errors on, and cannot tell where its own is above 0.5 nats. Each row
-of the JSON has the command, commit and date that it was measured with, where it is newer than those
-of the file. How often value ± 1.96 se of short runs holds the exact evidence of probabilistic
-PCA, the mean of 30 rows; a score is (value - exact) / se:"""
+benchmarks/results/harness.json`. It differs from 3 standard errors on, and cannot tell where its
+own is above 0.5 nats. Each row of the JSON has the command, commit and date that it was measured
+with, where it is newer than those of the file. How often value ± 1.96 se of short runs holds the
+exact evidence of probabilistic PCA, the mean of 30 rows; a score is (value - exact) / se:"""
 
 SANDWICH = """Bidirectional Monte Carlo bounds the evidence of data that it simulates from the
 model, which the model knows exactly too. Counted is how often, over seeds, lower - 1.96 se <=
