@@ -133,7 +133,7 @@ def test_fit_goes_on_or_replaces_what_is_there(tmp_path, capsys, monkeypatch):
     first = call(*words, "--steps", "3", "--out", out, "--resume")
     assert "There is no fit in" in first
     sentence = refused(capsys, monkeypatch, *words, "--steps", "3", "--out", out)
-    assert "is not empty: it holds arviz.nc, metrics.json, fit.json, ...." in sentence
+    assert "is not empty: it holds arviz.nc, fit.json, losses.png, ...." in sentence
     changed = (*words, "--steps", "5", "--lr", "0.5", "--out", out, "--resume")
     assert "lr: saved 0.01, now 0.5" in refused(capsys, monkeypatch, *changed)
     assert "5 steps in" in call(*words, "--steps", "5", "--out", out, "--resume")

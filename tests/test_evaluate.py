@@ -285,7 +285,7 @@ def test_latents_that_rows_share_are_scored_where_they_were_inferred():
 
 @pytest.mark.parametrize(("weights", "draws"), [(2_000_000, 1000), (12_000, 400), (1, 200)])
 def test_the_usual_draws_are_fewer_where_rows_are_many(exact, monkeypatch, weights, draws):
-    module = importlib.import_module("zoo.evaluate")  # zoo.evaluate is the function
+    module = importlib.import_module("zoo.evaluation.evaluate")
     monkeypatch.setattr(module, "WEIGHTS", weights)
     found = evaluate(exact, metrics=["elbo"])
     assert (found.rows, found.draws) == (30, draws)

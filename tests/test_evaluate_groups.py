@@ -133,8 +133,10 @@ def test_the_best_diagonal_guide_pays_its_closed_form(diagonal):
 
 
 def test_gaps_take_the_guides_own_local_family(diagonal, monkeypatch):
-    brief = partial(zoo.gaps, objective=StickingTheLanding(4), search=Search(block=30, limit=400))
-    monkeypatch.setattr("zoo.evaluation.groups.gaps.gaps", brief)
+    brief = partial(
+        zoo.measure_gaps, objective=StickingTheLanding(4), search=Search(block=30, limit=400)
+    )
+    monkeypatch.setattr("zoo.evaluation.groups.gaps.measure_gaps", brief)
     monkeypatch.setattr("zoo.evaluation.groups.gaps.ROWS", 4)
     found = zoo.evaluate(diagonal, metrics=["gaps"], draws=100)
     assert set(found) == {
@@ -147,8 +149,8 @@ def test_gaps_take_the_guides_own_local_family(diagonal, monkeypatch):
     truth = diagonal.model.mean_field_gap(x[:4]).mean().item()
     gap = found["approximation_gap/PerDatum"]
     assert abs(gap.value - truth) < ERRORS * gap.se
-    hasty = partial(zoo.gaps, search=Search(block=5, limit=5))
-    monkeypatch.setattr("zoo.evaluation.groups.gaps.gaps", hasty)
+    hasty = partial(zoo.measure_gaps, search=Search(block=5, limit=5))
+    monkeypatch.setattr("zoo.evaluation.groups.gaps.measure_gaps", hasty)
     found = zoo.evaluate(diagonal, metrics=["gaps"], draws=20)
     assert "PerDatum not settled after 5 steps" in found["amortisation_gap/PerDatum"].note
     assert "settled" not in found["inference_gap"].note

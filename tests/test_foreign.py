@@ -250,7 +250,7 @@ def test_it_is_saved_and_loaded(name, tmp_path):
 def test_it_is_not_loaded_with_other_data(name, tmp_path):
     """Wherever they are: in arguments, keywords, dictionaries, lists or dataclasses.
 
-    Data in a closure nobody can compare.
+    Data in a closure are compared by what the model computes of them.
     """
     case = CASES[name]
     fit = plain_fits(case)[-1]

@@ -9,7 +9,7 @@ from pyro.infer.autoguide import AutoDelta
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, Empty, FullRank, MeanField
-from zoo.evaluation.groups import shifts
+from zoo.evaluation.groups import moments
 from zoo.isolation import isolated
 from zoo.metrics.moment_shift import LABELS, constant, largest, psis_shifts, run_shifts
 from zoo.sampling.joint_density import JointDensity
@@ -179,7 +179,7 @@ def test_what_would_take_long_is_left_out_with_the_reason(model, x, reason):
 
 
 def test_too_many_numbers_are_left_to_slower_metrics(monkeypatch, healthy):
-    monkeypatch.setattr(shifts, "DIMENSIONS", 0)
+    monkeypatch.setattr(moments, "DIMENSIONS", 0)
     found = zoo.evaluate(healthy, metrics=["from_prior"], draws=20)
     assert "numbers to move; got 1" in found.skipped["smc_mean_shift"]
 

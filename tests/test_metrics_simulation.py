@@ -217,7 +217,7 @@ def test_rows_may_be_others_than_those_trained_on():
 
 def test_only_amortised_guides_are_ranked_without_refitting():
     fit = zoo.fit(fitted_ppca_task(), PerDatum, steps=1)
-    with pytest.raises(ValueError, match="got PerDatum on .* Use zoo.metrics"):
+    with pytest.raises(ValueError, match="got PerDatum on .* Use zoo.evaluation.sbc"):
         calibrated(fit)
 
 

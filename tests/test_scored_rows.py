@@ -93,7 +93,7 @@ def test_gaps_on_train_are_those_of_the_bits(fit, bits, monkeypatch):
         fitted.append(args[0])
         return 0, False
 
-    monkeypatch.setattr(sys.modules["zoo.gaps"], "optimise", spied)  # zoo.gaps is the function
+    monkeypatch.setattr(sys.modules["zoo.evaluation.gaps"], "optimise", spied)
     found = measure_gaps(fit, (PerDatum,), rows=ROWS, draws=DRAWS, search=BRIEF)
     taken = bits[:ROWS].to(fit.device)
     with isolated(seed=0):

@@ -240,7 +240,7 @@ def gaps_door():
     search = Search(block=2, limit=2)
     settings = {"rows": 2, "draws": 20, "objective": Trace(), "split": "train", "seed": 0}
     first = {"fit": fitted(), "families": [guides.PerDatum]}
-    return zoo.gaps, first, settings | {"search": search}
+    return zoo.measure_gaps, first, settings | {"search": search}
 
 
 def gradients_door():
@@ -259,7 +259,7 @@ def gradients_door():
         "shown": None,
     }
     first = {"task": bits_task(), "guide": guides.AmortisedDiscrete, "objectives": ["rloo"]}
-    return zoo.gradients, first, settings
+    return zoo.measure_gradients, first, settings
 
 
 def compare_door():
