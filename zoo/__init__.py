@@ -11,9 +11,9 @@ from zoo.pairing.mismatch import PairingError, mismatch
 from zoo.results.result import Fit
 from zoo.task import Task, load
 from zoo.training.checkpoint import load_fit, save
+from zoo.training.checkpointer import Checkpoint, SaveError
 from zoo.training.divergence import DivergenceError
 from zoo.training.fit import fit
-from zoo.training.keeper import Checkpoint, SaveError
 
 __version__ = "0.1.0"
 

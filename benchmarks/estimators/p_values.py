@@ -16,10 +16,10 @@ import zoo
 from benchmarks.estimators.networks import SETTINGS, latent
 from zoo.gradients.bias import bias
 from zoo.gradients.estimator import as_estimator
-from zoo.gradients.experiment import References, Scene
+from zoo.gradients.experiment import Experiment, References
 from zoo.gradients.moments import BLOCKS, moments
 from zoo.gradients.sampler import Sampler
-from zoo.gradients.trajectory import Journey, fixed_rows
+from zoo.gradients.trajectory import Trajectory, fixed_rows
 from zoo.isolation import in_double, isolated
 from zoo.objectives import as_objective
 
@@ -33,14 +33,16 @@ def run() -> Iterator[dict]:
     guide, rows = guides.AmortisedDiscrete, []
     with isolated(seed=SEED):
         args = fixed_rows(task, SETTINGS["rows"], SEED)
-    journey = Journey(task, guide, as_objective("rloo"), None, None, SEED, "cpu")
-    scene = Scene(task, guide, args, "initial", journey.parameters("initial"), DRAWS, 0, SEED)
-    references = References(scene, DRAWS)
+    trajectory = Trajectory(task, guide, as_objective("rloo"), None, None, SEED, "cpu")
+    experiment = Experiment(
+        task, guide, args, "initial", trajectory.parameters("initial"), DRAWS, 0, SEED
+    )
+    references = References(experiment, DRAWS)
     for name in ESTIMATORS:
         objective = as_estimator(name).objective
         known = references.of(objective.target)
         with isolated(seed=SEED), in_double():
-            one = scene.build(objective)
+            one = experiment.build(objective)
             torch.manual_seed(SEED)
             runs = (served(one.sampler(DRAWS)) for _ in range(RUNS))
             found = [bias(moments(run, DRAWS, one.groups), known) for run in runs]

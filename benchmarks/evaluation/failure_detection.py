@@ -1,4 +1,4 @@
-"""The failure museum: which metric catches which planted failure, beside a healthy twin.
+"""The failure museum: which metric catches which planted failure, beside a healthy fit.
 
     python -m benchmarks.evaluation.failure_detection --out benchmarks/results/museum.json
     python -m benchmarks.evaluation.failure_detection --verdicts --out ...  # the verdicts alone
@@ -198,7 +198,7 @@ def main() -> None:
     made = {name: record[name] for name in ("command", "commit", "date")}
     before = json.loads(asked.out.read_text()) if asked.out and asked.out.exists() else {}
     kept = before.get("exhibits", {})
-    found, twins, verdicts = {}, {}, {}
+    found, healthy_fits, verdicts = {}, {}, {}
     for name in asked.exhibits:
         shown, (healthy, sick) = EXHIBITS[name], pair(name, ROWS)
         if shown.model not in verdicts:
@@ -207,9 +207,9 @@ def main() -> None:
         if asked.verdicts:
             found[name] = kept[name] | {"verdict": said}
         else:
-            if shown.model not in twins:
-                twins[shown.model] = collected(healthy, is_slow=False)
-            parts = {"healthy": twins[shown.model], "sick": collected(sick, is_slow=True)}
+            if shown.model not in healthy_fits:
+                healthy_fits[shown.model] = collected(healthy, is_slow=False)
+            parts = {"healthy": healthy_fits[shown.model], "sick": collected(sick, is_slow=True)}
             found[name] = {"story": shown.story, **made, **parts, "verdict": said}
         print(f"{name} after {time.perf_counter() - started:.0f} s", flush=True)
     if asked.out:

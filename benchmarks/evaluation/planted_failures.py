@@ -1,4 +1,4 @@
-"""Planted failures, each beside a twin that is exact: what the museum shows.
+"""Planted failures, each beside a healthy fit that is exact: what the museum shows.
 
 Every model knows its evidence and posterior in closed form, and nothing is trained: the healthy
 guide is the exact posterior, and the sick one is that with a single thing wrong.
@@ -198,7 +198,9 @@ def pair(name: str, rows: int = 200, seed: int = 0) -> tuple[Fit, Fit]:
     """The healthy fit and the sick one, on data from the healthy model."""
     shown = EXHIBITS[name]
     x = simulated(shown.model(), rows, seed)
-    return hung(shown.model(), exact, x), hung((shown.sick or shown.model)(), shown.guide, x)
+    return fixed_fit(shown.model(), exact, x), fixed_fit(
+        (shown.sick or shown.model)(), shown.guide, x
+    )
 
 
 def simulated(model: nn.Module, rows: int, seed: int) -> Tensor:
@@ -208,7 +210,7 @@ def simulated(model: nn.Module, rows: int, seed: int) -> Tensor:
         return pyro.poutine.uncondition(model)(torch.zeros(width))
 
 
-def hung(model: nn.Module, q: Callable, x: Tensor) -> Fit:
+def fixed_fit(model: nn.Module, q: Callable, x: Tensor) -> Fit:
     """A fit in which nothing was trained."""
 
     def guide(x: Tensor) -> None:

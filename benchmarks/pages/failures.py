@@ -70,14 +70,14 @@ def cell(found: dict) -> str:
 
 
 def table(exhibits: dict) -> str:
-    """One line a metric, one column an exhibit, the twin's value in brackets."""
+    """One line a metric, one column an exhibit, the healthy fit's value in brackets."""
     lines = ["| metric | healthy range | " + " | ".join(exhibits) + " |"]
     lines += ["|---" * (2 + len(exhibits)) + "|"]
     for name, (low, high) in RANGES.items():
         cells = []
         for shown in exhibits.values():
-            twin = f" ({cell(shown['healthy'][name])})" if name in shown["healthy"] else ""
-            cells.append(cell(shown["sick"][name]) + twin if name in shown["sick"] else "")
+            healthy = f" ({cell(shown['healthy'][name])})" if name in shown["healthy"] else ""
+            cells.append(cell(shown["sick"][name]) + healthy if name in shown["sick"] else "")
         known = f"; needs {NEEDS[name]}" if name in NEEDS else ""
         span = f"{low:g} to {high:g}".replace("-inf to", "up to").replace(" to inf", " or more")
         lines.append(f"| {name}{known} | {span} | " + " | ".join(cells) + " |")
@@ -99,7 +99,7 @@ def catches(exhibits: dict) -> str:
 
 
 def false_alarms(exhibits: dict) -> str:
-    """Healthy twins that a metric accused."""
+    """Healthy fits that a metric accused."""
     found = {
         (metric, f"{one['caught']} of {len(one['values'])} seeds", EXHIBITS[name].model.__name__)
         for name, shown in exhibits.items()
@@ -110,12 +110,14 @@ def false_alarms(exhibits: dict) -> str:
 
 
 def unmeasured(exhibits: dict) -> str:
-    """What the twins cannot say: metrics that were taken of sick fits only."""
-    twins = {EXHIBITS[name].model: shown["healthy"] for name, shown in exhibits.items()}
-    tried = set.intersection(*(set(metrics) for metrics in twins.values()))
-    seeds = max(len(one["values"]) for metrics in twins.values() for one in metrics.values())
+    """What the healthy fits cannot say: metrics that were taken of sick fits only."""
+    healthy_fits = {EXHIBITS[name].model: shown["healthy"] for name, shown in exhibits.items()}
+    tried = set.intersection(*(set(metrics) for metrics in healthy_fits.values()))
+    seeds = max(
+        len(one["values"]) for metrics in healthy_fits.values() for one in metrics.values()
+    )
     missing = [name for name in RANGES if name not in tried]
-    held = f"{len(tried)} metrics of {len(twins)} healthy fits, {seeds} seeds each"
+    held = f"{len(tried)} metrics of {len(healthy_fits)} healthy fits, {seeds} seeds each"
     if not missing:
         return f"That is of {held}."
     return (
@@ -125,7 +127,7 @@ def unmeasured(exhibits: dict) -> str:
 
 
 def verdicts(exhibits: dict) -> str:
-    """What the verdict says of each, as bound / weights / draws, with the twin's in brackets."""
+    """What the verdict says of each: bound / weights / draws, the healthy fit's in brackets."""
     lines = ["| exhibit | " + " | ".join(READERS) + " |", "|---" * (1 + len(READERS)) + "|"]
     for name, shown in exhibits.items():
         sick, healthy = shown["verdict"]["sick"], shown["verdict"]["healthy"]
@@ -216,14 +218,14 @@ def page(record: dict) -> str:
     return f"""# The failure museum
 
 Failures planted on purpose, each in a model whose evidence and posterior are known in closed form,
-beside a healthy twin that differs in nothing else. Made by
+beside a healthy fit that differs in nothing else. Made by
 `python -m benchmarks.evaluation.failure_detection --out benchmarks/results/museum.json` and
 `python -m benchmarks.pages.failures` ({record["date"]}, torch
 {record["versions"]["torch"]}, {record["rows"]} rows, {record["seeds"]} evaluation seeds).
 
 A metric catches a failure (bold) where it lies five of its own standard errors outside of its
-healthy range, in most seeds; a p-value has no such margin. In brackets: the twin's value. AIS and
-the gaps are taken once, on the sick fit.
+healthy range, in most seeds; a p-value has no such margin. In brackets: the healthy fit's value.
+AIS and the gaps are taken once, on the sick fit.
 
 {table(exhibits)}
 
@@ -231,13 +233,13 @@ Who catches what:
 
 {catches(exhibits)}
 
-False alarms on healthy twins: {false_alarms(exhibits)}. {unmeasured(exhibits)}
+False alarms on healthy fits: {false_alarms(exhibits)}. {unmeasured(exhibits)}
 
 ## What the verdict says
 
 Bound, weights and the guide's own draws, in this order, as `zoo.evaluate(fit).answers` has them
-for a reader who knows the truth and for one who does not; the healthy twin's in brackets. Where
-the decoder has collapsed, or the guide's density is wrong, the draws may be right all the same:
+for a reader who knows the truth and for one who does not; the healthy fit's in brackets. Where the
+decoder has collapsed, or the guide's density is wrong, the draws may be right all the same:
 then the answer about them is yes. Nothing here was trained, so of a bound that is not tight nobody
 can tell whether it has stopped rising.
 

@@ -1,8 +1,8 @@
 """A ladder of autoencoders on one data set at one budget: what each refinement buys.
 
-Every rung is the same number of steps of the same batches. The first four change one thing at a
+Every variant is the same number of steps of the same batches. The first four change one thing at a
 time; the hierarchy and the PixelVAE are other models. Scored on test rows by the one harness; the
-gap is split on the first rows, where the rung's own family can be fitted to single rows.
+gap is split on the first rows, where the variant's own family can be fitted to single rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Rung:
+class Variant:
     """A model with its parts, a guide, and the families that its gap is split over."""
 
     name: str
@@ -37,46 +37,48 @@ class Rung:
     local: Callable | None = None
 
 
-RUNGS = (
-    Rung("mean-field", "vae", guides.AmortisedNormal, local=guides.PerDatum),
-    Rung("full covariance", "vae", guides.AmortisedFullRank, local=guides.PerDatumFullRank),
-    Rung("IAF", "vae", guides.AmortisedIAF, local=guides.PerDatumIAF),
-    Rung("IAF + VampPrior", "vae", guides.AmortisedIAF, {"prior": "vamp"}, guides.PerDatumIAF),
-    Rung("hierarchical", "hvae", guides.TopDown, {"groups": (10, 10)}),
-    Rung("PixelVAE", "vae", guides.AmortisedNormal, {"decoder": "pixel"}, guides.PerDatum),
+VARIANTS = (
+    Variant("mean-field", "vae", guides.AmortisedNormal, local=guides.PerDatum),
+    Variant("full covariance", "vae", guides.AmortisedFullRank, local=guides.PerDatumFullRank),
+    Variant("IAF", "vae", guides.AmortisedIAF, local=guides.PerDatumIAF),
+    Variant("IAF + VampPrior", "vae", guides.AmortisedIAF, {"prior": "vamp"}, guides.PerDatumIAF),
+    Variant("hierarchical", "hvae", guides.TopDown, {"groups": (10, 10)}),
+    Variant("PixelVAE", "vae", guides.AmortisedNormal, {"decoder": "pixel"}, guides.PerDatum),
 )
 
 
 def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Task, dict]]:
-    """Fits and scores every rung; samples of the first seed go into pictures."""
+    """Fits and scores every variant; samples of the first seed go into pictures."""
     panels: dict[str, torch.Tensor] = {}
-    for rung in RUNGS:
-        if only in rung.name:
-            task = zoo.load(rung.model, data=DATA, **rung.parts)
+    for variant in VARIANTS:
+        if only in variant.name:
+            task = zoo.load(variant.model, data=DATA, **variant.parts)
             for seed in range(seeds):
-                fit, row = one_fit(rung, task, max(1, round(share * STEPS)), seed)
-                yield task, {"rung": rung.name, "guide": rung.guide.__name__} | row
+                fit, row = one_fit(variant, task, max(1, round(share * STEPS)), seed)
+                yield task, {"variant": variant.name, "guide": variant.guide.__name__} | row
                 if seed == 0:
-                    panels |= pictures(rung.name, fit)
-    if len(panels) == len(RUNGS):
+                    panels |= pictures(variant.name, fit)
+    if len(panels) == len(VARIANTS):
         picture(panels, out / "ladder.png")
 
 
-def one_fit(rung: Rung, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit, dict]:
-    fit, row = vaes_fits.fitted(task, rung.guide, METRICS, steps=steps, seed=seed)
-    if rung.local is not None:
-        found = zoo.measure_gaps(fit, [rung.local], rows=ROWS, objective=Trace(16), split="test")
+def one_fit(variant: Variant, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit, dict]:
+    fit, row = vaes_fits.fitted(task, variant.guide, METRICS, steps=steps, seed=seed)
+    if variant.local is not None:
+        found = zoo.measure_gaps(
+            fit, [variant.local], rows=ROWS, objective=Trace(16), split="test"
+        )
         metrics = found.splits["test"].metrics()
         row |= {name.split("/")[0]: [g.value, g.se] for name, g in metrics.items()}
     return fit, row
 
 
 def table(rows: list[dict]) -> str:
-    """One line a rung: means over seeds, and half their range."""
+    """One line a variant: means over seeds, and half their range."""
     columns = [("ELBO", "elbo", 2), ("log p(x)", "log_evidence", 2)]
     columns += [("k-hat", "k_hat", 2), (f"gap, first {ROWS} rows", "inference", 2)]
     columns += [(f"of it {part}", part, 2) for part in ("approximation", "amortisation")]
-    return vaes_fits.table_of(rows, "rung", columns)
+    return vaes_fits.table_of(rows, "variant", columns)
 
 
 def pictures(name: str, fit: zoo.Fit) -> dict[str, torch.Tensor]:
@@ -91,7 +93,7 @@ def pictures(name: str, fit: zoo.Fit) -> dict[str, torch.Tensor]:
 
 
 def picture(panels: dict[str, torch.Tensor], path: Path) -> None:
-    """A panel a rung: data, reconstructions and samples, a line of each."""
+    """A panel a variant: data, reconstructions and samples, a line of each."""
     drawn, axes = plt.subplots(
         2, (len(panels) + 1) // 2, figsize=(14, 4.2), layout="constrained", squeeze=False
     )

@@ -28,7 +28,7 @@ from zoo.provenance import provenance
 RESULTS = Path(__file__).parents[1] / "results" / "vaes"
 MADE = ("command", "commit", "date")
 SECTIONS = {  # name -> what runs it, and what its rows are named by
-    "ladder": (vaes_ladder, ("rung",)),
+    "ladder": (vaes_ladder, ("variant",)),
     "priors": (vaes_priors, ("prior",)),
     "bounds": (vaes_bounds, ("trained by",)),
     "likelihoods": (vaes_likelihoods, ("likelihood",)),

@@ -20,8 +20,8 @@ from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
 from zoo.demos.four_points import (
     SEEDS,
     STEPS,
-    Rival,
-    Shown,
+    Findings,
+    GuidePair,
     four_points,
     four_points_task,
     gain,
@@ -33,12 +33,12 @@ from zoo.provenance import provenance
 from zoo.task import Task
 
 RIVALS = {
-    "diagonal normal": Rival(AmortisedNormal, PerDatum),
-    "IAF": Rival(
+    "diagonal normal": GuidePair(AmortisedNormal, PerDatum),
+    "IAF": GuidePair(
         partial(AmortisedIAF, depth=4, hidden=32), partial(PerDatumIAF, depth=4, hidden=32)
     ),
 }
-RUNGS = ("amortised_fixed_scale", "amortised_normal", "amortised_full_rank", "amortised_iaf")
+VARIANTS = ("amortised_fixed_scale", "amortised_normal", "amortised_full_rank", "amortised_iaf")
 
 
 def picture_command(
@@ -101,7 +101,7 @@ def _amortisation(
     seeds: int,
     console: Console,
 ) -> None:
-    guides = {name: guide_named(name) for name in RUNGS}
+    guides = {name: guide_named(name) for name in VARIANTS}
     shown = sys.stderr.isatty()
     steps = 1500 if steps is None else whole("steps", steps)
     ladder = amortisation(guides, "amortised_normal", PerDatum, steps=steps, progress=shown)
@@ -122,11 +122,11 @@ def _write(path: Path, task: Task, record: dict[str, object]) -> None:
     path.write_text(json.dumps(made | record, indent=1))
 
 
-def _metrics(shown: Shown) -> dict[str, dict]:
+def _metrics(shown: Findings) -> dict[str, dict]:
     return {name: asdict(over_seeds(metrics)) for name, metrics in _columns(shown).items()}
 
 
-def _by_seed(shown: Shown) -> list[dict]:
+def _by_seed(shown: Findings) -> list[dict]:
     columns = _columns(shown)
     return [
         {name: asdict(metrics[seed]) for name, metrics in columns.items()}
@@ -135,7 +135,7 @@ def _by_seed(shown: Shown) -> list[dict]:
     ]
 
 
-def _columns(shown: Shown) -> dict[str, list[Metric]]:
+def _columns(shown: Findings) -> dict[str, list[Metric]]:
     return {
         "exact log p(x)": shown.log_evidence,
         "ELBO": shown.elbo,

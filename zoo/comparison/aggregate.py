@@ -99,10 +99,11 @@ def _cell(metrics: list[Metric], spread: float) -> Cell:
     return Cell(mean, se, metrics[0].unit, metrics[0].better)
 
 
-def is_best(cell: Cell, rivals: Sequence[Cell]) -> bool:
-    """Is the cell better than every rival by more than both error bars?"""
-    others = [rival for rival in rivals if rival is not cell]
+def is_best(cell: Cell, baselines: Sequence[Cell]) -> bool:
+    """Is the cell better than every baseline by more than both error bars?"""
+    others = [baseline for baseline in baselines if baseline is not cell]
     sign = {"higher": 1, "lower": -1}.get(cell.better, 0)
     return bool(others and sign) and all(
-        sign * (cell.value - rival.value) > SEPARATE * (cell.se + rival.se) for rival in others
+        sign * (cell.value - baseline.value) > SEPARATE * (cell.se + baseline.se)
+        for baseline in others
     )

@@ -16,8 +16,8 @@ from zoo.metrics import Metric
 from zoo.objectives import as_objective
 from zoo.results.result import Fit
 from zoo.task import Task
+from zoo.training.checkpointer import Checkpoint
 from zoo.training.fit import fit
-from zoo.training.keeper import Checkpoint
 
 POINTS, SPAN = 10, 30  # the first of 10 points is at a 30th of the budget
 DRAWS = 50
@@ -48,7 +48,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Leg:
+class Combination:
     """How the runs of one pair are fitted at equal budget."""
 
     guide: str
@@ -76,7 +76,7 @@ def steps_of(budget: int, objective: str, latents: Latents) -> int:
 
 def fit_within(
     task: Task,
-    leg: Leg,
+    combination: Combination,
     budget: int,
     latents: Latents,
     *,
@@ -87,7 +87,7 @@ def fit_within(
 
     Args:
         task: what is fitted.
-        leg: how.
+        combination: how.
         budget: evaluations of f for each row of the minibatch.
         latents: of the task's model.
         seed: of the run.
@@ -96,8 +96,8 @@ def fit_within(
     Returns:
         The fit and its curve; None in the place of the curve if it was interrupted.
     """
-    steps = steps_of(budget, leg.objective, latents)
-    each = as_objective(leg.objective).evaluations(latents)
+    steps = steps_of(budget, combination.objective, latents)
+    each = as_objective(combination.objective).evaluations(latents)
     stops = np.unique(np.geomspace(max(1, steps / SPAN), steps, POINTS).round().astype(int))
     result: Fit | None = None
     metrics = _points(place)
@@ -106,13 +106,13 @@ def fit_within(
             continue
         result = fit(
             task,
-            leg.family,
-            objective=leg.objective,
+            combination.family,
+            objective=combination.objective,
             steps=int(stop),
-            lr=leg.lr,
-            batch_size=leg.batch_size,
+            lr=combination.lr,
+            batch_size=combination.batch_size,
             seed=seed,
-            device=leg.device,
+            device=combination.device,
             compile=False,
             checkpoint=place,
             resume=result if place is None else place.folder,
@@ -124,8 +124,8 @@ def fit_within(
             _note(place, metrics)
     assert result is not None
     curve = Curve(
-        leg.guide,
-        leg.objective,
+        combination.guide,
+        combination.objective,
         seed,
         evaluations=tuple(int(stop) * each for stop in stops),
         elbo=tuple(metric.value for metric in metrics),

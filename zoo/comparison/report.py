@@ -57,8 +57,8 @@ def _shown(name: str, summary: Summary, summaries: Sequence[Summary]) -> str:
     cell = summary.cells[name]
     digits = max(0, 1 - math.floor(math.log10(cell.se))) if cell.se > 0 else 4
     text = f"{cell.value:.{digits}f} ± {cell.se:.{digits}f}" if cell.se else f"{cell.value:.4f}"
-    rivals = [other.cells[name] for other in summaries if name in other.cells]
-    return f"[bold]{text}[/bold]" if is_best(cell, rivals) else text
+    baselines = [other.cells[name] for other in summaries if name in other.cells]
+    return f"[bold]{text}[/bold]" if is_best(cell, baselines) else text
 
 
 def loss_picture(fits: dict[str, Fit], path: Path) -> Path:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from zoo.comparison.aggregate import Row
-from zoo.comparison.budget import Curve, Leg, fit_within
+from zoo.comparison.budget import Combination, Curve, fit_within
 from zoo.comparison.comparison import Asked, Comparison, row_of
 from zoo.comparison.folder import WAY_OUT, Folder, clear
 from zoo.evaluation.evaluate import QUICKEST, evaluate
@@ -13,8 +13,8 @@ from zoo.files import refuse_occupied
 from zoo.latents import Latents
 from zoo.results.result import Fit
 from zoo.training.checkpoint import load_fit
+from zoo.training.checkpointer import Checkpoint
 from zoo.training.fit import fit
-from zoo.training.keeper import Checkpoint
 
 
 class Runs:
@@ -111,12 +111,16 @@ class Runs:
 
     def _fit_within(self, guide: str, objective: str, budget: int) -> None:
         asked, task = self.asked, self.found.task
-        leg = Leg(guide, self.families[guide], objective, asked.lr, asked.batch_size, asked.device)
+        combination = Combination(
+            guide, self.families[guide], objective, asked.lr, asked.batch_size, asked.device
+        )
         for seed, name in enumerate(self.names(guide, objective)):
             if name in self.found.fits:
                 continue
             place = self._place(name, None)
-            result, curve = fit_within(task, leg, budget, self.latents, seed=seed, place=place)
+            result, curve = fit_within(
+                task, combination, budget, self.latents, seed=seed, place=place
+            )
             self._add(guide, objective, result, curve)
             if curve is None:
                 raise KeyboardInterrupt

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from zoo.checks.blame import why_not_traced
-from zoo.compile.flat_parameters import Layout, layout_of
+from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
 from zoo.compile.gamma_noise import take_batches
 from zoo.compile.graph_passes import poison_failures
 from zoo.compile.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
@@ -45,7 +45,7 @@ class Captured:
     """
 
     pieces: GraphModule
-    layout: Layout
+    layout: FlatParameters
     noise: tuple[Spec, ...]
 
     def graph(
@@ -103,7 +103,7 @@ def capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter])
 
 
 def _capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
-    layout = layout_of(program, parameters)
+    layout = flat_parameters_of(program, parameters)
     parts, held, step, picked, args = example_inputs(program, rows, layout)
     specs: list[Spec] = []
     try:
@@ -166,7 +166,7 @@ def _skip_copies(graph: GraphModule) -> None:
 def step_function(
     program: Program,
     rows: Batches,
-    layout: Layout,
+    layout: FlatParameters,
     source_of: Callable[[Sequence[Tensor]], Source],
 ) -> Callable:
     """The step as a function of tensors, in terms of the program's own modules.
@@ -227,7 +227,7 @@ class Answers(TorchFunctionMode):
         return ANSWERS[question] if question in ANSWERS else func(*args, **(kwargs or {}))
 
 
-def example_inputs(program: Program, rows: Batches, layout: Layout) -> tuple:
+def example_inputs(program: Program, rows: Batches, layout: FlatParameters) -> tuple:
     """Inputs of a step without its noise; every tensor a copy of its own.
 
     Tensors that are one object would become one input of the program.

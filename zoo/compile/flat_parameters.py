@@ -10,7 +10,7 @@ from zoo.program import Program
 
 
 @dataclass(frozen=True)
-class Layout:
+class FlatParameters:
     """Where the parameters lie in one vector, and which tensors of the program move.
 
     Attributes:
@@ -51,12 +51,12 @@ def all_tensors(program: Program) -> dict[str, Tensor]:
     return dict(program.named_parameters()) | dict(program.named_buffers())
 
 
-def layout_of(program: Program, parameters: Sequence[nn.Parameter]) -> Layout:
+def flat_parameters_of(program: Program, parameters: Sequence[nn.Parameter]) -> FlatParameters:
     """The layout of a program in which these parameters move."""
     moving = {id(parameter) for parameter in parameters}
     tensors = all_tensors(program)
     named = {name: value for name, value in tensors.items() if id(value) in moving}
-    return Layout(
+    return FlatParameters(
         names=tuple(named),
         shapes=tuple(value.shape for value in named.values()),
         held=tuple(name for name in tensors if name not in named),

@@ -14,7 +14,7 @@ import pyro
 import torch
 from torch import Tensor, nn
 
-from zoo.compile.flat_parameters import Layout, all_tensors
+from zoo.compile.flat_parameters import FlatParameters, all_tensors
 from zoo.compile.noise import ExplicitNoise, Spec, draw_noise, replay
 from zoo.data.batches import Batches
 from zoo.handlers.parameters import named_tensors, restore
@@ -39,7 +39,7 @@ class Claim:
     """A captured step that claims to be the plain one: see `zoo.compile.capture.Captured`."""
 
     graph: Callable
-    layout: Layout
+    layout: FlatParameters
     noise: tuple[Spec, ...]
 
 
@@ -98,7 +98,7 @@ def _one_case(claim: Claim, program: Program, rows: Batches, step: Tensor, case:
 def plain_step(
     program: Program,
     rows: Batches,
-    layout: Layout,
+    layout: FlatParameters,
     step: Tensor,
     picked: Tensor | None,
     noise: Sequence[Tensor],
@@ -116,7 +116,7 @@ def plain_step(
 def step_in_double(
     program: Program,
     rows: Batches,
-    layout: Layout,
+    layout: FlatParameters,
     step: Tensor,
     picked: Tensor | None,
     noise: Sequence[Tensor],

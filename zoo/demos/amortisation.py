@@ -128,7 +128,7 @@ def _mean(values: Tensor, errors: Tensor) -> Metric:
 
 
 def draw_amortisation(ladder: Ladder, path: Path) -> Path:
-    """One rung a guide: every row's gap to log p(x), and their mean."""
+    """One variant a guide: every row's gap to log p(x), and their mean."""
     names = list(ladder.bounds)
     gaps_of = {name: (ladder.log_evidence[0] - ladder.bounds[name][0]).numpy() for name in names}
     order = np.argsort(gaps_of[names[-1]])

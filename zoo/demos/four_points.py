@@ -41,7 +41,7 @@ SEARCH, SEARCH_PARTICLES = Search(lr=0.01, factor=0.3, stalls=5, limit=3000), 32
 
 
 @dataclass(frozen=True)
-class Rival:
+class GuidePair:
     """A guide to be shown.
 
     Attributes:
@@ -70,7 +70,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Findings:
     """What came of one family; metrics are means over rows, one for each seed.
 
     Attributes:
@@ -95,7 +95,7 @@ class Shown:
 
 
 def four_points(
-    rivals: dict[str, Rival],
+    guide_pairs: dict[str, GuidePair],
     *,
     seeds: int = SEEDS,
     steps: int = STEPS,
@@ -103,11 +103,11 @@ def four_points(
     search: Search = SEARCH,
     compile: bool | str = "auto",
     progress: bool = False,
-) -> dict[str, Shown]:
+) -> dict[str, Findings]:
     """Trains every family on the four points.
 
     Args:
-        rivals: name -> guide and its local twin.
+        guide_pairs: name -> guide and its local counterpart.
         seeds: number of seeds, side by side in one program where the step is compiled.
         steps: of each fit.
         draws: for each bound and row.
@@ -121,7 +121,7 @@ def four_points(
     whole("seeds", seeds, least=2, way="Error bars need two.")
     whole("steps", steps)
     found = {}
-    for name, family in rivals.items():
+    for name, family in guide_pairs.items():
         fits = fit(
             four_points_task(),
             family.guide,
@@ -159,7 +159,7 @@ def four_points_task() -> Task:
     return Task("bernoulli_vae", lambda: BernoulliVAE(POINTS, HIDDEN, latent=2), data)
 
 
-def shown(fits: list[Fit], family: Rival, draws: int, search: Search) -> Shown:
+def shown(fits: list[Fit], family: GuidePair, draws: int, search: Search) -> Findings:
     """Every bound beside the exact evidence, and where every gap comes from."""
     elbo = [bound(each, draws) for each in fits]
     exact = [evidence(each) for each in fits]
@@ -167,7 +167,7 @@ def shown(fits: list[Fit], family: Rival, draws: int, search: Search) -> Shown:
     splits = [
         split(*each, family.local, draws, search) for each in zip(fits, exact, elbo, strict=True)
     ]
-    return Shown(fits, elbo, exact, gap, splits)
+    return Findings(fits, elbo, exact, gap, splits)
 
 
 def difference(first: Metric, second: Metric) -> Metric:
@@ -238,7 +238,7 @@ def posterior_draws(result: Fit, count: int) -> Tensor:
         return draw(result.program, result.task.data.train, count).latents["z"]
 
 
-def gain(first: Shown, second: Shown) -> Metric:
+def gain(first: Findings, second: Findings) -> Metric:
     """By how much the second ELBO is higher, seed by seed; the error is over seeds, nats/row."""
     each = [difference(b, a) for a, b in zip(first.elbo, second.elbo, strict=True)]
     return replace(over_seeds(each), better="higher")

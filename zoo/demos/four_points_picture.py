@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.demos.four_points import (
     REACH,
-    Shown,
+    Findings,
     gain,
     log_joint,
     over_seeds,
@@ -25,7 +25,7 @@ RED = "#c0392b"
 SEEN, DRAWS, GREY = 3.6, 2500, "0.45"
 
 
-def draw_four_points(found: dict[str, Shown], path: Path) -> Path:
+def draw_four_points(found: dict[str, Findings], path: Path) -> Path:
     """Columns: the prior, then every guide; rows: draws, then exact posteriors by quadrature."""
     with plt.rc_context({"font.size": 10, "axes.titlesize": 10}):
         columns = len(found) + 1
@@ -44,12 +44,12 @@ def draw_four_points(found: dict[str, Shown], path: Path) -> Path:
     return path
 
 
-def _which(shown: Shown) -> str:
+def _which(shown: Findings) -> str:
     elbo = max(metric.value for metric in shown.elbo)
     return f"best of {len(shown.elbo)} seeds, ELBO {elbo:.3f} nats/row"
 
 
-def _gap(shown: Shown) -> str:
+def _gap(shown: Findings) -> str:
     """The gap and its split, means over seeds."""
     parts = {
         "gap": shown.gap,
@@ -126,7 +126,7 @@ def _numbers(axis: Axes, places: Tensor) -> None:
         )
 
 
-def _bounds(axis: Axes, found: dict[str, Shown]) -> None:
+def _bounds(axis: Axes, found: dict[str, Findings]) -> None:
     for i, shown in enumerate(found.values()):
         places = i + np.linspace(-0.32, 0.22, len(shown.elbo))
         exact, elbo = ([e.value for e in part] for part in (shown.log_evidence, shown.elbo))
@@ -148,7 +148,7 @@ def _bounds(axis: Axes, found: dict[str, Shown]) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _gained(found: dict[str, Shown]) -> str:
+def _gained(found: dict[str, Findings]) -> str:
     """The title: what the last guide gains over the first."""
     first, *_, last = (*found.values(), *found.values())
     count = len(first.elbo)

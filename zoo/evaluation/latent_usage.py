@@ -36,7 +36,7 @@ UNUSED = 0.01  # nats/row
 
 
 @dataclass(frozen=True)
-class SiteHealth:
+class SiteUsage:
     """One latent site.
 
     Attributes:
@@ -57,7 +57,7 @@ class SiteHealth:
 
 
 @dataclass(frozen=True)
-class LatentHealth:
+class LatentUsage:
     """All sites, and what they hold together.
 
     Attributes:
@@ -66,7 +66,7 @@ class LatentHealth:
         mutual_information: E_x KL(q(z|x) || q(z)), at most the log of the number of rows.
     """
 
-    sites: dict[str, SiteHealth]
+    sites: dict[str, SiteUsage]
     kl: Metric
     mutual_information: Metric
 
@@ -94,7 +94,7 @@ def latent_health(
     draws: int = 20,
     permutations: int = 500,
     seed: int = 0,
-) -> LatentHealth:
+) -> LatentUsage:
     """Metrics of the latents of a rowwise model.
 
     Args:
@@ -121,7 +121,7 @@ def latent_health(
             site.name: _site(site, program, runs, prior[site.name], permutations)
             for site in program.latents.sites
         }
-    return LatentHealth(sites, _total_kl(runs, program.latents), information)
+    return LatentUsage(sites, _total_kl(runs, program.latents), information)
 
 
 def _check(latents: Latents, rows: int, draws: int) -> None:
@@ -145,7 +145,7 @@ def _total_kl(runs: list[Traces], latents: Latents) -> Metric:
 
 def _site(
     latent: Latent, program: Program, runs: list[Traces], prior: Tensor, permutations: int
-) -> SiteHealth:
+) -> SiteUsage:
     latents = program.latents
     z = torch.cat([_rows_first(_drawn(r, latent), latent, latents) for r in runs])
     joint = any(name not in latents.names for name in guided(runs[0].guide))
@@ -158,7 +158,7 @@ def _site(
     else:
         whole = over_draws(_log_ratio(latent, runs, latents), "")
     variance = _mean_variance(z)
-    return SiteHealth(
+    return SiteUsage(
         kl=whole,
         kl_per_dimension=None if per_dimension is None else _over_draws(per_dimension),
         mean_variance=variance,
@@ -246,7 +246,7 @@ def _active(value: Tensor, error: Tensor) -> Metric:
     return Metric(count, se, f"of {len(value)} dimensions", "higher", f"variance above {ACTIVE}")
 
 
-def _verdict(name: str, site: SiteHealth) -> str:
+def _verdict(name: str, site: SiteUsage) -> str:
     size, active = len(site.mean_variance[0]), int(site.active.value)
     if site.kl is not None and site.kl.value < UNUSED + 2 * site.kl.se:
         used = f"collapsed: q(z|x) is the prior for every x ({site.kl.value:.2g} nats/row)"

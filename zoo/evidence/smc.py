@@ -34,7 +34,7 @@ HALVINGS = 40
 LIMIT = 1000
 
 
-class Rung(NamedTuple):
+class Variant(NamedTuple):
     """One temperature of the ladder.
 
     Attributes:
@@ -126,9 +126,9 @@ class TemperedSMC(Evidence):
                 point, chance = move(slopes, point, beta, stride)
         return Sampled(log_z, chance.mean(0), len(ladder), point.u)
 
-    def _ladder(self, slopes: Slopes, u: Tensor) -> list[Rung]:
+    def _ladder(self, slopes: Slopes, u: Tensor) -> list[Variant]:
         """Finds temperatures, steps and scales with one run of its own."""
-        point, ladder = slopes.look(u), list[Rung]()
+        point, ladder = slopes.look(u), list[Variant]()
         beta, step = torch.zeros_like(point.base[0]), torch.full_like(point.base[0], FIRST_STEP)
         while (beta < 1).any():
             if len(ladder) == self.most:
@@ -144,7 +144,7 @@ class TemperedSMC(Evidence):
                 strides.append(Stride(step, spread_of(point.u), self.leapfrogs))
                 point, chance = move(slopes, point, beta, strides[-1])
                 step = adapt(step, chance.mean(0))
-            ladder.append(Rung(beta, tuple(strides)))
+            ladder.append(Variant(beta, tuple(strides)))
         return ladder
 
 

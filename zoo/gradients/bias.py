@@ -78,18 +78,20 @@ def bias(found: Moments, reference: Reference, *, seed: int = 0) -> Bias:
     columns = reference.gradient.isfinite().nonzero().flatten()
     exact = reference.gradient[columns]
     error = found.means[:, columns] - exact
-    variance, rival = found.variance[columns] / found.draws, None
+    variance, of_reference = found.variance[columns] / found.draws, None
     if reference.moments is not None:
-        rival = reference.moments.means[:, columns] - exact
+        of_reference = reference.moments.means[:, columns] - exact
         variance = variance + reference.moments.variance[columns] / reference.moments.draws
     still = is_still(found, reference)[columns]
     z = torch.where(still, 0.0, error.mean(0) / variance.sqrt().clamp(min=1e-300))
     largest = int(z.abs().argmax())
     directions = random_directions(found.first[columns], ~still, seed=seed)
-    p_value = hotelling(error[1:] @ directions, None if rival is None else rival @ directions)
+    p_value = hotelling(
+        error[1:] @ directions, None if of_reference is None else of_reference @ directions
+    )
     if not _still_ones_agree(found, error.mean(0)[still], exact):
         p_value = 0.0
-    norm, se = length(error, rival)
+    norm, se = length(error, of_reference)
     scale = max(float(exact.norm()), 1e-300)
     return Bias(
         p_value=p_value,
@@ -140,17 +142,17 @@ def random_directions(variance: Tensor, used: Tensor, *, seed: int = 0) -> Tenso
     return normal.to(variance) * scale[:, None]
 
 
-def hotelling(error: Tensor, rival: Tensor | None = None) -> float:
+def hotelling(error: Tensor, reference: Tensor | None = None) -> float:
     """The p-value of a mean of zero.
 
     Args:
         error: block means less the reference, along a few directions, shape (blocks, directions).
-        rival: the same of the reference, where it is a mean of draws itself.
+        reference: the same of the reference, where it is a mean of draws itself.
     """
     count = len(error)
     covariance = _covariance_of_mean(error)
-    if rival is not None:
-        covariance = covariance + _covariance_of_mean(rival)
+    if reference is not None:
+        covariance = covariance + _covariance_of_mean(reference)
     values, vectors = torch.linalg.eigh(covariance)
     kept = values > 1e-12 * values.max()
     k = int(kept.sum())
@@ -174,19 +176,19 @@ def sidak(z: float, coordinates: int, draws: int) -> float:
     return float(-math.expm1(coordinates * math.log1p(-min(one, 1 - 1e-16))))
 
 
-def length(error: Tensor, rival: Tensor | None = None) -> tuple[float, float]:
+def length(error: Tensor, reference: Tensor | None = None) -> tuple[float, float]:
     """Length of a mean with the noise taken off, and its standard error by the jackknife.
 
     The squared length is the mean of the products of different blocks, which has no bias.
 
     Args:
         error: block means less the reference, shape (blocks, coordinates).
-        rival: the same of the reference, where it is a mean of draws itself.
+        reference: the same of the reference, where it is a mean of draws itself.
     """
     squared, variance = _squared_length(error)
-    if rival is not None:
-        squared -= float(rival.var(0).sum()) / len(rival)
-        variance += _squared_length(rival - error.mean(0))[1]
+    if reference is not None:
+        squared -= float(reference.var(0).sum()) / len(reference)
+        variance += _squared_length(reference - error.mean(0))[1]
     value, se = math.sqrt(max(squared, 0.0)), math.sqrt(variance)
     return value, se / (2 * value) if se < squared else math.sqrt(se)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zoo.compile.verify import gradient_of
 from zoo.gradients.bias import Reference
-from zoo.gradients.fixed_program import Measured
+from zoo.gradients.fixed_program import FixedProgram
 from zoo.gradients.moments import Moments, moments
 from zoo.latents import Latents
 from zoo.latents.enumeration import LIMIT, elements, joint_states
@@ -35,7 +35,7 @@ TERMS = 2**20
 BLOCK = 2**21
 PILOT = 256
 
-Build = Callable[[Objective], Measured]
+Build = Callable[[Objective], FixedProgram]
 
 
 def reference(target: Target, build: Build, draws: int) -> Reference | None:
@@ -101,7 +101,7 @@ def count_states(latents: Latents, guide: Callable) -> int:
     return total if total <= LIMIT else 0
 
 
-def exact_gradient(measured: Measured, bound: Bound) -> Tensor:
+def exact_gradient(measured: FixedProgram, bound: Bound) -> Tensor:
     """Gradient of minus a bound, summed over rows, by a sum over all states.
 
     Returns:
@@ -123,7 +123,7 @@ def exact_gradient(measured: Measured, bound: Bound) -> Tensor:
     return torch.cat([grad.reshape(-1) for grad in grads])
 
 
-def tables(measured: Measured) -> tuple[Tensor, Tensor]:
+def tables(measured: FixedProgram) -> tuple[Tensor, Tensor]:
     """Log p(x, z) and log q(z | x) of every state, nats, each of shape (states, rows)."""
     program, args = measured.program, measured.rows.args
     states = joint_states(program.latents.sites, program.latents, device=args[0].device)

@@ -10,7 +10,7 @@ from torch import Tensor
 from zoo.gradients.bias import Bias, Reference, bias, length
 from zoo.gradients.estimator import Estimator
 from zoo.gradients.exact import reference
-from zoo.gradients.fixed_program import Measured, Parameters, measured
+from zoo.gradients.fixed_program import FixedProgram, Parameters, measured
 from zoo.gradients.moments import Moments, moments
 from zoo.gradients.results import GradientRow, Value
 from zoo.isolation import in_double, isolated
@@ -22,7 +22,7 @@ ELSEWHERE = 10_000  # the reference's noise is not the estimators'
 
 
 @dataclass(frozen=True)
-class Scene:
+class Experiment:
     """Everything that is the same for all estimators at one place.
 
     Attributes:
@@ -45,7 +45,7 @@ class Scene:
     tune: int
     seed: int
 
-    def build(self, objective: Objective, guide: Callable | None = None) -> Measured:
+    def build(self, objective: Objective, guide: Callable | None = None) -> FixedProgram:
         """The pair with an objective, at the place's parameters."""
         return measured(self.task, guide or self.guide, objective, self.args, self.values)
 
@@ -65,26 +65,26 @@ class References:
     """The exact gradients at one place, each computed once.
 
     Attributes:
-        scene: the place.
+        experiment: the place.
         draws: length of a run, where there is no sum.
     """
 
-    scene: Scene
+    experiment: Experiment
     draws: int
     _known: dict[Target, Reference | None] = field(default_factory=dict)
 
     def of(self, target: Target) -> Reference | None:
         """The gradient of a target, or None."""
         if target not in self._known:
-            with isolated(seed=self.scene.seed + ELSEWHERE), in_double():
-                self._known[target] = reference(target, self.scene.build, self.draws)
+            with isolated(seed=self.experiment.seed + ELSEWHERE), in_double():
+                self._known[target] = reference(target, self.experiment.build, self.draws)
         return self._known[target]
 
 
 def row_of(
     estimator: Estimator,
     at: str,
-    one: Measured,
+    one: FixedProgram,
     found: Moments,
     known: Reference | None,
     tuned: int,

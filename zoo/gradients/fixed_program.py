@@ -29,7 +29,7 @@ class OtherParameters(ValueError):
 
 
 @dataclass(frozen=True)
-class Measured:
+class FixedProgram:
     """A program at fixed parameters on fixed rows.
 
     Attributes:
@@ -117,7 +117,7 @@ class Measured:
 
 def measured(
     task: Task, guide: Callable, objective: Objective, args: tuple, values: Parameters
-) -> Measured:
+) -> FixedProgram:
     """Puts the three together on fixed rows, and the parameters where they are wanted.
 
     Run it in isolation and :func:`in_double`.
@@ -135,14 +135,14 @@ def measured(
     """
     args = tuple(arg.double() if is_real(arg) else arg for arg in args)
     program = build(task.build(), guide, objective, args, device=device_of(args) or "cpu")
-    found = Measured(program, Batches(args, keep, None))
+    found = FixedProgram(program, Batches(args, keep, None))
     if values:
         _place(found, values)
     return found
 
 
 @torch.no_grad()
-def _place(found: Measured, values: Parameters) -> None:
+def _place(found: FixedProgram, values: Parameters) -> None:
     for name, parameter in zip(found.names, found.parameters, strict=True):
         value = values.get(name)
         if value is None or value.shape != parameter.shape:

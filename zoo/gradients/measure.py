@@ -17,11 +17,11 @@ from zoo.checks.arguments import (
 )
 from zoo.device import to_device
 from zoo.gradients.estimator import Estimator, as_estimator, expand
-from zoo.gradients.experiment import References, Scene
+from zoo.gradients.experiment import Experiment, References
 from zoo.gradients.fixed_program import OtherParameters
 from zoo.gradients.moments import BLOCKS
 from zoo.gradients.results import Gradients
-from zoo.gradients.trajectory import POINTS, Journey, fixed_rows, training_objective
+from zoo.gradients.trajectory import POINTS, Trajectory, fixed_rows, training_objective
 from zoo.isolation import isolated
 from zoo.objectives import Objective
 from zoo.pairing.guide_input import check_guide
@@ -96,22 +96,24 @@ def measure_gradients(
     chosen = training_objective(task, guide, training)
     with isolated(seed=seed):
         args = tuple(to_device(arg, place) for arg in fixed_rows(task, rows, seed))
-    journey = Journey(task, guide, chosen, steps, lr, seed, place)
+    trajectory = Trajectory(task, guide, chosen, steps, lr, seed, place)
     found = Gradients(task, [], mismatches)
     for name in places:
-        scene = Scene(task, guide, args, name, journey.parameters(name), draws, tune, seed)
-        references = References(scene, reference_draws or LONGER * draws)
+        experiment = Experiment(
+            task, guide, args, name, trajectory.parameters(name), draws, tune, seed
+        )
+        references = References(experiment, reference_draws or LONGER * draws)
         for one in kept:
             if shown is not None:
                 shown(f"{name}: {one.name}")
             try:
-                found.rows.append(scene.measure(one, references.of(one.objective.target)))
+                found.rows.append(experiment.measure(one, references.of(one.objective.target)))
             except OtherParameters as error:
                 mismatches[one.name] = str(error)
     found.settings = {
         "guide": _name_of(guide),
         "training": str(chosen),
-        "steps": journey.steps,
+        "steps": trajectory.steps,
         "draws": draws,
         "rows": len(args[0]),
         "seed": seed,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.compile.capture import Captured, CaptureError, capture
-from zoo.compile.flat_parameters import Layout, layout_of
+from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
 from zoo.compile.noise import draw_noise
 from zoo.compile.verify import gradient_of
 from zoo.data.batches import Batches
@@ -30,7 +30,7 @@ class GradientDraws(NamedTuple):
 
     losses: Tensor
     gradients: Tensor
-    layout: Layout
+    layout: FlatParameters
 
 
 def gradient_draws(
@@ -91,7 +91,7 @@ def _chunk(
 
 def sampler(
     program: Program, rows: Batches, parameters: Sequence[nn.Parameter], *, work: int = 1
-) -> tuple[Sampler, Layout]:
+) -> tuple[Sampler, FlatParameters]:
     """A function of a number of draws, which gives so many gradients, (draws, parameters).
 
     Run it, and what it returns, inside :func:`zoo.isolation.isolated`.
@@ -109,7 +109,7 @@ def sampler(
         captured = capture(program, rows, parameters)
     except CaptureError as error:
         warnings.warn(f"Gradients are drawn one by one: {error}", stacklevel=2)
-        return lambda count: _one_by_one(program, rows, parameters, count), layout_of(
+        return lambda count: _one_by_one(program, rows, parameters, count), flat_parameters_of(
             program, parameters
         )
     size = max(work, sum(shape.numel() for shape in captured.layout.shapes))
@@ -127,7 +127,7 @@ def _one_by_one(
 ) -> Tensor:
     picked = None if rows.order is None else rows.order.block(0, 1)[0]
     clock, found = torch.zeros((), device=parameters[0].device), []
-    names = layout_of(program, parameters).names
+    names = flat_parameters_of(program, parameters).names
     tensors = dict(program.named_parameters())
     for _ in range(count):
         program.zero_grad(set_to_none=True)

@@ -22,7 +22,7 @@ POINTS = ("initial", "middle", "trained")
 
 
 @dataclass
-class Journey:
+class Trajectory:
     """A fit, taken as far as it is asked for.
 
     Attributes:

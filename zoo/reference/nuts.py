@@ -28,7 +28,7 @@ SAMPLED_AS: dict[str, tuple[str, ...]] = {  # model -> sites that are sampled no
     "banana": ("x2",),
 }
 KEPT = 4000
-Shown = Callable[[str], object]
+Report = Callable[[str], object]
 
 
 def sample_reference(
@@ -40,7 +40,7 @@ def sample_reference(
     seed: int = 0,
     accept: float = 0.8,
     noncentred: Sequence[str] | None = None,
-    shown: Shown | None = None,
+    shown: Report | None = None,
 ) -> Reference:
     """Samples a posterior, and refuses the draws if they are not good enough for a reference.
 
@@ -93,7 +93,7 @@ def sample_reference(
     )
 
 
-def _teller(shown: Shown | None, chain: int) -> Callable:
+def _teller(shown: Report | None, chain: int) -> Callable:
     """Pyro's hook that says every hundredth step of a chain."""
 
     def tell(kernel: object, place: object, stage: str, i: int) -> None:

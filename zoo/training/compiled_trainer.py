@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zoo.compile.capture import capture
-from zoo.compile.flat_parameters import Layout
+from zoo.compile.flat_parameters import FlatParameters
 from zoo.compile.step_loop import (
     BLOCK,
     Inputs,
@@ -153,12 +153,12 @@ def _rows(order: Shuffle | None, start: int, count: int) -> Tensor:
     return rows
 
 
-def _named_parameters(trainer: Trainer, layout: Layout) -> list[torch.nn.Parameter]:
+def _named_parameters(trainer: Trainer, layout: FlatParameters) -> list[torch.nn.Parameter]:
     named = dict(trainer.program.named_parameters())
     return [named[name] for name in layout.names]
 
 
-def _moment(trainer: Trainer, layout: Layout, name: str) -> Tensor:
+def _moment(trainer: Trainer, layout: FlatParameters, name: str) -> Tensor:
     """One running average of the optimizer as a vector; zeros before the first step."""
     states = trainer.optimizer.state
     parts = [
@@ -168,7 +168,7 @@ def _moment(trainer: Trainer, layout: Layout, name: str) -> Tensor:
     return torch.cat([part.detach().reshape(-1) for part in parts])
 
 
-def _set_moments(trainer: Trainer, layout: Layout, moments: tuple[Tensor, ...]) -> None:
+def _set_moments(trainer: Trainer, layout: FlatParameters, moments: tuple[Tensor, ...]) -> None:
     names = RULES[trainer.update.optimizer].moments
     if not names:
         return

@@ -21,12 +21,12 @@ from zoo.pairing.guide_input import check_guide
 from zoo.results.result import Fit, Settings
 from zoo.task import Task, task_of
 from zoo.training.backend import choose_backend, choose_replicas
+from zoo.training.checkpointer import Checkpoint, Checkpointer, not_kept
 from zoo.training.divergence import DivergenceError
-from zoo.training.keeper import Checkpoint, Keeper, not_kept
 from zoo.training.loop import train
 from zoo.training.progress import Progress
 from zoo.training.replicas import train_replicas
-from zoo.training.resuming import Resume, keeper_for
+from zoo.training.resuming import Resume, checkpointer_for
 from zoo.training.run import Run, as_it_was, go_on, go_on_together, prepare
 from zoo.training.settings import pick_device, settings_of
 
@@ -154,7 +154,7 @@ def fit(
         until=until,
     )
     place = pick_device(device)
-    keeper = keeper_for(
+    checkpointer = checkpointer_for(
         task,
         guide,
         several,
@@ -163,10 +163,12 @@ def fit(
         resume=resume,
         replicated=replicas is not None,
     )
-    with keeper.listening(), lent(task.build, guide):
+    with checkpointer.listening(), lent(task.build, guide):
         if replicas is not None:
-            return fit_replicas(task, guide, several, place, kwargs, keeper, progress=progress)
-        return fit_one(task, guide, several[0], place, kwargs, keeper, progress=progress)
+            return fit_replicas(
+                task, guide, several, place, kwargs, checkpointer, progress=progress
+            )
+        return fit_one(task, guide, several[0], place, kwargs, checkpointer, progress=progress)
 
 
 def fit_one(
@@ -175,7 +177,7 @@ def fit_one(
     settings: Settings,
     device: str,
     kwargs: dict[str, object] | None,
-    keeper: Keeper | None = None,
+    checkpointer: Checkpointer | None = None,
     number: int = 0,
     *,
     progress: bool = False,
@@ -188,22 +190,22 @@ def fit_one(
         settings: how it is trained.
         device: where.
         kwargs: keyword arguments of the model.
-        keeper: writes it down; None for nowhere.
-        number: which of the keeper's fits it is.
+        checkpointer: writes it down; None for nowhere.
+        number: which of the checkpointer's fits it is.
         progress: show a progress bar.
     """
-    keeper = not_kept() if keeper is None else keeper
-    earlier = keeper.earlier[number]
+    checkpointer = not_kept() if checkpointer is None else checkpointer
+    earlier = checkpointer.earlier[number]
     with isolated(seed=settings.seed), lent(task.build, guide):
         run = prepare(task, guide, settings, device, kwargs)
-        if earlier is not None and keeper.done[number]:
-            keeper.end(number, as_it_was(run, earlier))
+        if earlier is not None and checkpointer.done[number]:
+            checkpointer.end(number, as_it_was(run, earlier))
             return run.fit
         if earlier is not None:
             go_on(run, earlier)
         choose_backend(run)
         with Progress(task.name, settings.steps, shown=progress) as bar:
-            train(run, bar, keeper, number)
+            train(run, bar, checkpointer, number)
     return run.fit
 
 
@@ -213,7 +215,7 @@ def fit_replicas(
     several: list[Settings],
     device: str,
     kwargs: dict[str, object] | None,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     *,
     progress: bool = False,
 ) -> list[Fit]:
@@ -223,19 +225,19 @@ def fit_replicas(
         with isolated(seed=settings.seed):
             runs.append(prepare(task, guide, settings, device, kwargs))
     _check_replicas(runs)
-    earlier = [one for one in keeper.earlier if one is not None]
-    if not all(keeper.done):
+    earlier = [one for one in checkpointer.earlier if one is not None]
+    if not all(checkpointer.done):
         with isolated(seed=several[0].seed):
             if earlier and earlier[0].backend == "compiled":
                 go_on_together(runs, earlier)
             if (not earlier or earlier[0].backend == "compiled") and choose_replicas(runs):
                 with Progress(task.name, several[0].steps, shown=progress) as bar:
-                    return train_replicas(runs, bar, keeper)
+                    return train_replicas(runs, bar, checkpointer)
     fits = list[Fit]()
     for number, settings in enumerate(several):
         fits.append(
             _one_of_several(
-                task, guide, settings, device, kwargs, keeper, number, progress=progress
+                task, guide, settings, device, kwargs, checkpointer, number, progress=progress
             )
         )
         if fits[-1].stopped == "interrupted":
@@ -264,14 +266,16 @@ def _one_of_several(
     settings: Settings,
     device: str,
     kwargs: dict[str, object] | None,
-    keeper: Keeper,
+    checkpointer: Checkpointer,
     number: int,
     *,
     progress: bool,
 ) -> Fit:
     """A replica on its own: where it diverges, it ends there, and the others go on."""
     try:
-        return fit_one(task, guide, settings, device, kwargs, keeper, number, progress=progress)
+        return fit_one(
+            task, guide, settings, device, kwargs, checkpointer, number, progress=progress
+        )
     except DivergenceError as error:
         warnings.warn(f"Seed {settings.seed}: {error}", stacklevel=4)
         return cast(Fit, error.fit)

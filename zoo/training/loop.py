@@ -7,9 +7,9 @@ import torch
 from zoo.handlers.parameters import in_eval_mode, named_tensors, restore
 from zoo.isolation import isolated
 from zoo.results.result import Fit, Settings
+from zoo.training.checkpointer import Checkpointer
 from zoo.training.divergence import DivergenceError, all_finite, blame
 from zoo.training.iterates import Iterates
-from zoo.training.keeper import Keeper
 from zoo.training.progress import Progress
 from zoo.training.run import Run
 
@@ -17,14 +17,14 @@ TRIED = 100  # steps, of which some must have a gradient
 BLOCK_SECONDS = 1.0
 
 
-def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
+def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) -> None:
     """Takes the steps that are left, block by block; the fit ends at its best or last state.
 
     Args:
         run: the fit under way.
         bar: shows how far it is.
-        keeper: writes it down between blocks, and ends it on SIGTERM.
-        number: which of the keeper's fits it is.
+        checkpointer: writes it down between blocks, and ends it on SIGTERM.
+        number: which of the checkpointer's fits it is.
 
     Raises:
         DivergenceError: on a non-finite loss.
@@ -34,7 +34,7 @@ def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
     iterates = _iterates(run)
     begin = time.perf_counter() - fit.seconds
     snapshot = _reached(fit, trainer.snapshot(), iterates, begin)
-    keeper.offer({number: fit})
+    checkpointer.offer({number: fit})
     try:
         while trainer.step < fit.settings.steps:
             started = time.perf_counter()
@@ -54,7 +54,7 @@ def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
             bar.reach(trainer.step, float(losses[-1]))
             ending = _ending(run, iterates)
             snapshot = _reached(fit, now, None if ending else iterates, begin)
-            if ending is None and keeper.stops({number: fit}):
+            if ending is None and checkpointer.stops({number: fit}):
                 ending = "interrupted"
             if ending is not None:
                 fit.stopped = ending
@@ -70,9 +70,9 @@ def train(run: Run, bar: Progress, keeper: Keeper, number: int = 0) -> None:
     except DivergenceError as error:
         fit.stopped, snapshot = "diverged", trainer.snapshot()
         error.fit = _finish(fit, snapshot, begin)
-        keeper.end(number, fit)
+        checkpointer.end(number, fit)
         raise
-    keeper.end(number, _finish(fit, snapshot, begin))
+    checkpointer.end(number, _finish(fit, snapshot, begin))
 
 
 def _iterates(run: Run) -> Iterates | None:

@@ -8,15 +8,15 @@ from torch import Tensor
 
 from zoo.handlers.parameters import named_tensors, restore
 from zoo.results.result import Fit
+from zoo.training.checkpointer import Checkpointer
 from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.divergence import all_finite
 from zoo.training.iterates import Iterates
-from zoo.training.keeper import Keeper
 from zoo.training.progress import Progress
 from zoo.training.run import Run
 
 
-def train_replicas(runs: list[Run], bar: Progress, keeper: Keeper) -> list[Fit]:
+def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -> list[Fit]:
     """Trains runs that share one compiled trainer; each ends as a fit of its own.
 
     A replica whose loss or parameters leave the finite numbers ends as "diverged", at the start
@@ -34,7 +34,7 @@ def train_replicas(runs: list[Run], bar: Progress, keeper: Keeper) -> list[Fit]:
             run.fit.losses, run.fit.last, run.fit.seconds = own[: end["step"]], end, seconds
         return {i: run.fit for i, run in enumerate(runs)}
 
-    keeper.offer(note())
+    checkpointer.offer(note())
     try:
         while trainer.step < settings.steps:
             count = min(trainer.largest_block, settings.steps - trainer.step)
@@ -50,7 +50,7 @@ def train_replicas(runs: list[Run], bar: Progress, keeper: Keeper) -> list[Fit]:
             losses, ends = both, now
             if reached:
                 break
-            if keeper.stops(note()):
+            if checkpointer.stops(note()):
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
         for run in runs:
@@ -59,7 +59,7 @@ def train_replicas(runs: list[Run], bar: Progress, keeper: Keeper) -> list[Fit]:
     for run in runs:
         restore(run.fit.program, run.fit.last["program"] if run.fit.best is None else run.fit.best)
         run.fit.program.eval()
-    keeper.end_all(fits)
+    checkpointer.end_all(fits)
     return [run.fit for run in runs]
 
 

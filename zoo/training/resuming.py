@@ -10,13 +10,13 @@ from zoo.results.request import asked, refuse_other
 from zoo.results.result import Fit, Settings
 from zoo.task import Task
 from zoo.training.checkpoint import has_fit, read
-from zoo.training.keeper import Checkpoint, Keeper
+from zoo.training.checkpointer import Checkpoint, Checkpointer
 
 Found = tuple[dict, Earlier]
 Resume = Fit | Sequence[Fit] | str | Path
 
 
-def keeper_for(
+def checkpointer_for(
     task: Task,
     guide: Callable,
     several: list[Settings],
@@ -25,7 +25,7 @@ def keeper_for(
     checkpoint: str | Path | Checkpoint | None,
     resume: Resume | None,
     replicated: bool,
-) -> Keeper:
+) -> Checkpointer:
     """Tries the folder to write to, reads the one to go on from, and compares what is asked.
 
     Args:
@@ -61,7 +61,7 @@ def keeper_for(
         if one is not None:
             refuse_other(one[0], asked(task, guide, settings, kwargs or {}), where)
         done.append(_is_done(one, settings, from_folder=path is not None, replica=replicated))
-    return Keeper(
+    return Checkpointer(
         kept,
         [None if one is None else one[1] for one in found],
         [one[0] if one is not None and same else None for one in found],

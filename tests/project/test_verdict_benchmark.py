@@ -11,7 +11,7 @@ from pyro import poutine
 from benchmarks.evaluation import verdict_problems, verdicts
 from benchmarks.pages import verdicts as pages
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RECORD = json.loads((BENCHMARKS / "results" / "verdicts.json").read_text())
 ROWS = RECORD["rows"]
 

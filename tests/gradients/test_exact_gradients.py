@@ -9,7 +9,7 @@ from guides import AmortisedDiscrete
 from zoo.data import keep
 from zoo.data.batches import Batches
 from zoo.gradients.exact import count_states, exact_gradient
-from zoo.gradients.fixed_program import Measured
+from zoo.gradients.fixed_program import FixedProgram
 from zoo.gradients.sampler import sampler
 from zoo.objectives import Enumerate, LeaveOneOut, Thermodynamic, Trace
 from zoo.objectives.target import Compromise, Evidence, Inclusive, Largest, PowerMean
@@ -31,7 +31,7 @@ def a_pair(objective=None):
 def test_the_sum_is_the_bound_s_gradient(name):
     bound, other = BOUNDS[name]
     with a_pair() as program:
-        one = Measured(program, Batches((BITS,), keep, None))
+        one = FixedProgram(program, Batches((BITS,), keep, None))
         value = -other(of_states(program, BITS))
         exact = flat(torch.autograd.grad(value, one.parameters))
         assert relative_error(exact_gradient(one, bound), exact) < IDENTITY
@@ -39,14 +39,14 @@ def test_the_sum_is_the_bound_s_gradient(name):
 
 def test_it_is_the_gradient_that_enumerate_gives():
     with a_pair(Enumerate()) as program:
-        one = Measured(program, Batches((BITS,), keep, None))
+        one = FixedProgram(program, Batches((BITS,), keep, None))
         found = one.sampler(2)
         assert relative_error(exact_gradient(one, Evidence()), found[0]) < IDENTITY
 
 
 def test_the_inclusive_divergence_by_its_definition():
     with a_pair() as program:
-        one = Measured(program, Batches((BITS,), keep, None))
+        one = FixedProgram(program, Batches((BITS,), keep, None))
         log_p, log_q, _ = of_states(program, BITS)
         posterior = log_p.softmax(-1).detach()
         kl = (posterior * (posterior.log() - log_q)).sum()
@@ -57,7 +57,7 @@ def test_the_inclusive_divergence_by_its_definition():
 def test_the_thermodynamic_bound_in_one_strip_is_the_elbo():
     bound = Thermodynamic(partitions=1).target.model
     with a_pair() as program:
-        one = Measured(program, Batches((BITS,), keep, None))
+        one = FixedProgram(program, Batches((BITS,), keep, None))
         exact = exact_gradient(one, Evidence())
         assert relative_error(exact_gradient(one, bound), exact) < IDENTITY
 
@@ -81,7 +81,7 @@ def test_a_step_that_cannot_be_captured_is_drawn_one_by_one():
             return None
 
     with built(Loud(), AmortisedDiscrete, LeaveOneOut(), (BITS,)) as program:
-        one = Measured(program, Batches((BITS,), keep, None))
+        one = FixedProgram(program, Batches((BITS,), keep, None))
         with pytest.warns(UserWarning, match="drawn one by one"):
             some, layout = sampler(program, one.rows, one.parameters)
         found = some(400)

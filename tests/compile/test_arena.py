@@ -22,10 +22,10 @@ def test_values_survive_the_pool(count):
     expected = torch.arange(count, dtype=torch.float64)
     with pooled():
         found = torch.arange(count, dtype=torch.float64)
-        twin = found.clone()
+        copy = found.clone()
         assert found.data_ptr() % 64 == 0
         found += 1
-    assert torch.equal(twin, expected)
+    assert torch.equal(copy, expected)
     assert torch.equal(found - 1, expected)
 
 

@@ -20,7 +20,7 @@ from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
 
 FEW = ("--steps", "3", "--draws", "20")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def call(*words):

@@ -80,7 +80,7 @@ def test_a_fit_that_died_after_its_last_step_ends(tmp_path, monkeypatch):
     def fatal(*_):
         raise Died
 
-    monkeypatch.setattr("zoo.training.loop.Keeper.end", fatal)
+    monkeypatch.setattr("zoo.training.loop.Checkpointer.end", fatal)
     with pytest.raises(Died):
         fit(checkpoint=zoo.Checkpoint(tmp_path, seconds=0))
     monkeypatch.undo()

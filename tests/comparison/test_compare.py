@@ -216,7 +216,7 @@ def cell(value, se, better="higher"):
 
 
 @pytest.mark.parametrize(
-    ("mine", "rivals", "best"),
+    ("mine", "baselines", "best"),
     [
         (cell(1.0, 0.1), [cell(0.5, 0.1)], True),
         (cell(1.0, 0.2), [cell(0.5, 0.1)], False),
@@ -227,8 +227,8 @@ def cell(value, se, better="higher"):
         (cell(1.0, 0.0), [], False),
     ],
 )
-def test_best_means_separated(mine, rivals, best):
-    assert is_best(mine, [mine, *rivals]) is best
+def test_best_means_separated(mine, baselines, best):
+    assert is_best(mine, [mine, *baselines]) is best
 
 
 def shown(rows):

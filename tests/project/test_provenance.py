@@ -12,7 +12,7 @@ import pytest
 import zoo.provenance
 from zoo.provenance import command, commit
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("start", ["/venv/bin/zoo", "zoo.exe", str(ROOT / "zoo" / "__main__.py")])

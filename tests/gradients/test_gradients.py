@@ -17,11 +17,11 @@ from guides import (
     Relaxed,
 )
 from zoo.gradients.bias import bias
-from zoo.gradients.experiment import Scene
+from zoo.gradients.experiment import Experiment
 from zoo.gradients.fixed_program import parameters_of
 from zoo.gradients.moments import moments
 from zoo.gradients.sampler import gradient_draws
-from zoo.gradients.trajectory import Journey
+from zoo.gradients.trajectory import Trajectory
 from zoo.isolation import in_double, isolated
 from zoo.objectives import (
     CIWAE,
@@ -51,10 +51,10 @@ def measure(objectives, **settings):
 def a_scene(seed=0, draws=1024):
     """At parameters moved off the first ones, so that no gradient vanishes by symmetry."""
     task = causes_task()
-    journey = Journey(task, AmortisedDiscrete, LeaveOneOut(), 40, 0.05, seed, "cpu")
+    trajectory = Trajectory(task, AmortisedDiscrete, LeaveOneOut(), 40, 0.05, seed, "cpu")
     args = task.split("train")
-    values = journey.parameters("trained")
-    return Scene(task, AmortisedDiscrete, args, "trained", values, draws, 20, seed)
+    values = trajectory.parameters("trained")
+    return Experiment(task, AmortisedDiscrete, args, "trained", values, draws, 20, seed)
 
 
 @pytest.mark.parametrize("objective", UNBIASED, ids=str)
@@ -85,10 +85,10 @@ def test_an_exact_gradient_has_neither_bias_nor_variance():
 
 
 def test_p_values_of_an_estimator_are_uniform_over_seeds():
-    scene, draws = a_scene(), 256
+    experiment, draws = a_scene(), 256
     with isolated(seed=0), in_double():
-        one = scene.build(LeaveOneOut())
-        exact = zoo.gradients.experiment.reference(LeaveOneOut().target, scene.build, 0)
+        one = experiment.build(LeaveOneOut())
+        exact = zoo.gradients.experiment.reference(LeaveOneOut().target, experiment.build, 0)
         found = iter(one.sampler(SEEDS * draws).split(draws // 64))
     p_values = [
         bias(moments(lambda _: next(found), draws, one.groups), exact, seed=seed).p_value
@@ -98,10 +98,10 @@ def test_p_values_of_an_estimator_are_uniform_over_seeds():
 
 
 def test_the_variance_is_that_of_the_gradients():
-    scene = a_scene()
-    row = scene.measure(zoo.Estimator("rloo", LeaveOneOut()), None)
+    experiment = a_scene()
+    row = experiment.measure(zoo.Estimator("rloo", LeaveOneOut()), None)
     with isolated(seed=0), in_double():
-        one = scene.build(LeaveOneOut())
+        one = experiment.build(LeaveOneOut())
         draws = gradient_draws(one.program, one.rows, 4096, seed=9)
     columns = draws.layout.split(torch.arange(draws.gradients.shape[1]))
     for group, prefix in (("encoder", "guide"), ("decoder", "model"), ("total", "")):
@@ -117,18 +117,18 @@ def test_the_variance_is_that_of_the_gradients():
 
 
 def test_all_estimators_stand_at_the_same_parameters():
-    scene = a_scene()
+    experiment = a_scene()
     with isolated(seed=0), in_double():
-        plain = scene.build(LeaveOneOut())
-        relaxed = scene.build(Trace(), partial(Relaxed, temperature=0.3))
-        tuned = scene.build(OBJECTIVES["relax"])
+        plain = experiment.build(LeaveOneOut())
+        relaxed = experiment.build(Trace(), partial(Relaxed, temperature=0.3))
+        tuned = experiment.build(OBJECTIVES["relax"])
         before = [p.detach().clone() for p in tuned.program.state.parameters()]
         assert tuned.tune(5) == 5
         assert plain.tune(5) == 0
     for one in (plain, relaxed, tuned):
         found = parameters_of(one.program)
-        assert set(found) == set(scene.values)
-        assert all(torch.equal(found[name], scene.values[name].double()) for name in found)
+        assert set(found) == set(experiment.values)
+        assert all(torch.equal(found[name], experiment.values[name].double()) for name in found)
     after = list(tuned.program.state.parameters())
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -140,14 +140,14 @@ def test_tuning_lowers_the_variance():
 
 def test_places_are_before_half_way_and_after_the_fit():
     task = causes_task()
-    journey = Journey(task, AmortisedDiscrete, LeaveOneOut(), 6, 0.01, 3, "cpu")
+    trajectory = Trajectory(task, AmortisedDiscrete, LeaveOneOut(), 6, 0.01, 3, "cpu")
     for place, steps in (("middle", 3), ("trained", 6)):
         fit = zoo.fit(task, AmortisedDiscrete, objective="rloo", steps=steps, lr=0.01, seed=3)
-        found = journey.parameters(place)
+        found = trajectory.parameters(place)
         assert all(torch.equal(found[n], v) for n, v in parameters_of(fit.program).items())
     with isolated(seed=3):
         first = dict(task.build().named_parameters())
-    start = journey.parameters("initial")
+    start = trajectory.parameters("initial")
     assert all(torch.equal(start[f"model.{name}"], value) for name, value in first.items())
     found = measure(["rloo"], at=["trained", "initial"], draws=128).rows
     assert [row.at for row in found] == ["trained", "initial"]

@@ -7,7 +7,7 @@ from configparser import ConfigParser
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OWN = {"zoo", "guides"}
 ENGINES = {"h5netcdf", "h5py"}  # xarray looks for them by name when ArviZ writes or reads NetCDF
 DISTRIBUTION = {"arviz_stats": "arviz-stats"}  # of Python 3.12 on: not installed on 3.11

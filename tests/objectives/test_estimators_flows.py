@@ -51,20 +51,20 @@ def bent(program):
 @pytest.mark.parametrize(("model", "family"), FLOWS)
 def test_an_inverted_flow_has_the_density_that_the_draw_had(model, family):
     made, args = MODEL_CASES[model].make()
-    with built(made, family, Trace(), args) as program, twin(made, family, args) as other:
+    with built(made, family, Trace(), args) as program, constant_copy(made, family, args) as other:
         first = run(program.model, bent(program).guide, args, {}).guide
         with Assign({name: first.nodes[name]["value"] for name in first.stochastic_nodes}):
             again = run(program.model, bent(other).guide, args, {}).guide
     assert again.log_prob_sum().item() == pytest.approx(first.log_prob_sum().item(), rel=IDENTITY)
 
 
-def twin(made, family, args):
+def constant_copy(made, family, args):
     """The same program again, whose flow remembers no draw."""
     return built(made, family, Trace(), args)
 
 
 def landing_by_hand(program, other, args):
-    """Gradient of log p(z) - log q(z) along z alone: q is the twin's."""
+    """Gradient of log p(z) - log q(z) along z alone: q is the constant_copy's."""
     program.zero_grad(set_to_none=True)
     torch.manual_seed(0)
     first = run(program.model, program.guide, args, {}).guide
@@ -90,7 +90,10 @@ def test_the_path_derivative_of_a_flow_by_hand(model, family, objective):
                 found.append(flat(step_of(bent(program), args)[1].values()))
         assert relative_error(*found) < IDENTITY
         return
-    with built(made, family, objective, args) as program, twin(made, family, args) as other:
+    with (
+        built(made, family, objective, args) as program,
+        constant_copy(made, family, args) as other,
+    ):
         _, grads = step_of(bent(program), args)
         ours = flat(grads[name] for name, _ in program.named_parameters() if "guide" in name)
         assert relative_error(ours, landing_by_hand(program, bent(other), args)) < IDENTITY

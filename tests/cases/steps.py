@@ -85,7 +85,7 @@ def equal_on_fresh_inputs(captured, program, rows, *, steps=(2.0, 9.0), move=0.1
 
 
 def equal(found, expected, tolerance=EXACT):
-    """Every tensor equal to its twin, relative to the largest number in it."""
+    """Every tensor equal to its counterpart, relative to the largest number in it."""
     assert found.keys() == expected.keys()
     assert found
     for name, value in expected.items():

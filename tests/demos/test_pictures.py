@@ -16,7 +16,7 @@ from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
 from zoo.demos.four_points import (
     CELLS,
     REACH,
-    Rival,
+    GuidePair,
     evidence,
     four_points,
     gain,
@@ -32,9 +32,9 @@ ERRORS, AUTODIFF = 5, 1e-4
 @pytest.fixture(scope="module")
 def found():
     """Two seeds of one family, trained briefly on the plain path."""
-    rival = Rival(AmortisedNormal, PerDatum)
+    guide_pair = GuidePair(AmortisedNormal, PerDatum)
     return four_points(
-        {"diagonal": rival},
+        {"diagonal": guide_pair},
         seeds=2,
         steps=300,
         draws=2000,

@@ -45,13 +45,17 @@ def test_a_verdict_counts_the_error(value, error, word):
 
 def test_rows_of_another_length_are_not_kept(tmp_path):
     file = tmp_path / "rows.json"
-    file.write_text('{"rows": [{"rung": "a", "seed": 1, "share": 1.0}, {"rung": "b", "seed": 0}]}')
+    file.write_text(
+        '{"rows": [{"variant": "a", "seed": 1, "share": 1.0}, {"variant": "b", "seed": 0}]}'
+    )
     kept = [
-        row["rung"] for row in run.others(file, ("rung",), {"rung": "a", "seed": 0, "share": 0.1})
+        row["variant"]
+        for row in run.others(file, ("variant",), {"variant": "a", "seed": 0, "share": 0.1})
     ]
     assert kept == ["b"]
     kept = [
-        row["rung"] for row in run.others(file, ("rung",), {"rung": "a", "seed": 0, "share": 1.0})
+        row["variant"]
+        for row in run.others(file, ("variant",), {"variant": "a", "seed": 0, "share": 1.0})
     ]
     assert kept == ["a", "b"]
 

@@ -14,7 +14,7 @@ from benchmarks.pages import estimators, failures, gallery, known_evidence, read
 from benchmarks.vaes import run
 from zoo.cli.app import app
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 DOCS = BENCHMARKS.parent / "docs"
 PAGES = {"harness": known_evidence, "museum": failures}
@@ -130,7 +130,7 @@ def test_the_two_means_of_vimco_differ_from_five_draws_on():
         ("priors", "CHOICES"),
         ("bounds", "OBJECTIVES"),
         ("likelihoods", "CHOICES"),
-        ("ladder", "RUNGS"),
+        ("ladder", "VARIANTS"),
         ("published", "SETTINGS"),
         ("gaps", "TRAINED"),
     ],

@@ -48,7 +48,7 @@ class SaveError(OSError):
     fit: Fit | None = None
 
 
-class Keeper:
+class Checkpointer:
     """Writes one fit, or several seeds of one, to a folder while they train.
 
     Args:
@@ -167,6 +167,6 @@ def _under_way(fit: Fit) -> Fit:
     return replace(fit, stopped="unfinished")
 
 
-def not_kept() -> Keeper:
+def not_kept() -> Checkpointer:
     """For one fit that begins, and is written nowhere."""
-    return Keeper(None, [None], [None], [False], several=False)
+    return Checkpointer(None, [None], [None], [False], several=False)

@@ -23,7 +23,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField, Relaxed
 from zoo.compile.capture import CaptureError, Claim, capture, example_inputs
-from zoo.compile.flat_parameters import layout_of
+from zoo.compile.flat_parameters import flat_parameters_of
 from zoo.compile.noise import ExplicitNoise, draw_noise, replay
 from zoo.compile.verify import verify
 from zoo.isolation import isolated
@@ -77,7 +77,7 @@ def test_inputs_that_are_one_object_stay_apart():
             pyro.sample("y", dist.Normal(2 * mean, 1.0).expand(y.shape).to_event(1), obs=y)
 
     with a_program(Twice(), MeanField, (X, X)) as (program, rows, parameters):
-        inputs = example_inputs(program, rows, layout_of(program, parameters))
+        inputs = example_inputs(program, rows, flat_parameters_of(program, parameters))
         tensors = [*inputs[1], *inputs[0], inputs[2], inputs[3], *inputs[4]]
         kept = [tensor for tensor in tensors if tensor.numel()]
         assert len({tensor.data_ptr() for tensor in kept}) == len(kept)

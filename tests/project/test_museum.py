@@ -1,4 +1,4 @@
-"""Planted failures: what catches each of them, what does not, and that healthy twins pass."""
+"""Planted failures: what catches each of them, what does not, and that healthy fits pass."""
 
 import pytest
 import torch
