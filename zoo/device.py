@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+
+from zoo.torch_private import tree_map
 
 
 def to_device(arg: Any, device: str | torch.device) -> Any:

@@ -55,8 +55,8 @@ SECTIONS = (
         "The same number of steps on the same batches of digits. The first three variants differ "
         "in the guide, the fourth in the prior too; the hierarchy and the PixelVAE are other "
         "models. Parameters count model and guide: the variants with the higher log p(x), from "
-        "the VampPrior on, have 3.6 to 9.2 times as many as the first, so this table does not tell "
-        "structure from size ('Structures' below has a wide network beside the hierarchy). The "
+        "the VampPrior on, have 3.6 to 9.2 times as many as the first, so this table does not "
+        "tell structure from size ('Structures' below has a wide network beside the hierarchy). The "
         "gap log p(x) - ELBO splits into what the family cannot express (approximation) and "
         "what the shared encoder loses (amortisation). A full covariance or a flow narrows the "
         "first, and the second grows: the ELBO gains 0.06 nats at most.",

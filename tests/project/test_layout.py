@@ -3,6 +3,7 @@
 That imports run down only is checked by import-linter, from the levels in setup.cfg.
 """
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ALONE = {  # the files directly in zoo/
     *("__init__", "__main__", "arviz_compat", "copies", "device", "distributions", "errors"),
     *("files", "isolation", "nn", "program", "protocols", "provenance", "task"),
-    "traces",
+    *("torch_private", "traces"),
 }
 MANY = {"objectives", "models", "data", "guides"}  # one member a file, without a limit
 MOST = 20  # files in any other folder
@@ -52,3 +53,12 @@ def test_every_room_says_what_it_is_for(folder):
     first = (folder / "__init__.py").read_text().splitlines()[0]
     assert first.startswith('"""')
     assert len(first) > 30
+
+
+def test_what_torch_keeps_to_itself_is_named_in_one_file():
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "zoo").rglob("*.py")
+        if re.search(r"torch\._[a-z]|torch\.\w+\._[a-z]|proxy_tensor", path.read_text())
+    }
+    assert found == {"zoo/torch_private.py"}

@@ -14,10 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functionalize
 from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from zoo.checks.blame import why_not_traced
 from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
@@ -29,6 +27,7 @@ from zoo.data.batches import Batches
 from zoo.handlers.late import NoLateParameters
 from zoo.handlers.substitution import call_with, same_parameters
 from zoo.program import Program
+from zoo.torch_private import make_fx, tree_leaves
 
 COPY = torch.ops.aten.copy.default
 

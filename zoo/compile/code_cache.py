@@ -17,11 +17,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._inductor.runtime.cache_dir_utils import cache_dir
 from torch.export import ExportedProgram
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from zoo.compile.tracer_memory import released
+from zoo.torch_private import (
+    aoti_compile_and_package,
+    aoti_load_package,
+    cache_dir,
+    inductor_settings,
+    tree_flatten,
+    tree_leaves,
+    tree_unflatten,
+)
 
 Options = dict[str, Any]
 
@@ -93,11 +100,11 @@ def _code(program: ExportedProgram, options: Options) -> Callable:
     """The program's code from the cache; compiled if it is not there, or not whole."""
     path = Path(cache_dir()) / "zoo" / f"{fingerprint(program, options)}.pt2"
     if is_whole(path):
-        return torch._inductor.aoti_load_package(str(path))
+        return aoti_load_package(str(path))
     reason = cannot_write(path.parent)
     if reason is None:
         _build(program, path, options)
-        return torch._inductor.aoti_load_package(str(path))
+        return aoti_load_package(str(path))
     warnings.warn(
         f"Compiled code cannot be kept in {path.parent} ({reason}): it is compiled in a temporary "
         "folder, for this fit alone. Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written.",
@@ -106,7 +113,7 @@ def _code(program: ExportedProgram, options: Options) -> Callable:
     )
     with _temporary_cache() as folder:
         _build(program, folder / path.name, options)
-        return torch._inductor.aoti_load_package(str(folder / path.name))
+        return aoti_load_package(str(folder / path.name))
 
 
 def is_whole(path: Path) -> bool:
@@ -151,7 +158,7 @@ def _build(program: ExportedProgram, path: Path, options: Options) -> None:
     """Compiles into a file of another name first: nobody finds half of a package."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        built = torch._inductor.aoti_compile_and_package(
+        built = aoti_compile_and_package(
             program, package_path=str(Path(folder) / path.name), inductor_configs=options
         )
         note = Path(folder) / "hash"
@@ -166,7 +173,7 @@ def fingerprint(program: ExportedProgram, options: Options) -> str:
     parts = [
         *(line for line in text.splitlines() if not line.lstrip().startswith("#")),
         torch.__version__,
-        torch._inductor.config.get_hash().hex(),
+        inductor_settings(),
         sorted(options.items()),
         torch.get_num_threads(),
         *_processor(),

@@ -16,6 +16,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.fx import GraphModule
 
+from zoo.torch_private import dirichlet_grad, standard_gamma_grad
+
 PROPOSALS = 12  # each is accepted with probability 0.95 or more, so that 0.05^12 = 2e-16
 
 
@@ -75,7 +77,7 @@ class StandardGamma(Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """By the change of a draw that leaves its distribution function where it is."""
-        own = gradients[0] * torch._standard_gamma_grad(*ctx.saved_tensors)
+        own = gradients[0] * standard_gamma_grad(*ctx.saved_tensors)
         return own, *(None for _ in GammaNoise._fields)
 
 
@@ -117,12 +119,12 @@ class Elementwise(Function):
 
 def gamma_gradient(concentration: Tensor, draw: Tensor) -> Tensor:
     """Torch's derivative of a gamma draw by its shape, under vmap too."""
-    return Elementwise.apply(torch._standard_gamma_grad, concentration, draw)
+    return Elementwise.apply(standard_gamma_grad, concentration, draw)
 
 
 def dirichlet_gradient(draw: Tensor, concentration: Tensor, total: Tensor) -> Tensor:
     """Torch's derivative of each part of a Dirichlet draw by its own shape, under vmap too."""
-    return Elementwise.apply(torch._dirichlet_grad, draw, concentration, total)
+    return Elementwise.apply(dirichlet_grad, draw, concentration, total)
 
 
 GRADIENTS = {

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from torch._inductor.codecache import CppCodeCache
-from torch._inductor.exc import InvalidCxxCompiler
+from zoo.torch_private import CppCodeCache, InvalidCxxCompiler
 
 SOURCE = r"""
 #include <c10/core/Allocator.h>

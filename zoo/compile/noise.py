@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from zoo.compile.gamma_noise import PROPOSALS, GammaNoise, StandardGamma, dirichlet_draw
+from zoo.torch_private import sample_dirichlet, standard_gamma
 
 
 class Spec(NamedTuple):
@@ -241,8 +242,8 @@ RULES: dict[Callable, Callable] = {
     torch.Tensor.bernoulli_: _bernoulli_,
     torch.multinomial: _multinomial,
     torch.Tensor.multinomial: _multinomial,
-    torch._standard_gamma: _standard_gamma,
-    torch._sample_dirichlet: _dirichlet,
+    standard_gamma: _standard_gamma,
+    sample_dirichlet: _dirichlet,
     torch.randperm: _randperm,
     functional.dropout: _dropout,
     functional.one_hot: _one_hot,

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._higher_order_ops.while_loop import while_loop
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import tree_map
 
 from zoo.compile.capture import Captured
 from zoo.compile.code_cache import CacheWarning, Packaged
@@ -18,6 +15,7 @@ from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.noise import draw_noise
 from zoo.optim.functional import RULES, Rates, clip_to_norm
 from zoo.optim.update import Update
+from zoo.torch_private import LOGGERS, make_fx, tree_map, while_loop
 
 BLOCK = 500
 SMALL = 2**17  # numbers in a step's largest tensor below which a second thread only costs
@@ -56,7 +54,6 @@ class Inputs(NamedTuple):
 
 
 Tensors = tuple[Tensor, ...]
-CHATTY = ("torch.utils.cpp_extension", "torch._inductor")
 
 Step = Callable[[State, Rates, Tensor, Tensor, Inputs], tuple[State, Tensor]]
 Block = Callable[[Tensor, State, Tensor, Inputs], tuple[Tensor, State]]
@@ -238,7 +235,7 @@ def is_tiny(captured: Captured) -> bool:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps the compiler's remarks to itself; its errors still come through."""
-    loggers = [logging.getLogger(name) for name in CHATTY]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

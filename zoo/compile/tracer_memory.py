@@ -9,9 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch._dynamo import eval_frame
-from torch._dynamo.convert_frame import input_codes, output_codes
-from torch._higher_order_ops.while_loop import while_loop
+from zoo.torch_private import eval_frame, input_codes, output_codes, while_loop
 
 LOOPS = sys.modules[while_loop.__module__]  # the module; its name leads to the function
 

@@ -13,7 +13,6 @@ from pyro import poutine
 from pyro.infer.reparam import LocScaleReparam
 from pyro.infer.reparam.reparam import Reparam
 from torch import Tensor, nn
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from zoo.handlers.minibatch import Minibatch
 from zoo.handlers.parameters import StoreParameters, adopt, find_statements, reachable_modules
@@ -22,6 +21,7 @@ from zoo.objectives import Trace
 from zoo.program import Program
 from zoo.reference.record import Scalars
 from zoo.sampling.joint_density import JointDensity
+from zoo.sampling.traced import traced
 from zoo.sampling.unconstrained import Bijected
 from zoo.traces import Pair
 
@@ -56,7 +56,8 @@ class Posterior:
         sampled = poutine.reparam(model, config) if config else model
         self.names, self.args = own.names, args
         self.density = JointDensity(_program(sampled, args), args)
-        self.slope = traced(self.plain, torch.rand(self.density.size))
+        u = torch.rand(self.density.size)
+        self.slope = traced(self.plain, (u,), (0.1 - 0.9 * u,))
 
     def __call__(self, place: dict[str, Tensor]) -> Tensor:
         """The potential energy, nats, shape ()."""
@@ -119,21 +120,6 @@ class Potential(torch.autograd.Function):
         """Its gradient in u."""
         (gradient,) = ctx.saved_tensors
         return -gradient * grads[0], None
-
-
-def traced(plain: Slope, u: Tensor) -> Slope:
-    """The same function without Pyro's handlers, if it can be had and repeats the numbers."""
-    try:
-        fast = make_fx(lambda u: plain(u))(u)  # a bound method is counted one argument too many
-    except Exception:  # whatever a model does that cannot be traced: it can still be run
-        return plain
-    fast.graph.eliminate_dead_code()
-    fast.recompile()
-    elsewhere = 0.1 - 0.9 * u
-    pairs = zip(fast(elsewhere), plain(elsewhere), strict=True)
-    return (
-        fast if all(torch.allclose(a, b, rtol=1e-8, equal_nan=True) for a, b in pairs) else plain
-    )
 
 
 def refuse(latents: Latents) -> None:

@@ -3,11 +3,9 @@
 import time
 import warnings
 
-from torch._dynamo.exc import TorchDynamoException
-from torch._inductor.exc import InductorError, InvalidCxxCompiler
-
 from zoo.compile.capture import CaptureError
 from zoo.compile.code_cache import CompileError
+from zoo.torch_private import InductorError, InvalidCxxCompiler, TorchDynamoException
 from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.run import Run
 from zoo.training.trainer import Trainer

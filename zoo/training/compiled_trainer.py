@@ -4,7 +4,6 @@ from operator import itemgetter
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
 from zoo.compile.capture import capture
 from zoo.compile.flat_parameters import FlatParameters
@@ -20,6 +19,7 @@ from zoo.compile.step_loop import (
 )
 from zoo.data.batches import Shuffle
 from zoo.optim.functional import RULES
+from zoo.torch_private import tree_map
 from zoo.training.trainer import Trainer
 
 

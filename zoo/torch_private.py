@@ -1,0 +1,52 @@
+"""What the zoo uses of torch that torch does not promise to keep, all of it in this one file.
+
+Checked on torch 2.15. A name that a later version moves is mended here.
+"""
+
+import torch
+from torch._dynamo import eval_frame
+from torch._dynamo.convert_frame import input_codes, output_codes
+from torch._dynamo.exc import TorchDynamoException
+from torch._higher_order_ops.while_loop import while_loop
+from torch._inductor.codecache import CppCodeCache
+from torch._inductor.exc import InductorError, InvalidCxxCompiler
+from torch._inductor.runtime.cache_dir_utils import cache_dir
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+
+aoti_load_package = torch._inductor.aoti_load_package
+aoti_compile_and_package = torch._inductor.aoti_compile_and_package
+standard_gamma, standard_gamma_grad = torch._standard_gamma, torch._standard_gamma_grad
+sample_dirichlet, dirichlet_grad = torch._sample_dirichlet, torch._dirichlet_grad
+LOGGERS = ("torch.utils.cpp_extension", "torch._inductor")  # of what tells of compiling
+
+
+def inductor_settings() -> str:
+    """A hash of the compiler's settings."""
+    return torch._inductor.config.get_hash().hex()
+
+
+__all__ = [
+    "LOGGERS",
+    "CppCodeCache",
+    "InductorError",
+    "InvalidCxxCompiler",
+    "TorchDynamoException",
+    "aoti_compile_and_package",
+    "aoti_load_package",
+    "cache_dir",
+    "dirichlet_grad",
+    "eval_frame",
+    "inductor_settings",
+    "input_codes",
+    "make_fx",
+    "output_codes",
+    "sample_dirichlet",
+    "standard_gamma",
+    "standard_gamma_grad",
+    "tree_flatten",
+    "tree_leaves",
+    "tree_map",
+    "tree_unflatten",
+    "while_loop",
+]
