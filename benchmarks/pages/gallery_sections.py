@@ -56,8 +56,8 @@ SECTIONS = (
         "in the guide, the fourth in the prior too; the hierarchy and the PixelVAE are other "
         "models. Parameters count model and guide: the variants with the higher log p(x), from "
         "the VampPrior on, have 3.6 to 9.2 times as many as the first, so this table does not "
-        "tell structure from size ('Structures' below has a wide network beside the hierarchy). The "
-        "gap log p(x) - ELBO splits into what the family cannot express (approximation) and "
+        "tell structure from size ('Structures' below has a wide network beside the hierarchy). "
+        "The gap log p(x) - ELBO splits into what the family cannot express (approximation) and "
         "what the shared encoder loses (amortisation). A full covariance or a flow narrows the "
         "first, and the second grows: the ELBO gains 0.06 nats at most.",
         ("zoo fit vae --guide amortised_iaf --prior vamp",),

@@ -1,5 +1,12 @@
-"""What is compiled in the tests: every objective on two models, every model and guide once."""
+"""What is compiled in the tests: every objective on two models, every model and guide once.
 
+A new member of a table that stands in no case is compiled with what is usual for it.
+"""
+
+from cases_pairs import ALLOWED, GUIDE_CASES
+
+from zoo.models import MODELS
+from zoo.objectives import OBJECTIVES
 from zoo.optim.schedules import Drops
 
 FAST = [  # model, guide, objective, settings; in the default run
@@ -59,3 +66,23 @@ SUITABLE = [  # model, guide, and the objectives that are compiled on them
     ("vae", "shared", "iwae"),
 ]
 SLOW += [(model, guide, name, {}) for model, guide, names in SUITABLE for name in names.split()]
+
+
+def usual_cases():
+    """Cases for the members of the tables that no case above holds."""
+    held = [set(column) for column in zip(*[case[:3] for case in [*FAST, *SLOW]], strict=True)]
+    for model in [name for name in MODELS if name not in held[0]]:
+        yield model, MODELS[model].guide, MODELS[model].objective, {}
+    for guide in [name for name in GUIDE_CASES if name not in held[1]]:
+        model, objective = GUIDE_CASES[guide]
+        yield model, guide, objective, {}
+    for objective in [name for name in OBJECTIVES if name not in held[2]]:
+        yield next(
+            (model, guide, objective, {})
+            for model, guides in ALLOWED.items()
+            for guide, allowed in guides.items()
+            if objective in allowed
+        )
+
+
+SLOW += list(usual_cases())

@@ -1,4 +1,13 @@
-"""What the tests say goes together: model, guide and objectives; and a pair for each guide."""
+"""What the tests say goes together: model, guide and objectives; and a pair for each guide.
+
+It follows from what a model's case says of its sites and from what a guide declares; exceptions
+are listed.
+"""
+
+from cases import MODEL_CASES
+
+from guides import GUIDES
+from zoo.latents import Kind
 
 ANY = {"trace", "trace_graph", "renyi", "iwae", "vr_max", "miwae", "ciwae", "piwae"}
 PATHS = {"stl", "dreg", "tail_adaptive"}
@@ -14,89 +23,83 @@ DISCRETE = ANY | SCORES | DREAMS | {"nvil", "enumerate", "layer_sum"}
 CATEGORICAL = DISCRETE | {"muprop", "rebar", "relax", "local_sum"}
 BITS = {"arm", "disarm", "u2g", "arms", "double_cv", "rodeo"}
 BINARY = CATEGORICAL | BITS | {"measure_valued"}
-LOCAL_CONTINUOUS = {
-    "per_datum": INDEPENDENT,
-    "per_datum_full_rank": JOINT,
-    "per_datum_iaf": JOINT,
-    "amortised_normal": INDEPENDENT | DREAMS,
-    "amortised_fixed_scale": INDEPENDENT | DREAMS,
-    "amortised_full_rank": FACTORISED | DREAMS,
-    "amortised_iaf": FACTORISED | DREAMS,
-    "amortised_planar": FACTORISED | DREAMS,
-    "amortised_householder": FACTORISED | DREAMS,
-    "amortised_sylvester": FACTORISED | DREAMS,
-    "amortised_naf": FACTORISED | DREAMS,
-    "amortised_spline": FACTORISED | DREAMS,
-    "bottom_up": JOINT | DREAMS,
-    "product_of_experts": INDEPENDENT | DREAMS,
-}
-GLOBAL_CONTINUOUS = {"mean_field": INDEPENDENT, "full_rank": JOINT, "iaf": JOINT}
-LOCAL_DISCRETE = {
-    "amortised_discrete": CATEGORICAL,
-    "amortised_layers": DISCRETE,
-    "relaxed": RELAXED,
-    "straight_through": RELAXED,
-    "gumbel_rao": RELAXED,
-    "empty": {"enumerate"},
-}
+
+
+def suitable(family) -> set[str]:
+    """The objectives that a guide goes with, from what it declares."""
+    if family.relaxes:
+        return RELAXED
+    if Kind.DISCRETE in family.kinds:
+        return CATEGORICAL if family.factorised else DISCRETE
+    usual = INDEPENDENT if family.independent else FACTORISED if family.factorised else JOINT
+    return usual | DREAMS if family.amortised and "local" in family.scopes else usual
+
+
+SPECIAL = {"shared", "uniform_noise", "top_down", "ladder", "empty"}  # for certain models only
+FAMILIES = {name: getattr(guide, "func", guide) for name, guide in GUIDES.items()}
+
+
+def on(kind: Kind, scope: str) -> dict[str, set[str]]:
+    """The guides that go on latents of a kind and scope, each with its objectives."""
+    return {
+        name: suitable(family)
+        for name, family in FAMILIES.items()
+        if kind in family.kinds and scope in family.scopes and name not in SPECIAL
+    }
+
+
+LOCAL_CONTINUOUS = on(Kind.CONTINUOUS, "local")
+GLOBAL_CONTINUOUS = on(Kind.CONTINUOUS, "global")
+LOCAL_DISCRETE = {**on(Kind.DISCRETE, "local"), "empty": {"enumerate"}}
 LOCAL_BINARY = {**LOCAL_DISCRETE, "amortised_discrete": BINARY}
+AWAKE = {guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()}
+USUAL = {
+    ("continuous", "local"): LOCAL_CONTINUOUS,
+    ("continuous", "global"): GLOBAL_CONTINUOUS,
+    ("discrete", "local"): LOCAL_DISCRETE,
+}
+EXCEPTIONS: dict[str, dict[str, set[str]]] = {
+    "vae": {**LOCAL_CONTINUOUS, "shared": INDEPENDENT | DREAMS},
+    "dequantised_vae": {**AWAKE, "uniform_noise": FACTORISED},
+    "flow_vae": {**AWAKE, "uniform_noise": FACTORISED},
+    "hvae": {**LOCAL_CONTINUOUS, **dict.fromkeys(("top_down", "ladder"), FACTORISED | DREAMS)},
+    "self_vae": AWAKE,
+    "bernoulli_latent": LOCAL_BINARY,
+    "sigmoid_belief": LOCAL_BINARY,
+}
+
+
+def usual(case) -> dict[str, set[str]]:
+    """What goes on a model whose latents are all of one kind and scope."""
+    (found,) = {(site.kind, site.scope) for site in case.sites.values()}
+    return USUAL[found]
+
 
 ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused
-    "ppca": LOCAL_CONTINUOUS,
-    "eight_schools": GLOBAL_CONTINUOUS,
-    "eight_schools_noncentred": GLOBAL_CONTINUOUS,
-    "logistic_regression": GLOBAL_CONTINUOUS,
-    "bernoulli_vae": LOCAL_CONTINUOUS,
-    "gaussian_vae": LOCAL_CONTINUOUS,
-    "vae": {**LOCAL_CONTINUOUS, "shared": INDEPENDENT | DREAMS},
-    "dequantised_vae": {
-        **{guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()},
-        "uniform_noise": FACTORISED,
-    },
-    "flow_vae": {
-        **{guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()},
-        "uniform_noise": FACTORISED,
-    },
-    "hvae": {**LOCAL_CONTINUOUS, **dict.fromkeys(("top_down", "ladder"), FACTORISED | DREAMS)},
-    "self_vae": {guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()},
-    "multimodal_vae": LOCAL_CONTINUOUS,
-    "bernoulli_latent": LOCAL_BINARY,
-    "categorical_vae": LOCAL_DISCRETE,
-    "sigmoid_belief": LOCAL_BINARY,
-    "factor_analysis": LOCAL_CONTINUOUS,
-    "linear_regression": GLOBAL_CONTINUOUS,
-    "gaussian_mixture": LOCAL_DISCRETE,
-    "hmm": LOCAL_DISCRETE,
-    "local_level": LOCAL_CONTINUOUS,
-    "gp_regression": GLOBAL_CONTINUOUS,
-    "neals_funnel": GLOBAL_CONTINUOUS,
-    "banana": GLOBAL_CONTINUOUS,
+    name: EXCEPTIONS.get(name) or usual(case) for name, case in MODEL_CASES.items()
 }
 
-GUIDE_CASES: dict[str, tuple[str, str]] = {  # guide -> (a model that suits it, an objective)
-    "mean_field": ("eight_schools", "trace"),
-    "full_rank": ("eight_schools", "trace"),
-    "iaf": ("eight_schools", "trace"),
-    "per_datum": ("ppca", "trace"),
-    "per_datum_full_rank": ("ppca", "trace"),
-    "per_datum_iaf": ("ppca", "trace"),
-    "amortised_normal": ("bernoulli_vae", "trace"),
-    "amortised_fixed_scale": ("bernoulli_vae", "trace"),
-    "amortised_full_rank": ("ppca", "trace"),
-    "amortised_iaf": ("gaussian_vae", "trace"),
-    "amortised_planar": ("gaussian_vae", "trace"),
-    "amortised_householder": ("ppca", "trace"),
-    "amortised_sylvester": ("gaussian_vae", "trace"),
-    "amortised_naf": ("gaussian_vae", "trace"),
-    "amortised_spline": ("gaussian_vae", "trace"),
-    "shared": ("vae", "trace"),
-    "uniform_noise": ("dequantised_vae", "trace"),
-    "product_of_experts": ("multimodal_vae", "trace"),
-    **dict.fromkeys(("bottom_up", "top_down", "ladder"), ("hvae", "trace")),
-    "amortised_discrete": ("bernoulli_latent", "trace_graph"),
-    "amortised_layers": ("sigmoid_belief", "trace_graph"),
-    "relaxed": ("bernoulli_latent", "trace"),
-    "straight_through": ("categorical_vae", "trace"),
-    "gumbel_rao": ("bernoulli_latent", "trace"),
-    "empty": ("bernoulli_latent", "enumerate"),
+PREFERRED = {  # a guide -> a model that shows more of it than the first that it goes on
+    **dict.fromkeys(("amortised_normal", "amortised_fixed_scale"), "bernoulli_vae"),
+    **dict.fromkeys(("amortised_iaf", "amortised_planar", "amortised_sylvester"), "gaussian_vae"),
+    **dict.fromkeys(("amortised_naf", "amortised_spline"), "gaussian_vae"),
+    **dict.fromkeys(("bottom_up", "top_down", "ladder"), "hvae"),
+    "product_of_experts": "multimodal_vae",
+    "uniform_noise": "dequantised_vae",
+    "amortised_layers": "sigmoid_belief",
+    "straight_through": "categorical_vae",
 }
+
+
+def example(guide: str) -> tuple[str, str]:
+    """A model that suits a guide, and an objective."""
+    suit = [model for model, guides in ALLOWED.items() if guide in guides]
+    model = PREFERRED.get(guide, suit[0])
+    allowed = ALLOWED[model][guide]
+    usual = "trace_graph" if Kind.DISCRETE in FAMILIES[guide].kinds else "trace"
+    if FAMILIES[guide].relaxes:
+        usual = "trace"
+    return model, usual if usual in allowed else min(allowed)
+
+
+GUIDE_CASES = {guide: example(guide) for guide in GUIDES}
