@@ -1,8 +1,8 @@
 """Wake-sleep beside direct ascent of the ELBO on a Helmholtz machine, by exact log p(x).
 
 A sigmoid belief net of 4 and 8 units on digits, its recognition network layer by layer. The exact
-log p(x) of 200 test rows is a sum over 2^12 states. At the start the model's dreams look nothing
-like the data, and what wake-sleep teaches the recognition network is of little use there.
+log p(x) of 200 test rows is a sum over 2^12 states. At the start what the model simulates looks
+nothing like the data, and what wake-sleep teaches the recognition network is of little use there.
 """
 
 import math

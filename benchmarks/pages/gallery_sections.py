@@ -246,9 +246,9 @@ SECTIONS = (
     Section(
         "Helmholtz machine: wake-sleep against direct ascent",
         "z_2 ~ Bern(b),   z_1 ~ Bern(f(z_2)),   x ~ Bern(g(z_1)),   q(z_1 | x) q(z_2 | z_1)",
-        "Exact log p(x) by summing all states. Wake-sleep teaches q on the model's own dreams. "
-        "It is behind direct ascent for the first 200 steps and level with it from 400 on; "
-        "reweighted wake-sleep is not behind at any of the stops.",
+        "Exact log p(x) by summing all states. Wake-sleep trains q on data that the model "
+        "simulates. It is behind direct ascent for the first 200 steps and level with it from 400 "
+        "on; reweighted wake-sleep is not behind at any of the stops.",
         ("zoo fit sigmoid_belief --groups 4,8 --guide amortised_layers --objective wake_sleep",),
         "python -m benchmarks.estimators.run wake_sleep",
         "estimators_wake_sleep.png",

@@ -150,7 +150,7 @@ RULES = {
         "the model has ('z',), none of them on [0, 1]",
         "Use amortised_normal.",
     ),
-    "dreams of what is no argument": (
+    "simulated data that are no argument": (
         case("dequantised_vae"),
         AmortisedNormal,
         "wake_sleep",
@@ -290,26 +290,26 @@ RULES = {
         "Empty covers no latents; 'z2' is local and discrete",
         "Use a guide for local discrete latents, or an objective that sums it out: enumerate.",
     ),
-    "row parameters cannot read a dream": (
+    "row parameters cannot read simulated data": (
         case("ppca"),
         PerDatum,
         "wake_sleep",
-        "WakeSleep teaches the guide to read dreamed rows; PerDatum has parameters of their own",
-        "Use an amortised guide, or forward_kl, which does not dream.",
+        "trains the guide on rows that the model simulates; PerDatum has parameters of their own",
+        "Use an amortised guide, or forward_kl, which simulates no data.",
     ),
     "the same for a share of sleep": (
         case("ppca"),
         PerDatum,
         "rws",
-        "ReweightedWakeSleep teaches the guide to read dreamed rows; PerDatum has parameters",
-        "Use an amortised guide, or forward_kl, which does not dream.",
+        "trains the guide on rows that the model simulates; PerDatum has parameters",
+        "Use an amortised guide, or forward_kl, which simulates no data.",
     ),
-    "no rows to dream": (
+    "no rows to simulate": (
         case("logistic_regression"),
         MeanField,
         "rws",
-        "teaches the guide to read dreamed rows; ('beta',) do not all belong to rows",
-        "Use forward_kl, which does not dream, or put the rows and their latents in a plate",
+        "trains the guide on rows that the model simulates; ('beta',) do not all belong to rows",
+        "Use forward_kl, which simulates no data, or put the rows and their latents in a plate",
     ),
     "a sum over too many states": (
         numbers(many_bits),

@@ -148,7 +148,7 @@ def test_memory_is_bounded(budget, diagonal, monkeypatch):
         widths.append(count * rows)
 
     draw = log_weights._weights
-    monkeypatch.setattr(log_weights, "BUDGET", budget)
+    monkeypatch.setattr(log_weights, "MOST_WEIGHTS_AT_ONCE", budget)
     monkeypatch.setattr(
         log_weights,
         "_weights",
@@ -171,7 +171,7 @@ def test_memory_is_bounded(budget, diagonal, monkeypatch):
 def test_chunks_keep_each_rows_own_parameters(monkeypatch):
     result = zoo.fit(ppca_task(), PerDatum, steps=400, lr=0.05)
     whole = evaluate(result, split="train", draws=200)
-    monkeypatch.setattr(log_weights, "BUDGET", 200 * 7)
+    monkeypatch.setattr(log_weights, "MOST_WEIGHTS_AT_ONCE", 200 * 7)
     parts = evaluate(result, split="train", draws=200, seed=1)
     for name in BOUNDS[:2]:
         error = math.hypot(whole[name].se, parts[name].se)
@@ -286,7 +286,7 @@ def test_latents_that_rows_share_are_scored_where_they_were_inferred():
 @pytest.mark.parametrize(("weights", "draws"), [(2_000_000, 1000), (12_000, 400), (1, 200)])
 def test_the_usual_draws_are_fewer_where_rows_are_many(exact, monkeypatch, weights, draws):
     module = importlib.import_module("zoo.evaluation.evaluate")
-    monkeypatch.setattr(module, "WEIGHTS", weights)
+    monkeypatch.setattr(module, "MOST_WEIGHTS", weights)
     found = evaluate(exact, metrics=["elbo"])
     assert (found.rows, found.draws) == (30, draws)
 

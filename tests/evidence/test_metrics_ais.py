@@ -216,7 +216,7 @@ def test_a_stream_adds_up_to_the_sum(budget, ppca, monkeypatch):
         widths.append(draw(pair, args, kwargs, count, total))
         return widths[-1]
 
-    monkeypatch.setattr(zoo.sampling.importance_weights, "BUDGET", budget)
+    monkeypatch.setattr(zoo.sampling.importance_weights, "MOST_WEIGHTS_AT_ONCE", budget)
     monkeypatch.setattr(zoo.sampling.importance_weights, "_weights", seen)
     (means,) = log_mean_weights(ppca.program, ppca.task.split("test"), 50, 2)
     whole = torch.cat(widths).reshape(2, 50, -1)

@@ -47,14 +47,14 @@ def theta_of_elbo(program, x, densities=log_densities):
     return (log_q.exp().detach() * log_p).sum()
 
 
-def phi_of_dreams(program, x, densities=log_densities):
+def phi_of_simulated(program, x, densities=log_densities):
     """E log q(z | x) over p(x, z), by all data and all states, once a row."""
     log_p, log_q = densities(program, states(x.shape[1]).to(x))
     return len(x) * (log_p.exp().detach() * log_q).sum()
 
 
 def wake_sleep(program, x, densities=log_densities):
-    return theta_of_elbo(program, x, densities) + phi_of_dreams(program, x, densities)
+    return theta_of_elbo(program, x, densities) + phi_of_simulated(program, x, densities)
 
 
 def weighted_pairs(program, x, sleep=0.0):
@@ -65,7 +65,7 @@ def weighted_pairs(program, x, sleep=0.0):
     chance = (log_q[:, :, None] + log_q[:, None, :]).exp().detach()
     each = log_p + (1 - sleep) * log_q
     wake = (chance * (v * each[:, :, None] + (1 - v) * each[:, None, :])).sum()
-    return wake + sleep * phi_of_dreams(program, x) if sleep else wake
+    return wake + sleep * phi_of_simulated(program, x) if sleep else wake
 
 
 def inclusive(program, x):
@@ -151,7 +151,7 @@ def test_theta_follows_the_elbo_in_wake_sleep():
 
 
 def test_the_phases_have_parameters_of_their_own():
-    """Theta's gradient does not see the dreams, and phi's does not see the data."""
+    """Theta's gradient does not see the simulated data, and phi's does not see the data."""
     _, one = grads_at(WakeSleep(), ROWS)
     _, two = grads_at(WakeSleep(), 1 - ROWS)
     guide = {name for name in one if name.startswith("guide")}
@@ -163,7 +163,7 @@ def test_the_phases_have_parameters_of_their_own():
 
 
 def pyros_gradient(program, x, objective, seed):
-    """Of Pyro's own objective: it shows the guide its dreams by a keyword argument."""
+    """Of Pyro's own objective: it shows the guide its simulated data by a keyword argument."""
 
     def guide(x, observations=None):
         program.guide(observations["x"] if observations else x)

@@ -40,8 +40,10 @@ QUICKEST = (
     "psis_sd_shift",
     "bound_rise",
 )
-DRAWS, FEWEST, WEIGHTS = 1000, 200, 2_000_000  # for each row; in all
-OF_ONE_WEIGHT, VALUES = 10_000, 10_000_000  # where rows share a weight; values of rows in all
+USUAL_DRAWS_PER_ROW, FEWEST_DRAWS_PER_ROW = 1000, 200
+MOST_WEIGHTS = 2_000_000  # draws times rows, unless the fewest draws are more
+USUAL_DRAWS_OF_ONE_WEIGHT = 10_000  # where all rows share one importance weight
+MOST_ROW_VALUES = 10_000_000  # draws times rows, where they do
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,8 @@ def default_draws(rows: int, *, one_weight: bool = False) -> int:
     A single weight's k-hat has an error of 0.17 at 1000 draws, and of less than 0.1 at 10,000.
     """
     if one_weight:
-        return max(DRAWS, min(OF_ONE_WEIGHT, VALUES // rows))
-    return max(FEWEST, min(DRAWS, WEIGHTS // rows))
+        return max(USUAL_DRAWS_PER_ROW, min(USUAL_DRAWS_OF_ONE_WEIGHT, MOST_ROW_VALUES // rows))
+    return max(FEWEST_DRAWS_PER_ROW, min(USUAL_DRAWS_PER_ROW, MOST_WEIGHTS // rows))
 
 
 def _trains_model(result: Fit) -> bool:

@@ -4,14 +4,14 @@ For K draws z_k ~ q(z | x), w_k = p(x, z_k) / q(z_k | x) and v_k = w_k / sum_j w
 
     wake-theta:  sum_k v_k grad log p(x, z_k),
     wake-phi:    sum_k v_k grad log q(z_k | x),
-    sleep-phi:   grad log q(z | x) for a dream (x, z) ~ p,
+    sleep-phi:   grad log q(z | x) for simulated (x, z) ~ p,
 
 and phi follows (1 - sleep) wake-phi + sleep sleep-phi. In theta this is the gradient of the
 importance-weighted bound of K draws, without bias. In phi there is no bound behind it: wake-phi
 descends KL( p(z | x) || q(z | x) ) for the data's x, with a bias of order 1/K, and sleep-phi for
-the x of dreams, with none.
+the x of simulated pairs, with none.
 
-Cost: K evaluations of f = log p(x, z) - log q(z); a dream is about one more.
+Cost: K evaluations of f = log p(x, z) - log q(z); a simulated pair is about one more.
 Source: Bornschein & Bengio 2015, "Reweighted wake-sleep"; Le, Kosiorek, Siddharth, Teh & Wood
 2019, "Revisiting reweighted wake-sleep".
 """
@@ -24,14 +24,14 @@ from zoo.checks.arguments import keep_number, keep_whole
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import draw, estimate
-from zoo.objectives.sleep_phase import log_q_of_dreams
+from zoo.objectives.sleep_phase import log_q_of_simulated
 from zoo.objectives.target import Inclusive, PowerMean, Target
 from zoo.traces import Pair, log_mean_exp, with_gradient
 
 
 @dataclass(frozen=True)
 class ReweightedWakeSleep(Objective):
-    """K = `particles` weighted draws and one dream a row; its value is the K-sample bound.
+    """K = `particles` weighted draws and one simulated pair a row; its value is the K-draw bound.
 
     `sleep` is the share of the sleep phase in phi's update: 0 for wake-phi alone.
 
@@ -53,11 +53,11 @@ class ReweightedWakeSleep(Objective):
 
     @property
     def target(self) -> Target:
-        """The bound of K weights, and the divergence as K grows; dreams have no bound."""
+        """The bound of K weights, and the divergence as K grows; simulated data have no bound."""
         return Target(PowerMean(self.particles), None if self.sleep else Inclusive())
 
     def evaluations(self, latents: Latents) -> int:
-        """One a particle, and one for the dream if there is one."""
+        """One a particle, and one for the simulated pair if there is one."""
         return self.particles + (1 if self.sleep else 0)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
@@ -68,5 +68,5 @@ class ReweightedWakeSleep(Objective):
         loss = estimate(weights, log_mean_exp(weights.log_w).sum(), wake.sum())
         if not self.sleep:
             return loss
-        dreamed = log_q_of_dreams(pair, 1, args, kwargs)
-        return loss + with_gradient(dreamed.new_zeros(()), -self.sleep * dreamed)
+        simulated = log_q_of_simulated(pair, 1, args, kwargs)
+        return loss + with_gradient(simulated.new_zeros(()), -self.sleep * simulated)

@@ -1,14 +1,15 @@
 """Wake-sleep: each network is taught by what the other one makes up.
 
     wake:   x from the data, z ~ q(z | x):     theta follows  grad log p(x, z),
-    sleep:  (x, z) ~ p, a dream:               phi follows    grad log q(z | x).
+    sleep:  (x, z) ~ p, simulated:               phi follows    grad log q(z | x).
 
 The wake phase ascends the ELBO in theta. The sleep phase descends KL( p(z | x) || q(z | x) ) in
 phi, the other way round, averaged over x ~ p where the ELBO has the data: no gradient of any one
 bound. It needs no score function and no reparameterisation, so its variance is low; phi learns
-little about the data as long as the dreams do not look like them.
+little about the data as long as what is simulated does not look like them.
 
-Cost: `particles` evaluations of f = log p(x, z) - log q(z), and as many dreams, each about one.
+Cost: `particles` evaluations of f = log p(x, z) - log q(z), and as many simulated
+pairs, each about one.
 Source: Hinton, Dayan, Frey & Neal 1995, "The wake-sleep algorithm for unsupervised neural
 networks".
 """
@@ -21,14 +22,14 @@ from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import draw, estimate
-from zoo.objectives.sleep_phase import log_q_of_dreams
+from zoo.objectives.sleep_phase import log_q_of_simulated
 from zoo.objectives.target import Evidence, Target
 from zoo.traces import Pair, with_gradient
 
 
 @dataclass(frozen=True)
 class WakeSleep(Objective):
-    """Both phases at once, from `particles` draws and as many dreams; its value is the ELBO's.
+    """Both phases, from `particles` draws and as many simulated pairs; its value is the ELBO.
 
     Raises:
         ValueError: for fewer than one particle.
@@ -50,12 +51,12 @@ class WakeSleep(Objective):
         return Target(Evidence(), None)
 
     def evaluations(self, latents: Latents) -> int:
-        """One a particle and one a dream."""
+        """One a particle and one a simulated pair."""
         return 2 * self.particles
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         weights = draw(pair, self.particles, args, kwargs, fixed=True)
         wake = estimate(weights, weights.log_w.mean(0).sum(), weights.log_p.mean(0).sum())
-        sleep = log_q_of_dreams(pair, self.particles, args, kwargs)
+        sleep = log_q_of_simulated(pair, self.particles, args, kwargs)
         return wake + with_gradient(sleep.new_zeros(()), -sleep)

@@ -82,7 +82,7 @@ def _says(family: type[Family]) -> str:
 
 
 def reparameterised(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It differentiates through draws that are constants."""
+    """The objective differentiates through draws, and the guide's are not reparameterised."""
     summed = _summed(latents, objective)
     sampled = [name for name in covered(latents, family).names if name not in summed]
     if family.reparameterised or not objective.needs.reparameterised or not sampled:
@@ -95,7 +95,7 @@ def reparameterised(latents: Latents, family: type[Family], objective: Objective
 
 
 def score_function(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It is about draws that are constants, and there are none."""
+    """The objective puts baselines on score functions, and the guide has none."""
     if not (objective.needs.score_function and family.reparameterised):
         return None
     return (
@@ -105,7 +105,7 @@ def score_function(latents: Latents, family: type[Family], objective: Objective)
 
 
 def factorised(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It takes closed forms of a joint draw."""
+    """The objective takes a closed-form KL for each latent, and the guide draws them jointly."""
     if family.factorised or not objective.needs.factorised:
         return None
     return (
@@ -115,7 +115,7 @@ def factorised(latents: Latents, family: type[Family], objective: Objective) -> 
 
 
 def relaxed(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It sums over values that the guide replaces."""
+    """The objective sums over discrete values, and the guide replaces them by continuous ones."""
     summed = _summed(latents, objective) & set(covered(latents, family).names)
     if not family.relaxes or not summed:
         return None
@@ -126,7 +126,7 @@ def relaxed(latents: Latents, family: type[Family], objective: Objective) -> str
 
 
 def scores(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It holds draws constant that the guide relaxes."""
+    """The objective multiplies a score function, and the guide relaxes its draws instead."""
     if not (family.relaxes and objective.needs.scores):
         return None
     return (
@@ -136,7 +136,7 @@ def scores(latents: Latents, family: type[Family], objective: Objective) -> str 
 
 
 def independent(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It moves one element of the latents while the others stay."""
+    """The objective moves elements one by one, and the guide's depend on each other."""
     if family.independent or not objective.needs.independent:
         return None
     return (
@@ -147,18 +147,18 @@ def independent(latents: Latents, family: type[Family], objective: Objective) ->
 
 
 def amortised(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It dreams, and the guide's parameters belong to the data at hand."""
+    """The objective simulates rows, and the guide has parameters for the given rows only."""
     if family.amortised or not objective.needs.simulates_data:
         return None
     return (
-        f"{type(objective).__name__} teaches the guide to read dreamed rows; {family.__name__} "
-        "has parameters of their own for the rows at hand. Use an amortised guide, or forward_kl, "
-        "which does not dream."
+        f"{type(objective).__name__} trains the guide on rows that the model simulates; "
+        f"{family.__name__} has parameters of their own for the rows at hand. "
+        "Use an amortised guide, or forward_kl, which simulates no data."
     )
 
 
 def fixed_support(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """It maps to one support for good, and that of a latent moves."""
+    """The guide maps to a fixed support, and a latent's support depends on other values."""
     held = covered(latents, family).names
     for name, what in latents.moving:
         if name in held:
@@ -172,34 +172,34 @@ def fixed_support(latents: Latents, family: type[Family], objective: Objective) 
 
 
 def objection(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """The family asks something of the model that only it knows of."""
+    """The family has an objection of its own to the model."""
     return family.objection(covered(latents, family))
 
 
-def dreams(latents: Latents, objective: Objective) -> str | None:
-    """It dreams, and no row of data holds all that a latent is inferred from."""
+def simulates_rows(latents: Latents, objective: Objective) -> str | None:
+    """The objective simulates rows, and a latent is inferred from more than its own row."""
     if not objective.needs.simulates_data or (latents.rowwise and latents.row_args):
         return None
     plate = latents.row_plate
     if latents.rowwise and plate is not None and plate.subsample < 0:
         return (
-            f"{type(objective).__name__} teaches the guide to read dreamed rows; the plate "
-            f"'{plate.name}' has no size, so that no argument is known to hold them. "
+            f"{type(objective).__name__} trains the guide on rows that the model simulates; the "
+            f"plate '{plate.name}' has no size, so that no argument is known to hold them. "
             f"{_size_it(plate)}"
         )
     return (
-        f"{type(objective).__name__} teaches the guide to read dreamed rows; {latents.names} do "
-        "not all belong to rows of the model's arguments. Use forward_kl, which does not dream, "
-        "or put the rows and their latents in a plate named 'data'."
+        f"{type(objective).__name__} trains the guide on rows that the model simulates; "
+        f"{latents.names} do not all belong to rows of the model's arguments. Use forward_kl, "
+        "which simulates no data, or put the rows and their latents in a plate named 'data'."
     )
 
 
 def derived(latents: Latents, objective: Objective) -> str | None:
-    """It dreams, and what the model observes is made of its arguments and other things."""
+    """The objective simulates rows, and the model does not observe its arguments as passed."""
     if not objective.needs.simulates_data or not latents.derived:
         return None
     return (
-        f"{type(objective).__name__} shows the guide dreamed rows in the place of the model's "
+        f"{type(objective).__name__} shows the guide simulated rows in the place of the model's "
         f"arguments; what '{latents.derived[0]}' observes is not one as it was passed. Give the "
         "model the tensor that it observes as an argument, obs= that very tensor, or use rws with "
         "sleep=0."
@@ -207,7 +207,7 @@ def derived(latents: Latents, objective: Objective) -> str | None:
 
 
 def forms(latents: Latents, objective: Objective) -> str | None:
-    """It is for latents of another form."""
+    """The objective takes latents of another form, such as single bits."""
     takes = objective.needs.takes
     wanted = " or ".join(sorted(form.value for form in takes))
     for site in latents.sites:
@@ -291,7 +291,7 @@ FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ..
 FOR_ANY: tuple[Callable[[Latents, Objective], str | None], ...] = (
     forms,
     some_finite,
-    dreams,
+    simulates_rows,
     derived,
     one_level,
     shared_weights,

@@ -16,7 +16,8 @@ from zoo.traces import Assign, Pair, run, weigh
 
 SOME = 512  # rows
 UNKNOWN = 4096  # rows of a guide that declares nothing, held together
-BUDGET, NUMBERS = 2**14, 2**22  # weights at once, and values of the data under them
+MOST_WEIGHTS_AT_ONCE = 2**14
+MOST_VALUES_AT_ONCE = 2**22  # of the data, under all those weights
 
 
 def weight_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
@@ -72,7 +73,9 @@ def _whole(program: Program, rows: int) -> bool:
 
 def _budget(program: Program) -> int:
     """How many weights at once: large enough to be quick, small enough to stay in the caches."""
-    return min(BUDGET, max(1, NUMBERS // max(1, program.latents.context)))
+    return min(
+        MOST_WEIGHTS_AT_ONCE, max(1, MOST_VALUES_AT_ONCE // max(1, program.latents.context))
+    )
 
 
 def row_count(program: Program, args: tuple) -> int:

@@ -1,4 +1,4 @@
-"""What sleep phases dream of: draws of the model, shown to the guide."""
+"""What sleep phases show the guide: data that the model simulates."""
 
 from functools import partial
 
@@ -30,7 +30,7 @@ from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.rws import ReweightedWakeSleep
-from zoo.objectives.sleep_phase import dream
+from zoo.objectives.sleep_phase import simulate_data
 from zoo.objectives.wake_sleep import WakeSleep
 
 
@@ -71,7 +71,7 @@ def gap_after(objective, model, x):
 
 
 def test_wake_sleep_lags_behind_the_elbo_where_dreams_do_not_look_like_the_data():
-    """An affine network learns the posterior of dreams at the cost of that of the data."""
+    """An affine network learns the posterior of simulated data at the cost of that of the data."""
     torch.manual_seed(3)
     model, every = BernoulliLatent(3, (4,), 4), states(3)
     scatter(model, spread=3.0)
@@ -117,14 +117,14 @@ def test_continuous_latents_dream_too():
 def test_a_dream_is_a_draw_of_the_model():
     x = torch.zeros(4000, 3)
     with built(causes(), AmortisedDiscrete, WakeSleep(), (x,)) as program:
-        one = dream(program.pair, (x,), {})
-        assert dream(program.pair, (), {"x": x}).kwargs["x"].shape == x.shape
+        one = simulate_data(program.pair, (x,), {})
+        assert simulate_data(program.pair, (), {"x": x}).kwargs["x"].shape == x.shape
         expected = states(3) @ torch.eye(3)
         chance = program.model.log_evidence(expected).detach().exp()
-    (dreamed,) = one.args
+    (simulated,) = one.args
     assert one.values["z"].shape == (4000, K)
-    assert not dreamed.requires_grad
-    share = (dreamed[:, None] == expected).all(-1).double()
+    assert not simulated.requires_grad
+    share = (simulated[:, None] == expected).all(-1).double()
     error = (chance * (1 - chance) / 4000).sqrt()
     assert ((share.mean(0) - chance).abs() < ERRORS * error).all()
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_dreamed():
         built(converting, AmortisedDiscrete, ReweightedWakeSleep(2, sleep=0.0), (x,)) as program,
         pytest.raises(ValueError, match=r"'x' observes, of shape \(4,\), is not one as it"),
     ):
-        dream(program.pair, (x,), {})
+        simulate_data(program.pair, (x,), {})
     with built(converting, AmortisedDiscrete, ReweightedWakeSleep(2, sleep=0.0), (x,)) as program:
         assert program(clock(), None, x).isfinite()
 
@@ -156,7 +156,9 @@ def test_a_guide_that_does_not_read_the_data_learns_nothing_from_dreams():
         (LogisticRegression(3), MeanField, (rows, labels)),
     ]
     for model, guide, args in cases:
-        with pytest.raises(zoo.PairingError, match="teaches the guide to read dreamed rows"):
+        with pytest.raises(
+            zoo.PairingError, match="trains the guide on rows that the model simulates"
+        ):
             built(model, guide, WakeSleep(), args).__enter__()
         with built(model, guide, ForwardKL(4), args) as program:
             assert program(clock(), None, *args).isfinite()
