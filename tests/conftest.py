@@ -1,6 +1,7 @@
 """What every test runs under: float64, one thread, a seed, and no leaks into the process."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pyro
@@ -23,13 +24,28 @@ def pytest_configure(config):
         raise pytest.UsageError("--device cuda asked for; torch finds no CUDA.")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what its -m does not name
 def pytest_collection_modifyitems(items):
+    thin_out(items)
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="needs a CUDA device; torch finds none")
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(skip)
+
+
+def thin_out(items):
+    """Of the cases of a test marked thin(every), every so many are in the default run."""
+    seen = Counter()
+    for item in items:
+        thin = item.get_closest_marker("thin")
+        if thin is None or any(item.get_closest_marker(name) for name in ("slow", "exhaustive")):
+            continue
+        test = item.nodeid.split("[")[0]
+        if seen[test] % thin.args[0]:
+            item.add_marker(pytest.mark.thorough)
+        seen[test] += 1
 
 
 @pytest.fixture(scope="session")

@@ -86,6 +86,7 @@ def test_list_as_json():
     }
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_fitted_as_it_usually_is(model):
     printed = json.loads(call("fit", model, *FEW, "--json", "--metrics", "weights,posterior"))
@@ -104,6 +105,7 @@ def test_fit_prints_a_table():
     assert "finished" in printed
 
 
+@pytest.mark.thorough
 def test_the_seed_fixes_what_is_printed():
     first, again, other = (
         call("fit", "eight_schools", *FEW, "--json", "--seed", seed) for seed in ("1", "1", "2")
@@ -112,6 +114,7 @@ def test_the_seed_fixes_what_is_printed():
     assert first != other
 
 
+@pytest.mark.thorough
 def test_a_saved_fit_is_scored_again(tmp_path):
     out = str(tmp_path / "run")
     printed = json.loads(call("fit", "bernoulli_vae", *FEW, "--json", "--out", out))
@@ -165,6 +168,7 @@ def test_compare_writes_and_prints(tmp_path):
     assert json.loads(call("evaluate", run, "--draws", "20", "--json"))["metrics"]["elbo"]
 
 
+@pytest.mark.thorough
 def test_batch_size_zero_takes_all_rows(tmp_path):
     taken = {}
     for size in ("0", "50", None):
@@ -175,6 +179,7 @@ def test_batch_size_zero_takes_all_rows(tmp_path):
     assert taken == {"0": None, "50": 50, None: MODELS["ppca"].batch_size}
 
 
+@pytest.mark.thorough
 def test_a_kl_warm_up(tmp_path):
     """Half way, half of the KL term counts."""
     for steps in ("0", "4"):

@@ -60,6 +60,7 @@ def same_results(found, whole):
     return True
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("step", [1, 6, 15])
 def test_a_comparison_that_died_goes_on(step, whole, tmp_path, monkeypatch):
     ends(monkeypatch, step, Died)
@@ -152,6 +153,7 @@ def test_writing_leaves_the_random_state_alone(tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.thorough
 def test_runs_of_equal_budget_go_on(tmp_path, monkeypatch):
     settings = {"steps": None, "budget": 20, "seeds": 1}
     whole = compared(tmp_path / "whole", **settings)

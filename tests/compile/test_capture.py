@@ -105,6 +105,7 @@ def pairs():
     }
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", [Trace(), pytest.param(IWAE(4), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", pairs())
 def test_the_captured_step_is_the_plain_step(name, objective):
@@ -151,6 +152,7 @@ PYROS = [
 ]
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(("elbo", "model", "guide"), PYROS)
 def test_pyros_own_elbos(elbo, model, guide):
     made, args = MODEL_CASES[model].make()
@@ -158,6 +160,7 @@ def test_pyros_own_elbos(elbo, model, guide):
         assert equal_on_fresh_inputs(*parts)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("guide", [statements_guide, mixture_guide])
 @pytest.mark.parametrize("wide", [True, False])
 def test_pyros_enumeration(guide, wide):

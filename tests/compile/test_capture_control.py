@@ -101,6 +101,7 @@ def test_a_number_that_changes_by_itself_is_found_by_the_check():
     assert refused(scaled_by(lambda mean: next(values)), match="state on the Python side")
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("steps", [1, 4])
 def test_a_loop_over_time_unrolls(steps):
     def walk(x):

@@ -158,6 +158,7 @@ NADE = partial(NADEDecoder, 2, 9, width=4, hidden=(6,))
 PIXEL = partial(PixelDecoder, 2, 9, image=(3, 3), **SMALL)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     ("make", "objective"),
     [

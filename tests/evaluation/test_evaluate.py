@@ -138,6 +138,7 @@ def test_evaluating_leaves_everything_alone(diagonal):
     assert all(torch.equal(value, before[name]) for name, value in state.items())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("budget", [1, 64, 2**10])
 def test_memory_is_bounded(budget, diagonal, monkeypatch):
     (x,) = diagonal.task.split("test")

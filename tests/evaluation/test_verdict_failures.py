@@ -35,6 +35,7 @@ def test_no_exhibit_is_left_out():
     assert list(EXPECTED) == list(exhibits.EXHIBITS)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("name", [NARROW, *OTHERS])
 def test_every_exhibit(name):
     _, sick = exhibits.pair(name, ROWS)
@@ -42,6 +43,7 @@ def test_every_exhibit(name):
     assert tuple(in_short(found[reader]) for reader in museum.READERS) == EXPECTED[name], found
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("name", [NARROW, "one_mode", "heavy_tails"])
 def test_every_healthy_twin(name):
     healthy, _ = exhibits.pair(name, ROWS)
@@ -70,6 +72,7 @@ def test_a_healthy_fit_is_trusted():
     assert answer(trained()).draws.answer == "yes"
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     "fault",
     [

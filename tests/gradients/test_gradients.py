@@ -57,6 +57,7 @@ def a_scene(seed=0, draws=1024):
     return Experiment(task, AmortisedDiscrete, args, "trained", values, draws, 20, seed)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", UNBIASED, ids=str)
 def test_no_bias_is_found_where_there_is_none(objective):
     (row,) = measure([objective]).rows
@@ -84,6 +85,7 @@ def test_an_exact_gradient_has_neither_bias_nor_variance():
     assert row.evaluations == 2**3
 
 
+@pytest.mark.thorough
 def test_p_values_of_an_estimator_are_uniform_over_seeds():
     experiment, draws = a_scene(), 256
     with isolated(seed=0), in_double():
@@ -133,6 +135,7 @@ def test_all_estimators_stand_at_the_same_parameters():
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+@pytest.mark.thorough
 def test_tuning_lowers_the_variance():
     spread = [measure(["nvil"], tune=steps).rows[0].variance["encoder"] for steps in (1, 200)]
     assert spread[0].value - spread[1].value > ERRORS * (spread[0].se + spread[1].se)
@@ -164,6 +167,7 @@ def test_temperatures_are_estimators_of_their_own():
     assert cold.value - warm.value > ERRORS * (cold.se + warm.se)
 
 
+@pytest.mark.thorough
 def test_the_model_and_the_guide_may_follow_bounds_of_their_own():
     (row,) = measure([PIWAE(2, 1)]).rows
     assert row.target == "iwae, K=2 | iwae, K=1"
@@ -180,6 +184,7 @@ def test_the_model_and_the_guide_may_follow_bounds_of_their_own():
     assert row.bias_p_value > 1e-4
 
 
+@pytest.mark.thorough
 def test_a_sum_too_long_is_a_run_with_an_error_of_its_own():
     rows = measure([IWAE(8), VIMCO(8)], draws=128, reference_draws=1024).rows
     assert all("VIMCO(particles=8" in row.reference for row in rows)
@@ -187,6 +192,7 @@ def test_a_sum_too_long_is_a_run_with_an_error_of_its_own():
     assert "1024 draws" in rows[0].reference
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("guide", [AmortisedNormal, AmortisedIAF])
 def test_continuous_latents_are_held_against_a_long_run(guide):
     names = ["trace", "stl", "dreg"]

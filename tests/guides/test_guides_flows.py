@@ -144,6 +144,7 @@ def grid_of(lows, highs, points):
     return torch.cartesian_prod(*axes), area
 
 
+@pytest.mark.thin(3)
 @torch.no_grad()
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_density_integrates_to_one(name):
@@ -197,6 +198,7 @@ def test_gradients_of_a_held_draws_density(name):
     assert slope.item() == pytest.approx(difference.item(), rel=AUTODIFF)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_flow_is_captured_in_minibatches_and_goes_in_replicas(name):
     """Drawn and inverted in one step; two replicas side by side equal each alone."""

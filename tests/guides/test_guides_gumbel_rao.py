@@ -155,6 +155,7 @@ def test_the_density_is_the_mean_over_the_relaxed_values(name):
             assert (error < IDENTITY * one_by_one.abs().mean(0)).all()
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("name", MODELS)
 def test_captured_equals_plain(name):
     made, args = MODEL_CASES[name].make(rows=4)
@@ -163,6 +164,7 @@ def test_captured_equals_plain(name):
         assert equal_on_fresh_inputs(*parts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MODELS)
 def test_replicas_have_noise_of_their_own(name):
     made, args = MODEL_CASES[name].make(rows=4)

@@ -222,6 +222,7 @@ def test_what_is_refused():
         built(hierarchy(), BottomUp, as_objective("mean_field"), (x,)).__enter__()
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     ("name", "vamp"), [("ladder", False), ("top_down", True), ("bottom_up", False)]
 )

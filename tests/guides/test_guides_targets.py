@@ -119,6 +119,7 @@ def test_full_rank_holds_the_exact_posterior():
             assert found.item() == pytest.approx(model.log_evidence(Y).item(), rel=IDENTITY)
 
 
+@pytest.mark.thorough
 def test_mean_field_misses_correlations_and_a_flow_gets_most_of_them():
     model = Linear(orthogonal=False)
     precision = torch.linalg.inv(model.covariance())
@@ -150,6 +151,7 @@ ROWWISE = {
 }
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("name", ROWWISE)
 def test_a_gaussian_posterior_of_every_row(name):
     family, orthogonal = ROWWISE[name]
@@ -160,6 +162,7 @@ def test_a_gaussian_posterior_of_every_row(name):
     assert error < 2e-3
 
 
+@pytest.mark.thorough
 def test_an_amortised_full_rank_normal_is_exact():
     """On a linear-Gaussian model, where the best diagonal one misses more than a nat."""
     model, x = ppca(orthogonal=False)
@@ -172,6 +175,7 @@ def test_an_amortised_full_rank_normal_is_exact():
     assert missing.abs() < best_diagonal / 50
 
 
+@pytest.mark.thorough
 def test_an_amortised_flow_beats_the_best_diagonal_normal():
     model, x = ppca(orthogonal=False)
     family = partial(AmortisedIAF, body=nn.Identity(), context=4)
@@ -182,6 +186,7 @@ def test_an_amortised_flow_beats_the_best_diagonal_normal():
     assert best_diagonal / 2 - missing > ERRORS * error
 
 
+@pytest.mark.thorough
 def test_a_fixed_scale_has_the_right_mean_and_no_more():
     """The best mean is exact whatever the scale, so its gap is known in closed form."""
     model, x = ppca(orthogonal=True)
