@@ -260,11 +260,12 @@ def _narrow_elsewhere(program: Program, args: tuple, rows: int | None) -> str:
 
     A coefficient that starts at 0, or running averages of 0 and 1, hide what they multiply.
     """
-    pair, latents, kwargs = program.pair, program.latents, program.kwargs
+    latents, kwargs = program.latents, program.kwargs
     if not latents.vectorises:
         return ""
     zoos = isinstance(program.guide, (Family, AutoGuide))
-    callables = [("", pair.model)] + ([] if zoos else [("in the guide, ", pair.guide)])
+    model = reaching(program.model, program.found[0])
+    callables = [("", model)] + ([] if zoos else [("in the guide, ", program.pair.guide)])
     with isolated(seed=0), torch.no_grad(), set_to(program, _moved), poutine.block():
         for where, fn in callables:
             run = partial(_under, partial(program.handlers, None, size=rows), fn)

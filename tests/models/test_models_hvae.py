@@ -148,6 +148,7 @@ def test_health_of_every_group():
     assert total == pytest.approx(found.kl.value, rel=IDENTITY)
 
 
+@pytest.mark.thorough
 def test_by_the_command_line(tmp_path):
     """Groups by name, a saved fit that comes back, and a picture of all groups together."""
     options = ["--groups", "2,3", "--steps", "3", "--draws", "20", "--compile", "off"]

@@ -185,6 +185,7 @@ def test_one_argument_is_one_expert_times_the_prior():
         close(loc, t * mean / (1 + t))
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("objective", [Trace(2), WakeSleep()], ids=str)
 @pytest.mark.parametrize("components", [0, 3])
 def test_captured_equals_plain(objective, components):

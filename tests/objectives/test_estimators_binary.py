@@ -78,6 +78,7 @@ def test_the_mean_gradient_is_exact(objective, spread):
     assert standard_error(found).norm() < 0.2 * exact.norm()
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("logits", [LOGITS, -LOGITS, torch.tensor([4.0, -3.0, 0.0])], ids=str)
 @pytest.mark.parametrize("objective", UNBIASED, ids=str)
 def test_the_mean_gradient_of_a_toy_is_exact(objective, logits):
@@ -166,6 +167,7 @@ def test_arm_has_more_variance_than_disarm():
     assert below(network_variance(DisARM()), network_variance(ARM()))
 
 
+@pytest.mark.thorough
 def test_variances_on_a_network_have_the_known_order():
     found = {
         objective: network_variance(objective, draws=6000)
