@@ -1,4 +1,4 @@
-"""docs/harness.md, from the committed results of coverage.py and, if there, of harness.py.
+"""docs/harness.md, from the results of `interval_coverage` and, if there, of `known_evidence`.
 
 python -m benchmarks.pages.known_evidence
 """

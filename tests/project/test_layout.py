@@ -3,6 +3,7 @@
 That imports run down only is checked by import-linter, from the levels in setup.cfg.
 """
 
+import ast
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -62,3 +63,12 @@ def test_what_torch_keeps_to_itself_is_named_in_one_file():
         if re.search(r"torch\._[a-z]|torch\.\w+\._[a-z]|proxy_tensor", path.read_text())
     }
     assert found == {"zoo/torch_private.py"}
+
+
+def test_the_list_of_benchmarks_says_what_each_script_says():
+    """Its first line, which is what the script asks."""
+    text = (ROOT / "benchmarks" / "README.md").read_text()
+    for path in (ROOT / "benchmarks").glob("*/*.py"):
+        first = ast.get_docstring(ast.parse(path.read_text())).splitlines()[0]
+        wanted = first if path.stem == "__init__" else f"| `{path.stem}` | {first} |"
+        assert wanted in text, path
