@@ -13,7 +13,7 @@ from torch.distributions import constraints
 
 import zoo
 from guides import AmortisedNormal, MeanField
-from zoo.results.same_code import densities
+from zoo.results.same_code import SetValues, _inside, _of_sites, densities
 
 X = torch.linspace(-1.0, 2.0, 12)
 fit = partial(zoo.fit, steps=2, compile=False)
@@ -120,8 +120,6 @@ def test_training_and_random_numbers_change_nothing():
 
 
 def test_every_support_has_a_value():
-    from zoo.results.same_code import _inside
-
     support = {
         "boolean": dist.Bernoulli(torch.ones(3) / 2),
         "one hot": dist.OneHotCategorical(torch.ones(2, 3)),
@@ -269,3 +267,14 @@ def test_any_buffer_is_saved_and_loaded(buffer, tmp_path):
 
 def test_an_autoguide_is_known_by_its_name():
     assert set(fit(normal(), AutoNormal, X).densities) == {"model"}
+
+
+def test_a_loop_that_never_ends_at_set_values_is_not_compared():
+    def until_heads(x):
+        p = pyro.sample("p", dist.Beta(2.0, 2.0))
+        tails = 0
+        while pyro.sample(f"flip_{tails}", dist.Bernoulli(p), infer={"is_auxiliary": True}) < 0.5:
+            tails += 1
+
+    values = SetValues(torch.device("cpu"))
+    assert _of_sites(until_heads, (X,), {}, values) == {}

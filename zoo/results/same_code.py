@@ -28,6 +28,7 @@ from zoo.traces import sample_sites
 Densities = dict[str, list[float]]  # of each site: the sum, a sum with signs, and its scale
 
 TOLERANCE = 1e-4  # of the scale: more than another device or version of torch changes
+MOST_SITES = 10_000  # a loop that ends at a random draw may never end at set values
 SMALLER = 0.05  # what latents are multiplied with where they give no finite densities
 
 
@@ -126,11 +127,15 @@ class SetValues(Messenger):
         super().__init__()
         self.device, self.size = device, size
         self.drawn: list[str] = []
+        self.met = 0
 
     def _pyro_sample(self, msg: Message) -> None:
         fn = msg["fn"]
         if msg["done"] or msg["is_observed"] or not isinstance(fn, Distribution):
             return
+        self.met += 1
+        if self.met > MOST_SITES:
+            raise RuntimeError("too many sites to be a model that ends")
         value = _inside(fn, self.device, self.size)
         if value is None:
             self.drawn.append(str(msg["name"]))
