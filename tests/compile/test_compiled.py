@@ -61,6 +61,7 @@ def run_block(*plain, seed=7):
     return named | {f"held {i}": value for i, value in enumerate(compiled.state.held)}
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(("model", "guide", "objective", "settings"), COVERING)
 def test_the_compiled_block_is_the_program_step_by_step(
     model, guide, objective, settings, monkeypatch
@@ -76,6 +77,7 @@ def test_the_compiled_block_is_the_program_step_by_step(
     assert exact or not torch.equal(plain["losses"], other["losses"])
 
 
+@pytest.mark.thorough
 def test_compiled_replicas_are_the_program_step_by_step(monkeypatch):
     make = partial(trainers, "eight_schools", "mean_field", "trace", {"clip_norm": 9.0}, 3)
     with isolated(seed=0):
@@ -85,6 +87,7 @@ def test_compiled_replicas_are_the_program_step_by_step(monkeypatch):
     assert equal(compiled, plain, 100 * EXACT)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize(("small", "tiny"), [(0, 0), (2**17, 0), (2**17, 2**17)])
 def test_however_the_parameters_are_laid_out(small, tiny, replicas, monkeypatch):
@@ -174,6 +177,7 @@ def test_early_stopping(uncompiled):
     assert all(torch.equal(v, best.last["program"][k]) for k, v in stopped.best.items())
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_an_interrupt_between_blocks(uncompiled, monkeypatch, at):
     advance, calls = CompiledTrainer.advance, []

@@ -100,6 +100,7 @@ def test_a_folder_that_cannot_be_written_is_named(disk, tmp_path, monkeypatch):
     assert not disk[0].exists()
 
 
+@pytest.mark.thorough
 def test_nothing_keeps_what_was_compiled(disk):
     """Neither the function nor what it refers to outlives the last reference to the code."""
     names, backends = set(vars(LOOPS)), set(eval_frame.cached_backends)

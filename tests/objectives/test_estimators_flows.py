@@ -112,6 +112,7 @@ def two_normals():
     pyro.sample("x", dist.Normal(z.sum(-1), 0.5), obs=torch.tensor(1.0))
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("name", SAME_MEAN)
 def test_the_mean_gradient_is_that_of_the_plain_estimator(name):
     plain, others = SAME_MEAN[name]

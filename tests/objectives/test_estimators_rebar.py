@@ -220,6 +220,7 @@ def test_values_side_by_side_are_values_one_by_one(model, objective):
     assert relative_error(found[1], found[0]) < IDENTITY
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     ("model", "objective"),
     [(categorical, MuProp()), (layers, MuProp()), (categorical, REBAR()), (causes, RELAX())],
@@ -231,6 +232,7 @@ def test_a_captured_step_equals_the_plain_one(model, objective):
         assert equal_on_fresh_inputs(*found)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("objective", ALL, ids=str)
 def test_a_minibatch_gradient_is_unbiased_for_all_rows(objective):
     x = ROWS.repeat(5, 1)

@@ -154,6 +154,7 @@ def test_vimco_survives_weights_far_apart():
         assert leave_one_out(log_w, geometric=geometric).isfinite().all()
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("model", [categorical, layers])
 @pytest.mark.parametrize(
     "objective",
