@@ -118,11 +118,12 @@ def poisoned_task():
 
 
 def interrupted(steps, at, resume=None):
-    """A fit whose model raises Ctrl-C from inside, in its `at`-th call."""
+    """A fit whose model raises Ctrl-C from inside, in its `at`-th call of training."""
     calls = []
 
     def model(x):
-        calls.append(None)
+        if torch.is_grad_enabled():  # the runs before training are without gradients
+            calls.append(None)
         if len(calls) == at:
             raise KeyboardInterrupt
         mean = pyro.sample("mean", dist.Normal(0.0, 1.0))
@@ -170,7 +171,7 @@ def test_early_stopping_keeps_the_best_state_and_the_last():
     assert torch.equal(stopped.losses, last.losses)
 
 
-@pytest.mark.parametrize("at", [6, 7, 12, 20])
+@pytest.mark.parametrize("at", [1, 2, 7, 20])
 def test_an_interrupt_returns_what_was_reached(at):
     result = interrupted(50, at)
     reached = len(result.losses)
