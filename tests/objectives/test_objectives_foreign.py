@@ -141,7 +141,7 @@ def test_a_loss_that_depends_on_no_parameter_is_refused():
 
 def test_a_step_whose_loss_depends_on_none_is_taken_without_a_gradient():
     """As under Pyro's SVI: the scale is made in some steps only, and the others wait."""
-    steps = iter(range(1000))
+    steps = iter(range(5000))
 
     def branch(x):
         mean = pyro.sample("mean", dist.Normal(0.0, 3.0))
@@ -156,3 +156,5 @@ def test_a_step_whose_loss_depends_on_none_is_taken_without_a_gradient():
     fit = zoo.fit(branch, fixed, X, steps=20, lr=0.05, compile=False)
     with fit.program.store:
         assert pyro.param("wide") != 1
+    reached = zoo.fit(branch, fixed, X, steps=121, compile=False)
+    assert len(zoo.fit(branch, fixed, X, steps=140, resume=reached, compile=False).losses) == 140

@@ -31,6 +31,7 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
         ValueError: if no step had a gradient.
     """
     fit, trainer, block = run.fit, run.trainer, 1
+    first = trainer.step
     iterates = _iterates(run)
     begin = time.perf_counter() - fit.seconds
     snapshot = _reached(fit, trainer.snapshot(), iterates, begin)
@@ -41,9 +42,10 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
             if iterates is not None:
                 block = iterates.due(trainer.step)
             losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
-            if not trainer.has_gradient and trainer.step >= min(TRIED, fit.settings.steps):
+            enough = min(first + TRIED, fit.settings.steps)
+            if not trainer.has_gradient and trainer.step >= enough:
                 raise ValueError(
-                    f"The loss depended on no parameter in {trainer.step} steps, so that there is "
+                    f"The loss depended on no parameter in {trainer.step - first} steps, so that there is "
                     "nothing to train: model and guide compute their densities without their "
                     "parameters, or from detached copies of them."
                 )
