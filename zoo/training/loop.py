@@ -46,8 +46,8 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
             if not trainer.has_gradient and trainer.step >= enough:
                 raise ValueError(
                     f"The loss depended on no parameter in {trainer.step - first} steps, so that "
-                    "there is nothing to train: model and guide compute their densities without their "
-                    "parameters, or from detached copies of them."
+                    "there is nothing to train: model and guide compute their densities without "
+                    "their parameters, or from detached copies of them."
                 )
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
             if not all_finite([losses, *trainer.parameters]):
