@@ -12,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 import zoo
+from guides import AmortisedNormal
 from zoo.arviz_compat import read_netcdf
 from zoo.comparison import compare as compare_module
 from zoo.comparison.aggregate import Cell, Row, is_best, summarise
@@ -21,6 +22,7 @@ from zoo.data import load_data
 from zoo.evaluation.evaluate import QUICKEST
 from zoo.metrics import Metric
 from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.optim.schedules import Linear
 from zoo.task import Task
 
 IDENTITY = 1e-8
@@ -177,6 +179,41 @@ def test_wrong_names_fail_before_training(guides, objectives, sentence, monkeypa
     monkeypatch.setattr("zoo.comparison.runs.fit", refuse)
     with pytest.raises(ValueError, match=sentence):
         compare(zoo.load("ppca"), guides, objectives)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"step": 3}, "No setting of compare named 'step'. Did you mean 'steps'"),
+        ({"seed": 3}, "No setting of compare named 'seed'"),
+        ({"optimizer": "adm"}, "No optimizer named 'adm'. Did you mean 'adam'"),
+        ({"lr": [0.1, 0.2]}, "one learning rate for each replica; got 2"),
+        ({"steps": 3, "budget": 100}, "steps or a budget; got steps=3, budget=100"),
+        ({"clip_norm": -1.0}, "Expected clip_norm to be a finite number above 0"),
+    ],
+)
+def test_wrong_settings_fail_before_training(settings, sentence, monkeypatch):
+    monkeypatch.setattr("zoo.comparison.runs.fit", None)
+    with pytest.raises(ValueError, match=sentence):
+        compare(zoo.load("ppca"), ["amortised_normal"], ["trace"], **settings)
+
+
+def test_any_setting_of_a_fit_reaches_every_run():
+    task, settings = zoo.load("ppca"), {"optimizer": "sgd", "kl_weight": Linear(0.0, 1.0, 2)}
+    found = compare(
+        task,
+        ["amortised_normal"],
+        ["trace"],
+        steps=3,
+        lr=1e-4,
+        clip_norm=5.0,
+        draws=20,
+        **settings,
+    )
+    direct = zoo.fit(task, AmortisedNormal, steps=3, lr=1e-4, clip_norm=5.0, seed=0, **settings)
+    (run,) = found.fits.values()
+    assert run.settings == direct.settings
+    assert torch.equal(run.losses, direct.losses)
 
 
 def row(guide, seed, value, se, better="higher"):

@@ -18,43 +18,26 @@ from zoo.cli.list import explained, list_command, pairs_of
 from zoo.cli.metrics import metrics_asked, show_metrics
 from zoo.cli.options import (
     AsJson,
-    Batch,
-    Binarize,
-    Compile,
-    Data,
-    Decoder,
     Device,
-    Dimensions,
-    Download,
     Draws,
-    Force,
-    Groups,
-    Likelihood,
-    Out,
-    Prior,
-    Rate,
-    Resume,
-    Seconds,
+    FitOptions,
+    Model,
+    OutOptions,
     Seed,
-    Steps,
+    TaskOptions,
     Wanted,
-    WarmUp,
-    batch_of,
-    compile_of,
     names_of,
-    sizes_of,
-    warm_up_of,
+    with_groups,
 )
 from zoo.cli.out import cleared, out_folder
 from zoo.cli.reference import reference_command
 from zoo.comparison.arviz_export import arviz_groups
-from zoo.comparison.compare import compare, row_of
+from zoo.comparison.compare import compare
 from zoo.comparison.report import image_picture, loss_picture
 from zoo.compile.capture import CaptureError
 from zoo.compile.code_cache import CompileError
 from zoo.evaluation.evaluate import Metrics, check_scoring, evaluate, metrics_record
 from zoo.files import write_whole
-from zoo.task import load
 from zoo.training.divergence import DivergenceError
 
 app = typer.Typer(
@@ -79,83 +62,61 @@ MAIN_OBJECTIVES = "trace,iwae"
 
 
 @app.command("fit")
+@with_groups
 def fit_command(
-    model: Annotated[str, typer.Argument(help="Name of a model; see `zoo list`.")],
+    model: Model,
+    *,
     guide: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
     objective: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
-    data: Data = None,
-    binarize: Binarize = None,
-    prior: Prior = None,
-    likelihood: Likelihood = None,
-    decoder: Decoder = None,
-    latent: Dimensions = None,
-    groups: Groups = None,
-    steps: Steps = None,
-    lr: Rate = None,
-    batch_size: Batch = None,
-    kl_warm_up: WarmUp = None,
+    task_options: TaskOptions,
+    fit_options: FitOptions,
     seed: Seed = 0,
-    device: Device = "auto",
-    compile: Compile = "auto",
     metrics: Wanted = None,
     draws: Draws = None,
-    out: Out = None,
-    checkpoint_seconds: Seconds = 60.0,
-    *,
-    resume: Resume = False,
-    force: Force = False,
-    download: Download = False,
+    out_options: OutOptions,
     as_json: AsJson = False,
 ) -> None:
     """Trains one pair of guide and objective, scores it, and saves it to --out."""
-    folder = out_folder(out, resume=resume, force=force)
-    task = load(
-        model,
-        data,
-        binarize=binarize,
-        download=download,
-        prior=prior,
-        likelihood=likelihood,
-        decoder=decoder,
-        latent=latent,
-        groups=sizes_of(groups),
-    )
+    folder, resume = out_folder(out_options), out_options.resume
+    task, settings = task_options.load(model), fit_options.settings()
     assert task.recipe is not None
-    check_scoring(metrics_asked(metrics), draws)
+    asked = metrics_asked(metrics)
+    check_scoring(asked, draws)
     names = guide or task.usual_guide, objective or task.recipe.objective
     family = guide_named(names[0])
     if folder is not None:
-        begins = cleared(folder, resume=resume, force=force)
+        begins = cleared(folder, resume=resume, force=out_options.force)
         if begins and resume and not as_json:
             console.print(f"There is no fit in {folder} yet; training starts at the beginning.")
+    seconds = out_options.checkpoint_seconds
     result = zoo.fit(
         task,
         family,
         objective=names[1],
-        steps=steps,
-        lr=lr,
-        batch_size=batch_of(batch_size),
         seed=seed,
-        device=device,
-        kl_weight=warm_up_of(kl_warm_up),
-        compile=compile_of(compile),
         progress=not as_json,
-        checkpoint=None if folder is None else zoo.Checkpoint(folder, checkpoint_seconds),
+        checkpoint=None if folder is None else zoo.Checkpoint(folder, seconds),
         resume=folder if resume else None,
+        **settings,
     )
-    found = evaluate(result, metrics=metrics_asked(metrics), draws=draws, seed=seed)
+    found = evaluate(result, metrics=asked, draws=draws, seed=seed)
     if folder is not None:
-        record = json.dumps(metrics_record(found), indent=2, allow_nan=False)
-        write_whole(folder / "metrics.json", record)
-        loss_picture({"-".join(names): result}, folder / "losses.png")
-        image_picture(result, folder / "images.png")
-        write_netcdf(arviz_groups(result), folder / "arviz.nc")
+        _write_beside(result, found, folder, "-".join(names))
     _show_metrics(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
     if not as_json:
-        row = row_of(result, found, *names)
-        console.print(f"{row.steps} steps in {row.seconds:.1f} s ({row.backend}); {row.stopped}.")
-        if row.stopped == "interrupted" and folder is not None:
+        steps = f"{len(result.losses)} steps in {result.seconds:.1f} s"
+        console.print(f"{steps} ({result.backend}); {result.stopped}.")
+        if result.stopped == "interrupted" and folder is not None:
             console.print(f"Go on from {folder} with the same command and --resume.")
+
+
+def _write_beside(result: zoo.Fit, found: Metrics, folder: Path, name: str) -> None:
+    """Metrics, pictures and an ArviZ file beside a saved fit."""
+    record = json.dumps(metrics_record(found), indent=2, allow_nan=False)
+    write_whole(folder / "metrics.json", record)
+    loss_picture({name: result}, folder / "losses.png")
+    image_picture(result, folder / "images.png")
+    write_netcdf(arviz_groups(result), folder / "arviz.nc")
 
 
 @app.command("evaluate")
@@ -176,67 +137,37 @@ def evaluate_command(
 
 
 @app.command("compare")
+@with_groups
 def compare_command(
-    model: Annotated[
-        str, typer.Argument(help="Name of a model; see `zoo list`.")
-    ] = "bernoulli_vae",
+    model: Model = "bernoulli_vae",
+    *,
     guides: Annotated[str | None, typer.Option(help="Comma-separated names.")] = None,
     objectives: Annotated[str, typer.Option(help="Comma-separated names.")] = MAIN_OBJECTIVES,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 2,
-    data: Data = None,
-    binarize: Binarize = None,
-    prior: Prior = None,
-    likelihood: Likelihood = None,
-    decoder: Decoder = None,
-    latent: Dimensions = None,
-    groups: Groups = None,
-    steps: Steps = None,
-    lr: Rate = None,
-    batch_size: Batch = None,
-    device: Device = "auto",
-    compile: Compile = "auto",
-    draws: Draws = None,
+    task_options: TaskOptions,
+    fit_options: FitOptions,
     budget: Annotated[
         int | None, typer.Option(help="Evaluations of f for each run, in the place of --steps.")
     ] = None,
-    out: Out = None,
-    checkpoint_seconds: Seconds = 60.0,
-    *,
-    resume: Resume = False,
-    force: Force = False,
-    download: Download = False,
+    draws: Draws = None,
+    out_options: OutOptions,
     as_json: AsJson = False,
 ) -> None:
     """Guides x objectives x seeds on one model: one table, and everything in --out."""
-    folder = out_folder(out, resume=resume, force=force)
-    task = load(
-        model,
-        data,
-        binarize=binarize,
-        download=download,
-        prior=prior,
-        likelihood=likelihood,
-        decoder=decoder,
-        latent=latent,
-        groups=sizes_of(groups),
-    )
+    folder, task = out_folder(out_options), task_options.load(model)
     found = compare(
         task,
         names_of(guides or MAIN_GUIDES.get(model) or ",".join(pairs_of(task))),
         names_of(objectives),
         seeds=seeds,
-        steps=steps,
-        lr=lr,
-        batch_size=batch_of(batch_size),
         draws=draws,
-        device=device,
-        compile=compile_of(compile),
         progress=not as_json,
         budget=budget,
         out=folder,
-        resume=resume,
-        force=force,
-        seconds=checkpoint_seconds,
+        resume=out_options.resume,
+        force=out_options.force,
+        seconds=out_options.checkpoint_seconds,
+        **fit_options.settings(),
     )
     if as_json:
         _print_json(comparison_record(found))

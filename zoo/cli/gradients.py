@@ -11,12 +11,12 @@ from rich.console import Console
 
 from guides import guide_named
 from zoo.checks.arguments import refusal
+from zoo.cli.options import AsJson, Device, Model, TaskOptions, names_of, with_groups
 from zoo.gradients.estimator import Estimator, as_estimator
 from zoo.gradients.measure import measure_gradients
 from zoo.gradients.report import gradient_table, write_gradients
 from zoo.gradients.results import Gradients
 from zoo.objectives import as_objective
-from zoo.task import load
 
 USUAL = (
     "reinforce,nvil,rloo,disarm,arms,double_cv,rodeo,muprop,rebar,relax,"
@@ -29,10 +29,11 @@ RELAXED = {  # estimator -> guide; the objective is `mean_field`, or what follow
 }
 
 
+@with_groups
 def gradients_command(
-    model: Annotated[
-        str, typer.Argument(help="Name of a model; see `zoo list`.")
-    ] = "bernoulli_latent",
+    model: Model = "bernoulli_latent",
+    *,
+    task_options: TaskOptions,
     objectives: Annotated[
         str,
         typer.Option(
@@ -44,30 +45,28 @@ def gradients_command(
     at: Annotated[str, typer.Option(help="initial, middle, trained; or several.")] = "trained",
     draws: Annotated[int, typer.Option(help="Gradients of each estimator.")] = 4096,
     temperatures: Annotated[str, typer.Option(help="Of relaxed estimators.")] = "0.1,0.3,1",
-    data: Annotated[str | None, typer.Option(help="Data set; default: the usual.")] = None,
     training: Annotated[str | None, typer.Option(help="Objective of the fit.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the fit.")] = None,
     tune: Annotated[int, typer.Option(help="Steps of tuning what is the estimator's own.")] = 500,
     rows: Annotated[int | None, typer.Option(help="Training rows to take.")] = None,
     seed: Annotated[int, typer.Option(help="Of the fit, the rows and the noise.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     out: Annotated[Path | None, typer.Option(help="Folder to write results to.")] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Bias, variance and cost of gradient estimators, at the same parameters."""
-    task = load(model, data)
+    task = task_options.load(model)
     assert task.recipe is not None
     console = Console(width=None if sys.stdout.isatty() else 180)
-    estimators = [estimator_named(name) for name in _listed(objectives)]
+    estimators = [estimator_named(name) for name in names_of(objectives)]
     with Console(stderr=True).status("") as status:
         found = measure_gradients(
             task,
             guide_named(guide or task.recipe.guide),
             estimators,
-            at=_listed(at),
+            at=names_of(at),
             draws=draws,
-            temperatures=[_number(tau) for tau in _listed(temperatures)],
+            temperatures=[_number(tau) for tau in names_of(temperatures)],
             training=training,
             steps=steps,
             tune=tune,
@@ -117,7 +116,3 @@ def _number(text: str) -> float:
     except ValueError as error:
         way = "Pass e.g. --temperatures 0.1,0.3,1."
         raise refusal("--temperatures", "numbers with commas", text, way) from error
-
-
-def _listed(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

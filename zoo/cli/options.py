@@ -1,6 +1,10 @@
-"""The options that commands share, and how their texts are read."""
+"""The options that commands share, in groups, and how their texts are read."""
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, get_annotations, signature
+from typing import Annotated, Any
 
 import typer
 
@@ -9,15 +13,12 @@ from zoo.decoders import DECODERS
 from zoo.likelihoods import LIKELIHOODS
 from zoo.optim.schedules import Linear
 from zoo.priors import PRIORS
+from zoo.task import Task, load
 
-Data = Annotated[str | None, typer.Option("--data", help="Data set; default: the model's usual.")]
-Binarize = Annotated[str | None, typer.Option(help="none, threshold, static or dynamic.")]
-Steps = Annotated[int | None, typer.Option(help="Number of steps; default: the model's own.")]
-Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate of Adam.")]
-Batch = Annotated[int | None, typer.Option(help="Rows in a step; 0 for all of them.")]
-Seed = Annotated[int, typer.Option(help="Fixes initial values, row order and noise.")]
+Model = Annotated[str, typer.Argument(help="Name of a model; see `zoo list`.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Compile = Annotated[str, typer.Option(help="auto, on or off: the compiled path.")]
+Seed = Annotated[int, typer.Option(help="Fixes initial values, row order and noise.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Draws = Annotated[
     int | None,
     typer.Option(help="Draws from the guide for each row, for scoring; default: 1000, or fewer."),
@@ -25,33 +26,124 @@ Draws = Annotated[
 Wanted = Annotated[
     str | None, typer.Option("--metrics", help="Names or groups, comma-separated, or all.")
 ]
-Out = Annotated[
-    str | None, typer.Option(help="Folder to write to, while training too; tried before it.")
-]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from what --out holds, or begin if it is empty.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace what the zoo wrote to --out.")]
-Seconds = Annotated[
-    float, typer.Option("--checkpoint-seconds", min=0, help="Time between two checkpoints.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch missing data files.")]
-Prior = Annotated[str | None, typer.Option(help=f"Of a VAE: {', '.join(PRIORS)}.")]
-Likelihood = Annotated[
-    str | None, typer.Option(help=f"Of vae and hvae: {', '.join(LIKELIHOODS)}.")
-]
-Decoder = Annotated[
-    str | None, typer.Option(help=f"Of vae, dequantised_vae, flow_vae: {', '.join(DECODERS)}.")
-]
-WarmUp = Annotated[
-    int | None,
-    typer.Option("--kl-warm-up", help="Steps in which the KL term's weight rises from 0 to 1."),
-]
-Dimensions = Annotated[int | None, typer.Option("--latent", help="Latent dimensions of a VAE.")]
-Groups = Annotated[
-    str | None, typer.Option(help="Sizes of layers of latents, the top first: 8,16.")
-]
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """Which data, and what the model is put together from."""
+
+    data: Annotated[
+        str | None, typer.Option("--data", help="Data set; default: the model's usual.")
+    ] = None
+    binarize: Annotated[str | None, typer.Option(help="none, threshold, static or dynamic.")] = (
+        None
+    )
+    prior: Annotated[str | None, typer.Option(help=f"Of a VAE: {', '.join(PRIORS)}.")] = None
+    likelihood: Annotated[
+        str | None, typer.Option(help=f"Of vae and hvae: {', '.join(LIKELIHOODS)}.")
+    ] = None
+    decoder: Annotated[
+        str | None, typer.Option(help=f"Of vae, dequantised_vae, flow_vae: {', '.join(DECODERS)}.")
+    ] = None
+    latent: Annotated[int | None, typer.Option("--latent", help="Latent dimensions of a VAE.")] = (
+        None
+    )
+    groups: Annotated[
+        str | None, typer.Option(help="Sizes of layers of latents, the top first: 8,16.")
+    ] = None
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing data files.")] = False
+
+    def load(self, model: str) -> Task:
+        """The task of that model.
+
+        Raises:
+            ValueError: as :func:`zoo.load`.
+        """
+        return load(model, **vars(self) | {"groups": sizes_of(self.groups)})
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a fit is trained."""
+
+    steps: Annotated[
+        int | None, typer.Option(help="Number of steps; default: the model's own.")
+    ] = None
+    lr: Annotated[float | None, typer.Option("--lr", help="Learning rate of Adam.")] = None
+    batch_size: Annotated[int | None, typer.Option(help="Rows in a step; 0 for all of them.")] = (
+        None
+    )
+    kl_warm_up: Annotated[
+        int | None,
+        typer.Option(
+            "--kl-warm-up", help="Steps in which the KL term's weight rises from 0 to 1."
+        ),
+    ] = None
+    compile: Annotated[str, typer.Option(help="auto, on or off: the compiled path.")] = "auto"
+    device: Device = "auto"
+
+    def settings(self) -> dict[str, Any]:
+        """The same by the names that :func:`zoo.fit` knows.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        return {
+            "steps": self.steps,
+            "lr": self.lr,
+            "batch_size": "auto" if self.batch_size is None else (self.batch_size or None),
+            "kl_weight": warm_up_of(self.kl_warm_up),
+            "compile": compile_of(self.compile),
+            "device": self.device,
+        }
+
+
+@dataclass(frozen=True)
+class OutOptions:
+    """Where a command writes, and what it does about what is there."""
+
+    out: Annotated[
+        str | None, typer.Option(help="Folder to write to, while training too; tried before it.")
+    ] = None
+    checkpoint_seconds: Annotated[
+        float, typer.Option("--checkpoint-seconds", min=0, help="Time between two checkpoints.")
+    ] = 60.0
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on from what --out holds, or begin if it is empty."),
+    ] = False
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what the zoo wrote to --out.")
+    ] = False
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with each argument that is a group of options spread into its fields.
+
+    Typer makes one option of each parameter and knows no groups; with this, an option that
+    several commands share is written once.
+    """
+    hints = get_annotations(command, eval_str=True)
+    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        for name, group in groups.items():
+            own = {field.name: given.pop(field.name) for field in fields(group)}
+            given[name] = group(**own)  # type: ignore[operator]
+        command(**given)
+
+    spread = list[Parameter]()
+    for one in signature(command).parameters.values():
+        kind = hints[one.name]
+        group = fields(kind) if is_dataclass(kind) else ()
+        spread += [
+            Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+            for f in group
+        ] or [one.replace(kind=Parameter.KEYWORD_ONLY, annotation=kind)]
+    call.__signature__ = Signature(spread)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in spread}
+    return call
 
 
 def names_of(text: str) -> list[str]:
@@ -74,11 +166,6 @@ def warm_up_of(steps: int | None) -> Linear | None:
     if steps is not None:
         whole("--kl-warm-up", steps, least=0, way="Pass e.g. --kl-warm-up 1000, or 0 for none.")
     return Linear(0.0, 1.0, steps) if steps else None
-
-
-def batch_of(size: int | None) -> int | str | None:
-    """--batch-size: not given is the model's own, 0 is all rows."""
-    return "auto" if size is None else (size or None)
 
 
 def compile_of(text: str) -> bool | str:

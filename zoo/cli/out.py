@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
+from zoo.cli.options import OutOptions
 from zoo.comparison.folder import OF_A_FIT, WAY_OUT, clear
 from zoo.files import refuse_occupied, usable_folder
 from zoo.training.checkpoint import has_fit
 
 
-def out_folder(out: str | None, *, resume: bool, force: bool) -> Path | None:
+def out_folder(options: OutOptions) -> Path | None:
     """--out, tried before anything else is done; None where nothing is to be written.
 
     Raises:
         ValueError: for a folder that cannot be written to, and for options that contradict.
     """
+    out, resume, force = options.out, options.resume, options.force
     if out is None and (resume or force):
         raise ValueError(f"--{'resume' if resume else 'force'} is about --out. Name its folder.")
     if resume and force:

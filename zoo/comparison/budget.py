@@ -1,14 +1,15 @@
 """Training curves at an equal budget: what each objective makes of so many evaluations of f."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
+from guides import guide_named
 from zoo.evaluation.evaluate import evaluate
 from zoo.files import write_whole
 from zoo.latents import Latents
@@ -18,9 +19,11 @@ from zoo.results.result import Fit
 from zoo.task import Task
 from zoo.training.checkpointer import Checkpoint
 from zoo.training.fit import fit
+from zoo.training.settings import Request
 
-POINTS, SPAN = 10, 30  # the first of 10 points is at a 30th of the budget
-DRAWS = 50
+STOPS = 10
+FIRST_STOP = 1 / 30  # of the budget
+DRAWS_AT_A_STOP = 50
 CURVE = "curve.json"  # beside a checkpoint: the ELBO at the stops so far
 
 
@@ -47,16 +50,9 @@ class Curve:
     unit: str
 
 
-@dataclass(frozen=True)
-class Combination:
-    """How the runs of one pair are fitted at equal budget."""
-
-    guide: str
-    family: Callable
-    objective: str
-    lr: float | None
-    batch_size: int | str | None
-    device: str
+def cost_of(objective: str, latents: Latents) -> int:
+    """Evaluations of f for each row of the minibatch that one gradient takes."""
+    return as_objective(objective).evaluations(latents)
 
 
 def steps_of(budget: int, objective: str, latents: Latents) -> int:
@@ -65,7 +61,7 @@ def steps_of(budget: int, objective: str, latents: Latents) -> int:
     Raises:
         ValueError: if it does not pay for one.
     """
-    each = as_objective(objective).evaluations(latents)
+    each = cost_of(objective, latents)
     if budget < each:
         raise ValueError(
             f"Expected a budget of at least {each} evaluations of f, one gradient of "
@@ -76,56 +72,52 @@ def steps_of(budget: int, objective: str, latents: Latents) -> int:
 
 def fit_within(
     task: Task,
-    combination: Combination,
+    guide: str,
+    request: Request,
     budget: int,
     latents: Latents,
     *,
-    seed: int,
+    device: str,
     place: Checkpoint | None = None,
 ) -> tuple[Fit, Curve | None]:
     """Fits until the budget is used up, and stops ten times on the way to look at the ELBO.
 
     Args:
         task: what is fitted.
-        combination: how.
+        guide: name of the guide.
+        request: settings of the fit, the objective by its name; the budget gives the steps.
         budget: evaluations of f for each row of the minibatch.
         latents: of the task's model.
-        seed: of the run.
+        device: as for :func:`zoo.fit`.
         place: where it is written on its way, and goes on from; None writes nothing.
 
     Returns:
         The fit and its curve; None in the place of the curve if it was interrupted.
     """
-    steps = steps_of(budget, combination.objective, latents)
-    each = as_objective(combination.objective).evaluations(latents)
-    stops = np.unique(np.geomspace(max(1, steps / SPAN), steps, POINTS).round().astype(int))
+    objective, seed, family = str(request.objective), request.seed, guide_named(guide)
+    steps, each = steps_of(budget, objective, latents), cost_of(objective, latents)
+    stops = np.unique(np.geomspace(max(1, steps * FIRST_STOP), steps, STOPS).round().astype(int))
     result: Fit | None = None
     metrics = _points(place)
     for number, stop in enumerate(stops):
         if number < len(metrics) and stop < steps:
             continue
+        settings = replace(request, steps=int(stop), compile=False)
+        earlier = result if place is None else place.folder
         result = fit(
-            task,
-            combination.family,
-            objective=combination.objective,
-            steps=int(stop),
-            lr=combination.lr,
-            batch_size=combination.batch_size,
-            seed=seed,
-            device=combination.device,
-            compile=False,
-            checkpoint=place,
-            resume=result if place is None else place.folder,
+            task, family, **vars(settings), device=device, checkpoint=place, resume=earlier
         )
         if result.stopped == "interrupted":
             return result, None
         if number == len(metrics):
-            metrics.append(evaluate(result, metrics=["elbo"], draws=DRAWS, seed=seed)["elbo"])
+            metrics.append(
+                evaluate(result, metrics=["elbo"], draws=DRAWS_AT_A_STOP, seed=seed)["elbo"]
+            )
             _note(place, metrics)
     assert result is not None
     curve = Curve(
-        combination.guide,
-        combination.objective,
+        guide,
+        objective,
         seed,
         evaluations=tuple(int(stop) * each for stop in stops),
         elbo=tuple(metric.value for metric in metrics),

@@ -1,6 +1,6 @@
 """What a comparison is asked for and what it finds."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from zoo.comparison.aggregate import Cell, Row, summarise
 from zoo.comparison.budget import Curve
@@ -8,6 +8,10 @@ from zoo.evaluation.evaluate import Metrics
 from zoo.results.encoding import encode
 from zoo.results.result import Fit
 from zoo.task import Task
+from zoo.training.settings import Request
+
+# What all fits of a comparison have in common; the objective and the seed vary.
+COMMON_SETTINGS = [f.name for f in fields(Request) if f.name not in ("objective", "seed")]
 
 
 @dataclass
@@ -44,28 +48,39 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a comparison was asked for; runs of another cannot stand beside its own."""
+    """What a comparison was asked for; runs of another cannot stand beside its own.
+
+    Attributes:
+        guides: names.
+        objectives: names.
+        seeds: number of seeds.
+        draws: draws for scoring; None for what is usual.
+        budget: evaluations of f in each run; None where the number of steps is given.
+        device: "auto", "cpu" or "cuda".
+        request: all other settings of the fits; its objective and seed do not count.
+    """
 
     guides: tuple[str, ...]
     objectives: tuple[str, ...]
     seeds: int
-    steps: int | None
-    lr: float | None
-    batch_size: int | str | None
     draws: int | None
-    device: str
-    compile: bool | str
     budget: int | None
+    device: str
+    request: Request
 
     def record(self, task: Task) -> dict:
         """The same with model and data, for `results.json`."""
         parts, data = task.parts.given, task.data
         names = {"name": data.name, "seed": data.seed, "binarize": data.binarize}
+        settings = {name: getattr(self.request, name) for name in COMMON_SETTINGS}
+        for own in fields(self):
+            if own.name != "request":
+                settings[own.name] = getattr(self, own.name)
         return {
             "model": task.name,
             "parts": {name: encode(value) for name, value in parts.items()},
             "data": names | {"hash": data.hash},
-            **{name: encode(value) for name, value in asdict(self).items()},
+            **{name: encode(value) for name, value in settings.items()},
         }
 
 

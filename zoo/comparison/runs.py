@@ -1,11 +1,12 @@
 """Taking the runs of a comparison one pair after another, each written as it ends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from zoo.comparison.aggregate import Row
-from zoo.comparison.budget import Combination, Curve, fit_within
+from zoo.comparison.budget import Curve, fit_within
 from zoo.comparison.comparison import Asked, Comparison, row_of
 from zoo.comparison.folder import WAY_OUT, Folder, clear
 from zoo.evaluation.evaluate import QUICKEST, evaluate
@@ -90,15 +91,12 @@ class Runs:
     def _fit(self, guide: str, objective: str) -> None:
         asked, ended = self.asked, partial(self._add, guide, objective)
         place = self._place(f"{guide}-{objective}", ended)
+        request = replace(asked.request, objective=objective, seed=0)
         fits = fit(
             self.found.task,
             self.families[guide],
-            objective=objective,
-            steps=asked.steps,
-            lr=asked.lr,
-            batch_size=asked.batch_size,
+            **vars(request),
             device=asked.device,
-            compile=asked.compile,
             replicas=asked.seeds,
             progress=self.progress,
             checkpoint=place,
@@ -110,16 +108,17 @@ class Runs:
             raise KeyboardInterrupt
 
     def _fit_within(self, guide: str, objective: str, budget: int) -> None:
-        asked, task = self.asked, self.found.task
-        combination = Combination(
-            guide, self.families[guide], objective, asked.lr, asked.batch_size, asked.device
-        )
         for seed, name in enumerate(self.names(guide, objective)):
             if name in self.found.fits:
                 continue
-            place = self._place(name, None)
             result, curve = fit_within(
-                task, combination, budget, self.latents, seed=seed, place=place
+                self.found.task,
+                guide,
+                replace(self.asked.request, objective=objective, seed=seed),
+                budget,
+                self.latents,
+                device=self.asked.device,
+                place=self._place(name, None),
             )
             self._add(guide, objective, result, curve)
             if curve is None:

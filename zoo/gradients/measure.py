@@ -15,7 +15,7 @@ from zoo.checks.arguments import (
     several,
     whole,
 )
-from zoo.device import to_device
+from zoo.device import pick_device, to_device
 from zoo.gradients.estimator import Estimator, as_estimator, expand
 from zoo.gradients.experiment import Experiment, References
 from zoo.gradients.fixed_program import OtherParameters
@@ -28,7 +28,6 @@ from zoo.pairing.guide_input import check_guide
 from zoo.pairing.mismatch import mismatch
 from zoo.task import Task
 from zoo.training.run import describe_task
-from zoo.training.settings import pick_device
 
 LONGER = 16  # a reference run is so many times longer than the runs held against it
 

@@ -17,6 +17,7 @@ from zoo.checks.arguments import instance, place
 from zoo.checks.inputs import check_kwargs
 from zoo.copies import lent
 from zoo.data.fingerprint import fingerprint_of
+from zoo.device import pick_device
 from zoo.files import STATE, remove_partial, write_whole
 from zoo.isolation import isolated
 from zoo.latents import Model
@@ -31,7 +32,6 @@ from zoo.results.request import asked
 from zoo.results.result import Fit, Settings
 from zoo.task import Task, load, task_of
 from zoo.training.run import as_it_was, prepare
-from zoo.training.settings import pick_device
 
 TRIES = 3  # a fit that is training may replace the state between the reading of two files
 

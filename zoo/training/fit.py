@@ -13,6 +13,7 @@ from pyro.infer import ELBO
 from zoo.checks.arguments import flag
 from zoo.checks.inputs import check_call, check_data, check_kwargs
 from zoo.copies import lent
+from zoo.device import pick_device
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.objectives import LossOfPair, Objective
@@ -28,7 +29,7 @@ from zoo.training.progress import Progress
 from zoo.training.replicas import train_replicas
 from zoo.training.resuming import Resume, checkpointer_for
 from zoo.training.run import Run, as_it_was, go_on, go_on_together, prepare
-from zoo.training.settings import pick_device, settings_of
+from zoo.training.settings import Request
 
 
 def fit(
@@ -134,8 +135,7 @@ def fit(
     if not isinstance(model, Task):
         check_call(model, args, kwargs)
     flag("progress", progress)
-    several = settings_of(
-        task,
+    request = Request(
         objective=objective,
         steps=steps,
         optimizer=optimizer,
@@ -150,10 +150,9 @@ def fit(
         patience=patience,
         valid_every=valid_every,
         compile=compile,
-        replicas=replicas,
         until=until,
     )
-    place = pick_device(device)
+    several, place = request.settings(task, replicas), pick_device(device)
     checkpointer = checkpointer_for(
         task,
         guide,

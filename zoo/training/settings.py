@@ -1,9 +1,8 @@
 """From the arguments of a fit to its settings, or a clear error; every front door uses it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-import torch
 from pyro.infer import ELBO
 
 from zoo.checks.arguments import (
@@ -11,7 +10,6 @@ from zoo.checks.arguments import (
     look_up,
     number,
     one_of,
-    refusal,
     seed_given,
     several,
     shown,
@@ -24,68 +22,82 @@ from zoo.optim.update import Update
 from zoo.results.result import Settings
 from zoo.task import Task
 
-LONGER = 20  # times the usual steps are the most that until="converged" takes
+LONGEST_UNTIL_CONVERGED = 20  # times the usual steps
 
 
-def settings_of(
-    task: Task,
-    *,
-    objective: str | Objective | ELBO | LossOfPair,
-    steps: int | None,
-    optimizer: str,
-    lr: float | Sequence[float] | None,
-    lr_schedule: Schedule | None,
-    weight_decay: float,
-    clip_norm: float | None,
-    batch_size: int | str | None,
-    seed: int,
-    kl_weight: Schedule | None,
-    freeze_model: bool,
-    patience: int | None,
-    valid_every: int,
-    compile: bool | str,  # noqa: FBT001
-    replicas: int | None,
-    until: str,
-) -> list[Settings]:
-    """The settings of a fit, those of each replica; see :func:`zoo.fit` for the arguments.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a caller asks of a fit; the arguments of :func:`zoo.fit` of the same names.
 
-    Raises:
-        ValueError: with the name of the argument, what it was, what is expected and a way out.
+    Nothing is checked yet, and None or "auto" stands for what is usual for the task.
+    :meth:`settings` checks every value and settles it.
     """
-    recipe, count = task.recipe, 1 if replicas is None else whole("replicas", replicas)
-    check_until(until, patience)
-    usual = (recipe.steps if recipe else 1000) * (LONGER if until == "converged" else 1)
-    length = usual if steps is None else whole("steps", steps, way="Pass e.g. steps=1000.")
-    rates = rates_of(lr, recipe.lr if recipe else 1e-2, replicas)
-    look_up("optimizer", optimizer, OPTIMIZERS)
-    update = Update(
-        optimizer,
-        rates[0],
-        check_schedule("lr_schedule", lr_schedule, length),
-        number("weight_decay", weight_decay, least=0.0, way="Pass weight_decay=0.0 for none."),
-        None if clip_norm is None else _clip_norm(clip_norm),
-    )
-    first = Settings(
-        objective=as_objective(objective),
-        steps=length,
-        update=update,
-        batch_size=batch_rows(batch_size, task),
-        seed=seed_given(seed, count=count),
-        kl_weight=check_schedule("kl_weight", kl_weight, length),
-        freeze_model=flag("freeze_model", freeze_model),
-        patience=None if patience is None else whole("patience", patience),
-        valid_every=whole("valid_every", valid_every, way="Pass e.g. valid_every=500."),
-        compile=compile_mode(compile),
-        until=until,
-    )
-    return [
-        replace(first, seed=first.seed + r, update=replace(update, lr=rate))
-        for r, rate in enumerate(rates)
-    ]
 
+    objective: str | Objective | ELBO | LossOfPair = "trace"
+    steps: int | None = None
+    optimizer: str = "adam"
+    lr: float | Sequence[float] | None = None
+    lr_schedule: Schedule | None = None
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    batch_size: int | str | None = "auto"
+    seed: int = 0
+    kl_weight: Schedule | None = None
+    freeze_model: bool = False
+    patience: int | None = None
+    valid_every: int = 500
+    compile: bool | str = "auto"
+    until: str = "steps"
 
-def _clip_norm(value: object) -> float:
-    return number("clip_norm", value, above=0.0, way="Pass clip_norm=None to clip nothing.")
+    def settings(self, task: Task, replicas: int | None = None) -> list[Settings]:
+        """The settings of the fit on a task, or those of each of its replicas.
+
+        Raises:
+            ValueError: with the name of the argument, what it was, what is expected and a way out.
+        """
+        count = 1 if replicas is None else whole("replicas", replicas)
+        check_until(self.until, self.patience)
+        steps = self._steps(task)
+        rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
+        update = self._update(steps)
+        first = Settings(
+            objective=as_objective(self.objective),
+            steps=steps,
+            update=update,
+            batch_size=batch_rows(self.batch_size, task),
+            seed=seed_given(self.seed, count=count),
+            kl_weight=check_schedule("kl_weight", self.kl_weight, steps),
+            freeze_model=flag("freeze_model", self.freeze_model),
+            patience=None if self.patience is None else whole("patience", self.patience),
+            valid_every=whole("valid_every", self.valid_every, way="Pass e.g. valid_every=500."),
+            compile=compile_mode(self.compile),
+            until=self.until,
+        )
+        return [
+            replace(first, seed=first.seed + r, update=replace(update, lr=rate))
+            for r, rate in enumerate(rates)
+        ]
+
+    def _steps(self, task: Task) -> int:
+        if self.steps is not None:
+            return whole("steps", self.steps, way="Pass e.g. steps=1000.")
+        usual = task.recipe.steps if task.recipe else 1000
+        return usual * (LONGEST_UNTIL_CONVERGED if self.until == "converged" else 1)
+
+    def _update(self, steps: int) -> Update:
+        """The optimizer's settings; each replica puts its own learning rate in."""
+        look_up("optimizer", self.optimizer, OPTIMIZERS)
+        decay, norm = self.weight_decay, self.clip_norm
+        if norm is not None:
+            norm = number("clip_norm", norm, above=0.0, way="Pass clip_norm=None to clip nothing.")
+        return Update(
+            self.optimizer,
+            lr_schedule=check_schedule("lr_schedule", self.lr_schedule, steps),
+            weight_decay=number(
+                "weight_decay", decay, least=0.0, way="Pass weight_decay=0.0 for none."
+            ),
+            clip_norm=norm,
+        )
 
 
 def check_until(until: object, patience: int | None) -> str:
@@ -131,27 +143,6 @@ def rates_of(asked: object, usual: float, replicas: int | None) -> list[float]:
             f"{replicas}. Pass replicas={len(rates)}."
         )
     return [number("each lr", rate, above=0.0, way="Pass e.g. lr=[0.01, 0.02].") for rate in rates]
-
-
-def pick_device(device: object) -> str:
-    """The device meant: "auto" is CUDA where there is one.
-
-    Raises:
-        ValueError: for an unknown device, or one that is not there.
-    """
-    name = str(device) if isinstance(device, torch.device) else device
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if kind not in ("cpu", "cuda") or not (index.isdecimal() or index == "" and name == kind):
-        raise refusal("device", "'auto', 'cpu' or 'cuda'", device, "Pass device='auto'.")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"Device '{name}' asked for; torch finds no CUDA. Use 'auto' or 'cpu'.")
-    there = torch.cuda.device_count() if kind == "cuda" else 1
-    if index and int(index) >= there:
-        way = f"There are {there}, counted from 0. Pass device='{kind}'."
-        raise refusal("device", f"a {kind} device of this machine", device, way)
-    return str(name)
 
 
 def batch_rows(asked: object, task: Task) -> int | None:
