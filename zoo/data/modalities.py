@@ -17,12 +17,11 @@ from torch.nn.functional import one_hot
 
 from zoo.data import digits, fashion_mnist
 from zoo.data.binarize import MODES, binarize_splits, check_mode, draw_bits
-from zoo.data.data import Batch, Data, Observe, Splits, fingerprint
-from zoo.data.official import read_classes, read_official
+from zoo.data.data import Batch, Data, Splits, make_data
 from zoo.data.split import split_rows
 
 CLASSES = 10
-VALID_ROWS = 10_000
+VIEWS = ("x", "y", "seen")
 
 
 @dataclass(frozen=True)
@@ -92,69 +91,56 @@ def fashion_halves(seed: int = 0, binarize: str = "dynamic", *, download: bool =
 def _labels(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
     observe = draw_and_hide if binarize == "dynamic" else hide
     splits, _ = binarize_splits(splits, binarize, seed)
-    train, valid, test = ((x, one_hot(y, CLASSES).to(x), _all(x)) for x, y in splits)
-    return _data(name, (train, valid, test), look, look.image, binarize, seed, observe)
+    train, valid, test = ((x, one_hot(y, CLASSES).to(x), _both_seen(x)) for x, y in splits)
+    return make_data(
+        name,
+        (train, valid, test),
+        VIEWS,
+        seed,
+        image=look.image,
+        observe=observe,
+        binarize=binarize,
+        levels=look.levels if binarize == "none" else 2,
+        labelled=True,
+    )
 
 
 def _halves(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
     observe = draw_both_and_hide if binarize == "dynamic" else hide
     splits, _ = binarize_splits(splits, binarize, seed)
-    train, valid, test = ((*_split(x), _all(x)) for x, _ in splits)
+    train, valid, test = ((*_cut(x), _both_seen(x)) for x, _ in splits)
     height, width = look.image
-    image = height // 2, width
-    return _data(name, (train, valid, test), look, image, binarize, seed, observe)
-
-
-def _split(x: Tensor) -> tuple[Tensor, Tensor]:
-    upper, lower = x.chunk(2, -1)
-    return upper.contiguous(), lower.contiguous()
-
-
-def _all(x: Tensor) -> Tensor:
-    return x.new_ones(len(x), 2)
-
-
-def _data(
-    name: str,
-    splits: Splits,
-    look: Look,
-    image: tuple[int, int],
-    binarize: str,
-    seed: int,
-    observe: Observe,
-) -> Data:
-    train, valid, test = splits
-    return Data(
-        name=name,
-        train=train,
-        valid=valid,
-        test=test,
-        rowwise=True,
-        image=image,
+    return make_data(
+        name,
+        (train, valid, test),
+        VIEWS,
+        seed,
+        image=(height // 2, width),
         observe=observe,
-        labels=("x", "y", "seen"),
         binarize=binarize,
-        seed=seed,
-        hash=fingerprint(name, binarize, splits),
         levels=look.levels if binarize == "none" else 2,
     )
 
 
+def _cut(x: Tensor) -> tuple[Tensor, Tensor]:
+    upper, lower = x.chunk(2, -1)
+    return upper.contiguous(), lower.contiguous()
+
+
+def _both_seen(x: Tensor) -> Tensor:
+    return x.new_ones(len(x), 2)
+
+
 def _digits(seed: int) -> Splits:
-    x, classes = digits.read()
-    return split_rows((x, classes), digits.SIZES, seed)
+    return split_rows(digits.read(), digits.SIZES, seed)
 
 
 def _fashion(*, download: bool) -> Splits:
-    folder = fashion_mnist.find(download=download)
-    digests = fashion_mnist.DIGESTS
-    pictures = read_official(folder, "Fashion-MNIST", fashion_mnist.MEAN, VALID_ROWS, digests)
-    train, valid, test = zip(pictures, read_classes(folder, VALID_ROWS, digests), strict=True)
-    return _joined(train), _joined(valid), _joined(test)
-
-
-def _joined(parts: tuple[Batch, Batch]) -> Batch:
-    return (*parts[0], *parts[1])
+    source = fashion_mnist.load
+    folder = source.find(download=download)
+    parts = zip(source.read_pictures(folder), source.read_classes(folder), strict=True)
+    train, valid, test = ((*pictures, *classes) for pictures, classes in parts)
+    return train, valid, test
 
 
 DIGITS = Look((8, 8), levels=17)
