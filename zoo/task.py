@@ -46,8 +46,7 @@ class Task:
         """
         if self.recipe is None:
             raise ValueError(f"'{self.name}' is no model of the zoo; name a guide for it.")
-        usual = self.recipe.guide
-        return "shared" if self.parts.prior == "vamp" and usual == "amortised_normal" else usual
+        return self.recipe.usual_guide(self.parts)
 
     def on(self, split: str) -> "Task":
         """The same task with another split in the place of the training rows.

@@ -17,8 +17,8 @@ from zoo.cli.app import app
 from zoo.evaluation.latent_usage import latent_health
 from zoo.latents import describe
 from zoo.likelihoods import BernoulliLikelihood, GaussianLikelihood
-from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.models.hvae import LOG_SCALE, HierarchicalVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.hvae import LOG_SCALE, HierarchicalVAE
 from zoo.objectives import IWAE, Trace
 from zoo.priors import StandardNormal, VampPrior
 

@@ -145,4 +145,3 @@ def _fashion(*, download: bool) -> Splits:
 
 DIGITS = Look((8, 8), levels=17)
 FASHION = Look((28, 28), levels=256)
-LABELLED = ("digits_labels", "fashion_labels")

@@ -1,13 +1,14 @@
 """Decoders: from a latent z to what a likelihood takes; this table names them.
 
 Each maps z (..., M) to outputs (..., D, numbers). A decoder that needs the row too has a method
-`distribution` instead; see :class:`zoo.models.vae.Autoregressive`.
+`distribution` instead; see :class:`Autoregressive`.
 """
 
 from collections.abc import Callable
 
 from torch import nn
 
+from zoo.decoders.autoregressive import Autoregressive
 from zoo.decoders.dense import Dense, gated_decoder, relu_decoder
 from zoo.decoders.nade import NADEDecoder
 from zoo.decoders.pixel import PixelDecoder
@@ -23,6 +24,7 @@ DECODERS: dict[str, Callable[[int, int, int, Image], nn.Module]] = {  # M, D, nu
 
 __all__ = [
     "DECODERS",
+    "Autoregressive",
     "Dense",
     "Image",
     "NADEDecoder",

@@ -9,15 +9,25 @@ Source: van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel recurrent neural n
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from pyro.distributions import TorchDistribution
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
 Conditional = Callable[[Tensor], Tensor]
+
+
+@runtime_checkable
+class Autoregressive(Protocol):
+    """A decoder under which the numbers of a row depend on each other."""
+
+    def distribution(self, z: Tensor, likelihood: nn.Module) -> TorchDistributionMixin:
+        """Distribution of a row, event shape (D,), batch shape that of z (..., M)."""
+        ...
 
 
 class AutoregressiveRow(TorchDistribution):

@@ -17,7 +17,7 @@ from zoo.likelihoods.logistic_mixture import LogisticMixtureLikelihood
 
 
 @dataclass(frozen=True)
-class Choice:
+class LikelihoodChoice:
     """A likelihood by name, and the data that it is for.
 
     Attributes:
@@ -32,20 +32,21 @@ class Choice:
     fills: bool = False
 
 
-LIKELIHOODS: dict[str, Choice] = {
-    "bernoulli": Choice(lambda levels: BernoulliLikelihood(), "bits"),
-    "gaussian": Choice(lambda levels: GaussianLikelihood(), "numbers"),
-    "gaussian_learned": Choice(lambda levels: GaussianLikelihood(learned=True), "numbers"),
-    "categorical": Choice(CategoricalLikelihood, "levels"),
-    "logistic_mixture": Choice(LogisticMixtureLikelihood, "levels"),
-    "dequantised": Choice(lambda levels: DequantisedLikelihood(), "levels", fills=True),
+LIKELIHOODS: dict[str, LikelihoodChoice] = {
+    "bernoulli": LikelihoodChoice(lambda levels: BernoulliLikelihood(), "bits"),
+    "gaussian": LikelihoodChoice(lambda levels: GaussianLikelihood(), "numbers"),
+    "gaussian_learned": LikelihoodChoice(
+        lambda levels: GaussianLikelihood(learned=True), "numbers"
+    ),
+    "categorical": LikelihoodChoice(CategoricalLikelihood, "levels"),
+    "logistic_mixture": LikelihoodChoice(LogisticMixtureLikelihood, "levels"),
+    "dequantised": LikelihoodChoice(lambda levels: DequantisedLikelihood(), "levels", fills=True),
 }
 
 __all__ = [
     "LIKELIHOODS",
     "BernoulliLikelihood",
     "CategoricalLikelihood",
-    "Choice",
     "DequantisedLikelihood",
     "GaussianLikelihood",
     "LogisticMixtureLikelihood",

@@ -2,8 +2,8 @@
 
     y_j ~ N(m_j, s_j^2),   y_j = (k_j + u_j) / L in [0, 1],   o_j = (m_j, log s_j + 2).
 
-It is a density of y, which can exceed 1; :class:`zoo.models.dequantised_vae.DequantisedVAE` makes
-a probability of grey levels of it.
+It is a density of y, which can exceed 1; the model `dequantised_vae` integrates it over the bin of
+each grey level, which gives a probability.
 
 Source: Uria, Murray and Larochelle (2013), RNADE: the real-valued neural autoregressive
 density-estimator, NeurIPS.

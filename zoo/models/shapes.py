@@ -1,4 +1,6 @@
-"""The one check that the models make of their data."""
+"""What the models check: the shapes of their data and the sizes of their groups."""
+
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -18,4 +20,17 @@ def require_shape(name: str, value: Tensor, expected: tuple[int, ...]) -> None:
         raise ValueError(
             f"Expected {name} of shape {expected}; got {tuple(value.shape)}. "
             f"Reshape {name}, or build the model for that size."
+        )
+
+
+def require_groups(groups: Sequence[int]) -> None:
+    """Refuses no group at all, and groups without a latent.
+
+    Raises:
+        ValueError: with the sizes given.
+    """
+    if not groups or min(groups) < 1:
+        raise ValueError(
+            f"Expected groups of at least one latent each; got {tuple(groups)}. Give their "
+            "sizes, the top group's first, for example (8, 16)."
         )

@@ -30,6 +30,8 @@ import pyro.distributions as dist
 from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 
+from zoo.data import Data
+from zoo.models.parts import Parts, prior_of
 from zoo.models.shapes import require_shape
 from zoo.nn import mlp
 from zoo.priors import StandardNormal
@@ -102,3 +104,24 @@ class MultimodalVAE(nn.Module):
     def mean(self, z: Tensor) -> Tensor:
         """Expected x given z, in [0, 1]: (..., M) -> (..., D)."""
         return self.of_x(z).mean
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The autoencoder of two views of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: for a prior that recognises whole rows.
+    """
+    assert parts.latent is not None
+    if parts.recognises:
+        raise ValueError(
+            f"Prior '{parts.prior}' mixes what one network recognises in whole rows; a row of "
+            "multimodal_vae has two views, either of which may be missing. Use prior 'mixture'."
+        )
+    return MultimodalVAE(
+        data.features,
+        data.train[1].shape[-1],
+        latent=parts.latent,
+        prior=prior_of(data, parts),
+        labelled=data.labelled,
+    )

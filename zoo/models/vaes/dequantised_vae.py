@@ -28,10 +28,14 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.distributions.transforms import AffineTransform
 from torch import Tensor, nn
 
+from zoo.data import Data
+from zoo.decoders import Autoregressive
 from zoo.distributions import unit_cube
+from zoo.likelihoods import DequantisedLikelihood
 from zoo.likelihoods.levels import index_of
+from zoo.models.parts import Parts, check_likelihood, decoder_of, prior_of
 from zoo.models.shapes import require_shape
-from zoo.models.vae import mean_row, row_given
+from zoo.models.vaes.row import mean_row, row_given
 
 
 class DequantisedVAE(nn.Module):
@@ -89,3 +93,35 @@ class DequantisedVAE(nn.Module):
         """Expected x given z: that of y less half a bin, kept in [0, 1]: (..., M) -> (..., D)."""
         y = mean_row(self.decoder, self.likelihood, z)
         return ((self.levels * y - 0.5) / (self.levels - 1)).clamp(0, 1)
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The dequantised autoencoder of these parts, with fresh parameters; its density is Gaussian.
+
+    Raises:
+        ValueError: if a part does not suit the data or another part.
+    """
+    check_likelihood("dequantised", data)
+    return dequantised(data, parts, "dequantised", DequantisedLikelihood())
+
+
+def dequantised(data: Data, parts: Parts, name: str, likelihood: nn.Module) -> DequantisedVAE:
+    """The dequantised autoencoder with a given density of y.
+
+    Args:
+        data: what the model is for.
+        parts: its decoder, prior and latent dimension are taken.
+        name: what to call the density in the message.
+        likelihood: the density.
+
+    Raises:
+        ValueError: if the decoder reads grey levels, which the density does not give.
+    """
+    decoder = decoder_of(data, parts, likelihood)
+    if isinstance(decoder, Autoregressive):
+        raise ValueError(
+            f"Likelihood '{name}' is a density of levels with noise; decoder '{parts.decoder}' "
+            "reads the levels themselves. Use decoder 'mlp' or 'gated', or model 'vae' with the "
+            "likelihood 'logistic_mixture'."
+        )
+    return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)

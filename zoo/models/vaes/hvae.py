@@ -19,13 +19,17 @@ Nothing is known exactly.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from zoo.models.shapes import require_shape
+from zoo.data import Data
+from zoo.likelihoods import LIKELIHOODS
+from zoo.models.parts import Parts, check_likelihood, prior_of
+from zoo.models.shapes import require_groups, require_shape
 from zoo.nn import beside
 
 LOG_SCALE = math.log(10.0)  # of a group's prior: the scale stays between 1/10 and 10
@@ -125,18 +129,25 @@ class HierarchicalVAE(nn.Module):
         return self.likelihood.mean(self.outputs(path))  # type: ignore[operator]
 
 
-def require_groups(groups: Sequence[int]) -> None:
-    """Refuses no group at all, and groups without a latent.
-
-    Raises:
-        ValueError: with the sizes given.
-    """
-    if not groups or min(groups) < 1:
-        raise ValueError(
-            f"Expected groups of at least one latent each; got {tuple(groups)}. Give their "
-            "sizes, the top group's first, for example (8, 16)."
-        )
-
-
 def _cell(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The hierarchical autoencoder of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if a part does not suit the data or another part, or the groups make no sense.
+    """
+    assert parts.likelihood is not None
+    assert parts.groups is not None
+    check_likelihood(parts.likelihood, data)
+    choice = LIKELIHOODS[parts.likelihood]
+    if choice.fills:
+        raise ValueError(
+            f"Likelihood '{parts.likelihood}' is a density of levels with noise; hvae draws none. "
+            "Use model 'dequantised_vae', or the likelihood 'logistic_mixture'."
+        )
+    likelihood = choice.build(data.levels)
+    prior = prior_of(data, replace(parts, latent=parts.groups[0]))
+    return HierarchicalVAE(data.features, prior, likelihood, parts.groups)

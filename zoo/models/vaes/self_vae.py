@@ -28,6 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, softplus
 
+from zoo.data import Data
+from zoo.models.parts import Parts, check_likelihood, prior_of
 from zoo.models.shapes import require_shape
 from zoo.nn import beside, mlp
 
@@ -105,3 +107,18 @@ class SelfVAE(nn.Module):
         y = (self.coarse_decoder(u) > 0).to(u.dtype)
         z = self.moments(u, y)[0] if z is None else z
         return torch.sigmoid(self.decoder(beside(y, z)))
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The self-supervised autoencoder of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if the rows are no binary pictures with even sides.
+    """
+    assert parts.latent is not None
+    check_likelihood("bernoulli", data)
+    if data.image is None:
+        raise ValueError(
+            f"self_vae halves pictures; the rows of data '{data.name}' are none. Use digits."
+        )
+    return SelfVAE(data.image, prior_of(data, parts), parts.latent)
