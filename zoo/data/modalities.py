@@ -1,9 +1,9 @@
 """Pictures with a second view of each: its label, or its other half.
 
-A row is (x, y, seen). Every row of train is to be learned from under three patterns, both views,
-x alone and y alone: the sum of three bounds of Wu and Goodman. Each minibatch draws a pattern for
-each of its rows, so its loss is that sum divided by three, without bias; what is hidden is zeros.
-Rows of valid and test show both views.
+A row is (x, y, seen). The loss of Wu and Goodman is a sum of three bounds for each row of train:
+with both views, with x alone and with y alone. Each minibatch draws one of the three patterns for
+each of its rows and sets a hidden view to zeros, so its loss is an unbiased estimate of a third of
+that sum. Rows of valid and test have both views.
 
 Source: Wu and Goodman (2018), Multimodal generative models for scalable weakly-supervised
 learning, NeurIPS.
@@ -25,8 +25,8 @@ VIEWS = ("x", "y", "seen")
 
 
 @dataclass(frozen=True)
-class Look:
-    """What pictures look like.
+class PictureFormat:
+    """Size and grey levels of pictures.
 
     Attributes:
         image: Height and width in pixels.
@@ -35,6 +35,10 @@ class Look:
 
     image: tuple[int, int]
     levels: int
+
+
+DIGITS = PictureFormat((8, 8), levels=17)
+FASHION = PictureFormat((28, 28), levels=256)
 
 
 def hide(batch: Batch) -> Batch:
@@ -53,12 +57,12 @@ def hide(batch: Batch) -> Batch:
 
 
 def draw_and_hide(batch: Batch) -> Batch:
-    """Draw fresh bits for x, then hide one view or none; for y a label."""
+    """Draw fresh bits for x, then hide one view or none; y is a label."""
     return hide(draw_bits(batch))
 
 
 def draw_both_and_hide(batch: Batch) -> Batch:
-    """Draw fresh bits for x and for y, then hide one view or none; for y a half."""
+    """Draw fresh bits for x and for y, both halves of a picture, then hide one view or none."""
     x, y, seen = draw_bits(batch)
     (y,) = draw_bits((y,))
     return hide((x, y, seen))
@@ -88,7 +92,7 @@ def fashion_halves(seed: int = 0, binarize: str = "dynamic", *, download: bool =
     return _halves("fashion_halves", _fashion(download=download), FASHION, seed, binarize)
 
 
-def _labels(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
+def _labels(name: str, splits: Splits, pictures: PictureFormat, seed: int, binarize: str) -> Data:
     observe = draw_and_hide if binarize == "dynamic" else hide
     splits, _ = binarize_splits(splits, binarize, seed)
     train, valid, test = ((x, one_hot(y, CLASSES).to(x), _both_seen(x)) for x, y in splits)
@@ -97,19 +101,19 @@ def _labels(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> 
         (train, valid, test),
         VIEWS,
         seed,
-        image=look.image,
+        image=pictures.image,
         observe=observe,
         binarize=binarize,
-        levels=look.levels if binarize == "none" else 2,
+        levels=pictures.levels if binarize == "none" else 2,
         labelled=True,
     )
 
 
-def _halves(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
+def _halves(name: str, splits: Splits, pictures: PictureFormat, seed: int, binarize: str) -> Data:
     observe = draw_both_and_hide if binarize == "dynamic" else hide
     splits, _ = binarize_splits(splits, binarize, seed)
     train, valid, test = ((*_cut(x), _both_seen(x)) for x, _ in splits)
-    height, width = look.image
+    height, width = pictures.image
     return make_data(
         name,
         (train, valid, test),
@@ -118,7 +122,7 @@ def _halves(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> 
         image=(height // 2, width),
         observe=observe,
         binarize=binarize,
-        levels=look.levels if binarize == "none" else 2,
+        levels=pictures.levels if binarize == "none" else 2,
     )
 
 
@@ -139,9 +143,5 @@ def _fashion(*, download: bool) -> Splits:
     source = fashion_mnist.load
     folder = source.find(download=download)
     parts = zip(source.read_pictures(folder), source.read_classes(folder), strict=True)
-    train, valid, test = ((*pictures, *classes) for pictures, classes in parts)
+    train, valid, test = ((*x, *classes) for x, classes in parts)
     return train, valid, test
-
-
-DIGITS = Look((8, 8), levels=17)
-FASHION = Look((28, 28), levels=256)

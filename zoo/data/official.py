@@ -160,7 +160,7 @@ def _split(train: Tensor, test: Tensor, valid_rows: int) -> Splits:
 
 
 def _check_mean(train: Pixels, folder: Path, title: str, mean: float) -> None:
-    # MNIST and Fashion-MNIST share their file names; only the pixels tell them apart.
+    # MNIST and Fashion-MNIST use the same file names; only the pixels tell which set it is.
     found = float(train.mean()) / 255
     if not abs(found - mean) < 0.001:
         raise ValueError(

@@ -1,6 +1,6 @@
-"""Decoders: from a latent z to what a likelihood takes; this table names them.
+"""Decoders: networks from a latent z to the parameters of a likelihood; this table names them.
 
-Each maps z (..., M) to outputs (..., D, numbers). A decoder that needs the row too has a method
+Each maps z (..., M) to outputs (..., D, numbers). A decoder that reads the row too has a method
 `distribution` instead; see :class:`Autoregressive`.
 """
 
@@ -15,7 +15,8 @@ from zoo.decoders.pixel import PixelDecoder
 
 Image = tuple[int, int] | None  # height and width, if the rows are pictures
 
-DECODERS: dict[str, Callable[[int, int, int, Image], nn.Module]] = {  # M, D, numbers, image
+# (M latents, D features, numbers of the likelihood for each, image) -> decoder
+DECODERS: dict[str, Callable[[int, int, int, Image], nn.Module]] = {
     "mlp": lambda latent, features, numbers, image: relu_decoder(latent, features, numbers),
     "gated": lambda latent, features, numbers, image: gated_decoder(latent, features, numbers),
     "nade": NADEDecoder,

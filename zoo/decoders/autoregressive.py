@@ -1,8 +1,8 @@
 """A row's distribution as a product over its elements: p(x | z) = prod_i p(x_i | x_<i, z).
 
-A network gives the numbers of every factor from x and z in one pass; that those of factor i do
-not change with x_i, x_i+1, ... is the network's business, by masks or by sums over what came
-before. A likelihood makes distributions of the numbers.
+A network gives the parameters of all factors from x and z in one pass. Those of factor i must not
+depend on x_i, x_i+1, ...; the network ensures it, by masks or by sums over earlier elements. A
+likelihood turns the parameters into distributions.
 
 Shapes: x (..., D), numbers of the factors (..., D, numbers).
 Source: van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel recurrent neural networks".
@@ -31,14 +31,14 @@ class Autoregressive(Protocol):
 
 
 class AutoregressiveRow(TorchDistribution):
-    """Scores x in one pass of the network; draws it element by element, in D passes.
+    """A row's distribution: a density takes one pass of the network, a draw D passes.
 
     Args:
         conditional: x -> the numbers of p(x_i | x_<i): (..., D) -> (..., D, numbers); it
             broadcasts over whatever leading dimensions x has.
         likelihood: (..., D, numbers) -> a distribution of x with event (D,) whose elements are
             independent.
-        zeros: the numbers' own shape, dtype and device: zeros of shape (D, numbers).
+        zeros: zeros of shape (D, numbers), with the dtype and device of the numbers.
         batch_shape: of the rows that z is given for.
     """
 

@@ -1,11 +1,12 @@
 """Likelihoods of a row of D numbers: one a file; this table names them.
 
-Each is a module with `numbers`, how many outputs it takes for each dimension; called on outputs
-(..., D, numbers) it gives the distribution of a row, event shape (D,), and `mean` what to expect.
+Each is a module that takes `numbers` outputs of a decoder for each dimension. Called on outputs
+(..., D, numbers) it gives the distribution of a row, event shape (D,); `mean` gives its mean.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -28,7 +29,7 @@ class LikelihoodChoice:
     """
 
     build: Callable[[int], nn.Module]
-    takes: str
+    takes: Literal["bits", "levels", "numbers"]
     fills: bool = False
 
 

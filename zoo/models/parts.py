@@ -22,7 +22,7 @@ LARGEST_LATENT = 100_000
 
 @dataclass(frozen=True)
 class Parts:
-    """What a model is put together from; None where it has no such part, or none was asked for.
+    """Names of the parts of a model; None where it has no such part, or none was asked for.
 
     Attributes:
         prior: a name of `zoo.priors.PRIORS`.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def require_shape(name: str, value: Tensor, expected: tuple[int, ...]) -> None:
-    """Refuses data of another shape, which could broadcast without a word.
+    """Refuses data of another shape, which might otherwise broadcast unnoticed.
 
     Args:
         name: what to call the value in the message.
@@ -24,10 +24,10 @@ def require_shape(name: str, value: Tensor, expected: tuple[int, ...]) -> None:
 
 
 def require_groups(groups: Sequence[int]) -> None:
-    """Refuses no group at all, and groups without a latent.
+    """Refuses an empty list of groups, and groups without a latent.
 
     Raises:
-        ValueError: with the sizes given.
+        ValueError: naming the sizes given.
     """
     if not groups or min(groups) < 1:
         raise ValueError(

@@ -1,8 +1,8 @@
 """Factor analysis.
 
-A row of D measurements is an affine picture of M < D hidden factors, and every measurement has
-noise of its own. With one noise for all of them it would be probabilistic PCA; here the latents
-explain what the measurements share, however noisy each is. All is Gaussian, so all is known.
+A row of D measurements is an affine function of M < D hidden factors, plus noise with a scale for
+each measurement. With one scale for all of them it would be probabilistic PCA. The factors explain
+the correlations between measurements. Everything is Gaussian, so evidence and posterior are exact.
 
 Generative process, for each row n:
     z_n ~ N(0, I_M)
@@ -115,9 +115,9 @@ class FactorAnalysis(nn.Module):
         centred, history = x - self.mu, x.new_empty(steps)
         for step in range(steps):
             weight, precision = self._scaled()
-            read = torch.linalg.solve(precision, (weight * (-self.log_scale).exp()[:, None]).mT)
-            cross = centred.mT @ (centred @ read.mT) / len(x)
-            second = torch.linalg.inv(precision) + read @ cross
+            gain = torch.linalg.solve(precision, (weight * (-self.log_scale).exp()[:, None]).mT)
+            cross = centred.mT @ (centred @ gain.mT) / len(x)
+            second = torch.linalg.inv(precision) + gain @ cross
             self.weight.copy_(torch.linalg.solve(second, cross, left=False))
             variance = centred.square().mean(0) - (self.weight * cross).sum(-1)
             self.log_scale.copy_(variance.log() / 2)

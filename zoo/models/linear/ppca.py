@@ -1,8 +1,8 @@
 """Probabilistic principal component analysis.
 
-A row of D numbers is an affine picture of M < D hidden Gaussian numbers, plus the same noise in
-every direction. Everything is Gaussian, so likelihood, posterior and maximum-likelihood fit are
-all known exactly: the model on which guides and estimators are checked first.
+A row of D numbers is an affine function of M < D hidden Gaussian numbers, plus noise of the same
+scale in every direction. Everything is Gaussian, so evidence, posterior and maximum-likelihood fit
+are known exactly, and guides and estimators are checked on this model first.
 
 Generative process, for each row n:
     z_n ~ N(0, I_M)
@@ -99,10 +99,10 @@ class ProbabilisticPCA(nn.Module):
         return {"z": dist.MultivariateNormal(loc, precision_matrix=precision)}
 
     def mean_field_gap(self, x: Tensor) -> Tensor:
-        """What the best diagonal Gaussian guide loses: log p(x) minus its ELBO.
+        """Log p(x) minus the ELBO of the best diagonal Gaussian guide.
 
-        With exact posterior precision P that guide has the exact mean and variances 1 / P_ii, so
-        the gap is 0.5 (sum_i log P_ii - log|P|), the same for every row.
+        With A the exact posterior precision, that guide has the exact mean and variances 1 / A_ii,
+        so the gap is 0.5 (sum_i log A_ii - log|A|), the same for every row.
 
         Args:
             x: data, shape (rows, D).

@@ -1,7 +1,7 @@
 """Variational autoencoder of binary pictures: nonlinear factor analysis.
 
-A few hidden Gaussian numbers pass through a network that gives each pixel its probability of being
-on. Only the generative half is written here; the encoder is a guide and can be swapped.
+A few hidden Gaussian numbers pass through a network that gives each pixel's probability of being
+1. Only the generative half is written here; the encoder is a guide and can be swapped.
 
 Generative process, for each row n:
     z_n ~ N(0, I_M), or another prior

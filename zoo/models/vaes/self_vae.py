@@ -16,7 +16,7 @@ Source: Gatopoulos and Tomczak (2021), Self-supervised variational auto-encoders
 Departs from the paper: binary pictures and dense layers; d binarizes too.
 
 The ELBO bounds log p(x, d(x)), which is log p(x) + log p(y = d(x) | x) under the model, hence at
-most log p(x): the model may draw an x whose coarse picture is not its y, and that mass is lost.
+most log p(x). The two differ because the model can draw an x whose coarse picture is not its y.
 Nothing is known exactly.
 """
 

@@ -1,7 +1,7 @@
 """Variational autoencoder put together from three parts: prior, decoder and likelihood.
 
-A vector drawn from the prior passes through a network; the likelihood makes a row of what comes
-out. Every part is a module and can be swapped; the encoder is a guide.
+A vector drawn from the prior passes through the decoder, whose outputs are the parameters of the
+likelihood of a row. Every part is a module and can be swapped; the encoder is a guide.
 
 Generative process, for each row n:
     z_n ~ r(z),                     the prior, of zoo.priors
@@ -10,7 +10,7 @@ Generative process, for each row n:
 Shapes: x (rows, D), z (rows, M); decoder f: (..., M) -> (..., D, numbers).
 Sources: Kingma and Welling (2014), Auto-encoding variational Bayes, ICLR; Rezende, Mohamed and
 Wierstra (2014), Stochastic backpropagation and approximate inference, ICML.
-Departs from the papers: nothing is fixed but the form.
+Departs from the papers: prior, decoder and likelihood are free.
 
 Nothing is known exactly.
 """
@@ -65,7 +65,7 @@ class VAE(nn.Module):
         return row_given(self.decoder, self.likelihood, z)
 
     def decode(self, z: Tensor) -> Tensor:
-        """What the decoder gives the likelihood: (..., M) -> (..., D, numbers)."""
+        """The parameters of the likelihood: (..., M) -> (..., D, numbers)."""
         return self.decoder(z)
 
     def mean(self, z: Tensor) -> Tensor:
