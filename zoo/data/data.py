@@ -120,19 +120,10 @@ def make_data(
     levels: int = 0,
     labelled: bool = False,
 ) -> Data:
-    """The record of these splits, with their fingerprint.
+    """The record of these splits (train, valid, test), with their fingerprint.
 
-    Args:
-        name: Name in the table of data sets.
-        splits: Train, valid and test.
-        labels: Name of each tensor of a split.
-        seed: Seed of the split and of the binarization.
-        rowwise: As for :class:`Data`, and so all that follow.
-        image: Height and width in pixels.
-        observe: What is done to a minibatch.
-        binarize: The binarization of the splits.
-        levels: How many values a pixel takes.
-        labelled: Is the second tensor a label?
+    The arguments are the fields of :class:`Data`, except that `levels` counts the values of a
+    pixel before it was binarized.
 
     Raises:
         ValueError: If the labels or the rows do not match; see :class:`Data`.
@@ -150,7 +141,7 @@ def make_data(
         binarize=binarize,
         seed=seed,
         hash=fingerprint(name, binarize, splits),
-        levels=levels,
+        levels=levels if binarize == "none" else 2,
         labelled=labelled,
     )
 

@@ -104,7 +104,7 @@ def _labels(name: str, splits: Splits, pictures: PictureFormat, seed: int, binar
         image=pictures.image,
         observe=observe,
         binarize=binarize,
-        levels=pictures.levels if binarize == "none" else 2,
+        levels=pictures.levels,
         labelled=True,
     )
 
@@ -122,7 +122,7 @@ def _halves(name: str, splits: Splits, pictures: PictureFormat, seed: int, binar
         image=(height // 2, width),
         observe=observe,
         binarize=binarize,
-        levels=pictures.levels if binarize == "none" else 2,
+        levels=pictures.levels,
     )
 
 

@@ -38,5 +38,5 @@ def make_pictures(
         image=image,
         observe=observe,
         binarize=binarize,
-        levels=levels if binarize == "none" else 2,
+        levels=levels,
     )
