@@ -1,4 +1,4 @@
-"""What the models' networks share: a multilayer perceptron, and inputs side by side."""
+"""What the models' networks share: multilayer perceptrons, and inputs side by side."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -31,6 +31,20 @@ def mlp(sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> 
     for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def gated_mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Gated layers h = (W x + b) * sigmoid(V x + c) of the given sizes; the last one is affine.
+
+    Args:
+        sizes: widths from input to output, at least two.
+
+    Source: Dauphin et al. (2017), Language modeling with gated convolutional networks, ICML.
+    """
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes[:-1]):
+        layers += [nn.Linear(inputs, 2 * outputs), nn.GLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
 def beside(*values: Tensor) -> Tensor:

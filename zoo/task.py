@@ -28,7 +28,7 @@ class Task:
         build: makes the model with fresh parameters, so that a seed fixes them too.
         data: the splits.
         recipe: settings that suit the model; None for a model of the user's own.
-        parts: what the model is put together from, where it is.
+        parts: names of the parts that the model is put together from, if it has any.
     """
 
     name: str
@@ -46,8 +46,7 @@ class Task:
         """
         if self.recipe is None:
             raise ValueError(f"'{self.name}' is no model of the zoo; name a guide for it.")
-        usual = self.recipe.guide
-        return "shared" if self.parts.prior == "vamp" and usual == "amortised_normal" else usual
+        return self.recipe.usual_guide(self.parts)
 
     def on(self, split: str) -> "Task":
         """The same task with another split in the place of the training rows.
@@ -74,7 +73,7 @@ class Task:
         """The arguments of the model for a split whose rows are to be scored, not trained on.
 
         Train rows of dynamic data are intensities in [0, 1], and training draws their bits afresh
-        for each minibatch. Here they are drawn once, by the seed of the data; nothing is hidden.
+        for each minibatch. Here they are drawn once, by the seed of the data; no view is hidden.
 
         Raises:
             ValueError: if the name is none of train, valid and test, or the split is empty.
@@ -87,7 +86,7 @@ class Task:
 
 
 def _bits(x: Tensor) -> Tensor:
-    """Bits of intensities, alike on every device and in either precision; bits stay themselves."""
+    """Bits of intensities, the same on all devices and in both precisions; bits are kept."""
     (bits,) = draw_bits((x.to("cpu", torch.float32),))
     return bits.to(x)
 

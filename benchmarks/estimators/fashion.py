@@ -21,7 +21,7 @@ from zoo.gradients.moments import moments
 from zoo.gradients.sampler import sampler
 from zoo.gradients.trajectory import fixed_rows
 from zoo.isolation import in_double, isolated
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import ARMS, RELAX, RODEO, DisARM, DoubleControlVariates, LeaveOneOut
 
 ESTIMATORS = {

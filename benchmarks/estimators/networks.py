@@ -15,9 +15,9 @@ import guides
 import zoo
 from zoo.cli.gradients import RELAXED, estimator_named
 from zoo.gradients.estimator import Estimator
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.categorical_vae import CategoricalVAE
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.categorical_vae import CategoricalVAE
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import (
     CIWAE,
     IWAE,

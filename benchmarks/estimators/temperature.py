@@ -21,7 +21,7 @@ import zoo
 from zoo.cli.gradients import RELAXED, estimator_named
 from zoo.gradients.report import temperature_picture
 from zoo.gradients.results import Gradients
-from zoo.models.categorical_vae import CategoricalVAE
+from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.provenance import provenance
 
 TEMPERATURES = (0.1, 0.2, 0.4, 0.8, 1.6)

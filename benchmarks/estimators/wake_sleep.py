@@ -16,7 +16,7 @@ import torch
 
 import guides
 import zoo
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import LeaveOneOut, ReweightedWakeSleep, WakeSleep
 
 LAYERS = (4, 8)

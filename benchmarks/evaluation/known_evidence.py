@@ -31,8 +31,8 @@ import zoo
 from zoo.evidence import AnnealedImportance, Bidirectional, TemperedSMC
 from zoo.evidence.estimator import densities
 from zoo.isolation import isolated
-from zoo.models.logistic_regression import LogisticRegression
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.linear.ppca import ProbabilisticPCA
+from zoo.models.regression.logistic_regression import LogisticRegression
 from zoo.provenance import provenance
 
 KNOWN = {"ionosphere": (-111.60, 0.02), "sonar": (-108.40, 0.04)}

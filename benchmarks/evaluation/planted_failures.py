@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints
 
 import zoo
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.results.result import Fit
 
 NARROW = 0.4  # of each sd

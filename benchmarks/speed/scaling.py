@@ -22,7 +22,7 @@ from torch import nn
 import guides
 import zoo
 from benchmarks.speed.timing import best_of, device, time_compiled, time_svi, trainer_on
-from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.regression.logistic_regression import LogisticRegression
 from zoo.objectives import Trace
 from zoo.provenance import provenance
 from zoo.task import given

@@ -12,9 +12,9 @@ import zoo
 from zoo.data import Data, keep
 from zoo.data.data import fingerprint
 from zoo.isolation import isolated
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.models.categorical_vae import CategoricalVAE
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.categorical_vae import CategoricalVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.objectives import Trace, TraceGraph
 from zoo.optim.update import Update
 from zoo.task import Task

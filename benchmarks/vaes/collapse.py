@@ -21,7 +21,7 @@ import zoo
 from zoo.decoders.pixel import PixelDecoder
 from zoo.evaluation.latent_usage import latent_health
 from zoo.likelihoods import BernoulliLikelihood
-from zoo.models.vae import VAE
+from zoo.models.vaes.vae import VAE
 from zoo.objectives import FreeBits, MeanFieldKL, Objective
 from zoo.optim.schedules import Linear
 from zoo.priors.standard import StandardNormal

@@ -19,7 +19,7 @@ import zoo
 from benchmarks.vaes import fits as vaes_fits
 from zoo.decoders import Dense
 from zoo.likelihoods import BernoulliLikelihood
-from zoo.models.vae import VAE
+from zoo.models.vaes.vae import VAE
 from zoo.objectives import Trace
 from zoo.optim.schedules import Linear
 from zoo.priors import StandardNormal

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import guides
 import zoo
-from zoo.models.gaussian_vae import GaussianVAE
+from zoo.models.vaes.gaussian_vae import GaussianVAE
 
 DRAWS, ROWS, STEPS = 4096, 20, 1500
 SCALES = {"scale fixed at 1": False, "scale learned": True}

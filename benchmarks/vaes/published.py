@@ -31,7 +31,7 @@ from zoo.likelihoods import BernoulliLikelihood
 from zoo.metrics.bounds import ImportanceBound, elbo, log_evidence
 from zoo.metrics.metric import WeightMetric
 from zoo.metrics.weight_diagnostics import k_hat
-from zoo.models.vae import VAE
+from zoo.models.vaes.vae import VAE
 from zoo.nn import mlp
 from zoo.objectives import IWAE
 from zoo.optim.schedules import Drops, Linear

@@ -16,7 +16,7 @@ import zoo
 from benchmarks.vaes import fits as vaes_fits
 from zoo.decoders import relu_decoder
 from zoo.likelihoods import BernoulliLikelihood
-from zoo.models.vae import VAE
+from zoo.models.vaes.vae import VAE
 from zoo.priors import StandardNormal
 
 STEPS = 6000

@@ -13,20 +13,20 @@ from torch import Tensor, nn
 
 from guides import GUIDES
 from zoo.isolation import isolated
-from zoo.models.banana import Banana
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.categorical_vae import CategoricalVAE
-from zoo.models.eight_schools import EightSchools
-from zoo.models.factor_analysis import FactorAnalysis
-from zoo.models.gaussian_mixture import GaussianMixture
-from zoo.models.gp_regression import GPRegression
-from zoo.models.hmm import HiddenMarkov
-from zoo.models.linear_regression import LinearRegression
-from zoo.models.local_level import LocalLevel
-from zoo.models.logistic_regression import LogisticRegression
-from zoo.models.neals_funnel import NealsFunnel
-from zoo.models.ppca import ProbabilisticPCA
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.categorical_vae import CategoricalVAE
+from zoo.models.discrete.gaussian_mixture import GaussianMixture
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.hierarchical.eight_schools import EightSchools
+from zoo.models.linear.factor_analysis import FactorAnalysis
+from zoo.models.linear.ppca import ProbabilisticPCA
+from zoo.models.regression.gp_regression import GPRegression
+from zoo.models.regression.linear_regression import LinearRegression
+from zoo.models.regression.logistic_regression import LogisticRegression
+from zoo.models.targets.banana import Banana
+from zoo.models.targets.neals_funnel import NealsFunnel
+from zoo.models.time_series.hmm import HiddenMarkov
+from zoo.models.time_series.local_level import LocalLevel
 from zoo.program import build
 
 IDENTITY = 1e-8

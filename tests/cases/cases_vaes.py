@@ -8,13 +8,13 @@ from torch.nn.functional import one_hot
 from zoo.decoders import relu_decoder
 from zoo.likelihoods import BernoulliLikelihood, DequantisedLikelihood
 from zoo.likelihoods.realnvp import RealNVPLikelihood
-from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.models.dequantised_vae import DequantisedVAE
-from zoo.models.gaussian_vae import GaussianVAE
-from zoo.models.hvae import HierarchicalVAE
-from zoo.models.multimodal_vae import MultimodalVAE
-from zoo.models.self_vae import SelfVAE
-from zoo.models.vae import VAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.dequantised_vae import DequantisedVAE
+from zoo.models.vaes.gaussian_vae import GaussianVAE
+from zoo.models.vaes.hvae import HierarchicalVAE
+from zoo.models.vaes.multimodal_vae import MultimodalVAE
+from zoo.models.vaes.self_vae import SelfVAE
+from zoo.models.vaes.vae import VAE
 from zoo.priors import RealNVPPrior, StandardNormal, VampPrior
 
 

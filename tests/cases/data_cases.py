@@ -3,18 +3,17 @@
 import gzip
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from zoo.data import Observe, draw_bits, fashion_mnist, keep
-from zoo.data.idx import FILES, find_file
+from zoo.data import DATA, Observe, draw_bits, fashion_mnist, keep
+from zoo.data.idx import PICTURE_FILES, find_file
 from zoo.data.modalities import draw_and_hide, draw_both_and_hide, hide
-from zoo.data.official import find_folder
-from zoo.data.places import data_folders
+from zoo.data.places import DataNotFound
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,14 @@ class Case:
 
 
 def fashion_folder() -> Path | None:
-    return find_folder((*data_folders("fashion-mnist", "FashionMNIST/raw"), fashion_mnist.DEBIAN))
+    try:
+        return fashion_mnist.load.find()
+    except DataNotFound:
+        return None
 
 
 def fashion_pixels() -> np.ndarray:
-    paths = [find_file(fashion_folder(), file) for file in FILES]
+    paths = [find_file(fashion_folder(), file) for file in PICTURE_FILES]
     raw = [p.read_bytes() if p.suffix != ".gz" else gzip.decompress(p.read_bytes()) for p in paths]
     return np.concatenate([np.frombuffer(r, np.uint8, offset=16) for r in raw]).reshape(-1, 784)
 
@@ -136,6 +138,13 @@ CASES = {
         levels=255,
     ),
 }
+
+
+def change(monkeypatch, module, **fields) -> None:
+    """Changes fields of an official data set, wherever it is loaded."""
+    changed = replace(module.load, **fields)
+    monkeypatch.setattr(module, "load", changed)
+    monkeypatch.setitem(DATA, changed.name, changed)
 
 
 def splits_of(data):

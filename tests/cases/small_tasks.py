@@ -9,8 +9,8 @@ from guides import AmortisedFullRank, AmortisedNormal
 from guides.parts.normal import SMALL_SCALE
 from zoo.data import Data, keep
 from zoo.latents import describe
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.task import Task
 
 

@@ -21,7 +21,7 @@ from zoo.comparison.report import table
 from zoo.data import load_data
 from zoo.evaluation.evaluate import QUICKEST
 from zoo.metrics import Metric
-from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.optim.schedules import Linear
 from zoo.task import Task
 

@@ -11,8 +11,8 @@ from guides import AmortisedDiscrete
 from zoo.compile.capture import capture
 from zoo.compile.verify import CaptureError, Claim, first_difference, step_in_double, verify
 from zoo.isolation import isolated
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import LeaveOneOut
 from zoo.optim.update import Update
 from zoo.results.result import Settings

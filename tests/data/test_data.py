@@ -15,6 +15,7 @@ from data_cases import (
     HALF_SPLITS,
     MNIST_SPLITS,
     PICTURES,
+    change,
     fake_pixels,
     fashion_folder,
     same,
@@ -24,7 +25,7 @@ from data_cases import (
 from sklearn.datasets import load_breast_cancer
 
 from zoo.data import DATA, Data, keep, load_data, mnist
-from zoo.data.idx import FILES
+from zoo.data.idx import PICTURE_FILES
 from zoo.data.split import split_rows
 
 PAIRS = [(name, mode) for name in CASES for mode in CASES[name].modes]
@@ -33,8 +34,8 @@ PAIRS = [(name, mode) for name in CASES for mode in CASES[name].modes]
 @pytest.fixture(scope="session")
 def fake_mnist(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("zoo_data")
-    write_idx(root / "mnist" / FILES[0], fake_pixels(60_000))
-    write_idx(root / "mnist" / f"{FILES[1]}.gz", fake_pixels(10_000, first=60_000))
+    write_idx(root / "mnist" / PICTURE_FILES[0], fake_pixels(60_000))
+    write_idx(root / "mnist" / f"{PICTURE_FILES[1]}.gz", fake_pixels(10_000, first=60_000))
     return root
 
 
@@ -45,7 +46,7 @@ def load(monkeypatch, fake_mnist) -> Callable[..., Data]:
     def load_or_skip(name, **options):
         if name == "mnist":
             monkeypatch.setenv("ZOO_DATA", str(fake_mnist))
-            monkeypatch.setattr(mnist, "DIGESTS", {})
+            change(monkeypatch, mnist, digests={})
         if name == "binarized_mnist" and not os.environ.get("ZOO_DATA"):
             pytest.skip("ZOO_DATA is not set: no binarized MNIST to read")
         if name.startswith("fashion") and not fashion_folder():

@@ -10,20 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_cases import CASES, PICTURES, fake_pixels, same, splits_of, write_idx
+from data_cases import CASES, PICTURES, change, fake_pixels, same, splits_of, write_idx
 
 from zoo.data import DataNotFound, fashion_mnist, load_data, mnist
-from zoo.data.idx import FILES, check_digest, read_images
-from zoo.data.official import read_official
+from zoo.data.idx import PICTURE_FILES, check_digest, read_images
 
 
 @pytest.fixture
 def nowhere(monkeypatch, tmp_path) -> Path:
     """An empty ZOO_DATA, and no other place that holds files."""
     monkeypatch.setenv("ZOO_DATA", str(tmp_path / "zoo_data"))
-    monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
-    monkeypatch.setattr(fashion_mnist, "DOWNLOADS", tmp_path / "cache")
-    monkeypatch.setattr(mnist, "DOWNLOADS", tmp_path / "cache")
+    cache, debian = tmp_path / "cache", tmp_path / "debian"
+    change(monkeypatch, fashion_mnist, installed=(debian,), downloads=cache)
+    change(monkeypatch, mnist, downloads=cache)
     return tmp_path
 
 
@@ -47,7 +46,7 @@ def test_missing_files_are_listed_with_every_place(name, nowhere):
     if name == "binarized_mnist":
         assert "binarized_mnist.npz" in text
         return
-    for file in FILES:
+    for file in PICTURE_FILES:
         assert file in text
     assert str(nowhere / "cache") in text
     assert "download=True (--download" in text
@@ -65,9 +64,8 @@ def test_missing_files_say_that_zoo_data_is_not_set(nowhere, monkeypatch):
 @pytest.mark.parametrize("folder", ["fashion-mnist", "FashionMNIST/raw", "."])
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_files_are_found_in_zoo_data(folder, ending, nowhere, monkeypatch):
-    monkeypatch.setattr(fashion_mnist, "MEAN", float(fake_pixels(30).mean()) / 255)
-    monkeypatch.setattr(fashion_mnist, "DIGESTS", {})
-    for file in FILES:
+    change(monkeypatch, fashion_mnist, mean=float(fake_pixels(30).mean()) / 255, digests={})
+    for file in PICTURE_FILES:
         write_idx(nowhere / "zoo_data" / folder / f"{file}{ending}", fake_pixels(30))
     data = fashion_mnist.load(valid_rows=10)
     assert [len(batch[0]) for batch in splits_of(data)] == [20, 10, 30]
@@ -77,24 +75,23 @@ def test_files_are_found_in_zoo_data(folder, ending, nowhere, monkeypatch):
 def test_download_fetches_missing_files_once(module, folder, nowhere, monkeypatch):
     calls = []
 
-    def fetch():
+    def fetch(root):
         calls.append(folder)
-        for file in FILES:
-            write_idx(nowhere / "cache" / folder / "raw" / file, fake_pixels(30))
+        for file in PICTURE_FILES:
+            write_idx(root / folder / "raw" / file, fake_pixels(30))
 
-    monkeypatch.setattr(module, "MEAN", float(fake_pixels(30).mean()) / 255)
-    monkeypatch.setattr(module, "DIGESTS", {})
-    monkeypatch.setattr(module, "_fetch", fetch)
+    mean = float(fake_pixels(30).mean()) / 255
+    change(monkeypatch, module, mean=mean, digests={}, fetch=fetch)
     first = module.load(download=True, valid_rows=5)
     assert same(first, module.load(download=False, valid_rows=5))
     assert calls == [folder]
 
 
 def test_failed_download_names_the_cause_and_the_ways(nowhere, monkeypatch):
-    def fetch():
+    def fetch(root):
         raise RuntimeError("no route to host")
 
-    monkeypatch.setattr(fashion_mnist, "_fetch", fetch)
+    change(monkeypatch, fashion_mnist, fetch=fetch)
     with pytest.raises(DataNotFound, match=r"(?s)failed: no route to host.*dataset-fashion-mnist"):
         load_data("fashion_mnist", download=True)
 
@@ -102,7 +99,7 @@ def test_failed_download_names_the_cause_and_the_ways(nowhere, monkeypatch):
 @pytest.mark.parametrize("ending", ["", ".gz"])
 @pytest.mark.parametrize("damage", ["truncated", "header", "empty", "garbled"])
 def test_damaged_idx_file_is_named(ending, damage, tmp_path):
-    path = tmp_path / f"{FILES[0]}{ending}"
+    path = tmp_path / f"{PICTURE_FILES[0]}{ending}"
     write_idx(path, fake_pixels(30))
     raw = path.read_bytes()
     damaged = {
@@ -118,18 +115,18 @@ def test_damaged_idx_file_is_named(ending, damage, tmp_path):
 
 
 def test_files_of_another_set_are_refused(tmp_path):
-    for file in FILES:
+    for file in PICTURE_FILES:
         write_idx(tmp_path / file, fake_pixels(30))
     with pytest.raises(ValueError, match=r"0\.2860 of Fashion-MNIST; .* another data set"):
-        read_official(tmp_path, "Fashion-MNIST", fashion_mnist.MEAN, 10, {})
+        fashion_mnist.load.read_pictures(tmp_path, 10)
 
 
 @pytest.mark.parametrize("valid_rows", [-1, 30])
 def test_valid_rows_out_of_range_are_refused(valid_rows, tmp_path):
-    for file in FILES:
+    for file in PICTURE_FILES:
         write_idx(tmp_path / file, fake_pixels(30))
     with pytest.raises(ValueError, match=f"from 0 to 29; got {valid_rows}"):
-        read_official(tmp_path, "MNIST", mnist.MEAN, valid_rows, {})
+        mnist.load.read_pictures(tmp_path, valid_rows)
 
 
 @pytest.mark.parametrize("module", [fashion_mnist, mnist])
@@ -137,19 +134,18 @@ def test_files_that_were_not_published_are_refused(module, nowhere, monkeypatch)
     """Of the right form and mean, but with other pixels; after a download too."""
     folder = "FashionMNIST" if module is fashion_mnist else "MNIST"
 
-    def fetch():
-        for file in FILES:
-            write_idx(nowhere / "cache" / folder / "raw" / file, fake_pixels(30))
+    def fetch(root):
+        for file in PICTURE_FILES:
+            write_idx(root / folder / "raw" / file, fake_pixels(30))
 
-    monkeypatch.setattr(module, "MEAN", float(fake_pixels(30).mean()) / 255)
-    monkeypatch.setattr(module, "_fetch", fetch)
+    change(monkeypatch, module, mean=float(fake_pixels(30).mean()) / 255, fetch=fetch)
     for download in (True, False):
         with pytest.raises(ValueError, match=r"(?s)what was published, SHA-256 .*intact copy"):
             module.load(download=download, valid_rows=5)
 
 
 def test_one_pixel_of_difference_is_found(tmp_path):
-    path, pixels = tmp_path / FILES[0], fake_pixels(30).reshape(-1, 28, 28)
+    path, pixels = tmp_path / PICTURE_FILES[0], fake_pixels(30).reshape(-1, 28, 28)
     write_idx(path, pixels)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     check_digest(path, read_images(path), digest)
@@ -160,15 +156,15 @@ def test_one_pixel_of_difference_is_found(tmp_path):
 
 
 def test_a_file_without_rows_is_refused(tmp_path):
-    write_idx(tmp_path / FILES[0], fake_pixels(0))
+    write_idx(tmp_path / PICTURE_FILES[0], fake_pixels(0))
     with pytest.raises(ValueError, match=r"at least one row .* shape \(0, 28, 28\)"):
-        read_images(tmp_path / FILES[0])
+        read_images(tmp_path / PICTURE_FILES[0])
 
 
 @pytest.mark.parametrize("rows", [1, 2**31 - 1])
 def test_no_more_is_unpacked_than_the_header_promises(rows, tmp_path):
     """A packed file of 32 KB that holds 32 MB, whatever its header says."""
-    path = tmp_path / f"{FILES[0]}.gz"
+    path = tmp_path / f"{PICTURE_FILES[0]}.gz"
     header = bytes((0, 0, 8, 3)) + np.array([rows, 28, 28], ">i4").tobytes()
     path.write_bytes(gzip.compress(header + bytes(2**25)))
     tracemalloc.start()

@@ -8,10 +8,9 @@ import torch
 from cases import ERRORS
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from zoo.data import digits, load_data
-from zoo.data.idx import LABELS, read_labels
+from zoo.data import digits, load_data, mnist
+from zoo.data.idx import LABEL_FILES, read_labels
 from zoo.data.modalities import draw_and_hide, draw_both_and_hide, hide
-from zoo.data.official import read_classes
 from zoo.data.split import split_rows
 
 ROWS = 30_000
@@ -93,11 +92,17 @@ def write_labels(path, classes):
 
 
 def test_labels_are_read_and_split(tmp_path):
-    write_labels(tmp_path / f"{LABELS[0]}.gz", [3, 1, 4, 1, 5])
-    write_labels(tmp_path / f"{LABELS[1]}.gz", [9, 2])
-    found = [[part.tolist() for part in split] for split in read_classes(tmp_path, 2, {})]
+    write_labels(tmp_path / f"{LABEL_FILES[0]}.gz", [3, 1, 4, 1, 5])
+    write_labels(tmp_path / f"{LABEL_FILES[1]}.gz", [9, 2])
+    found = [[part.tolist() for part in split] for split in mnist.load.read_classes(tmp_path, 2)]
     assert found == [[[3, 1, 4]], [[1, 5]], [[9, 2]]]
-    assert read_classes(tmp_path, 0, {})[1] == ()
+    assert mnist.load.read_classes(tmp_path, 0)[1] == ()
+
+
+def test_only_labels_are_said_to_be_labels():
+    """The model reads from it how y is distributed."""
+    assert load_data("digits_labels").labelled
+    assert not load_data("digits_halves").labelled
 
 
 def test_damaged_labels_are_refused(tmp_path):

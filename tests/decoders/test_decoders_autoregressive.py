@@ -18,9 +18,9 @@ from zoo.latents import describe
 from zoo.likelihoods.bernoulli import BernoulliLikelihood
 from zoo.likelihoods.dequantised import DequantisedLikelihood
 from zoo.likelihoods.gaussian import GaussianLikelihood
-from zoo.models.dequantised_vae import DequantisedVAE
 from zoo.models.exact_sums import states
-from zoo.models.vae import VAE
+from zoo.models.vaes.dequantised_vae import DequantisedVAE
+from zoo.models.vaes.vae import VAE
 from zoo.objectives import MeanFieldKL, Trace
 from zoo.priors.standard import StandardNormal
 

@@ -29,8 +29,8 @@ from guides import (
     PerDatum,
 )
 from zoo.evaluation.evaluate import QUICKEST, default_draws
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.sampling import importance_weights as log_weights
 from zoo.sampling.importance_weights import weight_chunks
 from zoo.task import Task

@@ -13,7 +13,7 @@ from guides import AmortisedNormal, FullRank, MeanField
 from zoo.evaluation.groups import PARTS
 from zoo.evaluation.local_optimisation import Search
 from zoo.evaluation.selection import GROUPS, NAMES, SLOW
-from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.objectives import StickingTheLanding
 from zoo.task import Task
 

@@ -7,7 +7,7 @@ from cases import ERRORS
 
 import zoo
 from guides import AmortisedDiscrete, Relaxed
-from zoo.models.categorical_vae import CategoricalVAE
+from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.objectives import MeanFieldKL
 
 WARM, COLD = 1.0, 0.2

@@ -20,8 +20,8 @@ from guides.top_down import shifted, weighed
 from zoo.isolation import isolated
 from zoo.latents import describe
 from zoo.likelihoods import BernoulliLikelihood
-from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.models.hvae import HierarchicalVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.hvae import HierarchicalVAE
 from zoo.objectives import IWAE, DoublyReparameterised, StickingTheLanding, Trace, as_objective
 from zoo.pairing.mismatch import PairingError
 from zoo.priors import StandardNormal, VampPrior

@@ -13,8 +13,8 @@ import zoo
 from guides import AmortisedDiscrete, AmortisedLayers, guide_named
 from zoo.latents import describe
 from zoo.latents.enumeration import joint_states
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import DisARM, Enumerate, LeaveOneOut, TraceGraph, as_objective
 from zoo.pairing.mismatch import mismatch
 from zoo.traces import Assign, run, weigh

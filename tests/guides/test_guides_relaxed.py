@@ -12,7 +12,7 @@ from torch.distributions import Bernoulli, Categorical, kl_divergence
 import zoo
 from guides import Relaxed
 from zoo.latents import describe
-from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.objectives import IWAE, Trace
 from zoo.optim.schedules import Exponential
 

@@ -27,8 +27,8 @@ from guides import (
     PerDatum,
 )
 from zoo.isolation import isolated
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.objectives import Trace
 from zoo.optim.schedules import Cosine
 from zoo.program import build

@@ -21,7 +21,7 @@ from zoo.likelihoods import (
 from zoo.likelihoods.levels import index_of
 from zoo.metrics.metric import Metric
 from zoo.metrics.prediction import bits_per_dimension
-from zoo.models.dequantised_vae import DequantisedVAE
+from zoo.models.vaes.dequantised_vae import DequantisedVAE
 from zoo.priors import StandardNormal
 
 DISCRETE = {

@@ -9,8 +9,8 @@ from joint import close
 from pyro import poutine
 from torch.nn.functional import one_hot
 
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.categorical_vae import CategoricalVAE
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.exact_sums import blocks, states
 
 IDENTITY = 1e-8

@@ -7,7 +7,7 @@ import torch
 from joint import close
 from pyro import poutine
 
-from zoo.models.eight_schools import EightSchools
+from zoo.models.hierarchical.eight_schools import EightSchools
 
 IDENTITY = 1e-8
 PUBLISHED_ERROR = 0.03

@@ -15,11 +15,11 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 import zoo
 from zoo.data import load_data
-from zoo.models.factor_analysis import FactorAnalysis
-from zoo.models.gp_regression import NUGGET, GPRegression
-from zoo.models.linear_regression import LinearRegression
-from zoo.models.local_level import LocalLevel
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.linear.factor_analysis import FactorAnalysis
+from zoo.models.linear.ppca import ProbabilisticPCA
+from zoo.models.regression.gp_regression import NUGGET, GPRegression
+from zoo.models.regression.linear_regression import LinearRegression
+from zoo.models.time_series.local_level import LocalLevel
 from zoo.protocols import HasEvidence, HasMoments, HasPosterior
 
 TARGET = 0.05  # nats/row from scikit-learn's likelihood, what factor analysis must show

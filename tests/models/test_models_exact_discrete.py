@@ -8,9 +8,9 @@ from joint import close, log_joint
 from torch.nn.functional import one_hot
 
 from guides import Empty
+from zoo.models.discrete.gaussian_mixture import GaussianMixture
 from zoo.models.exact_sums import blocks, one_hot_moments
-from zoo.models.gaussian_mixture import GaussianMixture
-from zoo.models.hmm import HiddenMarkov
+from zoo.models.time_series.hmm import HiddenMarkov
 from zoo.objectives import OBJECTIVES
 from zoo.program import build
 from zoo.protocols import HasEvidence, HasMoments, HasPosterior

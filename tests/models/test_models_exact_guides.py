@@ -14,8 +14,8 @@ import zoo
 from zoo.data import load_data
 from zoo.evaluation.evaluate import QUICKEST
 from zoo.models import MODELS
-from zoo.models.banana import Banana
-from zoo.models.neals_funnel import NealsFunnel
+from zoo.models.targets.banana import Banana
+from zoo.models.targets.neals_funnel import NealsFunnel
 from zoo.protocols import HasEvidence, HasMoments
 
 NORMALS = ("mean_field", "trace"), ("full_rank", "trace"), ("iaf", "trace"), ("iaf", "iwae")

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 import zoo
 from guides import AmortisedIAF
 from zoo.likelihoods.realnvp import ALPHA, RealNVPLikelihood
-from zoo.models.dequantised_vae import DequantisedVAE
+from zoo.models.vaes.dequantised_vae import DequantisedVAE
 from zoo.objectives import Trace
 from zoo.priors import StandardNormal
 

@@ -17,8 +17,8 @@ from zoo.cli.app import app
 from zoo.evaluation.latent_usage import latent_health
 from zoo.latents import describe
 from zoo.likelihoods import BernoulliLikelihood, GaussianLikelihood
-from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.models.hvae import LOG_SCALE, HierarchicalVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.hvae import LARGEST_LOG_SCALE, HierarchicalVAE
 from zoo.objectives import IWAE, Trace
 from zoo.priors import StandardNormal, VampPrior
 
@@ -70,7 +70,7 @@ def test_joint_equals_the_formula():
     h = torch.relu(model.entrance[0](z3))
     for level, z in enumerate((z2, z1)):
         loc, log_scale = model.moments[level](h).chunk(2, -1)
-        scale = (LOG_SCALE * torch.tanh(log_scale / LOG_SCALE)).exp()
+        scale = (LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE)).exp()
         expected = expected + dist.Normal(loc, scale).log_prob(z).sum(-1)
         first, _, second = model.cells[level]
         h = h + second(torch.relu(first(torch.cat([h, z], -1))))

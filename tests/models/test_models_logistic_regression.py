@@ -6,7 +6,7 @@ from joint import close
 from pyro import poutine
 from torch.nn.functional import logsigmoid
 
-from zoo.models.logistic_regression import LogisticRegression
+from zoo.models.regression.logistic_regression import LogisticRegression
 
 IDENTITY = 1e-8
 

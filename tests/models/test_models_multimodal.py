@@ -26,7 +26,7 @@ from zoo.evaluation.multimodal import (
 )
 from zoo.latents import describe
 from zoo.metrics.shares import share_error
-from zoo.models.multimodal_vae import MultimodalVAE
+from zoo.models.vaes.multimodal_vae import MultimodalVAE
 from zoo.objectives import IWAE, MeanFieldKL, Trace, WakeSleep
 from zoo.optim.schedules import Linear
 from zoo.priors import MixturePrior

@@ -8,7 +8,7 @@ from joint import close
 from pyro import poutine
 from sklearn.decomposition import PCA
 
-from zoo.models.ppca import ProbabilisticPCA, em_step
+from zoo.models.linear.ppca import ProbabilisticPCA, em_step
 
 IDENTITY = 1e-8
 

@@ -16,7 +16,7 @@ import zoo
 from guides import AmortisedNormal, BottomUp
 from zoo.latents import describe
 from zoo.models.exact_sums import states
-from zoo.models.self_vae import SelfVAE
+from zoo.models.vaes.self_vae import SelfVAE
 from zoo.objectives import Trace
 from zoo.priors import StandardNormal
 from zoo.traces import log_mean_exp, weigh

@@ -11,8 +11,8 @@ from pyro import poutine
 import zoo
 from guides import GUIDES
 from zoo.models import MODELS
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.models.exact_sums import states
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
 from zoo.protocols import HasEvidence, HasMoments, HasPosterior
 
 IDENTITY = 1e-8

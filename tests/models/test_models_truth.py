@@ -2,13 +2,13 @@
 
 import pytest
 
-from zoo.models.bernoulli_latent import BernoulliLatent
-from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.models.categorical_vae import CategoricalVAE
-from zoo.models.eight_schools import EightSchools
-from zoo.models.gaussian_vae import GaussianVAE
-from zoo.models.logistic_regression import LogisticRegression
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.categorical_vae import CategoricalVAE
+from zoo.models.hierarchical.eight_schools import EightSchools
+from zoo.models.linear.ppca import ProbabilisticPCA
+from zoo.models.regression.logistic_regression import LogisticRegression
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.gaussian_vae import GaussianVAE
 from zoo.protocols import HasEvidence, HasMoments, HasPosterior
 
 

@@ -12,8 +12,8 @@ from torch.nn.functional import logsigmoid
 
 from guides import AmortisedNormal
 from zoo.gradients.sampler import gradient_draws
-from zoo.models.bernoulli_vae import BernoulliVAE
-from zoo.models.gaussian_vae import GaussianVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.gaussian_vae import GaussianVAE
 from zoo.nn import mlp
 from zoo.objectives import MeanFieldKL, Trace
 

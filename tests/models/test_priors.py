@@ -18,6 +18,7 @@ from zoo.priors import (
     StandardNormal,
     VampPrior,
 )
+from zoo.protocols import Recognises
 
 SMALL = {
     "standard": StandardNormal,
@@ -48,9 +49,10 @@ def grid(low, high, count, dimensions):
 
 def test_every_prior_of_the_table_has_a_case():
     assert set(SMALL) == set(PRIORS)
-    for build in PRIORS.values():
-        prior = build(3, 4)()
-        assert (prior.event_shape, prior.batch_shape) == ((3,), ())
+    for choice in PRIORS.values():
+        prior = choice.build(3, 4)
+        assert (prior().event_shape, prior().batch_shape) == ((3,), ())
+        assert isinstance(prior, Recognises) == choice.recognises
 
 
 @pytest.mark.parametrize("name", SMALL)

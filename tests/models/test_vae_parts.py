@@ -21,8 +21,8 @@ from zoo.data.data import Data
 from zoo.decoders import DECODERS, relu_decoder
 from zoo.isolation import isolated
 from zoo.likelihoods import LIKELIHOODS, BernoulliLikelihood
-from zoo.models.parts import Parts, check_likelihood, vae_of
-from zoo.models.vae import VAE
+from zoo.models.parts import Parts, check_likelihood
+from zoo.models.vaes.vae import VAE, from_parts
 from zoo.objectives import OBJECTIVES, StickingTheLanding, Trace, WakeSleep
 from zoo.pairing.mismatch import mismatch
 from zoo.priors import PRIORS
@@ -73,7 +73,7 @@ def test_any_parts_with_any_guide_and_objective(names):
     """A sentence, or a finite loss and gradients; four guides and objectives for each."""
     data = tiny(2 if LIKELIHOODS[names[1]].takes == "bits" else 4)
     with isolated(seed=2):
-        model = vae_of(data, Parts(*names, latent=3))
+        model = from_parts(data, Parts(*names, latent=3))
     latents = zoo.describe(model, *data.train)
     generator = random.Random("-".join(names))
     pairs = [
@@ -271,5 +271,6 @@ def test_the_usual_guide_shares_the_encoder_of_a_vampprior():
     assert zoo.load("vae").usual_guide == "amortised_normal"
     assert zoo.load("vae", prior="vamp").usual_guide == "shared"
     assert zoo.load("hvae", prior="vamp").usual_guide == "top_down"
+    assert zoo.load("self_vae", prior="vamp").usual_guide == "amortised_normal"
     with pytest.raises(ValueError, match=r"is no model of the zoo; name a guide"):
         _ = given(lambda x: None, (torch.ones(2),)).usual_guide

@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence
 from torch.testing import assert_close
 
 from guides import AmortisedNormal
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.objectives import FreeBits, MeanFieldKL
 from zoo.optim.schedules import Constant
 

@@ -5,7 +5,7 @@ import torch
 from cases import IDENTITY, built, clock, relative_error
 
 from guides import AmortisedLayers
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import WakeSleep
 
 ROWS, PIXELS, LAYERS = 5, 6, (2, 3, 4)

@@ -15,7 +15,7 @@ from test_gradients_exact import (
 )
 
 from guides import AmortisedDiscrete
-from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.exact_sums import states
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.rws import ReweightedWakeSleep

@@ -22,7 +22,7 @@ from torch.distributions import constraints
 
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField
 from zoo.gradients.sampler import gradient_draws
-from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.objectives import LeaveOneOut, Trace
 from zoo.objectives.measure_valued import MeasureValued
 

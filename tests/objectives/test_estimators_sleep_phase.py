@@ -22,11 +22,11 @@ from torch import nn
 import zoo
 from guides import AmortisedDiscrete, AmortisedLayers, AmortisedNormal, MeanField, PerDatum
 from zoo.gradients.sampler import gradient_draws
-from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.models.exact_sums import states
-from zoo.models.logistic_regression import LogisticRegression
-from zoo.models.ppca import ProbabilisticPCA
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.linear.ppca import ProbabilisticPCA
+from zoo.models.regression.logistic_regression import LogisticRegression
 from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.rws import ReweightedWakeSleep

@@ -15,9 +15,9 @@ from torch.distributions import kl_divergence
 from torch.nn.functional import logsigmoid
 
 from guides import AmortisedDiscrete, AmortisedNormal, Relaxed
-from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.exact_sums import states
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.objectives import (
     IWAE,
     OBJECTIVES,

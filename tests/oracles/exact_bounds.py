@@ -8,9 +8,9 @@ from test_gradients_exact import PIXELS
 from torch.nn.functional import logsigmoid
 
 from zoo.isolation import isolated
-from zoo.models.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.exact_sums import states
-from zoo.models.ppca import ProbabilisticPCA
+from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.traces import log_mean_exp
 
 BITS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])

@@ -13,8 +13,8 @@ from test_gradients_exact import (
 from torch import nn
 
 from zoo.isolation import isolated
-from zoo.models.categorical_vae import CategoricalVAE
-from zoo.models.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.discrete.categorical_vae import CategoricalVAE
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import Enumerate
 
 

@@ -16,7 +16,7 @@ ALONE = {  # the files directly in zoo/
     *("files", "isolation", "nn", "program", "protocols", "provenance", "task"),
     *("torch_private", "traces"),
 }
-MANY = {"objectives", "models", "data", "guides"}  # one member a file, without a limit
+MANY = {"objectives", "data", "guides"}  # one member a file, without a limit
 MOST = 20  # files in any other folder
 
 

@@ -107,7 +107,9 @@ def list_command(
         taken = {model: taken_by(model, part) for model in MODELS}
         for models in alike({model: names for model, names in taken.items() if names}):
             console.print(f"{part} of {', '.join(models)}: {', '.join(taken[models[0]])}")
-    console.print("guide shared: the usual one where the prior is vamp, by one encoder for both")
+    sharing = ", ".join(model for model, recipe in MODELS.items() if recipe.shared_guide)
+    priors = ", ".join(name for name, prior in PRIORS.items() if prior.recognises)
+    console.print(f"guide shared, the prior's encoder: usual for {sharing} with prior {priors}")
 
 
 def taken_by(model: str, part: str) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ from zoo.data import (
     modalities,
     neals_funnel,
 )
-from zoo.data.binarize import MODES, draw_bits, keep
-from zoo.data.data import Batch, Data, Observe
+from zoo.data.binarize import MODES, draw_bits
+from zoo.data.data import Batch, Data, Observe, keep
 from zoo.data.places import DataNotFound
 
 __all__ = [

@@ -13,15 +13,10 @@ import torch
 from torch import Tensor
 
 from zoo.checks.arguments import shown
-from zoo.data.data import Batch, Observe, Splits
+from zoo.data.data import Batch, Observe, Splits, keep
 from zoo.data.stream import stream
 
 MODES = ("none", "threshold", "static", "dynamic")
-
-
-def keep(batch: Batch) -> Batch:
-    """Observe a minibatch as it is."""
-    return batch
 
 
 def draw_bits(batch: Batch) -> Batch:

@@ -1,4 +1,4 @@
-"""Binarized MNIST: the fixed bits, drawn once for everybody, that published bounds refer to.
+"""Binarized MNIST: the fixed bits on which published bounds are computed.
 
 Source: Larochelle and Murray (2011), The neural autoregressive distribution estimator; the
 bits follow Salakhutdinov and Murray (2008).
@@ -26,7 +26,7 @@ WAY = (
     "np.packbits(bits, axis=1) of rows of 784 pixels. It cannot be downloaded from here."
 )
 ROWS = {"train": 50_000, "valid": 10_000, "test": 10_000}
-PACKED = 98
+BYTES_OF_A_ROW = 98
 DIGESTS = {
     "train": "727146c35424b019f3e350e1e69faa05644a0abaf787e3f4e1a9632220a13906",
     "valid": "a256ac44ae26be720fad8616a05ed6ecfd1619930d9a208379bb2a4405df5b6d",
@@ -62,9 +62,9 @@ def load(seed: int = 0, binarize: str = "static", *, download: bool = False) -> 
 
 def _unpack(path: Path, split: str, rows: int) -> Tensor:
     packed = _read(path, split)
-    if packed.shape != (rows, PACKED) or packed.dtype != np.uint8:
+    if packed.shape != (rows, BYTES_OF_A_ROW) or packed.dtype != np.uint8:
         raise ValueError(
-            f"Expected {split} in {path} of shape {(rows, PACKED)} and type uint8; got "
+            f"Expected {split} in {path} of shape {(rows, BYTES_OF_A_ROW)} and type uint8; got "
             f"{packed.shape} and {packed.dtype}. {WAY}"
         )
     digest = hashlib.sha256(np.ascontiguousarray(packed).data).hexdigest()

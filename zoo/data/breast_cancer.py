@@ -7,8 +7,8 @@ diagnosis, UCI repository.
 import torch
 from torch import Tensor
 
-from zoo.data.binarize import check_mode, keep
-from zoo.data.data import Batch, Data, fingerprint
+from zoo.data.binarize import check_mode
+from zoo.data.data import Batch, Data, make_data
 from zoo.data.split import split_rows
 
 SIZES = (455, 57, 57)
@@ -38,31 +38,15 @@ def load(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Da
     batch = (torch.from_numpy(source.data), torch.from_numpy(source.target))
     train, valid, test = split_rows(batch, SIZES, seed)
     sd, mean = torch.std_mean(train[0], 0, correction=0)
-    return _make_data(
+    splits = (
         _standardize(train, mean, sd),
         _standardize(valid, mean, sd),
         _standardize(test, mean, sd),
-        seed,
     )
+    return make_data("breast_cancer", splits, ("x", "y"), seed)
 
 
 def _standardize(batch: Batch, mean: Tensor, sd: Tensor) -> Batch:
     x, y = batch
     z = torch.cat([torch.ones_like(x[:, :1]), (x - mean) / sd], 1)
     return z.to(torch.get_default_dtype()), y.to(torch.get_default_dtype())
-
-
-def _make_data(train: Batch, valid: Batch, test: Batch, seed: int) -> Data:
-    return Data(
-        name="breast_cancer",
-        train=train,
-        valid=valid,
-        test=test,
-        rowwise=True,
-        image=None,
-        observe=keep,
-        labels=("x", "y"),
-        binarize="none",
-        seed=seed,
-        hash=fingerprint("breast_cancer", "none", (train, valid, test)),
-    )

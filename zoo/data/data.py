@@ -12,6 +12,11 @@ Splits = tuple[Batch, Batch, Batch]
 Observe = Callable[[Batch], Batch]
 
 
+def keep(batch: Batch) -> Batch:
+    """Observe a minibatch as it is."""
+    return batch
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
     """A data set, split, in the form a model takes it: `model(*data.train)`.
@@ -30,6 +35,7 @@ class Data:
         seed: Seed of the split and of the binarization.
         hash: First 16 hex digits of the fingerprint of the splits.
         levels: How many values a pixel takes, evenly spaced over [0, 1]; 0 for other rows.
+        labelled: Is the second tensor a label, one-hot?
 
     Raises:
         ValueError: If labels do not match the tensors, or the tensors of a rowwise split
@@ -48,6 +54,7 @@ class Data:
     seed: int
     hash: str
     levels: int = 0
+    labelled: bool = False
 
     def __post_init__(self) -> None:
         """Check labels and rows."""
@@ -98,6 +105,45 @@ class Data:
             valid=tuple(tensor.to(device) for tensor in self.valid),
             test=tuple(tensor.to(device) for tensor in self.test),
         )
+
+
+def make_data(
+    name: str,
+    splits: Splits,
+    labels: tuple[str, ...],
+    seed: int,
+    *,
+    rowwise: bool = True,
+    image: tuple[int, int] | None = None,
+    observe: Observe = keep,
+    binarize: str = "none",
+    levels: int = 0,
+    labelled: bool = False,
+) -> Data:
+    """The record of these splits (train, valid, test), with their fingerprint.
+
+    The arguments are the fields of :class:`Data`, except that `levels` counts the values of a
+    pixel before it was binarized.
+
+    Raises:
+        ValueError: If the labels or the rows do not match; see :class:`Data`.
+    """
+    train, valid, test = splits
+    return Data(
+        name=name,
+        train=train,
+        valid=valid,
+        test=test,
+        rowwise=rowwise,
+        image=image,
+        observe=observe,
+        labels=labels,
+        binarize=binarize,
+        seed=seed,
+        hash=fingerprint(name, binarize, splits),
+        levels=levels if binarize == "none" else 2,
+        labelled=labelled,
+    )
 
 
 def fingerprint(name: str, binarize: str, splits: Splits) -> str:

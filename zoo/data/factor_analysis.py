@@ -1,20 +1,23 @@
 """Two factors behind eight measurements of very different noise; simulated.
 
+x (rows, 8): 400 rows in train, 50 in valid and 100 in test.
 Source: the generative process of factor analysis, with the constants of this file.
 """
 
 import torch
 
-from zoo.data.data import Batch, Data
-from zoo.data.simulated import draw_rows, normals
+from zoo.data.data import Batch
+from zoo.data.simulated import SimulatedRows, normals
 
 SIZES = (400, 50, 100)
-FEATURES, FACTORS = 8, 2
-NOISE = (0.2, 1.6)  # standard deviation of the first and the last measurement
+FEATURES = 8
+FACTORS = 2
+FIRST_NOISE_SCALE = 0.2
+LAST_NOISE_SCALE = 1.6
 
 
 def simulate(rows: int, generator: torch.Generator) -> Batch:
-    """Draw loadings, factors and measurements.
+    """Draw loadings, factors and measurements; the noise grows from the first one to the last.
 
     Args:
         rows: Number of rows.
@@ -24,24 +27,9 @@ def simulate(rows: int, generator: torch.Generator) -> Batch:
         x of shape (rows, 8), float64.
     """
     loadings = normals(generator, FACTORS, FEATURES)
-    noise = torch.linspace(*NOISE, FEATURES, dtype=torch.float64)
-    return (
-        normals(generator, rows, FACTORS) @ loadings + noise * normals(generator, rows, FEATURES),
-    )
+    noise = torch.linspace(FIRST_NOISE_SCALE, LAST_NOISE_SCALE, FEATURES, dtype=torch.float64)
+    signal = normals(generator, rows, FACTORS) @ loadings
+    return (signal + noise * normals(generator, rows, FEATURES),)
 
 
-def load(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
-    """Draw the measurements.
-
-    Args:
-        seed: Seed of the draw.
-        binarize: "none".
-        download: Nothing to download: the rows are drawn here.
-
-    Returns:
-        x of shape (rows, 8): 400 rows in train, 50 in valid and 100 in test.
-
-    Raises:
-        ValueError: If binarize is not "none".
-    """
-    return draw_rows("factor_analysis", simulate, SIZES, ("x",), seed, binarize)
+load = SimulatedRows("factor_analysis", simulate, SIZES, labels=("x",))

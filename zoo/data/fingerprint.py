@@ -1,4 +1,4 @@
-"""Fingerprints of arguments: every tensor and number in them, however deep it lies."""
+"""Fingerprints of arguments, which take in every tensor and number, nested ones too."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Set
@@ -28,7 +28,7 @@ def fingerprint_of(value: object) -> str:
 
 
 def _leaves(path: str, value: object, above: tuple[int, ...]) -> Iterator[tuple[str, object]]:
-    """All that has no parts, by where it lies; an object inside itself is not entered again."""
+    """Every part and its path, depth first; an object that contains itself is entered once."""
     parts = None if id(value) in above else _parts(value)
     if parts is None:
         yield path, value
@@ -39,7 +39,7 @@ def _leaves(path: str, value: object, above: tuple[int, ...]) -> Iterator[tuple[
 
 
 def _parts(value: object) -> dict[str, object] | None:
-    """What a value is made of; None for a leaf."""
+    """The parts of a value by name; None for a leaf."""
     if isinstance(value, (Tensor, np.ndarray, nn.Module, type)) or callable(value):
         return None
     if isinstance(value, Mapping):

@@ -1,12 +1,13 @@
 """Three overlapping clouds of points in the plane; simulated.
 
+x (rows, 2): 400 rows in train, 50 in valid and 100 in test.
 Source: the generative process of the Gaussian mixture, with the constants of this file.
 """
 
 import torch
 
-from zoo.data.data import Batch, Data
-from zoo.data.simulated import draw_rows, normals
+from zoo.data.data import Batch
+from zoo.data.simulated import SimulatedRows, normals
 
 SIZES = (400, 50, 100)
 WEIGHTS = (0.5, 0.3, 0.2)
@@ -31,18 +32,4 @@ def simulate(rows: int, generator: torch.Generator) -> Batch:
     return (mean + scale * normals(generator, rows, 2),)
 
 
-def load(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
-    """Draw the points.
-
-    Args:
-        seed: Seed of the draw.
-        binarize: "none".
-        download: Nothing to download: the rows are drawn here.
-
-    Returns:
-        x of shape (rows, 2): 400 rows in train, 50 in valid and 100 in test.
-
-    Raises:
-        ValueError: If binarize is not "none".
-    """
-    return draw_rows("gaussian_mixture", simulate, SIZES, ("x",), seed, binarize)
+load = SimulatedRows("gaussian_mixture", simulate, SIZES, labels=("x",))

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
-CEILING = 2**28  # bytes; the largest file of MNIST has 47 million
+MOST_BYTES = 2**28  # the largest file of MNIST has 47 million
 
-FILES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
-LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
+PICTURE_FILES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
+LABEL_FILES = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def find_file(folder: Path, file: str) -> Path | None:
@@ -83,17 +83,17 @@ def _read(path: Path, what: str, dims: int) -> Pixels:
 
 
 def _shape(path: Path, header: bytes, what: str, dims: int) -> tuple[int, ...]:
-    """Shape that the header promises: checked before anything is unpacked by it."""
+    """The shape in the header, checked before the file is unpacked to that size."""
     if len(header) < 4 + 4 * dims or header[:4] != bytes((0, 0, 8, dims)):
         raise ValueError(
             f"Expected {path} to begin with an idx header of {what}, 0000080{dims}...; got "
             f"{header[:4].hex() or 'nothing'}. Replace it by an intact copy."
         )
     shape = tuple(int(n) for n in np.frombuffer(header, ">i4", count=dims, offset=4))
-    if min(shape) < 1 or math.prod(shape) > CEILING:
+    if min(shape) < 1 or math.prod(shape) > MOST_BYTES:
         raise ValueError(
-            f"Expected {path} to hold at least one row and at most {CEILING} bytes of {what}; its "
-            f"header says shape {shape}. Replace it by an intact copy."
+            f"Expected {path} to hold at least one row and at most {MOST_BYTES} bytes of {what}; "
+            f"its header says shape {shape}. Replace it by an intact copy."
         )
     return shape
 

@@ -1,9 +1,9 @@
 """Pictures with a second view of each: its label, or its other half.
 
-A row is (x, y, seen). Every row of train is to be learned from under three patterns, both views,
-x alone and y alone: the sum of three bounds of Wu and Goodman. Each minibatch draws a pattern for
-each of its rows, so its loss is that sum divided by three, without bias; what is hidden is zeros.
-Rows of valid and test show both views.
+A row is (x, y, seen). The loss of Wu and Goodman is a sum of three bounds for each row of train:
+with both views, with x alone and with y alone. Each minibatch draws one of the three patterns for
+each of its rows and sets a hidden view to zeros, so its loss is an unbiased estimate of a third of
+that sum. Rows of valid and test have both views.
 
 Source: Wu and Goodman (2018), Multimodal generative models for scalable weakly-supervised
 learning, NeurIPS.
@@ -17,17 +17,16 @@ from torch.nn.functional import one_hot
 
 from zoo.data import digits, fashion_mnist
 from zoo.data.binarize import MODES, binarize_splits, check_mode, draw_bits
-from zoo.data.data import Batch, Data, Observe, Splits, fingerprint
-from zoo.data.official import read_classes, read_official
+from zoo.data.data import Batch, Data, Splits, make_data
 from zoo.data.split import split_rows
 
 CLASSES = 10
-VALID_ROWS = 10_000
+VIEWS = ("x", "y", "seen")
 
 
 @dataclass(frozen=True)
-class Look:
-    """What pictures look like.
+class PictureFormat:
+    """Size and grey levels of pictures.
 
     Attributes:
         image: Height and width in pixels.
@@ -36,6 +35,10 @@ class Look:
 
     image: tuple[int, int]
     levels: int
+
+
+DIGITS = PictureFormat((8, 8), levels=17)
+FASHION = PictureFormat((28, 28), levels=256)
 
 
 def hide(batch: Batch) -> Batch:
@@ -54,12 +57,12 @@ def hide(batch: Batch) -> Batch:
 
 
 def draw_and_hide(batch: Batch) -> Batch:
-    """Draw fresh bits for x, then hide one view or none; for y a label."""
+    """Draw fresh bits for x, then hide one view or none; y is a label."""
     return hide(draw_bits(batch))
 
 
 def draw_both_and_hide(batch: Batch) -> Batch:
-    """Draw fresh bits for x and for y, then hide one view or none; for y a half."""
+    """Draw fresh bits for x and for y, both halves of a picture, then hide one view or none."""
     x, y, seen = draw_bits(batch)
     (y,) = draw_bits((y,))
     return hide((x, y, seen))
@@ -89,74 +92,56 @@ def fashion_halves(seed: int = 0, binarize: str = "dynamic", *, download: bool =
     return _halves("fashion_halves", _fashion(download=download), FASHION, seed, binarize)
 
 
-def _labels(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
+def _labels(name: str, splits: Splits, pictures: PictureFormat, seed: int, binarize: str) -> Data:
     observe = draw_and_hide if binarize == "dynamic" else hide
     splits, _ = binarize_splits(splits, binarize, seed)
-    train, valid, test = ((x, one_hot(y, CLASSES).to(x), _all(x)) for x, y in splits)
-    return _data(name, (train, valid, test), look, look.image, binarize, seed, observe)
+    train, valid, test = ((x, one_hot(y, CLASSES).to(x), _both_seen(x)) for x, y in splits)
+    return make_data(
+        name,
+        (train, valid, test),
+        VIEWS,
+        seed,
+        image=pictures.image,
+        observe=observe,
+        binarize=binarize,
+        levels=pictures.levels,
+        labelled=True,
+    )
 
 
-def _halves(name: str, splits: Splits, look: Look, seed: int, binarize: str) -> Data:
+def _halves(name: str, splits: Splits, pictures: PictureFormat, seed: int, binarize: str) -> Data:
     observe = draw_both_and_hide if binarize == "dynamic" else hide
     splits, _ = binarize_splits(splits, binarize, seed)
-    train, valid, test = ((*_split(x), _all(x)) for x, _ in splits)
-    height, width = look.image
-    image = height // 2, width
-    return _data(name, (train, valid, test), look, image, binarize, seed, observe)
+    train, valid, test = ((*_cut(x), _both_seen(x)) for x, _ in splits)
+    height, width = pictures.image
+    return make_data(
+        name,
+        (train, valid, test),
+        VIEWS,
+        seed,
+        image=(height // 2, width),
+        observe=observe,
+        binarize=binarize,
+        levels=pictures.levels,
+    )
 
 
-def _split(x: Tensor) -> tuple[Tensor, Tensor]:
+def _cut(x: Tensor) -> tuple[Tensor, Tensor]:
     upper, lower = x.chunk(2, -1)
     return upper.contiguous(), lower.contiguous()
 
 
-def _all(x: Tensor) -> Tensor:
+def _both_seen(x: Tensor) -> Tensor:
     return x.new_ones(len(x), 2)
 
 
-def _data(
-    name: str,
-    splits: Splits,
-    look: Look,
-    image: tuple[int, int],
-    binarize: str,
-    seed: int,
-    observe: Observe,
-) -> Data:
-    train, valid, test = splits
-    return Data(
-        name=name,
-        train=train,
-        valid=valid,
-        test=test,
-        rowwise=True,
-        image=image,
-        observe=observe,
-        labels=("x", "y", "seen"),
-        binarize=binarize,
-        seed=seed,
-        hash=fingerprint(name, binarize, splits),
-        levels=look.levels if binarize == "none" else 2,
-    )
-
-
 def _digits(seed: int) -> Splits:
-    x, classes = digits.read()
-    return split_rows((x, classes), digits.SIZES, seed)
+    return split_rows(digits.read(), digits.SIZES, seed)
 
 
 def _fashion(*, download: bool) -> Splits:
-    folder = fashion_mnist.find(download=download)
-    digests = fashion_mnist.DIGESTS
-    pictures = read_official(folder, "Fashion-MNIST", fashion_mnist.MEAN, VALID_ROWS, digests)
-    train, valid, test = zip(pictures, read_classes(folder, VALID_ROWS, digests), strict=True)
-    return _joined(train), _joined(valid), _joined(test)
-
-
-def _joined(parts: tuple[Batch, Batch]) -> Batch:
-    return (*parts[0], *parts[1])
-
-
-DIGITS = Look((8, 8), levels=17)
-FASHION = Look((28, 28), levels=256)
-LABELLED = ("digits_labels", "fashion_labels")
+    source = fashion_mnist.load
+    folder = source.find(download=download)
+    parts = zip(source.read_pictures(folder), source.read_classes(folder), strict=True)
+    train, valid, test = ((*x, *classes) for x, classes in parts)
+    return train, valid, test

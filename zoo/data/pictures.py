@@ -1,7 +1,7 @@
 """From splits of intensities to a data set of flattened pictures."""
 
 from zoo.data.binarize import binarize_splits
-from zoo.data.data import Data, Splits, fingerprint
+from zoo.data.data import Data, Splits, make_data
 
 
 def make_pictures(
@@ -29,18 +29,14 @@ def make_pictures(
     Raises:
         ValueError: If the mode is unknown.
     """
-    (train, valid, test), observe = binarize_splits(splits, binarize, seed)
-    return Data(
-        name=name,
-        train=train,
-        valid=valid,
-        test=test,
-        rowwise=True,
+    splits, observe = binarize_splits(splits, binarize, seed)
+    return make_data(
+        name,
+        splits,
+        ("x",),
+        seed,
         image=image,
         observe=observe,
-        labels=("x",),
         binarize=binarize,
-        seed=seed,
-        hash=fingerprint(name, binarize, (train, valid, test)),
-        levels=levels if binarize == "none" else 2,
+        levels=levels,
     )

@@ -1,18 +1,19 @@
 """A row's distribution as a product over its elements: p(x | z) = prod_i p(x_i | x_<i, z).
 
-A network gives the numbers of every factor from x and z in one pass; that those of factor i do
-not change with x_i, x_i+1, ... is the network's business, by masks or by sums over what came
-before. A likelihood makes distributions of the numbers.
+A network gives the parameters of all factors from x and z in one pass. Those of factor i must not
+depend on x_i, x_i+1, ...; the network ensures it, by masks or by sums over earlier elements. A
+likelihood turns the parameters into distributions.
 
 Shapes: x (..., D), numbers of the factors (..., D, numbers).
 Source: van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel recurrent neural networks".
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from pyro.distributions import TorchDistribution
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
@@ -20,15 +21,24 @@ from torch.distributions.constraints import Constraint
 Conditional = Callable[[Tensor], Tensor]
 
 
+@runtime_checkable
+class Autoregressive(Protocol):
+    """A decoder under which the numbers of a row depend on each other."""
+
+    def distribution(self, z: Tensor, likelihood: nn.Module) -> TorchDistributionMixin:
+        """Distribution of a row, event shape (D,), batch shape that of z (..., M)."""
+        ...
+
+
 class AutoregressiveRow(TorchDistribution):
-    """Scores x in one pass of the network; draws it element by element, in D passes.
+    """A row's distribution: a density takes one pass of the network, a draw D passes.
 
     Args:
         conditional: x -> the numbers of p(x_i | x_<i): (..., D) -> (..., D, numbers); it
             broadcasts over whatever leading dimensions x has.
         likelihood: (..., D, numbers) -> a distribution of x with event (D,) whose elements are
             independent.
-        zeros: the numbers' own shape, dtype and device: zeros of shape (D, numbers).
+        zeros: zeros of shape (D, numbers), with the dtype and device of the numbers.
         batch_shape: of the rows that z is given for.
     """
 

@@ -1,11 +1,10 @@
-"""Dense decoders: the same network for every row, no weights shared between pixels."""
+"""Dense decoders: fully connected networks, which share no weights between pixels."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from torch import Tensor, nn
 
-from zoo.nn import mlp
+from zoo.nn import gated_mlp, mlp
 
 
 class Dense(nn.Module):
@@ -42,7 +41,7 @@ def relu_decoder(
 def gated_decoder(
     latent: int, features: int, numbers: int, hidden: Sequence[int] = (300, 300)
 ) -> Dense:
-    """Gated dense layers, h = (W z + b) * sigmoid(V z + c); the last layer is affine.
+    """A network of gated layers; see :func:`zoo.nn.gated_mlp`.
 
     Args:
         latent: M.
@@ -50,11 +49,6 @@ def gated_decoder(
         numbers: outputs for each dimension of the data.
         hidden: widths of the gated layers, from z to x.
 
-    Source: Dauphin et al. (2017), Language modeling with gated convolutional networks, ICML; used
-    so by Tomczak and Welling (2018), VAE with a VampPrior, AISTATS.
+    Source: Tomczak and Welling (2018), VAE with a VampPrior, AISTATS.
     """
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise((latent, *hidden)):
-        layers += [nn.Linear(inputs, 2 * outputs), nn.GLU()]
-    last = hidden[-1] if hidden else latent
-    return Dense(nn.Sequential(*layers, nn.Linear(last, features * numbers)), numbers)
+    return Dense(gated_mlp((latent, *hidden, features * numbers)), numbers)

@@ -1,9 +1,9 @@
-"""The neural autoregressive distribution estimator, given z: each pixel sees all before it.
+"""The neural autoregressive distribution estimator, given z: a pixel depends on those before it.
 
     h_i = sigmoid( c(z) + sum_{j<i} W_j x_j ),    numbers of p(x_i | x_<i, z) = b_i(z) + V_i h_i.
 
-The hidden layers of all pixels share W: what h_i takes in is what h_i-1 took in plus W_i-1 x_i-1,
-a cumulative sum, so that all D factors cost D * hidden each instead of its square.
+The hidden layers of all pixels share W: the sum inside h_i is that inside h_i-1 plus W_i-1 x_i-1,
+so a cumulative sum gives all D factors at a cost proportional to D * hidden, not D^2 * hidden.
 
 Shapes: z (..., M), x (..., D); W (D, hidden), V (D, hidden, numbers).
 Source: Uria, Cote, Gregor, Murray & Larochelle 2016, "Neural autoregressive distribution
@@ -29,8 +29,8 @@ class NADEDecoder(nn.Module):
         latent: width M of z.
         features: number of pixels D.
         numbers: numbers that the likelihood takes for each pixel.
-        image: not used: the order is that of the columns of x.
-        width: units of the hidden layer that looks at x.
+        image: not used: the pixels are taken in the order of the columns of x.
+        width: units of the hidden layer that reads x.
         hidden: widths of the network from z to the biases.
     """
 
@@ -53,7 +53,7 @@ class NADEDecoder(nn.Module):
     def distribution(self, z: Tensor, likelihood: nn.Module) -> AutoregressiveRow:
         """p(x | z) of the rows of z: (..., M) -> batch (...), event (D,)."""
         zeros = z.new_zeros(self.features, self.numbers)
-        biases = self.biases(z)  # once, however often a draw of x goes through the rest
+        biases = self.biases(z)  # once, although a draw of x takes D passes through the rest
         return AutoregressiveRow(partial(self._numbers, biases), likelihood, zeros, z.shape[:-1])
 
     def forward(self, z: Tensor, x: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
-"""A decoder that also looks at the pixels drawn so far: PixelVAE's masked convolutions.
+"""A decoder that also reads the pixels drawn so far: PixelVAE's masked convolutions.
 
-A network turns z into a map of features; a few convolutions over the picture, masked so that no
-pixel sees itself or one after it in reading order, each take that map in as well. The size of
-what they see is the knob: with no view of x all must come through z, with a wide one z may idle.
+A network turns z into a map of features, which is added in each of a few convolutions over the
+picture. They are masked so that no pixel depends on itself or on one after it in reading order.
+The larger their receptive field, the more of x they explain without z, until z may carry no
+information.
 
     h_1 = relu( A * x + m_1(z) ),   h_l = h_l-1 + relu( B_l * h_l-1 + m_l(z) ),   l = 2 .. layers,
     numbers = 1x1 ( relu( 1x1 (h_layers) ) ),
@@ -38,8 +39,8 @@ class PixelDecoder(nn.Module):
         numbers: numbers that the likelihood takes for each pixel.
         image: height and width.
         layers: masked convolutions, the first with mask A.
-        kernel: their width, odd.
-        channels: feature maps of each.
+        kernel: width of a convolution, odd.
+        channels: feature maps of each convolution.
         hidden: widths of the network from z to its map.
         context_dropout: chance to hide a pixel from all others while training.
 
@@ -82,7 +83,7 @@ class PixelDecoder(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """How many earlier pixels one far from all edges sees."""
+        """Number of earlier pixels that a pixel far from all edges depends on."""
         layers, step = len(self.masked), self.reach // len(self.masked)
         above = (self.reach + 1 + step * min(layers, d) for d in range(1, self.reach + 1))
         return self.reach + sum(above)
@@ -98,7 +99,7 @@ class PixelDecoder(nn.Module):
         return self._numbers(self.mixed_maps(z), x)
 
     def mixed_maps(self, z: Tensor) -> list[Tensor]:
-        """What each layer takes in from z: (..., channels, height, width) each."""
+        """The map of z that each layer adds: (..., channels, height, width) each."""
         map_of_z = self.map(z.reshape(-1, z.shape[-1]))
         maps = [mix(map_of_z) for mix in self.mixed]
         return [one.reshape(*z.shape[:-1], *one.shape[1:]) for one in maps]
@@ -113,12 +114,12 @@ class PixelDecoder(nn.Module):
         return self.top(h).flatten(2).mT.reshape(*lead, self.features, self.numbers)
 
     def _context(self, x: Tensor) -> Tensor:
-        """What the convolutions see: 1 or -1 for a bit; 0, as beyond the edges, if hidden."""
+        """The input of the convolutions: 1 or -1 for a bit; 0 if dropped, as beyond the edges."""
         return functional.dropout(2 * x - 1, self.context_dropout, training=self.training)
 
 
 class MaskedConvolution(nn.Module):
-    """A convolution that does not see pixels after its centre, nor the centre if so asked.
+    """A convolution blind to pixels after its centre and, with mask A, to the centre.
 
     Args:
         inputs: feature maps in.

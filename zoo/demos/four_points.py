@@ -25,7 +25,7 @@ from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
 from zoo.metrics.metric import Metric
-from zoo.models.bernoulli_vae import BernoulliVAE
+from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.objectives import Trace
 from zoo.optim.schedules import Cosine, Linear
 from zoo.results.result import Fit

@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 from zoo.metrics.bounds import log_evidence
 from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.shares import share_error
-from zoo.models.multimodal_vae import MultimodalVAE
+from zoo.models.vaes.multimodal_vae import MultimodalVAE
 from zoo.results.result import Fit
 from zoo.sampling.draws import draw
 from zoo.sampling.importance_weights import weight_chunks

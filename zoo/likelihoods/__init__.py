@@ -1,11 +1,12 @@
 """Likelihoods of a row of D numbers: one a file; this table names them.
 
-Each is a module with `numbers`, how many outputs it takes for each dimension; called on outputs
-(..., D, numbers) it gives the distribution of a row, event shape (D,), and `mean` what to expect.
+Each is a module that takes `numbers` outputs of a decoder for each dimension. Called on outputs
+(..., D, numbers) it gives the distribution of a row, event shape (D,); `mean` gives its mean.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -17,7 +18,7 @@ from zoo.likelihoods.logistic_mixture import LogisticMixtureLikelihood
 
 
 @dataclass(frozen=True)
-class Choice:
+class LikelihoodChoice:
     """A likelihood by name, and the data that it is for.
 
     Attributes:
@@ -28,24 +29,25 @@ class Choice:
     """
 
     build: Callable[[int], nn.Module]
-    takes: str
+    takes: Literal["bits", "levels", "numbers"]
     fills: bool = False
 
 
-LIKELIHOODS: dict[str, Choice] = {
-    "bernoulli": Choice(lambda levels: BernoulliLikelihood(), "bits"),
-    "gaussian": Choice(lambda levels: GaussianLikelihood(), "numbers"),
-    "gaussian_learned": Choice(lambda levels: GaussianLikelihood(learned=True), "numbers"),
-    "categorical": Choice(CategoricalLikelihood, "levels"),
-    "logistic_mixture": Choice(LogisticMixtureLikelihood, "levels"),
-    "dequantised": Choice(lambda levels: DequantisedLikelihood(), "levels", fills=True),
+LIKELIHOODS: dict[str, LikelihoodChoice] = {
+    "bernoulli": LikelihoodChoice(lambda levels: BernoulliLikelihood(), "bits"),
+    "gaussian": LikelihoodChoice(lambda levels: GaussianLikelihood(), "numbers"),
+    "gaussian_learned": LikelihoodChoice(
+        lambda levels: GaussianLikelihood(learned=True), "numbers"
+    ),
+    "categorical": LikelihoodChoice(CategoricalLikelihood, "levels"),
+    "logistic_mixture": LikelihoodChoice(LogisticMixtureLikelihood, "levels"),
+    "dequantised": LikelihoodChoice(lambda levels: DequantisedLikelihood(), "levels", fills=True),
 }
 
 __all__ = [
     "LIKELIHOODS",
     "BernoulliLikelihood",
     "CategoricalLikelihood",
-    "Choice",
     "DequantisedLikelihood",
     "GaussianLikelihood",
     "LogisticMixtureLikelihood",

@@ -1,4 +1,4 @@
-"""Discretised mixture of logistics: grey levels in order, with few numbers a pixel.
+"""Discretised mixture of logistics: ordered grey levels, with few parameters for each pixel.
 
     P(k) = sum_c w_c [ F((x_k + h - m_c) / s_c) - F((x_k - h - m_c) / s_c) ],   F the sigmoid,
 
@@ -6,8 +6,8 @@ with x_k = 2 k / (L - 1) - 1 and h = 1 / (L - 1), half a bin; the first bin begi
 last ends at plus infinity, so that the probabilities of all levels sum to 1.
 
 Source: Salimans, Karpathy, Chen and Kingma (2017), PixelCNN++, ICLR.
-Departs from the paper: one channel; the difference of sigmoids in a form that does not cancel,
-in the place of a density where it would.
+Departs from the paper: one channel; the difference of sigmoids is written so that nothing cancels,
+where the paper replaces it by a density.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ class LogisticMixtureLikelihood(nn.Module):
 
     Args:
         levels: L.
-        components: logistics in each pixel's mixture.
+        components: number of logistics in each pixel's mixture.
     """
 
     def __init__(self, levels: int = 256, components: int = 5) -> None:

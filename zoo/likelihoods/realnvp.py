@@ -1,9 +1,9 @@
-"""RealNVP given a context: a normal bent by couplings that see the context, squeezed into a cube.
+"""RealNVP given a context: a normal under couplings, then a sigmoid onto a cube around [0, 1]^D.
 
     e ~ N(0, I_D),   e_B = m(e_A, c) + exp(a(e_A, c)) e_B,   A and B the halves, swapped each time,
     y = (sigmoid(e) - alpha) / (1 - 2 alpha),   alpha = 0.05.
 
-The context c is all that a decoder gives, flattened. Density and draws are one pass each.
+The context c is the output of a decoder, flattened. Density and draws take one pass each.
 
 Parameters: one network with a hidden layer for each coupling.
 Source: Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP, ICLR.
@@ -20,7 +20,7 @@ from zoo.distributions import Density
 from zoo.nn import beside, mlp
 
 ALPHA = 0.05
-INSIDE = constraints.independent(
+CUBE = constraints.independent(
     constraints.interval(-ALPHA / (1 - 2 * ALPHA), (1 - ALPHA) / (1 - 2 * ALPHA)), 1
 )
 
@@ -58,40 +58,42 @@ class RealNVPLikelihood(nn.Module):
             return self._score(y, context)
 
         def draw(shape: torch.Size) -> Tensor:
-            return self._cube(self._bend(torch.randn(*shape, self.features).to(context), context))
+            return self._squash(
+                self._couple(torch.randn(*shape, self.features).to(context), context)
+            )
 
-        return Density(score, draw, self.features, context.shape[:-1], INSIDE)
+        return Density(score, draw, self.features, context.shape[:-1], CUBE)
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """Where the middle of the normal, e = 0, goes: (..., D, numbers) -> (..., D)."""
+        """The y of e = 0, the mean of the normal: (..., D, numbers) -> (..., D)."""
         context = outputs.flatten(-2)
         middle = context.new_zeros(*context.shape[:-1], self.features)
-        return self._cube(self._bend(middle, context))
+        return self._squash(self._couple(middle, context))
 
     def _score(self, y: Tensor, context: Tensor) -> Tensor:
         share = ALPHA + (1 - 2 * ALPHA) * y
         e = share.log() - (-share).log1p()
-        # of y in e: a sigmoid's slope and the stretch of the cube
+        # log dy/de of the sigmoid and of the scaling onto the cube
         log_slope = logsigmoid(e) + logsigmoid(-e) - torch.log1p(e.new_tensor(-2 * ALPHA))
         log_det = log_slope.sum(-1)
         for network in reversed(self.networks):
             e = e.flip(-1)
-            still, moved = e[..., : self.kept], e[..., self.kept :]
-            loc, log_scale = self._affine(network, still, context)
-            e = beside(still, (moved - loc) * (-log_scale).exp())
+            kept, moved = e[..., : self.kept], e[..., self.kept :]
+            loc, log_scale = self._affine(network, kept, context)
+            e = beside(kept, (moved - loc) * (-log_scale).exp())
             log_det = log_det + log_scale.sum(-1)
         return Normal(0.0, 1.0, validate_args=False).log_prob(e).sum(-1) - log_det
 
-    def _bend(self, e: Tensor, context: Tensor) -> Tensor:
+    def _couple(self, e: Tensor, context: Tensor) -> Tensor:
         for network in self.networks:
-            still, moved = e[..., : self.kept], e[..., self.kept :]
-            loc, log_scale = self._affine(network, still, context)
-            e = beside(still, loc + log_scale.exp() * moved).flip(-1)
+            kept, moved = e[..., : self.kept], e[..., self.kept :]
+            loc, log_scale = self._affine(network, kept, context)
+            e = beside(kept, loc + log_scale.exp() * moved).flip(-1)
         return e
 
-    def _affine(self, network: nn.Module, still: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        loc, raw = network(beside(still, context)).chunk(2, dim=-1)
+    def _affine(self, network: nn.Module, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        loc, raw = network(beside(kept, context)).chunk(2, dim=-1)
         return loc, 2 * torch.tanh(raw / 2)
 
-    def _cube(self, e: Tensor) -> Tensor:
+    def _squash(self, e: Tensor) -> Tensor:
         return (torch.sigmoid(e) - ALPHA) / (1 - 2 * ALPHA)

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-LARGEST = 2**20
-BLOCK = 1024
+MOST_STATES = 2**20
+STATES_PER_BLOCK = 1024
 
 
 def blocks(variables: int, classes: int) -> Iterator[Tensor]:
-    """Walks through all joint states in counting order; the last variable changes fastest.
+    """All joint states, a block at a time, in counting order: the last variable changes fastest.
 
     Args:
         variables: number of variables N.
@@ -23,13 +23,13 @@ def blocks(variables: int, classes: int) -> Iterator[Tensor]:
     Raises:
         ValueError: there are more than 2^20 states, raised before the first block.
     """
-    if classes**variables > LARGEST:
+    if classes**variables > MOST_STATES:
         raise ValueError(
-            f"Expected at most {LARGEST} states to enumerate; got {classes}**{variables} = "
+            f"Expected at most {MOST_STATES} states to enumerate; got {classes}**{variables} = "
             f"{classes**variables}. Use fewer latents, or importance sampling."
         )
     places = classes ** torch.arange(variables - 1, -1, -1)
-    for index in torch.arange(classes**variables).split(BLOCK):
+    for index in torch.arange(classes**variables).split(STATES_PER_BLOCK):
         yield index[:, None] // places % classes
 
 
@@ -66,8 +66,8 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
 def one_hot_moments(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each element of a one-hot vector.
 
-    The chance 1 - p_k of the others is summed, not subtracted: where p_k rounds to 1 the standard
-    deviation stays above 0.
+    The variance is p_k (1 - p_k). 1 - p_k is computed as the sum of the other probabilities, so
+    that the standard deviation stays above 0 where p_k rounds to 1.
 
     Args:
         logits: log-probabilities of the K classes up to a constant, shape (..., K).

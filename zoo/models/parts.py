@@ -1,4 +1,4 @@
-"""Parts of a variational autoencoder by name, and the model that they make together.
+"""Names of the parts that a model is put together from, and the parts that they stand for.
 
 The parts are chosen by `zoo.load("vae", prior="vamp", ...)` or `zoo fit vae --prior vamp ...`; the
 recipe of a model gives its usual ones, and leaves out those that it does not have.
@@ -11,16 +11,10 @@ from torch import nn
 
 from zoo.checks.arguments import keep_whole, keep_wholes
 from zoo.data import Data
-from zoo.data.modalities import LABELLED
 from zoo.decoders import DECODERS
 from zoo.errors import unknown
 from zoo.likelihoods import LIKELIHOODS
-from zoo.likelihoods.realnvp import RealNVPLikelihood
-from zoo.models.dequantised_vae import DequantisedVAE
-from zoo.models.hvae import HierarchicalVAE, require_groups
-from zoo.models.multimodal_vae import MultimodalVAE
-from zoo.models.self_vae import SelfVAE
-from zoo.models.vae import VAE, Autoregressive
+from zoo.models.shapes import require_groups
 from zoo.priors import PRIORS
 
 LARGEST_LATENT = 100_000
@@ -28,7 +22,7 @@ LARGEST_LATENT = 100_000
 
 @dataclass(frozen=True)
 class Parts:
-    """What a model is put together from; None where it has no such part, or none was asked for.
+    """Names of the parts of a model; None where it has no such part, or none was asked for.
 
     Attributes:
         prior: a name of `zoo.priors.PRIORS`.
@@ -62,6 +56,11 @@ class Parts:
         """The parts that are there, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
+    @property
+    def recognises(self) -> bool:
+        """Has the prior a network that recognises whole rows?"""
+        return self.prior is not None and PRIORS[self.prior].recognises
+
     def over(self, model: str, usual: Mapping[str, "Parts"]) -> "Parts":
         """These parts where they were asked for, else the usual ones of a model.
 
@@ -87,103 +86,6 @@ def _known(part: str, name: str | None, table: Collection[str]) -> None:
         raise unknown(part, name, table)
 
 
-def vae_of(data: Data, parts: Parts) -> nn.Module:
-    """The autoencoder of these parts, with fresh parameters; dequantised if the likelihood is.
-
-    Raises:
-        ValueError: if a part does not suit the data or another part.
-    """
-    assert parts.likelihood is not None
-    check_likelihood(parts.likelihood, data)
-    choice = LIKELIHOODS[parts.likelihood]
-    likelihood = choice.build(data.levels)
-    if choice.fills:
-        return _dequantised(data, parts, parts.likelihood, likelihood)
-    return VAE(_decoder_of(data, parts, likelihood), likelihood, prior_of(data, parts))
-
-
-def hierarchy_of(data: Data, parts: Parts) -> HierarchicalVAE:
-    """The hierarchical autoencoder of these parts, with fresh parameters.
-
-    Raises:
-        ValueError: if a part does not suit the data or another part, or the groups make no sense.
-    """
-    assert parts.likelihood is not None
-    assert parts.groups is not None
-    check_likelihood(parts.likelihood, data)
-    choice = LIKELIHOODS[parts.likelihood]
-    if choice.fills:
-        raise ValueError(
-            f"Likelihood '{parts.likelihood}' is a density of levels with noise; hvae draws none. "
-            "Use model 'dequantised_vae', or the likelihood 'logistic_mixture'."
-        )
-    likelihood = choice.build(data.levels)
-    prior = prior_of(data, replace(parts, latent=parts.groups[0]))
-    return HierarchicalVAE(data.features, prior, likelihood, parts.groups)
-
-
-def self_vae_of(data: Data, parts: Parts) -> SelfVAE:
-    """The self-supervised autoencoder of these parts, with fresh parameters.
-
-    Raises:
-        ValueError: if the rows are no binary pictures with even sides.
-    """
-    assert parts.latent is not None
-    check_likelihood("bernoulli", data)
-    if data.image is None:
-        raise ValueError(
-            f"self_vae halves pictures; the rows of data '{data.name}' are none. Use digits."
-        )
-    return SelfVAE(data.image, prior_of(data, parts), parts.latent)
-
-
-def flow_vae_of(data: Data, parts: Parts) -> DequantisedVAE:
-    """The dequantised autoencoder whose density of a row is a RealNVP, with fresh parameters.
-
-    Raises:
-        ValueError: if a part does not suit the data or another part.
-    """
-    check_likelihood("dequantised", data)
-    return _dequantised(data, parts, "realnvp", RealNVPLikelihood(data.features))
-
-
-def multimodal_of(data: Data, parts: Parts) -> MultimodalVAE:
-    """The autoencoder of two views of these parts, with fresh parameters.
-
-    Raises:
-        ValueError: for a VampPrior.
-    """
-    assert parts.latent is not None
-    if parts.prior == "vamp":
-        raise ValueError(
-            "Prior 'vamp' mixes what one network recognises in whole rows; a row of "
-            "multimodal_vae has two views, either of which may be missing. Use prior 'mixture'."
-        )
-    others, labelled = data.train[1].shape[-1], data.name in LABELLED
-    prior = prior_of(data, parts)
-    return MultimodalVAE(
-        data.features, others, latent=parts.latent, prior=prior, labelled=labelled
-    )
-
-
-def _dequantised(data: Data, parts: Parts, name: str, likelihood: nn.Module) -> DequantisedVAE:
-    decoder = _decoder_of(data, parts, likelihood)
-    if isinstance(decoder, Autoregressive):
-        raise ValueError(
-            f"Likelihood '{name}' is a density of levels with noise; decoder '{parts.decoder}' "
-            "reads the levels themselves. Use decoder 'mlp' or 'gated', or model 'vae' with the "
-            "likelihood 'logistic_mixture'."
-        )
-    return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)
-
-
-def _decoder_of(data: Data, parts: Parts, likelihood: nn.Module) -> nn.Module:
-    assert parts.decoder is not None
-    assert parts.latent is not None
-    numbers = int(likelihood.numbers)  # type: ignore[arg-type]
-    return DECODERS[parts.decoder](parts.latent, data.features, numbers, data.image)
-
-
 def prior_of(data: Data, parts: Parts) -> nn.Module:
     """The prior, with fresh parameters.
 
@@ -192,7 +94,19 @@ def prior_of(data: Data, parts: Parts) -> nn.Module:
     """
     assert parts.prior is not None
     assert parts.latent is not None
-    return PRIORS[parts.prior](parts.latent, data.features)
+    return PRIORS[parts.prior].build(parts.latent, data.features)
+
+
+def decoder_of(data: Data, parts: Parts, likelihood: nn.Module) -> nn.Module:
+    """The decoder that gives the likelihood its numbers, with fresh parameters.
+
+    Raises:
+        ValueError: if the decoder is for pictures, and the rows are none.
+    """
+    assert parts.decoder is not None
+    assert parts.latent is not None
+    numbers = int(likelihood.numbers)  # type: ignore[arg-type]
+    return DECODERS[parts.decoder](parts.latent, data.features, numbers, data.image)
 
 
 def usual_binarization(parts: Parts) -> str | None:

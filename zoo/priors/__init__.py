@@ -5,6 +5,7 @@ it inside a plate and it is drawn for each row.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -15,13 +16,28 @@ from zoo.priors.realnvp import RealNVPPrior
 from zoo.priors.standard import StandardNormal
 from zoo.priors.vamp import VampPrior
 
-PRIORS: dict[str, Callable[[int, int], nn.Module]] = {  # of M latents and D features
-    "standard": lambda latent, features: StandardNormal(latent),
-    "mixture": lambda latent, features: MixturePrior(latent),
-    "vamp": VampPrior,
-    "realnvp": lambda latent, features: RealNVPPrior(latent),
-    "maf": lambda latent, features: MAFPrior(latent),
-    "autoregressive": lambda latent, features: AutoregressivePrior(latent),
+
+@dataclass(frozen=True)
+class PriorChoice:
+    """A prior by name, and what it needs.
+
+    Attributes:
+        build: (M latents, D features) -> the prior with fresh parameters.
+        recognises: Has it a network that recognises whole rows? See
+            :class:`zoo.protocols.Recognises`.
+    """
+
+    build: Callable[[int, int], nn.Module]
+    recognises: bool = False
+
+
+PRIORS: dict[str, PriorChoice] = {
+    "standard": PriorChoice(lambda latent, features: StandardNormal(latent)),
+    "mixture": PriorChoice(lambda latent, features: MixturePrior(latent)),
+    "vamp": PriorChoice(VampPrior, recognises=True),
+    "realnvp": PriorChoice(lambda latent, features: RealNVPPrior(latent)),
+    "maf": PriorChoice(lambda latent, features: MAFPrior(latent)),
+    "autoregressive": PriorChoice(lambda latent, features: AutoregressivePrior(latent)),
 }
 
 __all__ = [
@@ -29,6 +45,7 @@ __all__ = [
     "AutoregressivePrior",
     "MAFPrior",
     "MixturePrior",
+    "PriorChoice",
     "RealNVPPrior",
     "StandardNormal",
     "VampPrior",

@@ -2,8 +2,8 @@
 
     r(z) = prod_i sum_c w_ic N(z_i; m_ic, s_ic^2),   (w, m, s)_i a masked network of z_<i.
 
-With one component it is a step of a masked autoregressive flow. The density is one pass; a draw
-takes M.
+With one component it is a step of a masked autoregressive flow. The density takes one pass through
+the network, a draw M passes.
 
 Parameters: those of the network.
 Source: Uria, Murray and Larochelle (2013), RNADE: the real-valued neural autoregressive
@@ -17,15 +17,15 @@ from torch.nn.functional import softplus
 
 from zoo.distributions import Density
 from zoo.priors.masked import masked_network
-from zoo.priors.mixture import UNIT
+from zoo.priors.mixture import SOFTPLUS_INVERSE_OF_ONE
 
 
 class AutoregressivePrior(nn.Module):
-    """Mixtures of `components` normals, one a dimension of z.
+    """A mixture of `components` normals for each dimension of z, given the dimensions before it.
 
     Args:
         latent: M, at least 2.
-        components: of each dimension.
+        components: number of normals in the mixture of each dimension.
         hidden: hidden units of the network.
 
     Raises:
@@ -66,4 +66,5 @@ class AutoregressivePrior(nn.Module):
         logits, loc, unscaled = self.network(z)
         parts = (part.reshape(*z.shape[:-1], -1, self.latent) for part in (logits, loc, unscaled))
         logits, loc, unscaled = parts
-        return logits.log_softmax(-2), loc + self.spread, softplus(unscaled + UNIT) + 1e-6
+        scale = softplus(unscaled + SOFTPLUS_INVERSE_OF_ONE) + 1e-6
+        return logits.log_softmax(-2), loc + self.spread, scale

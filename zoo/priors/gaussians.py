@@ -9,10 +9,10 @@ from zoo.distributions import Density
 
 
 def mixture_of(log_weights: Tensor, loc: Tensor, scale: Tensor) -> Density:
-    """sum_c w_c N(z; m_c, diag s_c^2).
+    """The mixture sum_c w_c N(z; m_c, diag s_c^2).
 
-    The squares (z - m_c)^2 / s_c^2 are multiplied out: three products of matrices, and no tensor
-    of draws x C x M. Their terms cancel, so they are added up in double precision.
+    The squares (z - m_c)^2 / s_c^2 are expanded into three matrix products, so that no tensor of
+    shape (draws, C, M) is stored. Large terms cancel in their sum, so it is computed in float64.
 
     Args:
         log_weights: log w_c, normalised, shape (C,).

@@ -1,8 +1,9 @@
-"""Masked autoregressive flow as a prior: a normal bent by steps that invert one by one.
+"""Masked autoregressive flow as a prior: a standard normal under invertible steps.
 
     u ~ N(0, I),   u_i = m_i(z_<i) + exp(a_i(z_<i)) z_i,   `depth` times, in alternating order.
 
-The density is one pass, z -> u; a draw takes M passes a step, which training never needs.
+The density takes one pass, z -> u; a draw takes M passes in each step, but training needs no
+draws.
 
 Parameters: one masked network a step.
 Source: Papamakarios, Pavlakou and Murray (2017), Masked autoregressive flow for density
@@ -39,6 +40,6 @@ class MAFPrior(nn.Module):
 
     def forward(self) -> TorchDistributionMixin:
         """The prior of one z: event shape (M,)."""
-        # made afresh: a transform remembers its last values, and the model would carry them along
+        # new transforms for each call: they cache their last values, which would stay in the model
         steps = [transforms.AffineAutoregressive(network).inv for network in self.networks]
         return dist.TransformedDistribution(self.base(), steps)

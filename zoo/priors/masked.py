@@ -17,12 +17,13 @@ def masked_network(
 
     Args:
         latent: M.
-        hidden: hidden units; at least M.
-        params: of each output its numbers p: of shape (..., M) if all are 1, else (..., p, M).
+        hidden: number of hidden units; M if it is less.
+        params: how many numbers p each output has for a dimension of z; an output has shape
+            (..., M) if all p are 1, else (..., p, M).
         backwards: does output i read z_>i instead?
 
     Raises:
-        ValueError: for fewer than two dimensions, where there is nothing to read.
+        ValueError: for fewer than two dimensions, where no output has an input.
     """
     if latent < 2:
         raise ValueError(
@@ -32,7 +33,7 @@ def masked_network(
     order = torch.arange(latent)
     order = order.flip(0) if backwards else order
     network = AutoRegressiveNN(latent, [max(hidden, latent)], list(params), permutation=order)  # type: ignore[arg-type]
-    # as plain numbers: inverting a flow indexes by them, and tensors would defy capture
+    # as plain numbers: inverting a flow indexes by them, and tensors there cannot be captured
     del network.permutation
     network.permutation = order.tolist()  # type: ignore[assignment]
     return network

@@ -2,7 +2,7 @@
 
     r(z) = sum_c w_c N(z; m_c, diag s_c^2),   c = 1..C,   all learned.
 
-The means start spread like N(0, I), so that no two components are the same.
+The means start as draws of N(0, I), so that no two components are the same.
 
 Parameters: C (2 M + 1).
 Source: Dilokthanakul et al. (2016), Deep unsupervised clustering with Gaussian mixture variational
@@ -16,7 +16,7 @@ from torch.nn.functional import softplus
 from zoo.distributions import Density
 from zoo.priors.gaussians import mixture_of
 
-UNIT = 0.5413  # softplus(0.5413) = 1
+SOFTPLUS_INVERSE_OF_ONE = 0.5413
 
 
 class MixturePrior(nn.Module):
@@ -36,7 +36,7 @@ class MixturePrior(nn.Module):
             raise ValueError(f"Expected components of at least 1; got {components}.")
         self.logits = nn.Parameter(torch.zeros(components))
         self.loc = nn.Parameter(torch.randn(components, latent))
-        self.unscaled = nn.Parameter(torch.full((components, latent), UNIT))
+        self.unscaled = nn.Parameter(torch.full((components, latent), SOFTPLUS_INVERSE_OF_ONE))
 
     def forward(self) -> Density:
         """The prior of one z: event shape (M,)."""

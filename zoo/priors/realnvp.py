@@ -1,10 +1,10 @@
-"""RealNVP as a prior: a normal bent by couplings, each of which moves half of z.
+"""RealNVP as a prior: a standard normal under couplings, each of which transforms half of z.
 
     u ~ N(0, I),   z_B = m(z_A) + exp(a(z_A)) z_B,   A and B the halves, swapped `depth` times.
 
-Density and draws are one pass each.
+Density and draws take one pass each.
 
-Parameters: one network a coupling.
+Parameters: one network for each coupling.
 Source: Dinh, Sohl-Dickstein and Bengio (2017), Density estimation using Real NVP, ICLR.
 Departs from the paper: no batch normalisation and no multi-scale architecture; z is a vector.
 """
@@ -50,7 +50,7 @@ class RealNVPPrior(nn.Module):
 
     def forward(self) -> TorchDistributionMixin:
         """The prior of one z: event shape (M,)."""
-        # made afresh: a transform remembers its last values, and the model would carry them along
+        # new transforms for each call: they cache their last values, which would stay in the model
         steps: list[object] = []
         for network in self.networks:
             steps.append(transforms.AffineCoupling(self.kept, network))

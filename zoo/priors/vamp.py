@@ -2,25 +2,26 @@
 
     r(z) = 1/C sum_c q(z | u_c),   u_c in [0, 1]^D learned,   q(z | x) = N(m(x), diag s(x)^2).
 
-The prior that maximises the ELBO is the average of q(z | x) over the data; C pseudo-inputs stand
-for them. The recognition network belongs to the prior; the guide `shared` is q(z | x) by the same
-network, as in the paper. Under any other guide the network is the prior's alone.
+The prior that maximises the ELBO is the average of q(z | x) over the data; here C learned
+pseudo-inputs take the place of the data. The recognition network belongs to the prior. The guide
+`shared` uses the same network for q(z | x), as in the paper; other guides have networks of their
+own.
 
 Parameters: C D, and those of the network.
 Source: Tomczak and Welling (2018), VAE with a VampPrior, AISTATS.
-Departs from the paper: pseudo-inputs pass through a sigmoid, whose gradient vanishes nowhere, in
-the place of a hard one.
+Departs from the paper: pseudo-inputs pass through a sigmoid instead of a clamp to [0, 1], whose
+gradient would be zero outside of it.
 """
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from zoo.distributions import Density
+from zoo.nn import gated_mlp
 from zoo.priors.gaussians import mixture_of
 
 
@@ -47,11 +48,7 @@ class VampPrior(nn.Module):
         super().__init__()
         if components < 1:
             raise ValueError(f"Expected components of at least 1; got {components}.")
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise((features, *hidden)):
-            layers += [nn.Linear(inputs, 2 * outputs), nn.GLU()]
-        last = hidden[-1] if hidden else features
-        self.recognition = nn.Sequential(*layers, nn.Linear(last, 2 * latent))
+        self.recognition = gated_mlp((features, *hidden, 2 * latent))
         self.pseudo = nn.Parameter(torch.randn(components, features) - 1.0)
 
     def forward(self) -> Density:

@@ -1,11 +1,10 @@
 """Reference posteriors, made by the zoo itself: long runs of NUTS that had to earn their place."""
 
-from zoo.reference.nuts import SAMPLED_AS, sample_reference
+from zoo.reference.nuts import sample_reference
 from zoo.reference.record import Reference, UnreliableReferenceError
 from zoo.reference.store import file_name, load, reference, save
 
 __all__ = [
-    "SAMPLED_AS",
     "Reference",
     "UnreliableReferenceError",
     "file_name",

@@ -22,11 +22,6 @@ from zoo.reference.posterior import Posterior, as_double
 from zoo.reference.record import Reference
 from zoo.task import Task, task_of
 
-SAMPLED_AS: dict[str, tuple[str, ...]] = {  # model -> sites that are sampled non-centred
-    "eight_schools": ("theta",),
-    "neals_funnel": ("x",),
-    "banana": ("x2",),
-}
 KEPT = 4000
 Report = Callable[[str], object]
 
@@ -52,7 +47,7 @@ def sample_reference(
         warmup: steps of each chain in which step size and metric are found.
         seed: of starting points and chains.
         accept: target probability of acceptance; higher is slower, and diverges less.
-        noncentred: sites to sample as loc + scale * eta; None for what `SAMPLED_AS` says.
+        noncentred: sites to sample as loc + scale * eta; None for those of the model's recipe.
         shown: told of the progress, a line each time.
 
     Raises:
@@ -65,7 +60,8 @@ def sample_reference(
     for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("warmup", warmup, 1)):
         whole(name, value, least=least)
     number("accept", accept, above=0.0, below=1.0)
-    sites = SAMPLED_AS.get(task.name, ()) if noncentred is None else tuple(noncentred)
+    usual = task.recipe.noncentred if task.recipe else ()
+    sites = usual if noncentred is None else tuple(noncentred)
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scored("train"))
         posterior = Posterior(task.build(), rows, sites)

@@ -23,7 +23,7 @@ from zoo.metrics.prediction import (
     predictive_coverage,
     quantile_calibration,
 )
-from zoo.models.dequantised_vae import DequantisedVAE
+from zoo.models.vaes.dequantised_vae import DequantisedVAE
 from zoo.sampling.draws import draw, draw_predictive, draw_weighted, first_rows, observed_sites
 from zoo.sites.supports import of_one_element, unmixed
 

@@ -1,8 +1,8 @@
 """Variational autoencoder of grey levels by a continuous density: dequantisation.
 
-A density has no probability for a grey level; noise that fills the bin of each level gives it one.
-With uniform noise in the guide this is uniform dequantisation, with noise that the guide chooses
-by the row it is variational dequantisation, and tighter.
+A density gives no probability to a grey level; its integral over the bin of the level does. Noise
+u in the bin is a latent. With uniform noise in the guide this is uniform dequantisation; with
+noise that the guide draws given the row it is variational dequantisation, whose bound is tighter.
 
 Generative process, for each row n of levels k_n in {0, ..., L - 1}^D:
     z_n ~ r(z),                        the prior, of zoo.priors
@@ -10,8 +10,8 @@ Generative process, for each row n of levels k_n in {0, ..., L - 1}^D:
     k_n + u_n ~ L y,  y ~ p(y | f(z_n)),   a density, of zoo.likelihoods; f the decoder
 
 so that P(k | z) = integral over u of p((k + u) / L | z) L^-D, and every bound on the joint density
-with q(z, u | x) is one on log P(k). y beyond [0, 1] is no level: that mass is lost, and P sums to
-less than 1 by it.
+with q(z, u | x) is one on log P(k). Mass of the density outside [0, 1]^D belongs to no level, so P
+sums to less than 1 by that much.
 
 Shapes: x = k / (L - 1) (rows, D), z (rows, M), u (rows, D); f: (..., M) -> (..., D, numbers).
 Sources: Uria, Murray and Larochelle (2013), RNADE, NeurIPS; Theis, van den Oord and Bethge (2016),
@@ -28,10 +28,14 @@ from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.distributions.transforms import AffineTransform
 from torch import Tensor, nn
 
+from zoo.data import Data
+from zoo.decoders import Autoregressive
 from zoo.distributions import unit_cube
+from zoo.likelihoods import DequantisedLikelihood
 from zoo.likelihoods.levels import index_of
+from zoo.models.parts import Parts, check_likelihood, decoder_of, prior_of
 from zoo.models.shapes import require_shape
-from zoo.models.vae import mean_row, row_given
+from zoo.models.vaes.row import mean_row, row_given
 
 
 class DequantisedVAE(nn.Module):
@@ -82,10 +86,42 @@ class DequantisedVAE(nn.Module):
         return dist.TransformedDistribution(y, [AffineTransform(0.0, self.levels, event_dim=1)])
 
     def decode(self, z: Tensor) -> Tensor:
-        """What the decoder gives the likelihood: (..., M) -> (..., D, numbers)."""
+        """The parameters of the density: (..., M) -> (..., D, numbers)."""
         return self.decoder(z)
 
     def mean(self, z: Tensor) -> Tensor:
         """Expected x given z: that of y less half a bin, kept in [0, 1]: (..., M) -> (..., D)."""
         y = mean_row(self.decoder, self.likelihood, z)
         return ((self.levels * y - 0.5) / (self.levels - 1)).clamp(0, 1)
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The dequantised autoencoder of these parts, with fresh parameters; its density is Gaussian.
+
+    Raises:
+        ValueError: if a part does not suit the data or another part.
+    """
+    check_likelihood("dequantised", data)
+    return dequantised(data, parts, "dequantised", DequantisedLikelihood())
+
+
+def dequantised(data: Data, parts: Parts, name: str, likelihood: nn.Module) -> DequantisedVAE:
+    """The dequantised autoencoder with a given density of y.
+
+    Args:
+        data: what the model is for.
+        parts: its decoder, prior and latent dimension are taken.
+        name: what to call the density in the message.
+        likelihood: the density.
+
+    Raises:
+        ValueError: if the decoder reads grey levels, which the density does not give.
+    """
+    decoder = decoder_of(data, parts, likelihood)
+    if isinstance(decoder, Autoregressive):
+        raise ValueError(
+            f"Likelihood '{name}' is a density of levels with noise; decoder '{parts.decoder}' "
+            "reads the levels themselves. Use decoder 'mlp' or 'gated', or model 'vae' with the "
+            "likelihood 'logistic_mixture'."
+        )
+    return DequantisedVAE(decoder, likelihood, prior_of(data, parts), data.levels)

@@ -1,8 +1,8 @@
 """Gaussian-process regression.
 
-A smooth random function is seen with noise at N places. Its values there are one latent vector,
-correlated as the kernel says, and its posterior is Gaussian again: a target whose covariance no
-factorised guide can have. The hyperparameters are learned by the evidence or a bound on it.
+A smooth random function is observed with noise at N inputs. Its values there are one latent vector
+whose prior covariance is the kernel, and its posterior is Gaussian with a full covariance, which a
+factorised guide cannot match. The hyperparameters are learned by the evidence or a bound on it.
 
 Generative process:
     f ~ N(0, K),  K_ij = a^2 ((1 + d_ij) exp(-d_ij) + 1e-6 [i = j]),  d_ij = sqrt(3) |x_i - x_j|/l
@@ -28,7 +28,7 @@ NUGGET = 1e-6
 
 
 class GPRegression(nn.Module):
-    """Gaussian process with a Matern 3/2 kernel and normal noise; the function is latent."""
+    """Gaussian process with a Matern 3/2 kernel and normal noise; its values are latent."""
 
     def __init__(self, scale: float = 1.0, length: float = 1.0, noise: float = 0.5) -> None:
         """Sets where the hyperparameters start.
@@ -36,7 +36,7 @@ class GPRegression(nn.Module):
         Args:
             scale: standard deviation a of the function.
             length: distance l over which it varies.
-            noise: standard deviation s of what is seen.
+            noise: standard deviation s of an observation.
 
         Raises:
             ValueError: one of them is not above 0.
@@ -45,18 +45,18 @@ class GPRegression(nn.Module):
         if min(scale, length, noise) <= 0:
             raise ValueError(
                 f"Expected scale, length and noise above 0; got {scale}, {length} and {noise}. "
-                "They are standard deviations and a distance."
+                "They are two standard deviations and a distance."
             )
         self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
         self.log_length = nn.Parameter(torch.tensor(math.log(length)))
         self.log_noise = nn.Parameter(torch.tensor(math.log(noise)))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Generates a function and what is seen of it: global site f, then the observed site y.
+        """Generates a function and observations of it: global site f, then the observed site y.
 
         Args:
-            x: places, shape (N,).
-            y: what is seen there, shape (N,).
+            x: inputs, shape (N,).
+            y: observations, shape (N,).
 
         Returns:
             The observed values, shape (N,).
@@ -70,7 +70,7 @@ class GPRegression(nn.Module):
         return pyro.sample("y", dist.Normal(f, self.log_noise.exp()).to_event(1), obs=y)
 
     def kernel(self, x: Tensor) -> Tensor:
-        """Prior covariance of the function at the places: (N,) -> (N, N)."""
+        """Prior covariance of the function at the inputs: (N,) -> (N, N)."""
         distance = 3**0.5 * (x[:, None] - x).abs() * (-self.log_length).exp()
         nugget = NUGGET * torch.eye(len(x), dtype=x.dtype, device=x.device)
         return (2 * self.log_scale).exp() * ((1 + distance) * (-distance).exp() + nugget)
@@ -79,8 +79,8 @@ class GPRegression(nn.Module):
         """Exact log p(y | x) = log N(y; 0, K + s^2 I).
 
         Args:
-            x: places, shape (N,).
-            y: what is seen there, shape (N,).
+            x: inputs, shape (N,).
+            y: observations, shape (N,).
 
         Returns:
             Nats, shape ().
@@ -91,11 +91,11 @@ class GPRegression(nn.Module):
     def posterior(self, x: Tensor, y: Tensor) -> dict[str, Distribution]:
         """Exact posterior N(F F'y/s^2, F F') with F = L B^-1/2, B = I + L'L/s^2 and L L' = K.
 
-        Nothing is subtracted, so the covariance stays positive definite in single precision.
+        No matrix is subtracted, so the covariance stays positive definite in single precision.
 
         Args:
-            x: places, shape (N,).
-            y: what is seen there, shape (N,).
+            x: inputs, shape (N,).
+            y: observations, shape (N,).
 
         Returns:
             Site f -> distribution of event shape (N,).

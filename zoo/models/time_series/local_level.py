@@ -1,8 +1,8 @@
-"""Local-level model: random walks seen through noise.
+"""Local-level model: random walks observed with noise.
 
-Each row is a short series whose level wanders by independent steps and is measured with noise. The
-whole path of a row is one latent vector with a strongly correlated prior: a factorised guide is
-wrong about it by a known amount, and the Kalman filter says by how much.
+Each row is a short series whose level moves by independent steps and is measured with noise. The
+whole path of a row is one latent vector with a strongly correlated prior, so a factorised guide
+leaves a gap; the Kalman filter gives the exact evidence, and so the size of the gap.
 
 Generative process, for each row n:
     level_n0 ~ N(0, r^2)
@@ -11,7 +11,7 @@ Generative process, for each row n:
 
 Shapes: x (rows, T), level (rows, T), log_step log q (), log_noise log s ().
 Source: Durbin and Koopman (2012), Time series analysis by state space methods, chapter 2.
-Departs from the book: many series share q and s; the first level has the known spread r.
+Departs from the book: many series share q and s; the first level has a known standard deviation r.
 """
 
 import math
@@ -67,7 +67,7 @@ class LocalLevel(nn.Module):
             return pyro.sample("x", dist.Normal(level, self.log_noise.exp()).to_event(1), obs=x)
 
     def walk(self) -> Tensor:
-        """From independent standard normals to a path: L with level = L eps, shape (T, T)."""
+        """The matrix L, shape (T, T), with level = L eps for independent standard normals eps."""
         ones = self.log_step.detach().new_ones(self.length, self.length).tril()
         first = torch.full_like(ones[:, :1], self.start)
         return torch.cat([first, ones[:, 1:] * self.log_step.exp()], -1)
@@ -84,11 +84,12 @@ class LocalLevel(nn.Module):
         step, noise = (2 * self.log_step).exp(), (2 * self.log_noise).exp()
         mean, variance = torch.zeros_like(x[:, 0]), torch.full_like(noise, self.start**2)
         total = torch.zeros_like(mean)
-        for seen in x.unbind(-1):
-            spread, surprise = variance + noise, seen - mean
-            total = total - 0.5 * ((2 * math.pi * spread).log() + surprise.square() / spread)
-            gain = variance / spread
-            mean, variance = mean + gain * surprise, gain * noise + step
+        for x_t in x.unbind(-1):
+            predicted_variance, innovation = variance + noise, x_t - mean
+            log_norm = (2 * math.pi * predicted_variance).log()
+            total = total - 0.5 * (log_norm + innovation.square() / predicted_variance)
+            gain = variance / predicted_variance
+            mean, variance = mean + gain * innovation, gain * noise + step
         return total
 
     def posterior(self, x: Tensor) -> dict[str, Distribution]:

@@ -16,7 +16,7 @@ Source: Gatopoulos and Tomczak (2021), Self-supervised variational auto-encoders
 Departs from the paper: binary pictures and dense layers; d binarizes too.
 
 The ELBO bounds log p(x, d(x)), which is log p(x) + log p(y = d(x) | x) under the model, hence at
-most log p(x): the model may draw an x whose coarse picture is not its y, and that mass is lost.
+most log p(x). The two differ because the model can draw an x whose coarse picture is not its y.
 Nothing is known exactly.
 """
 
@@ -28,6 +28,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, softplus
 
+from zoo.data import Data
+from zoo.models.parts import Parts, check_likelihood, prior_of
 from zoo.models.shapes import require_shape
 from zoo.nn import beside, mlp
 
@@ -105,3 +107,18 @@ class SelfVAE(nn.Module):
         y = (self.coarse_decoder(u) > 0).to(u.dtype)
         z = self.moments(u, y)[0] if z is None else z
         return torch.sigmoid(self.decoder(beside(y, z)))
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The self-supervised autoencoder of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if the rows are no binary pictures with even sides.
+    """
+    assert parts.latent is not None
+    check_likelihood("bernoulli", data)
+    if data.image is None:
+        raise ValueError(
+            f"self_vae halves pictures; the rows of data '{data.name}' are none. Use digits."
+        )
+    return SelfVAE(data.image, prior_of(data, parts), parts.latent)

@@ -1,8 +1,8 @@
 """Network of binary causes.
 
 K binary causes are each on or off with a learned probability, and a network turns them into the
-pixels' probabilities. Causes cannot be reparameterised, so this is where score-function estimators
-are compared; with few of them all 2^K states can be summed, which gives the exact answer.
+pixels' probabilities. Binary latents cannot be reparameterised, so score-function estimators are
+compared on this model; with few of them a sum over all 2^K states gives the exact evidence.
 
 Generative process, for each row n:
     z_nk ~ Bernoulli(beta_k)

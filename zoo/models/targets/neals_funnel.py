@@ -1,8 +1,8 @@
 """Neal's funnel.
 
-One number sets the scale of all others, so the density is a funnel: wide at one end, and so narrow
-at the other that no single step size and no Gaussian suits both. Nothing is observed; the density
-itself is what a guide must match, and its evidence is 1.
+One number sets the scale of all others, so the density is a funnel, wide at one end and narrow at
+the other: no single step size, and no Gaussian, suits both ends. Nothing is observed: the guide
+approximates the density itself, whose evidence is 1.
 
 Generative process:
     v ~ N(0, scale_0^2)
@@ -35,7 +35,7 @@ class NealsFunnel(nn.Module):
         """
         super().__init__()
         if features < 1:
-            raise ValueError(f"Expected features >= 1; got {features}. v needs an x to scale.")
+            raise ValueError(f"Expected features >= 1; got {features}. Give the number of x_i.")
         self.features = features
 
     def forward(self, scale: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Factor analysis.
 
-A row of D measurements is an affine picture of M < D hidden factors, and every measurement has
-noise of its own. With one noise for all of them it would be probabilistic PCA; here the latents
-explain what the measurements share, however noisy each is. All is Gaussian, so all is known.
+A row of D measurements is an affine function of M < D hidden factors, plus noise with a scale for
+each measurement. With one scale for all of them it would be probabilistic PCA. The factors explain
+the correlations between measurements. Everything is Gaussian, so evidence and posterior are exact.
 
 Generative process, for each row n:
     z_n ~ N(0, I_M)
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from zoo.models.linear.linear_gaussian import initial_weight, posterior_mean, remaining_square
 from zoo.models.shapes import require_shape
 
 
@@ -39,12 +40,7 @@ class FactorAnalysis(nn.Module):
             ValueError: latent is not in 1..D-1.
         """
         super().__init__()
-        if not 1 <= latent < features:
-            raise ValueError(
-                f"Expected 1 <= latent < features; got latent={latent}, features={features}. "
-                "Choose a smaller latent dimension."
-            )
-        self.weight = nn.Parameter(torch.randn(features, latent) / math.sqrt(features))
+        self.weight = nn.Parameter(initial_weight(features, latent))
         self.mu = nn.Parameter(torch.zeros(features))
         self.log_scale = nn.Parameter(torch.zeros(features))
 
@@ -75,7 +71,7 @@ class FactorAnalysis(nn.Module):
         """Exact log p(x), through M x M matrices only.
 
         In units of the noise, r = (x - mu) / s and V = W / s, the marginal is N(0, V V' + I). With
-        L L' = V'V + I, log|V V' + I| = 2 log|L| and the square is |r|^2 - |L^-1 V'r|^2.
+        P = V'V + I, log|V V' + I| = log|P| and the square is |r|^2 - r'V P^-1 V'r.
 
         Args:
             x: data, shape (rows, D).
@@ -84,11 +80,8 @@ class FactorAnalysis(nn.Module):
             Nats, shape (rows,).
         """
         residual = (x - self.mu) * (-self.log_scale).exp()
-        weight, precision = self._scaled()
-        cholesky = torch.linalg.cholesky(precision)
-        projected = torch.linalg.solve_triangular(cholesky, (residual @ weight).mT, upper=False)
-        square = residual.square().sum(-1) - projected.square().sum(0)
-        log_det = 2 * self.log_scale.sum() + 2 * cholesky.diagonal().log().sum()
+        square, log_det_precision = remaining_square(residual, *self._scaled())
+        log_det = 2 * self.log_scale.sum() + log_det_precision
         return -0.5 * (len(self.mu) * math.log(2 * math.pi) + log_det + square)
 
     def posterior(self, x: Tensor) -> dict[str, Distribution]:
@@ -102,7 +95,7 @@ class FactorAnalysis(nn.Module):
         """
         weight, precision = self._scaled()
         residual = (x - self.mu) * (-self.log_scale).exp()
-        loc = torch.linalg.solve(precision, (residual @ weight).mT).mT
+        loc = posterior_mean(residual, weight, precision)
         return {"z": dist.MultivariateNormal(loc, precision_matrix=precision)}
 
     @torch.no_grad()
@@ -122,9 +115,9 @@ class FactorAnalysis(nn.Module):
         centred, history = x - self.mu, x.new_empty(steps)
         for step in range(steps):
             weight, precision = self._scaled()
-            read = torch.linalg.solve(precision, (weight * (-self.log_scale).exp()[:, None]).mT)
-            cross = centred.mT @ (centred @ read.mT) / len(x)
-            second = torch.linalg.inv(precision) + read @ cross
+            gain = torch.linalg.solve(precision, (weight * (-self.log_scale).exp()[:, None]).mT)
+            cross = centred.mT @ (centred @ gain.mT) / len(x)
+            second = torch.linalg.inv(precision) + gain @ cross
             self.weight.copy_(torch.linalg.solve(second, cross, left=False))
             variance = centred.square().mean(0) - (self.weight * cross).sum(-1)
             self.log_scale.copy_(variance.log() / 2)

@@ -1,7 +1,8 @@
-"""Sigmoid belief network: layers of binary latents, each switched by the one above it.
+"""Sigmoid belief network: layers of binary latents, each distributed given the one above it.
 
-With one layer it is the benchmark of the estimators for binary latents; with several and a
-recognition network it is the Helmholtz machine. A network between layers makes it nonlinear.
+With one layer it is the usual benchmark of estimators for binary latents; with several, and a
+recognition network as the guide, it is the Helmholtz machine. Hidden layers between two layers of
+latents make it nonlinear.
 
 Generative process, for each row n, from the top layer L down:
     zL_n ~ Bernoulli(sigmoid(b)), fair coins unless the prior is learned

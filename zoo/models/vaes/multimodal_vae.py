@@ -1,8 +1,8 @@
 """Multimodal VAE: one hidden cause, two views of it, either of which may be missing.
 
-A few hidden Gaussian numbers make a picture and, through a second network, its label or its other
-half. A row may show both views or one; the guide then infers the cause from what there is, and the
-other network fills in the rest.
+A few hidden Gaussian numbers give a picture through one network and its label, or its other half,
+through another. A row may have both views or only one; the guide infers z from the views that are
+there, and the decoders predict the missing one.
 
 Generative process, for each row n:
     z_n ~ N(0, I_M), or another prior r(z)
@@ -17,10 +17,11 @@ learning, NeurIPS.
 Departs from the paper: the likelihood of the label is not weighted up, so that the loss bounds
 -log p; ReLU instead of Swish units; the product of experts is a guide.
 
-What is missing has log-likelihood 0: the bound is one on log p(x), log p(y) or log p(x, y). Dreams
-(`wake_sleep`, `rws`) fill in both views; only `product_of_experts` still hides the missing one.
-Its own factor stays N(0, I) under any prior: every q gives a bound, and under another prior the
-experts, or a gap where nothing is seen, make up for the difference.
+A missing view adds 0 to the log-likelihood: the bound is on log p(x), log p(y) or log p(x, y), as
+the row has x, y or both. Data simulated for `wake_sleep` and `rws` have both views; of the guides,
+only `product_of_experts` then still ignores a view that the row lacks. One factor of that guide's
+product is N(0, I) under any prior. Under another prior its ELBO is still a bound; the experts
+learn to make up for the difference, and where no view is there, the gap stays.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ import pyro.distributions as dist
 from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 
+from zoo.data import Data
+from zoo.models.parts import Parts, prior_of
 from zoo.models.shapes import require_shape
 from zoo.nn import mlp
 from zoo.priors import StandardNormal
@@ -95,10 +98,31 @@ class MultimodalVAE(nn.Module):
     def of_y(self, z: Tensor) -> TorchDistributionMixin:
         """p(y | z): batch shape that of z (..., M), event shape (E,)."""
         logits = self.decoder_y(z)
-        if self.labelled:  # the zeros of a missing label are no one-hot vector
+        if self.labelled:  # a missing label is all zeros, which validation would refuse
             return dist.OneHotCategorical(logits=logits, validate_args=False)
         return dist.Bernoulli(logits=logits).to_event(1)
 
     def mean(self, z: Tensor) -> Tensor:
         """Expected x given z, in [0, 1]: (..., M) -> (..., D)."""
         return self.of_x(z).mean
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The autoencoder of two views of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: for a prior that recognises whole rows.
+    """
+    assert parts.latent is not None
+    if parts.recognises:
+        raise ValueError(
+            f"Prior '{parts.prior}' mixes what one network recognises in whole rows; a row of "
+            "multimodal_vae has two views, either of which may be missing. Use prior 'mixture'."
+        )
+    return MultimodalVAE(
+        data.features,
+        data.train[1].shape[-1],
+        latent=parts.latent,
+        prior=prior_of(data, parts),
+        labelled=data.labelled,
+    )

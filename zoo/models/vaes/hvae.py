@@ -1,7 +1,8 @@
 """Hierarchical variational autoencoder: groups of latents, from the coarse to the fine.
 
-The top group is drawn first. It opens a path h, on which every further group depends and to which
-it adds a residual; what arrives at the bottom gives the row. A guide can walk down the same path.
+The top group is drawn first, and a network of it gives a vector h, the path. Every further group
+is drawn given h and adds a residual to it; the last h gives the row. A guide can use the same
+path.
 
 Generative process, for each row n, over groups l = L, ..., 1 from the top:
     z_L ~ p(z_L),                                  h_L = relu(f z_L)
@@ -12,23 +13,27 @@ Shapes: x (rows, D), z_l (rows, M_l), h (rows, width); f, m_l, log s_l and g aff
 with one hidden layer. With one group it is the Bernoulli VAE with one hidden layer, exactly.
 Sources: Vahdat and Kautz (2020), NVAE, NeurIPS; Sonderby et al. (2016), Ladder variational
 autoencoders, NeurIPS.
-Departs from the papers: dense layers in the place of convolutions, no batch normalisation.
+Departs from the papers: dense layers instead of convolutions, no batch normalisation.
 
 Nothing is known exactly.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from zoo.models.shapes import require_shape
+from zoo.data import Data
+from zoo.likelihoods import LIKELIHOODS
+from zoo.models.parts import Parts, check_likelihood, prior_of
+from zoo.models.shapes import require_groups, require_shape
 from zoo.nn import beside
 
-LOG_SCALE = math.log(10.0)  # of a group's prior: the scale stays between 1/10 and 10
+LARGEST_LOG_SCALE = math.log(10.0)  # a group's prior scale stays between 1/10 and 10
 
 
 class HierarchicalVAE(nn.Module):
@@ -65,7 +70,7 @@ class HierarchicalVAE(nn.Module):
 
     @property
     def encoder_hidden(self) -> tuple[int, ...]:
-        """Widths that an encoder mirrors: one layer of the path's width for each group."""
+        """Widths of an encoder's hidden layers: the path's width, once for each group."""
         return (self.width,) * len(self.groups)
 
     @property
@@ -102,14 +107,14 @@ class HierarchicalVAE(nn.Module):
     def group(self, level: int, path: Tensor) -> tuple[Tensor, Tensor]:
         """Prior mean and scale of the group `level` steps below the second: (..., M_l) each."""
         loc, log_scale = self.moments[level](path).chunk(2, dim=-1)
-        return loc, (LOG_SCALE * torch.tanh(log_scale / LOG_SCALE)).exp()
+        return loc, (LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE)).exp()
 
     def descend(self, level: int, path: Tensor, z: Tensor) -> Tensor:
         """The path below that group: (..., width)."""
         return path + self.cells[level](beside(path, z))
 
     def outputs(self, path: Tensor) -> Tensor:
-        """What the likelihood takes: (..., width) -> (..., D, numbers)."""
+        """The numbers that the likelihood takes: (..., width) -> (..., D, numbers)."""
         left = self.leave(path)
         return left.reshape(*left.shape[:-1], self.features, -1)
 
@@ -125,18 +130,25 @@ class HierarchicalVAE(nn.Module):
         return self.likelihood.mean(self.outputs(path))  # type: ignore[operator]
 
 
-def require_groups(groups: Sequence[int]) -> None:
-    """Refuses no group at all, and groups without a latent.
-
-    Raises:
-        ValueError: with the sizes given.
-    """
-    if not groups or min(groups) < 1:
-        raise ValueError(
-            f"Expected groups of at least one latent each; got {tuple(groups)}. Give their "
-            "sizes, the top group's first, for example (8, 16)."
-        )
-
-
 def _cell(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The hierarchical autoencoder of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if a part does not suit the data or another part, or the groups make no sense.
+    """
+    assert parts.likelihood is not None
+    assert parts.groups is not None
+    check_likelihood(parts.likelihood, data)
+    choice = LIKELIHOODS[parts.likelihood]
+    if choice.fills:
+        raise ValueError(
+            f"Likelihood '{parts.likelihood}' is a density of levels with noise; hvae draws none. "
+            "Use model 'dequantised_vae', or the likelihood 'logistic_mixture'."
+        )
+    likelihood = choice.build(data.levels)
+    prior = prior_of(data, replace(parts, latent=parts.groups[0]))
+    return HierarchicalVAE(data.features, prior, likelihood, parts.groups)

@@ -1,8 +1,8 @@
 """Bayesian linear regression with known noise.
 
 One vector of coefficients, common to all rows, turns D features into the mean of an outcome. Prior
-and likelihood are conjugate, so evidence and posterior are exact: a Gaussian target in as many
-dimensions as one likes, correlated where the features are.
+and likelihood are conjugate, so evidence and posterior are exact. The posterior is Gaussian in D
+dimensions, and its coordinates are correlated where the features are.
 
 Generative process:
     beta ~ N(0, r^2 I_D)
@@ -84,9 +84,9 @@ class LinearRegression(nn.Module):
         Returns:
             Nats, shape ().
         """
-        precision, pull = self._precision(x, y)
+        precision, shift = self._natural(x, y)
         cholesky = torch.linalg.cholesky(precision)
-        projected = torch.linalg.solve_triangular(cholesky, pull[:, None], upper=False)
+        projected = torch.linalg.solve_triangular(cholesky, shift[:, None], upper=False)
         square = y.square().sum() / self.noise**2 - projected.square().sum()
         log_det = len(x) * math.log(2 * math.pi * self.noise**2)
         log_det = log_det + 2 * self.features * math.log(self.prior_scale)
@@ -102,10 +102,11 @@ class LinearRegression(nn.Module):
         Returns:
             Site beta -> distribution of event shape (D,).
         """
-        precision, pull = self._precision(x, y)
-        loc = torch.linalg.solve(precision, pull)
+        precision, shift = self._natural(x, y)
+        loc = torch.linalg.solve(precision, shift)
         return {"beta": dist.MultivariateNormal(loc, precision_matrix=precision)}
 
-    def _precision(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _natural(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior precision P, shape (D, D), and P times the posterior mean, shape (D,)."""
         prior = torch.eye(self.features, dtype=x.dtype, device=x.device) / self.prior_scale**2
         return x.mT @ x / self.noise**2 + prior, x.mT @ y / self.noise**2

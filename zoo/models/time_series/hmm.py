@@ -1,8 +1,8 @@
 """Hidden Markov model of many short series.
 
-A hidden state wanders over K values, and at each of T times something is seen of it. Each time has
-a latent site of its own, given the one before, so that any guide for discrete latents goes on it;
-the forward algorithm sums over all K^T paths and says what the guide has missed.
+A hidden state takes one of K values at each of T times, and a number that depends on it is
+observed. Each time has a latent site of its own, given the one before, so any guide for discrete
+latents can be used. The forward algorithm sums over all K^T paths, which gives the exact evidence.
 
 Generative process, for each row n:
     z_n0 ~ OneHotCategorical(pi)
@@ -10,12 +10,13 @@ Generative process, for each row n:
     x_nt ~ N(mu_k, s_k^2), k the state that z_nt names
 
 Shapes: x (rows, T), z_0 .. z_(T-1) each (rows, K), initial_logits log pi (K,), transition_logits
-log A (K, K) with one row for each state that is left, means mu (K,), log_scales log s (K,).
+log A (K, K), from row to column, means mu (K,), log_scales log s (K,).
 Source: Rabiner (1989), A tutorial on hidden Markov models and selected applications in speech
 recognition, Proceedings of the IEEE 77(2).
 Departs from the paper: outcomes are normal; there are many series, and each is short.
 
-All is linear in the z_t, which are not checked to be at a vertex, so relaxed ones work.
+Log-prior, mean and log s are linear in the z_t, which are not checked to be at a vertex, so
+relaxed z_t work.
 """
 
 import pyro
@@ -44,7 +45,7 @@ class HiddenMarkov(nn.Module):
         if length < 1 or states < 2:
             raise ValueError(
                 f"Expected length >= 1 and states >= 2; got length={length}, states={states}. "
-                "Give series that have something to hide."
+                "Give series of at least one time, and at least two states."
             )
         self.length = length
         self.initial_logits = nn.Parameter(torch.zeros(states))
@@ -66,12 +67,12 @@ class HiddenMarkov(nn.Module):
         """
         require_shape("x", x, (len(x), self.length))
         logits: Tensor = self.initial_logits
-        moves, path = self.transition_logits.log_softmax(-1), []
+        transition, path = self.transition_logits.log_softmax(-1), []
         with pyro.plate("data", len(x)):
             for t in range(self.length):
                 prior = dist.OneHotCategorical(logits=logits, validate_args=False)
                 path.append(pyro.sample(f"z_{t}", prior))
-                logits = path[-1] @ moves
+                logits = path[-1] @ transition
             z = torch.stack(torch.broadcast_tensors(*path), -2)
             outcome = dist.Normal(z @ self.means, (z @ self.log_scales).exp())
             return pyro.sample("x", outcome.to_event(1), obs=x)
@@ -101,19 +102,19 @@ class HiddenMarkov(nn.Module):
 
     def forward_messages(self, x: Tensor) -> Tensor:
         """Log p(x_0 .. x_t, z_t = k), nats: (rows, T) -> (rows, T, K)."""
-        seen, moves = self.log_likelihood(x), self.transition_logits.log_softmax(-1)
-        messages = [self.initial_logits.log_softmax(-1) + seen[:, 0]]
+        emission, transition = self.log_likelihood(x), self.transition_logits.log_softmax(-1)
+        messages = [self.initial_logits.log_softmax(-1) + emission[:, 0]]
         for t in range(1, self.length):
-            reached = (messages[-1][:, :, None] + moves).logsumexp(1)
-            messages.append(reached + seen[:, t])
+            reached = (messages[-1][:, :, None] + transition).logsumexp(1)
+            messages.append(reached + emission[:, t])
         return torch.stack(messages, 1)
 
     def backward_messages(self, x: Tensor) -> Tensor:
         """Log p(x_(t+1) .. x_(T-1) | z_t = k), nats: (rows, T) -> (rows, T, K)."""
-        seen, moves = self.log_likelihood(x), self.transition_logits.log_softmax(-1)
-        messages = [torch.zeros_like(seen[:, 0])]
+        emission, transition = self.log_likelihood(x), self.transition_logits.log_softmax(-1)
+        messages = [torch.zeros_like(emission[:, 0])]
         for t in range(self.length - 1, 0, -1):
-            messages.append((moves + (seen[:, t] + messages[-1])[:, None]).logsumexp(-1))
+            messages.append((transition + (emission[:, t] + messages[-1])[:, None]).logsumexp(-1))
         return torch.stack(messages[::-1], 1)
 
     def log_likelihood(self, x: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from zoo.data import Data
+from zoo.models.parts import Parts, prior_of
 from zoo.models.shapes import require_shape
 from zoo.nn import mlp
 from zoo.priors import StandardNormal
@@ -85,3 +87,14 @@ class GaussianVAE(nn.Module):
     def mean(self, z: Tensor) -> Tensor:
         """Expected x given z, which is theta(z): (..., M) -> (..., D)."""
         return self.decode(z)
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The autoencoder with a learned scale, of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if the prior does not go with so many latent dimensions.
+    """
+    assert parts.latent is not None
+    prior = prior_of(data, parts)
+    return GaussianVAE(data.features, latent=parts.latent, prior=prior, learned_scale=True)

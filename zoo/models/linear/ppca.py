@@ -1,8 +1,8 @@
 """Probabilistic principal component analysis.
 
-A row of D numbers is an affine picture of M < D hidden Gaussian numbers, plus the same noise in
-every direction. Everything is Gaussian, so likelihood, posterior and maximum-likelihood fit are
-all known exactly: the model on which guides and estimators are checked first.
+A row of D numbers is an affine function of M < D hidden Gaussian numbers, plus noise of the same
+scale in every direction. Everything is Gaussian, so evidence, posterior and maximum-likelihood fit
+are known exactly, and guides and estimators are checked on this model first.
 
 Generative process, for each row n:
     z_n ~ N(0, I_M)
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from zoo.models.linear.linear_gaussian import initial_weight, posterior_mean, remaining_square
 from zoo.models.shapes import require_shape
 
 
@@ -38,12 +39,7 @@ class ProbabilisticPCA(nn.Module):
             ValueError: latent is not in 1..D-1.
         """
         super().__init__()
-        if not 1 <= latent < features:
-            raise ValueError(
-                f"Expected 1 <= latent < features; got latent={latent}, features={features}. "
-                "Choose a smaller latent dimension."
-            )
-        self.weight = nn.Parameter(torch.randn(features, latent) / math.sqrt(features))
+        self.weight = nn.Parameter(initial_weight(features, latent))
         self.mu = nn.Parameter(torch.zeros(features))
         self.log_scale = nn.Parameter(torch.zeros(()))
 
@@ -73,8 +69,8 @@ class ProbabilisticPCA(nn.Module):
     def log_evidence(self, x: Tensor) -> Tensor:
         """Exact log p(x), through M x M matrices only.
 
-        With C = W W' + s^2 I and L L' = W'W + s^2 I, the determinant and inversion lemmas give
-        log|C| = (D - M) log s^2 + 2 log|L| and r'C^-1 r = (|r|^2 - |L^-1 W'r|^2) / s^2.
+        With C = W W' + s^2 I and P = W'W + s^2 I, the determinant and inversion lemmas give
+        log|C| = (D - M) log s^2 + log|P| and r'C^-1 r = (|r|^2 - r'W P^-1 W'r) / s^2.
 
         Args:
             x: data, shape (rows, D).
@@ -83,18 +79,13 @@ class ProbabilisticPCA(nn.Module):
             Nats, shape (rows,).
         """
         features, latent = self.weight.shape
-        residual = x - self.mu
-        cholesky = torch.linalg.cholesky(self._inner())
-        projected = torch.linalg.solve_triangular(
-            cholesky, (residual @ self.weight).mT, upper=False
-        )
-        square = residual.square().sum(-1) - projected.square().sum(0)
-        log_det = 2 * (features - latent) * self.log_scale + 2 * cholesky.diagonal().log().sum()
+        square, log_det_inner = remaining_square(x - self.mu, self.weight, self._inner())
+        log_det = 2 * (features - latent) * self.log_scale + log_det_inner
         constant = features * math.log(2 * math.pi)
         return -0.5 * (constant + log_det + square * (-2 * self.log_scale).exp())
 
     def posterior(self, x: Tensor) -> dict[str, Distribution]:
-        """Exact posterior N(M^-1 W'(x - mu), s^2 M^-1) with M = W'W + s^2 I.
+        """Exact posterior N(P^-1 W'(x - mu), s^2 P^-1) with P = W'W + s^2 I.
 
         Args:
             x: data, shape (rows, D).
@@ -103,15 +94,15 @@ class ProbabilisticPCA(nn.Module):
             Site z -> distribution of batch shape (rows,), event shape (M,).
         """
         inner = self._inner()
-        loc = torch.linalg.solve(inner, ((x - self.mu) @ self.weight).mT).mT
+        loc = posterior_mean(x - self.mu, self.weight, inner)
         precision = inner * (-2 * self.log_scale).exp()
         return {"z": dist.MultivariateNormal(loc, precision_matrix=precision)}
 
     def mean_field_gap(self, x: Tensor) -> Tensor:
-        """What the best diagonal Gaussian guide loses: log p(x) minus its ELBO.
+        """Log p(x) minus the ELBO of the best diagonal Gaussian guide.
 
-        With exact posterior precision P that guide has the exact mean and variances 1 / P_ii, so
-        the gap is 0.5 (sum_i log P_ii - log|P|), the same for every row.
+        With A the exact posterior precision, that guide has the exact mean and variances 1 / A_ii,
+        so the gap is 0.5 (sum_i log A_ii - log|A|), the same for every row.
 
         Args:
             x: data, shape (rows, D).
@@ -146,6 +137,7 @@ class ProbabilisticPCA(nn.Module):
         return history
 
     def _inner(self) -> Tensor:
+        """P = W'W + s^2 I, shape (M, M)."""
         return self.weight.mT @ self.weight + torch.diag_embed(
             (2 * self.log_scale).exp().expand(self.weight.shape[1])
         )

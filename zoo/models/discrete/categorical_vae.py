@@ -1,7 +1,8 @@
 """Variational autoencoder with categorical latents.
 
-N variables of k classes each, written as one-hot vectors, choose a picture through a network. With
-Gumbel-softmax draws in place of one-hot ones its gradient can be reparameterised, at some bias.
+A network turns N variables of k classes each, written as one-hot vectors, into the probabilities
+of a picture's pixels. With Gumbel-softmax draws instead of one-hot ones the gradient can be
+reparameterised, and is biased.
 
 Generative process, for each row n:
     z_nv ~ OneHotCategorical(1/k, ..., 1/k), v = 1..N; this uniform prior is fixed, not learned

@@ -1,8 +1,9 @@
 """Eight schools: effects of coaching on test scores, partially pooled.
 
 Each of eight schools reports an estimated effect y_j with a known standard error sigma_j. The true
-effects theta_j share a mean and a spread, and both are unknown. The funnel between tau and theta
-makes it hard for guides; the non-centred form has the same posterior and no funnel.
+effects theta_j have an unknown mean mu and standard deviation tau in common. The scale of theta
+depends on tau, a funnel that most guides approximate badly; in the non-centred form eta does not
+depend on tau, and mu, tau and theta have the same posterior.
 
 Generative process:
     mu ~ N(0, 5)
@@ -29,7 +30,7 @@ from zoo.models.shapes import require_shape
 
 SCHOOLS = 8
 PRIOR_SCALE = 5.0
-NODES = 200
+QUADRATURE_NODES = 200
 
 
 class EightSchools(nn.Module):
@@ -86,8 +87,8 @@ class EightSchools(nn.Module):
     def posterior_moments(self, sigma: Tensor, y: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """Exact posterior mean and standard deviation of every latent site.
 
-        Given tau all is Gaussian; the moments of the mixture over tau follow by the laws of total
-        expectation and total variance.
+        Given tau, every other latent is Gaussian; the laws of total expectation and total variance
+        give the moments of the mixture over tau.
 
         Args:
             sigma: standard errors, shape (8,).
@@ -98,14 +99,14 @@ class EightSchools(nn.Module):
         """
         tau, log_joint, mu, mu_variance = integrate_mu(sigma.double(), y.double())
         weights = log_joint.softmax(0)
-        spread, centre, doubt = tau[:, None], mu[:, None], mu_variance[:, None]
-        total = sigma.double().square() + spread.square()
-        pull = spread / total
-        eta = pull * (y.double() - centre)
-        eta_variance = sigma.double().square() / total + pull.square() * doubt
-        keep = 1 - spread * pull
-        theta = y.double() + keep * (centre - y.double())
-        theta_variance = keep * spread.square() + keep.square() * doubt
+        scale, mean, variance = tau[:, None], mu[:, None], mu_variance[:, None]
+        total = sigma.double().square() + scale.square()
+        gain = scale / total
+        eta = gain * (y.double() - mean)
+        eta_variance = sigma.double().square() / total + gain.square() * variance
+        shrinkage = 1 - scale * gain
+        theta = y.double() + shrinkage * (mean - y.double())
+        theta_variance = shrinkage * scale.square() + shrinkage.square() * variance
         effects = ("theta", theta, theta_variance) if self.centred else ("eta", eta, eta_variance)
         sites = [("mu", mu, mu_variance), ("tau", tau, torch.zeros_like(tau)), effects]
         return {site: mixture_moments(weights, m, v, y.dtype) for site, m, v in sites}
@@ -125,7 +126,7 @@ def integrate_mu(sigma: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
         At every node, each of shape (200,): tau; log of its weight times p(y | tau), nats; mean
         and variance of mu given tau and y.
     """
-    points, weights = (y.new_tensor(a) for a in np.polynomial.legendre.leggauss(NODES))
+    points, weights = (y.new_tensor(a) for a in np.polynomial.legendre.leggauss(QUADRATURE_NODES))
     tau = PRIOR_SCALE * torch.tan(math.pi * (points + 1) / 4)
     precision = 1 / (sigma.square() + tau[:, None].square())
     mu_precision = PRIOR_SCALE**-2 + precision.sum(-1)

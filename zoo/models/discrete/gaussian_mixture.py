@@ -1,17 +1,17 @@
 """Finite mixture of Gaussians.
 
-A hidden label says which of K clouds a point comes from. The labels are all that is latent: a sum
-over K values gives the exact evidence and the exact responsibilities, so that a guide for discrete
-latents, relaxed or not, can be held against the truth row by row.
+A hidden label says which of K components a point comes from. Only the labels are latent, so a sum
+over K values gives the exact evidence and the exact responsibilities: a guide for discrete
+latents, relaxed or not, can be compared with the exact posterior of every row.
 
 Generative process, for each row n:
     z_n ~ OneHotCategorical(pi)
-    x_nd ~ N(mu_kd, s_kd^2), k the cloud that z_n names
+    x_nd ~ N(mu_kd, s_kd^2), k the component that z_n names
 
 Shapes: x (rows, D), z (rows, K), logits log pi (K,), means mu (K, D), log_scales log s (K, D).
 Source: Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM
 algorithm, JRSS B 39(1).
-Departs from the paper: clouds with axes of their own scale, learned as logarithms.
+Departs from the paper: covariances are diagonal; their scales are learned as logarithms.
 
 Mean, log s and log prior are linear in z, which is not checked to be at a vertex, so a relaxed z
 in the interior of the simplex works.
@@ -35,7 +35,7 @@ class GaussianMixture(nn.Module):
 
         Args:
             features: data dimension D.
-            components: number of clouds K, at least 2.
+            components: number of components K, at least 2.
 
         Raises:
             ValueError: there are fewer than two components.
@@ -43,7 +43,8 @@ class GaussianMixture(nn.Module):
         super().__init__()
         if components < 2:
             raise ValueError(
-                f"Expected components >= 2; got {components}. One cloud has no label."
+                f"Expected components >= 2; got {components}. "
+                "A single component has no label; use a normal distribution."
             )
         self.logits = nn.Parameter(torch.zeros(components))
         self.means = nn.Parameter(torch.randn(components, features))
@@ -83,7 +84,7 @@ class GaussianMixture(nn.Module):
         return self._log_joint(x).logsumexp(-1)
 
     def posterior(self, x: Tensor) -> dict[str, Distribution]:
-        """Exact posterior: the responsibilities of the clouds.
+        """Exact posterior: the responsibilities of the components.
 
         Args:
             x: data, shape (rows, D).
@@ -106,5 +107,5 @@ class GaussianMixture(nn.Module):
 
     def _log_joint(self, x: Tensor) -> Tensor:
         """Log p(x_n, z_n = k), nats, shape (rows, K)."""
-        clouds = dist.Normal(self.means, self.log_scales.exp()).to_event(1)
-        return self.logits.log_softmax(-1) + clouds.log_prob(x[:, None])
+        components = dist.Normal(self.means, self.log_scales.exp()).to_event(1)
+        return self.logits.log_softmax(-1) + components.log_prob(x[:, None])

@@ -1,7 +1,7 @@
 """Bayesian logistic regression.
 
 One vector of coefficients, common to all rows, turns D features into the log-odds of a label. The
-posterior is log-concave and nearly Gaussian: the standard test of guides for a global latent.
+posterior is log-concave and nearly Gaussian, a standard test of guides for a global latent.
 
 Generative process:
     beta ~ N(0, I_D)

@@ -1,7 +1,7 @@
 """Variational autoencoder put together from three parts: prior, decoder and likelihood.
 
-A vector drawn from the prior passes through a network; the likelihood makes a row of what comes
-out. Every part is a module and can be swapped; the encoder is a guide.
+A vector drawn from the prior passes through the decoder, whose outputs are the parameters of the
+likelihood of a row. Every part is a module and can be swapped; the encoder is a guide.
 
 Generative process, for each row n:
     z_n ~ r(z),                     the prior, of zoo.priors
@@ -10,27 +10,21 @@ Generative process, for each row n:
 Shapes: x (rows, D), z (rows, M); decoder f: (..., M) -> (..., D, numbers).
 Sources: Kingma and Welling (2014), Auto-encoding variational Bayes, ICLR; Rezende, Mohamed and
 Wierstra (2014), Stochastic backpropagation and approximate inference, ICML.
-Departs from the papers: nothing is fixed but the form.
+Departs from the papers: prior, decoder and likelihood are free.
 
 Nothing is known exactly.
 """
-
-from typing import Protocol, runtime_checkable
 
 import pyro
 from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 
+from zoo.data import Data
+from zoo.likelihoods import LIKELIHOODS
+from zoo.models.parts import Parts, check_likelihood, decoder_of, prior_of
 from zoo.models.shapes import require_shape
-
-
-@runtime_checkable
-class Autoregressive(Protocol):
-    """A decoder under which the numbers of a row depend on each other."""
-
-    def distribution(self, z: Tensor, likelihood: nn.Module) -> TorchDistributionMixin:
-        """Distribution of a row, event shape (D,), batch shape that of z (..., M)."""
-        ...
+from zoo.models.vaes.dequantised_vae import dequantised
+from zoo.models.vaes.row import mean_row, row_given
 
 
 class VAE(nn.Module):
@@ -40,7 +34,8 @@ class VAE(nn.Module):
         """Takes the parts.
 
         Args:
-            decoder: z (..., M) -> outputs (..., D, numbers), or :class:`Autoregressive`.
+            decoder: z (..., M) -> outputs (..., D, numbers), or
+                :class:`zoo.decoders.Autoregressive`.
             likelihood: outputs -> distribution of a row; see `zoo.likelihoods`.
             prior: () -> distribution of one z; see `zoo.priors`.
         """
@@ -70,7 +65,7 @@ class VAE(nn.Module):
         return row_given(self.decoder, self.likelihood, z)
 
     def decode(self, z: Tensor) -> Tensor:
-        """What the decoder gives the likelihood: (..., M) -> (..., D, numbers)."""
+        """The parameters of the likelihood: (..., M) -> (..., D, numbers)."""
         return self.decoder(z)
 
     def mean(self, z: Tensor) -> Tensor:
@@ -78,15 +73,16 @@ class VAE(nn.Module):
         return mean_row(self.decoder, self.likelihood, z)
 
 
-def row_given(decoder: nn.Module, likelihood: nn.Module, z: Tensor) -> TorchDistributionMixin:
-    """Distribution of a row: event shape (D,), batch shape that of z (..., M)."""
-    if isinstance(decoder, Autoregressive):
-        return decoder.distribution(z, likelihood)
-    return likelihood(decoder(z))
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The autoencoder of these parts, with fresh parameters; dequantised if the likelihood is.
 
-
-def mean_row(decoder: nn.Module, likelihood: nn.Module, z: Tensor) -> Tensor:
-    """What to expect of a row, or one draw where the decoder is autoregressive: (..., D)."""
-    if isinstance(decoder, Autoregressive):
-        return decoder.distribution(z, likelihood).sample()
-    return likelihood.mean(decoder(z))  # type: ignore[operator]
+    Raises:
+        ValueError: if a part does not suit the data or another part.
+    """
+    assert parts.likelihood is not None
+    check_likelihood(parts.likelihood, data)
+    choice = LIKELIHOODS[parts.likelihood]
+    likelihood = choice.build(data.levels)
+    if choice.fills:
+        return dequantised(data, parts, parts.likelihood, likelihood)
+    return VAE(decoder_of(data, parts, likelihood), likelihood, prior_of(data, parts))

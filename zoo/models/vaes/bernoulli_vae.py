@@ -1,7 +1,7 @@
 """Variational autoencoder of binary pictures: nonlinear factor analysis.
 
-A few hidden Gaussian numbers pass through a network that gives each pixel its probability of being
-on. Only the generative half is written here; the encoder is a guide and can be swapped.
+A few hidden Gaussian numbers pass through a network that gives each pixel's probability of being
+1. Only the generative half is written here; the encoder is a guide and can be swapped.
 
 Generative process, for each row n:
     z_n ~ N(0, I_M), or another prior
@@ -21,6 +21,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from zoo.data import Data
+from zoo.models.parts import Parts, prior_of
 from zoo.models.shapes import require_shape
 from zoo.nn import mlp
 from zoo.priors import StandardNormal
@@ -74,3 +76,14 @@ class BernoulliVAE(nn.Module):
     def mean(self, z: Tensor) -> Tensor:
         """Expected x given z, in [0, 1]: (..., M) -> (..., D)."""
         return torch.sigmoid(self.decode(z))
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The autoencoder of these parts, with fresh parameters.
+
+    Raises:
+        ValueError: if the prior does not go with so many latent dimensions.
+    """
+    assert parts.latent is not None
+    prior = prior_of(data, parts)
+    return BernoulliVAE(data.features, latent=parts.latent, prior=prior)

@@ -1,8 +1,8 @@
 """The banana: a Gaussian in the plane, bent along a parabola.
 
-Its two coordinates are uncorrelated and still strongly dependent, so the best Gaussian misses the
-bend, and a flow can learn it exactly. Nothing is observed; the density itself is what a guide must
-match, and its evidence is 1.
+Its two coordinates are uncorrelated and still strongly dependent, so no Gaussian has this shape; a
+flow can learn it exactly. Nothing is observed: the guide approximates the density itself, whose
+evidence is 1.
 
 Generative process:
     x1 ~ N(0, scale_0^2)

@@ -1,0 +1,40 @@
+"""Models with discrete latents; a sum over all states gives the evidence of small ones."""
+
+from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+from zoo.models.discrete.categorical_vae import CategoricalVAE
+from zoo.models.discrete.gaussian_mixture import GaussianMixture
+from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
+from zoo.models.parts import Parts
+from zoo.models.recipe import Recipe
+
+DISCRETE: dict[str, Recipe] = {
+    "bernoulli_latent": Recipe(
+        build=lambda data: BernoulliLatent(data.features),
+        labels=("x",),
+        data="digits",
+        guide="amortised_discrete",
+        objective="nvil",
+    ),
+    "categorical_vae": Recipe(
+        build=lambda data: CategoricalVAE(data.features),
+        labels=("x",),
+        data="digits",
+        guide="relaxed",
+    ),
+    "sigmoid_belief": Recipe(
+        build=lambda data, parts: SigmoidBeliefNet(data.features, layers=parts.groups),
+        labels=("x",),
+        data="digits",
+        guide="amortised_layers",
+        objective="trace_graph",
+        parts=Parts(groups=(8, 8)),
+    ),
+    "gaussian_mixture": Recipe(
+        build=lambda data: GaussianMixture(data.features, components=3),
+        labels=("x",),
+        data="gaussian_mixture",
+        guide="amortised_discrete",
+        objective="enumerate",
+        lr=1e-2,
+    ),
+}

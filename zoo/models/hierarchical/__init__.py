@@ -1,0 +1,26 @@
+"""Hierarchical models: groups whose parameters share a prior that is learned with them."""
+
+from zoo.models.hierarchical.eight_schools import EightSchools
+from zoo.models.recipe import Recipe
+
+HIERARCHICAL: dict[str, Recipe] = {
+    "eight_schools": Recipe(
+        build=lambda data: EightSchools(centred=True),
+        labels=("sigma", "y"),
+        data="eight_schools",
+        guide="mean_field",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+        noncentred=("theta",),
+    ),
+    "eight_schools_noncentred": Recipe(
+        build=lambda data: EightSchools(centred=False),
+        labels=("sigma", "y"),
+        data="eight_schools",
+        guide="mean_field",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+}

@@ -1,0 +1,25 @@
+"""Linear models with Gaussian latents for each row: evidence and posterior are closed forms."""
+
+from zoo.models.linear.factor_analysis import FactorAnalysis
+from zoo.models.linear.ppca import ProbabilisticPCA
+from zoo.models.recipe import Recipe
+
+LINEAR: dict[str, Recipe] = {
+    "ppca": Recipe(
+        build=lambda data: ProbabilisticPCA(data.features, latent=2),
+        labels=("x",),
+        data="digits",
+        binarize="none",
+        guide="amortised_full_rank",
+        objective="mean_field",
+        lr=3e-3,
+    ),
+    "factor_analysis": Recipe(
+        build=lambda data: FactorAnalysis(data.features, latent=2),
+        labels=("x",),
+        data="factor_analysis",
+        guide="amortised_full_rank",
+        objective="mean_field",
+        lr=1e-2,
+    ),
+}

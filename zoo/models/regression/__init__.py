@@ -1,0 +1,35 @@
+"""Bayesian regression: the latent is what all rows share, coefficients or a whole function."""
+
+from zoo.models.recipe import Recipe
+from zoo.models.regression.gp_regression import GPRegression
+from zoo.models.regression.linear_regression import LinearRegression
+from zoo.models.regression.logistic_regression import LogisticRegression
+
+REGRESSION: dict[str, Recipe] = {
+    "logistic_regression": Recipe(
+        build=lambda data: LogisticRegression(data.features),
+        labels=("x", "y"),
+        data="breast_cancer",
+        guide="full_rank",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "linear_regression": Recipe(
+        build=lambda data: LinearRegression(data.features),
+        labels=("x", "y"),
+        data="linear_regression",
+        guide="full_rank",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "gp_regression": Recipe(
+        build=lambda data: GPRegression(),
+        labels=("x", "y"),
+        data="gp_regression",
+        guide="full_rank",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+}

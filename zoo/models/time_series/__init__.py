@@ -1,0 +1,24 @@
+"""Many short series, each with latents of its own at every time; exact by recursion over time."""
+
+from zoo.models.recipe import Recipe
+from zoo.models.time_series.hmm import HiddenMarkov
+from zoo.models.time_series.local_level import LocalLevel
+
+TIME_SERIES: dict[str, Recipe] = {
+    "hmm": Recipe(
+        build=lambda data: HiddenMarkov(data.features, states=3),
+        labels=("x",),
+        data="hmm",
+        guide="amortised_discrete",
+        objective="rloo",
+        lr=1e-2,
+    ),
+    "local_level": Recipe(
+        build=lambda data: LocalLevel(data.features),
+        labels=("x",),
+        data="local_level",
+        guide="amortised_full_rank",
+        objective="mean_field",
+        lr=1e-2,
+    ),
+}
