@@ -31,6 +31,23 @@ class AmortisedHouseholder(Guide):
         latents: the latents to cover; each is a vector in unconstrained space.
         depth: number of reflections T; by default one fewer than the latent's values, at most 10.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        Reflections keep volumes: the density of a draw is that of the normal it was reflected
+        from.
+
+        >>> import guides, torch, zoo
+        >>> from pyro import poutine
+        >>> from zoo.models.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedHouseholder, x, steps=10)
+        >>> q = poutine.trace(fit.guide).get_trace(x).nodes["z"]["fn"]
+        >>> z = q.sample()
+        >>> u = z
+        >>> for step in reversed(q.transforms):
+        ...     u = step.inv(u)
+        >>> torch.allclose(q.log_prob(z), q.base_dist.log_prob(u), atol=1e-4)
+        True
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -30,6 +30,19 @@ class AmortisedIAF(Guide):
         hidden: hidden units of a step's network; by default twice the latent's size, at least 32.
         context: size of the context h(x) that every step reads.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        The encoder's head gives the mean and the scale of 2 values, and the 16 numbers of the
+        context:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedIAF, x, steps=10)
+        >>> fit.guide.encoder.heads[0].out_features
+        20
+        >>> fit.guide(torch.randn(3, 5))["z"].shape
+        torch.Size([3, 2])
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

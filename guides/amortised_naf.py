@@ -41,6 +41,20 @@ class AmortisedNAF(Guide):
             least 32.
         context: size of the context h(x) that every step reads.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        A step can be inverted at any point, so that the density of any point is known:
+
+        >>> import guides, torch, zoo
+        >>> from pyro import poutine
+        >>> from zoo.models.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedNAF, x, steps=10)
+        >>> q = poutine.trace(fit.guide).get_trace(x).nodes["z"]["fn"]
+        >>> (step,) = q.transforms
+        >>> z = torch.randn(7, 2)
+        >>> torch.allclose(step(step.inv(z)), z, atol=1e-4)
+        True
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -37,6 +37,19 @@ class AmortisedSpline(Guide):
             least 32.
         context: size of the context h(x) that every step reads.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        A spline leaves values alone that are more than four standard deviations from the mean:
+
+        >>> import guides, torch, zoo
+        >>> from pyro import poutine
+        >>> from zoo.models.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedSpline, x, steps=10)
+        >>> q = poutine.trace(fit.guide).get_trace(x).nodes["z"]["fn"]
+        >>> far = q.base_dist.mean + 5 * q.base_dist.stddev
+        >>> torch.allclose(q.transforms[0](far), far)
+        True
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

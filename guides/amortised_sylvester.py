@@ -33,6 +33,16 @@ class AmortisedSylvester(Guide):
         latents: the latents to cover; each is a vector in unconstrained space.
         depth: number of steps.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        For 2 values the encoder's head gives their means and scales, and 8 numbers for each step:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedSylvester, x, steps=10)
+        >>> fit.guide.encoder.heads[0].out_features
+        20
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

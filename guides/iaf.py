@@ -28,6 +28,17 @@ class IAF(Guide):
 
     Raises:
         ValueError: if the latents have one unconstrained value in all; nothing is autoregressive.
+
+    Example:
+        A call draws every latent of the model, on its own support (tau is positive):
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("eight_schools"), guides.IAF, steps=10)
+        >>> draw = fit.guide(*fit.task.data.train)
+        >>> {name: tuple(value.shape) for name, value in draw.items()}
+        {'mu': (), 'tau': (), 'theta': (8,)}
+        >>> bool(draw["tau"] > 0)
+        True
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -39,6 +39,17 @@ class PerDatumIAF(Guide):
     Raises:
         ValueError: for a latent that lies in plates besides the one over rows, or rows of a
             single unconstrained value, where nothing is autoregressive.
+
+    Example:
+        Each row has networks of its own: the first weights of 7 networks, of 8 hidden units that
+        read 2 values.
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.PerDatumIAF, x, steps=10)
+        >>> fit.guide.steps[0].first.shape
+        torch.Size([7, 8, 2])
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -38,6 +38,16 @@ class ProductOfExperts(Guide):
 
     Raises:
         ValueError: if there is no data row to read.
+
+    Example:
+        Where no view of a row is seen, what is left is the standard normal:
+
+        >>> import guides, torch, zoo
+        >>> fit = zoo.fit(zoo.load("multimodal_vae"), guides.ProductOfExperts, steps=5)
+        >>> *views, seen = fit.task.split("test")
+        >>> draws = fit.guide(*views, torch.zeros_like(seen))["z"]
+        >>> bool(draws.mean().abs() < 0.1), bool((draws.std() - 1).abs() < 0.1)
+        (True, True)
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -31,6 +31,14 @@ class SharedEncoder(Guide):
 
     Raises:
         ValueError: if the model has no recognition network, or the latents are not one vector.
+
+    Example:
+        A VampPrior recognises latents itself, so that the guide has no parameters of its own:
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("vae", prior="vamp"), guides.SharedEncoder, steps=5)
+        >>> list(fit.guide.parameters())
+        []
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

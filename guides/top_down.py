@@ -40,6 +40,14 @@ class TopDown(Guide):
 
     Raises:
         ValueError: for another way to combine, or a model without a path.
+
+    Example:
+        It draws the groups in the order of the model, each given those above it and the row:
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("hvae"), guides.TopDown, steps=5)
+        >>> list(fit.guide(*fit.task.split("test")))
+        ['z_2', 'z_1']
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

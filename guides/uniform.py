@@ -34,6 +34,14 @@ class UniformNoise(Guide):
 
     Raises:
         ValueError: if no latent lies in [0, 1], or all do.
+
+    Example:
+        The noise u that fills up integer pixels lies in [0, 1]; z is left to an amortised normal.
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("dequantised_vae"), guides.UniformNoise, steps=5)
+        >>> [site.name for site in fit.guide.noise], type(fit.guide.rest).__name__
+        (['u'], 'AmortisedNormal')
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -40,6 +40,22 @@ class FreeBits(Objective):
 
     Raises:
         ValueError: for fewer than one particle, or a floor that is not above 0.
+
+    Example:
+        A model without data: KL(q || p) is 1.572 nats at first, but with a floor of 5 nats it
+        costs 5.
+
+        >>> import guides, pyro, zoo
+        >>> import pyro.distributions as dist
+        >>> from zoo.objectives import FreeBits
+        >>> def model():
+        ...     pyro.sample("z", dist.Normal(0.0, 1.0))
+        >>> fits = [
+        ...     zoo.fit(model, guides.MeanField, objective=FreeBits(floor=floor), steps=1)
+        ...     for floor in (0.1, 5.0)
+        ... ]
+        >>> [round(fit.losses.item(), 3) for fit in fits]
+        [1.572, 5.0]
     """
 
     particles: int = 1

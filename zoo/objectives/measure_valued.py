@@ -89,7 +89,27 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class MeasureValued(Objective):
-    """The ELBO of independent Normal, Bernoulli or Poisson latents, one coordinate at a time."""
+    """The ELBO of independent Normal, Bernoulli or Poisson latents, one coordinate at a time.
+
+    Example:
+        Being above 0 is worth 3 nats. Reparameterised gradients miss the jump. The difference of
+        the two densities gives the exact gradient in the mean, 3 / sqrt(2 pi).
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import MeasureValued
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        ...     pyro.factor("gain", 3.0 * (z > 0))
+        >>> def guide():
+        ...     pyro.sample("z", dist.Normal(pyro.param("loc", torch.tensor(0.0)), 1.0))
+        >>> settings = {"objective": MeasureValued(), "steps": 1, "optimizer": "sgd", "lr": 1.0}
+        >>> fit = zoo.fit(model, guide, **settings)
+        >>> round(fit.program.store.values[0].item(), 4)
+        1.1968
+    """
 
     @property
     def needs(self) -> Needs:

@@ -66,6 +66,25 @@ class REBAR(Objective):
 
     Raises:
         ValueError: for a temperature that is not positive.
+
+    Example:
+        The temperature and the scale of the control variate learn while the guide does:
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import REBAR
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Bernoulli(0.5))
+        ...     pyro.factor("gain", 3.0 * z)
+        >>> def guide():
+        ...     logit = pyro.param("logit", torch.tensor(0.0))
+        ...     pyro.sample("z", dist.Bernoulli(logits=logit))
+        >>> fit = zoo.fit(model, guide, objective=REBAR(temperature=0.5, scale=1.0), steps=20)
+        >>> tau, eta = fit.program.state()
+        >>> bool(tau != 0.5), bool(eta != 1.0)
+        (True, True)
     """
 
     temperature: float = 0.5

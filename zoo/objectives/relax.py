@@ -67,6 +67,27 @@ class RELAX(Objective):
 
     Raises:
         ValueError: for a temperature that is not positive, or a layer without units.
+
+    Example:
+        The network of the control variate starts at 0, where this is REBAR, and learns with the
+        guide:
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import RELAX
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Bernoulli(0.5))
+        ...     pyro.factor("gain", 3.0 * z)
+        >>> def guide():
+        ...     logit = pyro.param("logit", torch.tensor(0.0))
+        ...     pyro.sample("z", dist.Bernoulli(logits=logit))
+        >>> bool(RELAX().state(zoo.describe(model)).last.weight.any())
+        False
+        >>> fit = zoo.fit(model, guide, objective=RELAX(), steps=20)
+        >>> bool(fit.program.state.last.weight.any())
+        True
     """
 
     temperature: float = 0.5

@@ -32,6 +32,17 @@ class TailAdaptive(Objective):
 
     Raises:
         ValueError: for fewer than two particles, or beta above 0.
+
+    Example:
+        The largest of three weights counts 3 times as much as the smallest, whatever their size:
+
+        >>> import torch
+        >>> from zoo.objectives import TailAdaptive
+        >>> from zoo.objectives.tail_adaptive import tail_adaptive_weights
+        >>> log_w = torch.tensor([[0.0], [1.0], [1000.0]])  # (particles, rows)
+        >>> gamma = tail_adaptive_weights(log_w, TailAdaptive().beta).squeeze()
+        >>> gamma / gamma[0]
+        tensor([1.0000, 1.5000, 3.0000])
     """
 
     particles: int = 10

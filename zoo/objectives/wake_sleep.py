@@ -33,6 +33,19 @@ class WakeSleep(Objective):
 
     Raises:
         ValueError: for fewer than one particle.
+
+    Example:
+        The guide learns from simulated data alone: with other data it takes the same step.
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.ppca import ProbabilisticPCA
+        >>> from zoo.objectives import WakeSleep
+        >>> x, model = torch.randn(4, 3), ProbabilisticPCA(3, 2)
+        >>> settings = {"objective": WakeSleep(), "steps": 1}
+        >>> one = zoo.fit(model, guides.AmortisedNormal, x, **settings)
+        >>> two = zoo.fit(model, guides.AmortisedNormal, x + 10.0, **settings)
+        >>> torch.equal(one.guide.encoder.heads[0].weight, two.guide.encoder.heads[0].weight)
+        True
     """
 
     particles: int = 1
