@@ -13,24 +13,21 @@ Departs from Pyro's NeuralAutoregressive: that has no inverse, and its log |det|
 last draw that it made, so it cannot score a draw that is held.
 """
 
-from typing import ClassVar
-
 import torch
 from pyro.nn import ConditionalAutoRegressiveNN
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 from torch.nn.functional import logsigmoid, softplus
 
-from guides.guide import Guide
-from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.flows import conditional_nets
 from guides.parts.roots import root
-from zoo.latents import Kind, Latents
+from zoo.latents import Latents
 
 ONE = 0.5413248546129181  # softplus(ONE) = 1: a starts near 1, and the step near the identity
 
 
-class AmortisedNAF(Guide):
+class AmortisedNAF(AmortisedFlow):
     """`depth` neural autoregressive steps on an amortised diagonal normal.
 
     Args:
@@ -57,10 +54,6 @@ class AmortisedNAF(Guide):
         True
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
-
     def __init__(
         self,
         latents: Latents,
@@ -70,25 +63,16 @@ class AmortisedNAF(Guide):
         context: int = 16,
         body: nn.Module | None = None,
     ) -> None:
-        super().__init__(latents)
-        sizes, numbers = sizes_of(self, latents), [units] * 3
-        self.encoder = flow_encoder(latents, lambda size: context, body)
+        super().__init__(latents, lambda size: context, body)
         self.nets = nn.ModuleList(
-            conditional_nets(size, context, depth, hidden or max(2 * size, 32), numbers)
-            for size in sizes
+            conditional_nets(size, context, depth, hidden, [units] * 3) for size in self.sizes
         )
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        return sample_flows(
-            self.latents, self.plates(args), self.encoder, steps_of(self.nets, _step), args
-        )
-
-
-def _step(
-    net: ConditionalAutoRegressiveNN, loc: Tensor, scale: Tensor, context: Tensor
-) -> Transform:
-    return SigmoidalFlow(net, context)
+    def transforms(
+        self, latent: int, loc: Tensor, scale: Tensor, context: Tensor
+    ) -> list[Transform]:
+        """One for each network, which reads the context."""
+        return [SigmoidalFlow(net, context) for net in self.nets[latent]]  # type: ignore[attr-defined]
 
 
 class SigmoidalFlow(Transform):

@@ -15,21 +15,19 @@ no inverse, so it cannot score a draw that is held, and its a is not bounded.
 """
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.guide import Guide
-from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of
+from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.roots import tanh_root
-from zoo.latents import Kind, Latents
+from zoo.latents import Latents
 
 BELOW = 0.999  # w . a stays above -BELOW, clear of rounding error
 
 
-class AmortisedPlanar(Guide):
+class AmortisedPlanar(AmortisedFlow):
     """`depth` planar steps on an amortised diagonal normal.
 
     Args:
@@ -54,22 +52,14 @@ class AmortisedPlanar(Guide):
         1.0
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
-
     def __init__(self, latents: Latents, depth: int = 4, body: nn.Module | None = None) -> None:
-        super().__init__(latents)
-        self.sizes, self.depth = sizes_of(self, latents), depth
-        self.encoder = flow_encoder(latents, lambda size: depth * (2 * size + 1), body)
+        super().__init__(latents, lambda size: depth * (2 * size + 1), body)
+        self.depth = depth
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        return sample_flows(
-            self.latents, self.plates(args), self.encoder, [self._steps] * len(self.sizes), args
-        )
-
-    def _steps(self, loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
+    def transforms(
+        self, latent: int, loc: Tensor, scale: Tensor, context: Tensor
+    ) -> list[Transform]:
+        """One for each part of the context."""
         size = loc.shape[-1]
         parts = [part.split([size, size, 1], dim=-1) for part in context.chunk(self.depth, -1)]
         return [Planar(along(v, w), w, b) for v, w, b in parts]

@@ -19,7 +19,6 @@ from pyro.distributions.transforms import AffineAutoregressive
 from torch import Tensor, nn
 
 from guides.guide import Guide
-from guides.parts.flows import push
 from guides.parts.normal import SMALL_SCALE
 from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
 from guides.parts.plates import positive
@@ -81,7 +80,7 @@ class PerDatumIAF(Guide):
             AffineAutoregressive(Picked(net, plates, self.latents), stable=True)
             for net in self.steps
         ]
-        return sample_in_rows(self.latents, plates, push(base, steps))
+        return sample_in_rows(self.latents, plates, dist.TransformedDistribution(base, steps))
 
     @torch.no_grad()
     def start(self, draws: Mapping[str, Tensor]) -> None:

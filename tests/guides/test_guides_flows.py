@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from cases import AUTODIFF, ERRORS, IDENTITY, MODEL_CASES, built, scatter, step_of
+from pyro.distributions.transforms.householder import ConditionedHouseholder
 from steps import a_capture, equal_on_fresh_inputs
 from test_guides_targets import gap, ppca, train
 from torch import nn
@@ -17,7 +18,6 @@ from guides import (
     AmortisedSpline,
     AmortisedSylvester,
 )
-from guides.amortised_householder import Reflection
 from guides.amortised_naf import SigmoidalFlow
 from guides.amortised_planar import BELOW, Planar, along
 from guides.amortised_spline import Splines
@@ -72,7 +72,7 @@ def splines(spread):
 
 STEPS = {
     "planar": planar,
-    "reflection": lambda spread: Reflection(torch.randn(ROWS, SIZE)),
+    "reflections": lambda spread: ConditionedHouseholder(torch.randn(ROWS, 2, SIZE)),
     "sylvester": partial(sylvester, flipped=False),
     "sylvester, flipped": partial(sylvester, flipped=True),
     "naf": naf,
@@ -260,7 +260,7 @@ def test_a_flow_beats_the_best_diagonal_normal(name):
 def test_householder_turns_a_normal_and_keeps_volumes():
     """The density is that of N(H m, H diag(s^2) H^T)."""
     loc, scale, v = torch.randn(3), 0.5 + torch.rand(3), torch.randn(2, 3)
-    steps = [Reflection(each) for each in v]
+    steps = [ConditionedHouseholder(v)]
     turn = torch.eye(3)
     for each in v:
         turn = (torch.eye(3) - 2 * torch.outer(each, each) / each.dot(each)) @ turn
