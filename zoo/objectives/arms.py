@@ -24,8 +24,9 @@ from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_whole
 from zoo.latents.forms import BITS
-from zoo.objectives.log_ratio import apart, at, bernoulli_logits, spread, widen
-from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.bernoulli_draws import wide_logits
+from zoo.objectives.log_ratio import apart, at, spread
+from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.scored_draws import estimate, others
 from zoo.traces import Pair, add_up
 
@@ -69,13 +70,12 @@ class ARMS(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
+        return of_single_elements(BITS)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         latents = pair.latents
-        found = bernoulli_logits(pair, args, kwargs, type(self).__name__)
-        logits = {name: widen(logit, latents, latents[name]) for name, logit in found.items()}
+        logits = wide_logits(pair, args, kwargs, type(self).__name__)
         b = {name: antithetic(logit.detach(), self.particles) for name, logit in logits.items()}
         weights = at(pair, apart(b), args, kwargs)
         f = weights.log_w.detach()

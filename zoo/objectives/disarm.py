@@ -12,15 +12,13 @@ subset selection via gradient-based optimization" (U2G).
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from zoo.latents import Latents
 from zoo.latents.forms import BITS
-from zoo.objectives.log_ratio import at, bernoulli_logits, spread
-from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import estimate
-from zoo.traces import Pair, add_up
+from zoo.objectives.antithetic import Antithetic, antithetic_loss
+from zoo.objectives.objective import Needs, Objective, of_single_elements
+from zoo.traces import Pair
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class DisARM(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
+        return of_single_elements(BITS)
 
     def evaluations(self, latents: Latents) -> int:
         """Two."""
@@ -62,15 +60,9 @@ class DisARM(Objective):
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
-        logits = bernoulli_logits(pair, args, kwargs, type(self).__name__)
-        u = {name: torch.rand_like(logit) for name, logit in logits.items()}
-        one = {name: (u[name] < logits[name].sigmoid()).to(u[name]) for name in u}
-        two = {name: (1 - u[name] < logits[name].sigmoid()).to(u[name]) for name in u}
-        weights = at(pair, [one, two], args, kwargs)
-        f = weights.log_w.detach()
-        terms = []
-        for name, logit in logits.items():
-            half = spread(f[0] - f[1], pair.latents, pair.latents[name]) / 2
-            sign = one[name] - two[name]  # (-1)^{b'} 1[b != b']
-            terms.append((half * sign * logit.detach().abs().sigmoid() * logit).sum())
-        return estimate(weights, f.mean(0).sum(), weights.log_p.mean(0).sum() + add_up(terms))
+        return antithetic_loss(pair, _weight, args, kwargs, type(self).__name__)
+
+
+def _weight(draws: Antithetic) -> Tensor:
+    sign = draws.one - draws.two  # (-1)^{b'} 1[b != b']
+    return sign / 2 * draws.logit.detach().abs().sigmoid()

@@ -4,9 +4,9 @@
 
 with z_k ~ q(z | x), w_k = p(x, z_k) / q(z_k | x) and self-normalised v_k = w_k / sum_j w_j.
 Theta follows the importance-weighted bound of the same K draws, whose gradient is
-sum_k v_k grad log p(x, z_k), without bias; phi's has a bias of order 1/K. A q that is small where
-the posterior is not is punished without bound, so q covers the posterior's modes where the ELBO
-would choose one.
+sum_k v_k grad log p(x, z_k), without bias; phi's has a bias of order 1/K. The divergence
+grows without limit where q is small and the posterior is not, so that q covers all modes of the
+posterior, where the ELBO may choose one.
 
 It is reweighted wake-sleep without the sleep.
 

@@ -1,12 +1,12 @@
-"""Free bits: the ELBO, but a group of latents that says little pays for `floor` nats all the same.
+"""Free bits: the ELBO, where the KL term of each group of latents counts as at least `floor` nats.
 
     E_n E_q log p(x_n | z)  -  sum_g max( floor, E_n KL( q(z_g | x_n) || p(z_g) ) ),
 
-so that nothing is won by saying less, and the guide of a group below its floor learns from the
-likelihood alone. E_n is over rows; a minibatch's mean stands for that of all rows. The groups are
-the sites, or with `per_dimension` every dimension of each. The value is at most the ELBO. A pair
-of distributions without a closed-form KL is sampled. The guide is to draw the latents in the
-model's order: in another one log q - log p of a latent is no KL divergence on average.
+so that a KL term below the floor gains nothing by falling further, and the guide of such a group
+learns from the likelihood alone. E_n is over rows; a minibatch's mean stands for that of all rows.
+The groups are the sites, or with `per_dimension` every dimension of each. The value is at most the
+ELBO. A pair of distributions without a closed-form KL is sampled. The guide is to draw the latents
+in the model's order: in another one log q - log p of a latent is no KL divergence on average.
 
 Cost: one evaluation of log p(x | z) a particle.
 Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling 2016, "Improving variational

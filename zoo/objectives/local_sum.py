@@ -29,7 +29,7 @@ from zoo.latents import Latent, Latents
 from zoo.latents.enumeration import elements
 from zoo.latents.forms import FINITE
 from zoo.objectives.log_ratio import at, guide_sites, marginals, widen
-from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.scored_draws import estimate
 from zoo.traces import Pair, add_up
 
@@ -67,7 +67,7 @@ class LocalSum(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=FINITE, independent=True)
+        return of_single_elements(FINITE)
 
     def evaluations(self, latents: Latents) -> int:
         """The draw, and every other value of each latent."""

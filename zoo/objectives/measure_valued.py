@@ -43,8 +43,9 @@ from torch.distributions.transforms import Transform
 from zoo.latents import Kind, Latents
 from zoo.latents.forms import Form
 from zoo.objectives.log_ratio import Values, at, guide_sites, marginals, spread
-from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import constant, estimate
+from zoo.objectives.objective import Needs, Objective, of_single_elements
+from zoo.objectives.scored_again import constant
+from zoo.objectives.scored_draws import estimate
 from zoo.traces import Pair, add_up
 
 KINDS = (Normal, Bernoulli, Poisson)
@@ -114,7 +115,7 @@ class MeasureValued(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=FORMS, independent=True)
+        return of_single_elements(FORMS)
 
     def evaluations(self, latents: Latents) -> int:
         """Two a parameter of each coordinate, Normal ones having two; and one."""

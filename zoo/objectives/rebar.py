@@ -1,4 +1,4 @@
-"""REBAR: REINFORCE with the relaxed f as a control variate, its gradient put back by its path.
+"""REBAR: REINFORCE with the relaxed f as a control variate, whose mean gradient is added again.
 
 The draw b is the threshold of a real z; z~ is a second one given b (see zoo.objectives.concrete).
 With c(z) = eta f( sigma_tau(z) ), f relaxed at temperature tau, the gradient in the logits is
@@ -38,10 +38,11 @@ from zoo.objectives.concrete import (
     score_gradient,
     threshold,
 )
-from zoo.objectives.double_cv import self_tuned
+from zoo.objectives.control_variates import self_tuned
+from zoo.objectives.frozen import frozen
 from zoo.objectives.log_ratio import Values, at, spread
-from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import estimate, frozen
+from zoo.objectives.objective import Needs, Objective, of_single_elements
+from zoo.objectives.scored_draws import estimate
 from zoo.traces import Pair
 
 Control = Callable[[list[Values]], Tensor]
@@ -97,7 +98,7 @@ class REBAR(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
+        return of_single_elements(RELAXABLE)
 
     def evaluations(self, latents: Latents) -> int:
         """Three, and two gradients in z."""

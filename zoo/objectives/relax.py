@@ -25,7 +25,7 @@ from zoo.checks.arguments import keep_number, keep_wholes
 from zoo.latents import Latent, Latents
 from zoo.latents.forms import RELAXABLE
 from zoo.objectives.log_ratio import Values
-from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f
 from zoo.traces import Pair
 
@@ -102,7 +102,7 @@ class RELAX(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
+        return of_single_elements(RELAXABLE)
 
     def evaluations(self, latents: Latents) -> int:
         """Three, and two gradients in z."""

@@ -17,8 +17,10 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_whole
+from zoo.objectives.frozen import frozen
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import estimate, frozen, score_again
+from zoo.objectives.scored_again import score_again
+from zoo.objectives.scored_draws import estimate
 from zoo.traces import Pair, weigh
 
 

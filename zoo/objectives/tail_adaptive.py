@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import draw_path, estimate
+from zoo.objectives.scored_again import draw_path
+from zoo.objectives.scored_draws import estimate
 from zoo.objectives.target import Evidence, Target
 from zoo.traces import Pair
 

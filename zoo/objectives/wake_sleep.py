@@ -1,4 +1,4 @@
-"""Wake-sleep: each network is taught by what the other one makes up.
+"""Wake-sleep: each network is trained on draws of the other one.
 
     wake:   x from the data, z ~ q(z | x):     theta follows  grad log p(x, z),
     sleep:  (x, z) ~ p, simulated:               phi follows    grad log q(z | x).
