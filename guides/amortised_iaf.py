@@ -1,4 +1,4 @@
-"""Amortised inverse autoregressive flow: a normal read off the row, bent by steps that see it.
+"""Amortised inverse autoregressive flow: a normal read off the row, and steps that read it too.
 
     u_0 = m(x) + s(x) * e,   u_t = g_t * u_{t-1} + (1 - g_t) * m_t,
 

@@ -3,7 +3,8 @@
     u_0 = m(x) + s(x) * e,   u_ti = logit( sum_k w_k sigmoid(a_k u_{t-1,i} + b_k) ),
 
 with w on the simplex, a > 0 and b autoregressive in u_{t-1}, given a context h(x); the order of
-the values alternates. Each sigmoid can make a mode of its own. The inverse takes one root on a
+the values alternates. At first a is near 1 and the step near the identity. Each sigmoid can make
+a mode of its own. The inverse takes one root on a
 line for each value; it lies between the roots of the single sigmoids, (u_ti - b_k) / a_k.
 
 Parameters: the encoder's, and one masked network a step, which also reads the context h(x).
@@ -24,7 +25,8 @@ from guides.parts.flows import conditional_nets
 from guides.parts.roots import root
 from zoo.latents import Latents
 
-ONE = 0.5413248546129181  # softplus(ONE) = 1: a starts near 1, and the step near the identity
+SOFTPLUS_IS_ONE = 0.5413248546129181
+LEAST_SLOPE = 1e-3
 
 
 class AmortisedNAF(AmortisedFlow):
@@ -104,7 +106,7 @@ class SigmoidalFlow(Transform):
 
     def _numbers(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         w, a, b = (part.mT for part in self.net(x, self.context))
-        return w.log_softmax(-1), softplus(a + ONE) + 1e-3, b
+        return w.log_softmax(-1), softplus(a + SOFTPLUS_IS_ONE) + LEAST_SLOPE, b
 
 
 def sigmoidal(x: Tensor, log_w: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

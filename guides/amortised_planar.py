@@ -1,4 +1,4 @@
-"""Amortised planar flow: a normal read off the row, pushed along directions read off it too.
+"""Amortised planar flow: a normal and the directions that bend it, all read off the row.
 
     u_0 = m(x) + s(x) * e,   u_t = u_{t-1} + a_t tanh(w_t . u_{t-1} + b_t),
     log |det| = sum_t log(1 + w_t . a_t (1 - tanh^2(w_t . u_{t-1} + b_t))),
@@ -24,7 +24,7 @@ from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.roots import tanh_root
 from zoo.latents import Latents
 
-BELOW = 0.999  # w . a stays above -BELOW, clear of rounding error
+LARGEST_NEGATIVE = 0.999  # w . a stays above its negative, away from -1 by more than rounding
 
 
 class AmortisedPlanar(AmortisedFlow):
@@ -93,7 +93,7 @@ class Planar(Transform):
 def along(v: Tensor, w: Tensor) -> Tensor:
     """The direction v with its part along w bent so that w . a > -1; (*batch, d) each."""
     dot = _dot(w, v)
-    bent = nn.functional.softplus(dot + math.log(math.expm1(BELOW))) - BELOW
+    bent = nn.functional.softplus(dot + math.log(math.expm1(LARGEST_NEGATIVE))) - LARGEST_NEGATIVE
     return v + (bent - dot) * w / _dot(w, w).clamp(min=1e-12)
 
 

@@ -24,7 +24,7 @@ from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows, 
 from guides.parts.plates import positive
 from zoo.latents import Kind, Latents
 
-OPEN = torch.tensor(2.0).sigmoid()  # what a gate starts at
+GATE_AT_START = torch.tensor(2.0).sigmoid()
 
 
 class PerDatumIAF(Guide):
@@ -86,7 +86,7 @@ class PerDatumIAF(Guide):
     def start(self, draws: Mapping[str, Tensor]) -> None:
         """Takes the mean and sd of each row's draws; site -> (draws, *batch, *event)."""
         u = joined(draws, self.latents)
-        shrunk = OPEN.to(u) ** len(self.steps)
+        shrunk = GATE_AT_START.to(u) ** len(self.steps)
         self.loc.copy_(u.mean(0) / shrunk)
         self.unconstrained_scale.copy_(unscaled(u.std(0) / shrunk))
 

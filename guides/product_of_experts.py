@@ -1,4 +1,4 @@
-"""Product of experts: each view of a row has an encoder, and what is missing has no say.
+"""Product of experts: each view of a row has an encoder, and missing views are left out.
 
     q(z | seen) = N(z; 0, I) prod_m N(z; mu_m(x_m), 1 / t_m(x_m))^seen_m, normalised:
     precision  1 + sum_m seen_m t_m,   mean  sum_m seen_m t_m mu_m / precision.

@@ -2,8 +2,8 @@
 
     q(z | x) = N(z; m(x), diag s(x)^2),   m and s the network of the model's prior.
 
-With a VampPrior, r(z) = 1/C sum_c q(z | u_c) is then made of the very posteriors that the guide
-gives, and one set of weights is trained for both.
+With a VampPrior, r(z) = 1/C sum_c q(z | u_c) is then a mixture of the guide's own posteriors, and
+one set of weights is trained for both.
 
 Parameters: none of its own.
 Source: Tomczak & Welling 2018, "VAE with a VampPrior".

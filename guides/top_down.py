@@ -1,4 +1,4 @@
-"""Top-down guide of a hierarchical VAE: it walks down the model's own path, seeing the row.
+"""Top-down guide of a hierarchical VAE: it follows the model's own path down, given the row.
 
     d_1 = relu(e_1 x),  d_l = d_{l-1} + r_l(d_{l-1})              up, deterministic
     q(z_L | x) = N(m(d_L), diag s(d_L)^2), or what the model's prior recognises, if it does

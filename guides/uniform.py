@@ -73,7 +73,7 @@ class UniformNoise(Guide):
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of the rows given."""
         values = self.rest(*args, **kwargs)
-        # the same plates once more: a trace takes each of them but once
+        # the rest has opened these plates, and a trace holds each of them only once
         with poutine.block(hide=[plate.name for site in self.noise for plate in site.plates]):
             plates = self.plates(args)
         like = next(arg for arg in args if isinstance(arg, Tensor))

@@ -19,7 +19,7 @@ from guides import (
     AmortisedSylvester,
 )
 from guides.amortised_naf import SigmoidalFlow
-from guides.amortised_planar import BELOW, Planar, along
+from guides.amortised_planar import LARGEST_NEGATIVE, Planar, along
 from guides.amortised_spline import Splines
 from guides.amortised_sylvester import Sylvester
 from guides.parts.flows import conditional_nets
@@ -123,8 +123,8 @@ def test_a_root_and_its_gradients():
 def test_a_root_where_the_function_is_nearly_flat():
     """x - 0.999 tanh(x), whose slope at 0 is 0.001: the worst that a planar step can be."""
     x = torch.tensor([-3.0, -1e-3, 0.0, 1e-2, 0.4, 7.0])
-    value = x - BELOW * torch.tanh(x)
-    found = tanh_root(value, torch.tensor(-BELOW), torch.tensor(1.0), torch.tensor(0.0))
+    value = x - LARGEST_NEGATIVE * torch.tanh(x)
+    found = tanh_root(value, torch.tensor(-LARGEST_NEGATIVE), torch.tensor(1.0), torch.tensor(0.0))
     torch.testing.assert_close(found, x, rtol=IDENTITY, atol=IDENTITY)
 
 
@@ -132,7 +132,7 @@ def test_planar_steps_stay_invertible():
     v, w = 20 * torch.randn(2, 500, SIZE)
     strength = (along(v, w) * w).sum(-1)
     assert (strength > -1).all()
-    assert (strength.min(), strength.max() > 1) == (pytest.approx(-BELOW), True)
+    assert (strength.min(), strength.max() > 1) == (pytest.approx(-LARGEST_NEGATIVE), True)
     still = along(v, torch.zeros_like(w))
     assert torch.equal(still, v)
 
