@@ -5,8 +5,8 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import ERRORS, IDENTITY, flat
+from network_of_causes import largest_z
 from steps import a_program
-from test_gradients_exact import largest_z
 from torch import nn
 
 import zoo
