@@ -26,6 +26,18 @@ class AmortisedDiscrete(Guide):
     Args:
         latents: the latents to cover: binary, one-hot, or integers 0 .. k-1.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        Its draws are zeros and ones, one for each binary latent of a row:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+        >>> x = torch.bernoulli(torch.full((7, 5), 0.5))
+        >>> model = BernoulliLatent(5, latent=3)
+        >>> fit = zoo.fit(model, guides.AmortisedDiscrete, x, objective="rloo", steps=10)
+        >>> z = fit.guide(x)["z"]
+        >>> z.shape, sorted(set(z.flatten().tolist()))
+        (torch.Size([7, 3]), [0.0, 1.0])
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.DISCRETE})

@@ -29,6 +29,16 @@ class AmortisedFullRank(Guide):
     Args:
         latents: the latents to cover; each is a vector in unconstrained space.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        For each row the encoder's head gives 2 means and the 3 numbers of a triangular factor:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedFullRank, x, steps=10)
+        >>> fit.guide.encoder.heads[0].out_features
+        5
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -1,4 +1,4 @@
-"""Amortised inverse autoregressive flow: a normal read off the row, bent by steps that see it.
+"""Amortised inverse autoregressive flow: a normal read off the row, and steps that read it too.
 
     u_0 = m(x) + s(x) * e,   u_t = g_t * u_{t-1} + (1 - g_t) * m_t,
 
@@ -10,18 +10,16 @@ Source: Kingma et al. 2016, "Improving variational inference with inverse autore
 
 from typing import ClassVar
 
-from pyro.distributions.transforms import ConditionalAffineAutoregressive
 from torch import Tensor, nn
 from torch.distributions import Transform
 
-from guides.guide import Guide
-from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.flows import conditional_stack
 from guides.per_datum_iaf import PerDatumIAF
-from zoo.latents import Family, Kind, Latents
+from zoo.latents import Family, Latents
 
 
-class AmortisedIAF(Guide):
+class AmortisedIAF(AmortisedFlow):
     """`depth` inverse autoregressive steps on an amortised diagonal normal.
 
     Args:
@@ -30,12 +28,22 @@ class AmortisedIAF(Guide):
         hidden: hidden units of a step's network; by default twice the latent's size, at least 32.
         context: size of the context h(x) that every step reads.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        The encoder's head gives the mean and the scale of 2 values, and the 16 numbers of the
+        context:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedIAF, x, steps=10)
+        >>> fit.guide.encoder.heads[0].out_features
+        20
+        >>> fit.guide(torch.randn(3, 5))["z"].shape
+        torch.Size([3, 2])
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
     row_families: ClassVar[tuple[type[Family], ...]] = (PerDatumIAF,)
-    independent: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -45,21 +53,13 @@ class AmortisedIAF(Guide):
         context: int = 16,
         body: nn.Module | None = None,
     ) -> None:
-        super().__init__(latents)
-        sizes = sizes_of(self, latents)
-        self.encoder = flow_encoder(latents, lambda size: context, body)
+        super().__init__(latents, lambda size: context, body)
         self.steps = nn.ModuleList(
-            conditional_stack(size, context, depth, hidden or max(2 * size, 32)) for size in sizes
+            conditional_stack(size, context, depth, hidden) for size in self.sizes
         )
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        return sample_flows(
-            self.latents, self.plates(args), self.encoder, steps_of(self.steps, _given), args
-        )
-
-
-def _given(
-    step: ConditionalAffineAutoregressive, loc: Tensor, scale: Tensor, context: Tensor
-) -> Transform:
-    return step.condition(context)
+    def transforms(
+        self, latent: int, loc: Tensor, scale: Tensor, context: Tensor
+    ) -> list[Transform]:
+        """One for each network, given the context."""
+        return [step.condition(context) for step in self.steps[latent]]  # type: ignore[attr-defined]

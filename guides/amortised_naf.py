@@ -3,7 +3,8 @@
     u_0 = m(x) + s(x) * e,   u_ti = logit( sum_k w_k sigmoid(a_k u_{t-1,i} + b_k) ),
 
 with w on the simplex, a > 0 and b autoregressive in u_{t-1}, given a context h(x); the order of
-the values alternates. Each sigmoid can make a mode of its own. The inverse takes one root on a
+the values alternates. At first a is near 1 and the step near the identity. Each sigmoid can make
+a mode of its own. The inverse takes one root on a
 line for each value; it lies between the roots of the single sigmoids, (u_ti - b_k) / a_k.
 
 Parameters: the encoder's, and one masked network a step, which also reads the context h(x).
@@ -13,24 +14,22 @@ Departs from Pyro's NeuralAutoregressive: that has no inverse, and its log |det|
 last draw that it made, so it cannot score a draw that is held.
 """
 
-from typing import ClassVar
-
 import torch
 from pyro.nn import ConditionalAutoRegressiveNN
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 from torch.nn.functional import logsigmoid, softplus
 
-from guides.guide import Guide
-from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.flows import conditional_nets
 from guides.parts.roots import root
-from zoo.latents import Kind, Latents
+from zoo.latents import Latents
 
-ONE = 0.5413248546129181  # softplus(ONE) = 1: a starts near 1, and the step near the identity
+SOFTPLUS_IS_ONE = 0.5413248546129181
+LEAST_SLOPE = 1e-3
 
 
-class AmortisedNAF(Guide):
+class AmortisedNAF(AmortisedFlow):
     """`depth` neural autoregressive steps on an amortised diagonal normal.
 
     Args:
@@ -41,11 +40,21 @@ class AmortisedNAF(Guide):
             least 32.
         context: size of the context h(x) that every step reads.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
-    """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
+    Example:
+        A step can be inverted at any point, so that the density of any point is known:
+
+        >>> import guides, torch, zoo
+        >>> from pyro import poutine
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedNAF, x, steps=10)
+        >>> q = poutine.trace(fit.guide).get_trace(x).nodes["z"]["fn"]
+        >>> (step,) = q.transforms
+        >>> z = torch.randn(7, 2)
+        >>> torch.allclose(step(step.inv(z)), z, atol=1e-4)
+        True
+    """
 
     def __init__(
         self,
@@ -56,25 +65,16 @@ class AmortisedNAF(Guide):
         context: int = 16,
         body: nn.Module | None = None,
     ) -> None:
-        super().__init__(latents)
-        sizes, numbers = sizes_of(self, latents), [units] * 3
-        self.encoder = flow_encoder(latents, lambda size: context, body)
+        super().__init__(latents, lambda size: context, body)
         self.nets = nn.ModuleList(
-            conditional_nets(size, context, depth, hidden or max(2 * size, 32), numbers)
-            for size in sizes
+            conditional_nets(size, context, depth, hidden, [units] * 3) for size in self.sizes
         )
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        return sample_flows(
-            self.latents, self.plates(args), self.encoder, steps_of(self.nets, _step), args
-        )
-
-
-def _step(
-    net: ConditionalAutoRegressiveNN, loc: Tensor, scale: Tensor, context: Tensor
-) -> Transform:
-    return SigmoidalFlow(net, context)
+    def transforms(
+        self, latent: int, loc: Tensor, scale: Tensor, context: Tensor
+    ) -> list[Transform]:
+        """One for each network, which reads the context."""
+        return [SigmoidalFlow(net, context) for net in self.nets[latent]]  # type: ignore[attr-defined]
 
 
 class SigmoidalFlow(Transform):
@@ -106,7 +106,7 @@ class SigmoidalFlow(Transform):
 
     def _numbers(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         w, a, b = (part.mT for part in self.net(x, self.context))
-        return w.log_softmax(-1), softplus(a + ONE) + 1e-3, b
+        return w.log_softmax(-1), softplus(a + SOFTPLUS_IS_ONE) + LEAST_SLOPE, b
 
 
 def sigmoidal(x: Tensor, log_w: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

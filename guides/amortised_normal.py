@@ -30,6 +30,16 @@ class AmortisedNormal(Guide):
         latents: the latents to cover.
         fixed_scale: standard deviation of every latent, or None to learn it from the row.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        Trained on 7 rows, the encoder draws the latents of 3 others without a further fit:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedNormal, x, steps=10)
+        >>> fit.guide(torch.randn(3, 5))["z"].shape
+        torch.Size([3, 2])
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

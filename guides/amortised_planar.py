@@ -1,4 +1,4 @@
-"""Amortised planar flow: a normal read off the row, pushed along directions read off it too.
+"""Amortised planar flow: a normal and the directions that bend it, all read off the row.
 
     u_0 = m(x) + s(x) * e,   u_t = u_{t-1} + a_t tanh(w_t . u_{t-1} + b_t),
     log |det| = sum_t log(1 + w_t . a_t (1 - tanh^2(w_t . u_{t-1} + b_t))),
@@ -15,45 +15,51 @@ no inverse, so it cannot score a draw that is held, and its a is not bounded.
 """
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.guide import Guide
-from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of
+from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.roots import tanh_root
-from zoo.latents import Kind, Latents
+from zoo.latents import Latents
 
-BELOW = 0.999  # w . a stays above -BELOW, clear of rounding error
+LARGEST_NEGATIVE = 0.999  # w . a stays above its negative, away from -1 by more than rounding
 
 
-class AmortisedPlanar(Guide):
+class AmortisedPlanar(AmortisedFlow):
     """`depth` planar steps on an amortised diagonal normal.
 
     Args:
         latents: the latents to cover; each is a vector in unconstrained space.
         depth: number of steps.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        Its density is known at every point, not only at its own draws: over a grid it adds up to
+        1.
+
+        >>> import guides, torch, zoo
+        >>> from pyro import poutine
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(1, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedPlanar, x, steps=10)
+        >>> q = poutine.trace(fit.guide).get_trace(x).nodes["z"]["fn"]
+        >>> side = torch.linspace(-8.0, 8.0, 81)
+        >>> grid = torch.cartesian_prod(side, side).unsqueeze(1)  # (points, rows, 2)
+        >>> mass = q.log_prob(grid).exp().sum() * 0.2**2
+        >>> round(mass.item(), 2)
+        1.0
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
-
     def __init__(self, latents: Latents, depth: int = 4, body: nn.Module | None = None) -> None:
-        super().__init__(latents)
-        self.sizes, self.depth = sizes_of(self, latents), depth
-        self.encoder = flow_encoder(latents, lambda size: depth * (2 * size + 1), body)
+        super().__init__(latents, lambda size: depth * (2 * size + 1), body)
+        self.depth = depth
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        return sample_flows(
-            self.latents, self.plates(args), self.encoder, [self._steps] * len(self.sizes), args
-        )
-
-    def _steps(self, loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
+    def transforms(
+        self, latent: int, loc: Tensor, scale: Tensor, context: Tensor
+    ) -> list[Transform]:
+        """One for each part of the context."""
         size = loc.shape[-1]
         parts = [part.split([size, size, 1], dim=-1) for part in context.chunk(self.depth, -1)]
         return [Planar(along(v, w), w, b) for v, w, b in parts]
@@ -87,7 +93,7 @@ class Planar(Transform):
 def along(v: Tensor, w: Tensor) -> Tensor:
     """The direction v with its part along w bent so that w . a > -1; (*batch, d) each."""
     dot = _dot(w, v)
-    bent = nn.functional.softplus(dot + math.log(math.expm1(BELOW))) - BELOW
+    bent = nn.functional.softplus(dot + math.log(math.expm1(LARGEST_NEGATIVE))) - LARGEST_NEGATIVE
     return v + (bent - dot) * w / _dot(w, w).clamp(min=1e-12)
 
 

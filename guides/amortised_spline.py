@@ -12,21 +12,18 @@ alternating order in the place of linear layers. From Pyro's SplineAutoregressiv
 where a mask is true and asserts on values, neither of which a captured step in replicas can do.
 """
 
-from typing import ClassVar
-
 import torch
 from pyro.nn import ConditionalAutoRegressiveNN
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.guide import Guide
-from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of, steps_of
+from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.flows import conditional_nets
 from guides.parts.spline import Knots, inverse_spline, knots, numbers_of, spline
-from zoo.latents import Kind, Latents
+from zoo.latents import Latents
 
 
-class AmortisedSpline(Guide):
+class AmortisedSpline(AmortisedFlow):
     """`depth` autoregressive spline steps on an amortised diagonal normal.
 
     Args:
@@ -37,11 +34,20 @@ class AmortisedSpline(Guide):
             least 32.
         context: size of the context h(x) that every step reads.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
-    """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
+    Example:
+        A spline leaves values alone that are more than four standard deviations from the mean:
+
+        >>> import guides, torch, zoo
+        >>> from pyro import poutine
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedSpline, x, steps=10)
+        >>> q = poutine.trace(fit.guide).get_trace(x).nodes["z"]["fn"]
+        >>> far = q.base_dist.mean + 5 * q.base_dist.stddev
+        >>> torch.allclose(q.transforms[0](far), far)
+        True
+    """
 
     def __init__(
         self,
@@ -52,19 +58,16 @@ class AmortisedSpline(Guide):
         context: int = 16,
         body: nn.Module | None = None,
     ) -> None:
-        super().__init__(latents)
-        sizes, numbers = sizes_of(self, latents), numbers_of(bins)
-        self.encoder = flow_encoder(latents, lambda size: context, body)
+        super().__init__(latents, lambda size: context, body)
         self.nets = nn.ModuleList(
-            conditional_nets(size, context, depth, hidden or max(2 * size, 32), numbers)
-            for size in sizes
+            conditional_nets(size, context, depth, hidden, numbers_of(bins)) for size in self.sizes
         )
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        return sample_flows(
-            self.latents, self.plates(args), self.encoder, steps_of(self.nets, Splines), args
-        )
+    def transforms(
+        self, latent: int, loc: Tensor, scale: Tensor, context: Tensor
+    ) -> list[Transform]:
+        """One for each network, which reads the context."""
+        return [Splines(net, loc, scale, context) for net in self.nets[latent]]  # type: ignore[attr-defined]
 
 
 class Splines(Transform):

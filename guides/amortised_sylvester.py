@@ -14,43 +14,42 @@ Departs from Pyro's Sylvester: that is the Householder variant, with parameters 
 place of functions of x, and has no inverse.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
-from guides.guide import Guide
-from guides.parts.amortised_flow import flow_encoder, sample_flows, sizes_of
+from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.roots import tanh_root
-from zoo.latents import Kind, Latents
+from zoo.latents import Latents
 
 
-class AmortisedSylvester(Guide):
+class AmortisedSylvester(AmortisedFlow):
     """`depth` triangular Sylvester steps on an amortised diagonal normal.
 
     Args:
         latents: the latents to cover; each is a vector in unconstrained space.
         depth: number of steps.
         body: replaces the encoder's hidden layers: (rows, context) -> (rows, features).
+
+    Example:
+        For 2 values the encoder's head gives their means and scales, and 8 numbers for each step:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.AmortisedSylvester, x, steps=10)
+        >>> fit.guide.encoder.heads[0].out_features
+        20
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
-
     def __init__(self, latents: Latents, depth: int = 2, body: nn.Module | None = None) -> None:
-        super().__init__(latents)
-        self.sizes, self.depth = sizes_of(self, latents), depth
-        self.encoder = flow_encoder(latents, lambda size: depth * size * (size + 2), body)
+        super().__init__(latents, lambda size: depth * size * (size + 2), body)
+        self.depth = depth
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        return sample_flows(
-            self.latents, self.plates(args), self.encoder, [self._steps] * len(self.sizes), args
-        )
-
-    def _steps(self, loc: Tensor, scale: Tensor, context: Tensor) -> list[Transform]:
+    def transforms(
+        self, latent: int, loc: Tensor, scale: Tensor, context: Tensor
+    ) -> list[Transform]:
+        """One for each part of the context."""
         parts = context.chunk(self.depth, dim=-1)
         return [Sylvester(p, loc.shape[-1], flipped=t % 2 == 1) for t, p in enumerate(parts)]
 

@@ -35,6 +35,16 @@ class BottomUp(Guide):
 
     Raises:
         ValueError: if a latent lies in another plate, or there is no data row to read.
+
+    Example:
+        The model draws its groups from the top, the guide recognises them from the bottom:
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("hvae"), guides.BottomUp, steps=5)
+        >>> fit.latents.names
+        ('z_2', 'z_1')
+        >>> list(fit.guide(*fit.task.split("test")))
+        ['z_1', 'z_2']
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

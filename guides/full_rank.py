@@ -18,7 +18,16 @@ from zoo.latents import Kind, Latents
 
 
 class FullRank(Guide):
-    """One normal with full covariance over all global latents, mapped onto their supports."""
+    """One normal with full covariance over all global latents, mapped onto their supports.
+
+    Example:
+        Eight schools has 10 unconstrained values: 10 means and 55 numbers of a triangular factor.
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("eight_schools"), guides.FullRank, steps=10)
+        >>> sum(parameter.numel() for parameter in fit.guide.parameters())
+        65
+    """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})

@@ -21,7 +21,7 @@ class Guide(nn.Module, Family, ABC):
         latents: the latents to cover, from :func:`zoo.describe`.
 
     Raises:
-        ValueError: if the family does not go on one of the latents.
+        ValueError: if the family does not cover one of the latents.
     """
 
     def __init__(self, latents: Latents) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from guides.guide import Guide
-from guides.parts.flows import autoregressive_stack, push
+from guides.parts.flows import autoregressive_stack
 from guides.parts.joint import sample_jointly
 from guides.parts.normal import SMALL_SCALE
 from guides.parts.plates import positive
@@ -28,6 +28,17 @@ class IAF(Guide):
 
     Raises:
         ValueError: if the latents have one unconstrained value in all; nothing is autoregressive.
+
+    Example:
+        A call draws every latent of the model, on its own support (tau is positive):
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("eight_schools"), guides.IAF, steps=10)
+        >>> draw = fit.guide(*fit.task.data.train)
+        >>> {name: tuple(value.shape) for name, value in draw.items()}
+        {'mu': (), 'tau': (), 'theta': (8,)}
+        >>> bool(draw["tau"] > 0)
+        True
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
@@ -48,4 +59,5 @@ class IAF(Guide):
         """Samples all latents jointly."""
         base = dist.Normal(self.loc, positive(self.unconstrained_scale)).to_event(1)
         latents, plates = self.latents, self.plates(args)
-        return sample_jointly(latents, plates, push(base, list(self.steps)))
+        q = dist.TransformedDistribution(base, list(self.steps))
+        return sample_jointly(latents, plates, q)

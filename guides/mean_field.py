@@ -19,7 +19,17 @@ from zoo.latents import Kind, Latents
 
 
 class MeanField(Guide):
-    """Each global latent an independent normal, mapped onto its support."""
+    """Each global latent an independent normal, mapped onto its support.
+
+    Example:
+        Eight schools has 10 unconstrained values (mu, tau and 8 effects), and each takes 2
+        parameters:
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("eight_schools"), guides.MeanField, steps=10)
+        >>> sum(parameter.numel() for parameter in fit.guide.parameters())
+        20
+    """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})

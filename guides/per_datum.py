@@ -25,7 +25,18 @@ from zoo.latents import Kind, Latent, Latents
 
 
 class PerDatum(Guide):
-    """Each row's latents independent normals with free parameters."""
+    """Each row's latents independent normals with free parameters.
+
+    Example:
+        Seven rows of data have seven means of two values each:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.PerDatum, x, steps=10)
+        >>> fit.guide.loc[0].shape
+        torch.Size([7, 2])
+    """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"local"})

@@ -27,6 +27,16 @@ class PerDatumFullRank(Guide):
 
     Raises:
         ValueError: for a latent that lies in plates besides the one over rows.
+
+    Example:
+        Each of 7 rows has 2 means and the 3 numbers of a triangular factor of its own:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.PerDatumFullRank, x, steps=10)
+        >>> fit.guide.loc.shape, fit.guide.factor.shape
+        (torch.Size([7, 2]), torch.Size([7, 3]))
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

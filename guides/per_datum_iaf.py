@@ -19,13 +19,12 @@ from pyro.distributions.transforms import AffineAutoregressive
 from torch import Tensor, nn
 
 from guides.guide import Guide
-from guides.parts.flows import push
 from guides.parts.normal import SMALL_SCALE
 from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
 from guides.parts.plates import positive
 from zoo.latents import Kind, Latents
 
-OPEN = torch.tensor(2.0).sigmoid()  # what a gate starts at
+GATE_AT_START = torch.tensor(2.0).sigmoid()
 
 
 class PerDatumIAF(Guide):
@@ -39,6 +38,17 @@ class PerDatumIAF(Guide):
     Raises:
         ValueError: for a latent that lies in plates besides the one over rows, or rows of a
             single unconstrained value, where nothing is autoregressive.
+
+    Example:
+        Each row has networks of its own: the first weights of 7 networks, of 8 hidden units that
+        read 2 values.
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> x = torch.randn(7, 5)
+        >>> fit = zoo.fit(ProbabilisticPCA(5, 2), guides.PerDatumIAF, x, steps=10)
+        >>> fit.guide.steps[0].first.shape
+        torch.Size([7, 8, 2])
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
@@ -70,13 +80,13 @@ class PerDatumIAF(Guide):
             AffineAutoregressive(Picked(net, plates, self.latents), stable=True)
             for net in self.steps
         ]
-        return sample_in_rows(self.latents, plates, push(base, steps))
+        return sample_in_rows(self.latents, plates, dist.TransformedDistribution(base, steps))
 
     @torch.no_grad()
     def start(self, draws: Mapping[str, Tensor]) -> None:
         """Takes the mean and sd of each row's draws; site -> (draws, *batch, *event)."""
         u = joined(draws, self.latents)
-        shrunk = OPEN.to(u) ** len(self.steps)
+        shrunk = GATE_AT_START.to(u) ** len(self.steps)
         self.loc.copy_(u.mean(0) / shrunk)
         self.unconstrained_scale.copy_(unscaled(u.std(0) / shrunk))
 

@@ -1,4 +1,4 @@
-"""Product of experts: each view of a row has an encoder, and what is missing has no say.
+"""Product of experts: each view of a row has an encoder, and missing views are left out.
 
     q(z | seen) = N(z; 0, I) prod_m N(z; mu_m(x_m), 1 / t_m(x_m))^seen_m, normalised:
     precision  1 + sum_m seen_m t_m,   mean  sum_m seen_m t_m mu_m / precision.
@@ -38,6 +38,16 @@ class ProductOfExperts(Guide):
 
     Raises:
         ValueError: if there is no data row to read.
+
+    Example:
+        Where no view of a row is seen, what is left is the standard normal:
+
+        >>> import guides, torch, zoo
+        >>> fit = zoo.fit(zoo.load("multimodal_vae"), guides.ProductOfExperts, steps=5)
+        >>> *views, seen = fit.task.split("test")
+        >>> draws = fit.guide(*views, torch.zeros_like(seen))["z"]
+        >>> bool(draws.mean().abs() < 0.1), bool((draws.std() - 1).abs() < 0.1)
+        (True, True)
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

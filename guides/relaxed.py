@@ -66,6 +66,16 @@ class Relaxed(Guide):
     Raises:
         ValueError: for a temperature that is not positive, or a schedule of one that is learned;
             for a negative `rao`, or one without `straight_through`.
+
+    Example:
+        In training draws lie between 0 and 1, in eval mode they are 0 or 1:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.discrete.bernoulli_latent import BernoulliLatent
+        >>> x = torch.bernoulli(torch.full((7, 5), 0.5))
+        >>> fit = zoo.fit(BernoulliLatent(5, latent=3), guides.Relaxed, x, steps=10)
+        >>> [bool(fit.guide.train(mode)(x)["z"].frac().any()) for mode in (True, False)]
+        [True, False]
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.DISCRETE})

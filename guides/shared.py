@@ -2,8 +2,8 @@
 
     q(z | x) = N(z; m(x), diag s(x)^2),   m and s the network of the model's prior.
 
-With a VampPrior, r(z) = 1/C sum_c q(z | u_c) is then made of the very posteriors that the guide
-gives, and one set of weights is trained for both.
+With a VampPrior, r(z) = 1/C sum_c q(z | u_c) is then a mixture of the guide's own posteriors, and
+one set of weights is trained for both.
 
 Parameters: none of its own.
 Source: Tomczak & Welling 2018, "VAE with a VampPrior".
@@ -31,6 +31,14 @@ class SharedEncoder(Guide):
 
     Raises:
         ValueError: if the model has no recognition network, or the latents are not one vector.
+
+    Example:
+        A VampPrior recognises latents itself, so that the guide has no parameters of its own:
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("vae", prior="vamp"), guides.SharedEncoder, steps=5)
+        >>> list(fit.guide.parameters())
+        []
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

@@ -1,4 +1,4 @@
-"""Top-down guide of a hierarchical VAE: it walks down the model's own path, seeing the row.
+"""Top-down guide of a hierarchical VAE: it follows the model's own path down, given the row.
 
     d_1 = relu(e_1 x),  d_l = d_{l-1} + r_l(d_{l-1})              up, deterministic
     q(z_L | x) = N(m(d_L), diag s(d_L)^2), or what the model's prior recognises, if it does
@@ -40,6 +40,14 @@ class TopDown(Guide):
 
     Raises:
         ValueError: for another way to combine, or a model without a path.
+
+    Example:
+        It draws the groups in the order of the model, each given those above it and the row:
+
+        >>> import guides, zoo
+        >>> fit = zoo.fit(zoo.load("hvae"), guides.TopDown, steps=5)
+        >>> list(fit.guide(*fit.task.split("test")))
+        ['z_2', 'z_1']
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})

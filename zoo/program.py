@@ -38,10 +38,10 @@ from zoo.latents import Family, Latents, Model
 from zoo.objectives import Objective
 from zoo.objectives.mean_field import drawn, in_order
 from zoo.optim.schedules import Schedule
+from zoo.pairing.covered import covered
 from zoo.pairing.guide_input import check_precision
 from zoo.pairing.latents_under import latents_under, narrowed
 from zoo.pairing.mismatch import PairingError, check
-from zoo.pairing.rules import covered
 from zoo.pairing.validation import Observed, checked_run, observed_arguments
 from zoo.traces import Pair, Traces, as_guide, sample_sites
 

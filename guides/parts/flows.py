@@ -1,11 +1,11 @@
 """Stacks of inverse autoregressive steps, with or without a context."""
 
-import pyro.distributions as dist
 import torch
 from pyro.distributions import transforms
-from pyro.distributions.torch_distribution import TorchDistributionMixin
 from pyro.nn import AutoRegressiveNN, ConditionalAutoRegressiveNN
 from torch import nn
+
+LEAST_HIDDEN = 32  # of a network that also reads a context
 
 
 def autoregressive_stack(size: int, depth: int, hidden: int) -> nn.ModuleList:
@@ -21,7 +21,7 @@ def autoregressive_stack(size: int, depth: int, hidden: int) -> nn.ModuleList:
     return nn.ModuleList(steps)
 
 
-def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.ModuleList:
+def conditional_stack(size: int, context: int, depth: int, hidden: int | None) -> nn.ModuleList:
     """The same with s(z, h) and m(z, h) for a context h of that many values."""
     nets = conditional_nets(size, context, depth, hidden, [1, 1])
     steps = [transforms.ConditionalAffineAutoregressive(net, stable=True) for net in nets]
@@ -29,18 +29,20 @@ def conditional_stack(size: int, context: int, depth: int, hidden: int) -> nn.Mo
 
 
 def conditional_nets(
-    size: int, context: int, depth: int, hidden: int, numbers: list[int]
+    size: int, context: int, depth: int, hidden: int | None, numbers: list[int]
 ) -> nn.ModuleList:
     """`depth` masked networks, in alternating order, that also read a context.
 
     Each maps z (..., size) and h (..., context) to one tensor (..., n, size) for each n in
-    `numbers`; what belongs to a value depends on the values before it alone.
+    `numbers`; what belongs to a value depends on the values before it alone. By default its
+    hidden units are twice the size, at least 32.
     """
+    width = hidden or max(2 * size, LEAST_HIDDEN)
     nets = [
         ConditionalAutoRegressiveNN(
             size,
             context,
-            [hidden],
+            [width],
             param_dims=numbers,
             permutation=order,  # type: ignore[arg-type]
         )
@@ -49,17 +51,16 @@ def conditional_nets(
     return nn.ModuleList(_in_order(net) for net in nets)
 
 
-def push(base: TorchDistributionMixin, steps: list) -> TorchDistributionMixin:
-    """The distribution of a draw from `base` after all steps."""
-    return dist.TransformedDistribution(base, steps)
-
-
 def _orders(size: int, depth: int) -> list[torch.Tensor]:
     return [torch.arange(size) if i % 2 == 0 else torch.arange(size).flip(0) for i in range(depth)]
 
 
 def _in_order(net: nn.Module) -> nn.Module:
-    """Makes its order plain numbers, for which inverting a step asks: tensors defy capture."""
+    """The network with its order as plain numbers.
+
+    The inverse of a step goes through them one by one, and a captured step cannot read numbers
+    out of a tensor.
+    """
     order = net.permutation.tolist()  # type: ignore[operator,union-attr]
     del net.permutation
     net.permutation = order  # type: ignore[assignment]

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-PARTS, ROUNDS, POLISH = 16, 4, 4
+PARTS_OF_INTERVAL = 16
+SEARCH_ROUNDS = 4
+NEWTON_STEPS = 4
 
 Increasing = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -13,9 +15,9 @@ Increasing = Callable[[Tensor], tuple[Tensor, Tensor]]
 def root(increasing: Increasing, value: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """The x between `low` and `high` with f(x) = value, as a differentiable function.
 
-    A fixed number of tensor operations, so that a step with it can be captured: each round keeps
-    one of sixteen parts of the interval, four Newton steps end at rounding error, and a last one
-    carries the gradient of the implicit function theorem, dx = (d value - df) / f'.
+    A fixed number of tensor operations, so that a step with it can be captured: each round of the
+    search keeps one of sixteen parts of the interval, Newton steps then reach rounding error, and
+    a last one has the gradient of the implicit function theorem, dx = (d value - df) / f'.
 
     Args:
         increasing: x -> f(x) and f'(x), elementwise; takes further dimensions in front.
@@ -30,15 +32,15 @@ def root(increasing: Increasing, value: Tensor, low: Tensor, high: Tensor) -> Te
 
 
 def _search(increasing: Increasing, value: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    inner = torch.arange(1, PARTS, dtype=value.dtype, device=value.device)
+    inner = torch.arange(1, PARTS_OF_INTERVAL, dtype=value.dtype, device=value.device)
     inner = inner.reshape(-1, *[1] * value.dim())
-    for _ in range(ROUNDS):
-        width = (high - low) / PARTS
+    for _ in range(SEARCH_ROUNDS):
+        width = (high - low) / PARTS_OF_INTERVAL
         below = increasing(low + width * inner)[0] < value
         low = low + width * below.to(value.dtype).sum(0)
         high = low + width
     x = (low + high) / 2
-    for _ in range(POLISH):
+    for _ in range(NEWTON_STEPS):
         found, slope = increasing(x)
         x = torch.minimum(torch.maximum(x + (value - found) / slope, low), high)
     return x

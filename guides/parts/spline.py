@@ -5,9 +5,10 @@ the place within the bin:
 
     y = y_k + (y_{k+1} - y_k) (s t^2 + d_k t (1 - t)) / (s + (d_{k+1} + d_k - 2 s) t (1 - t)).
 
-Outside of [-BOX, BOX] the function is the identity. Each of B bins takes at least SHARE / B of
-the box in both directions, and slopes are at least LEAST: an inverse loses digits where a spline
-is flat, and one that feeds the knots of the next value multiplies what was lost.
+Outside of [-BOX, BOX] the function is the identity. Each of B bins takes at least
+LEAST_BIN_SHARE / B of the box in both directions, and slopes are at least LEAST_SLOPE: an inverse
+loses digits where a spline is flat, and in an autoregressive flow the next value's knots depend on
+the inverse, so that the loss grows from value to value.
 Source: Gregory & Delbourgo 1982; Durkan, Bekasov, Murray & Papamakarios 2019, "Neural spline
 flows".
 Departs from the paper: its least bins and slopes are 1/1000.
@@ -21,9 +22,9 @@ from torch import Tensor
 from torch.nn.functional import pad, softplus
 
 BOX = 4.0
-SHARE = 0.4  # of an even bin
-LEAST = 0.01
-ONE = math.log(math.expm1(1 - LEAST))  # zeros give slopes of 1, and so the identity
+LEAST_BIN_SHARE = 0.4
+LEAST_SLOPE = 0.01
+UNCONSTRAINED_UNIT_SLOPE = math.log(math.expm1(1 - LEAST_SLOPE))
 
 
 class Knots(NamedTuple):
@@ -52,12 +53,12 @@ def numbers_of(bins: int) -> list[int]:
 
 def knots(widths: Tensor, heights: Tensor, slopes: Tensor) -> Knots:
     """Knots from unconstrained numbers; (..., bins), (..., bins), (..., bins - 1)."""
-    inner = softplus(slopes + ONE) + LEAST
+    inner = softplus(slopes + UNCONSTRAINED_UNIT_SLOPE) + LEAST_SLOPE
     return Knots(_edges(widths), _edges(heights), pad(inner, (1, 1), value=1.0))
 
 
 def _edges(numbers: Tensor) -> Tensor:
-    shares = SHARE / numbers.shape[-1] + (1 - SHARE) * numbers.softmax(-1)
+    shares = LEAST_BIN_SHARE / numbers.shape[-1] + (1 - LEAST_BIN_SHARE) * numbers.softmax(-1)
     inner = 2 * BOX * shares.cumsum(-1)[..., :-1] - BOX
     return pad(pad(inner, (1, 0), value=-BOX), (0, 1), value=BOX)
 

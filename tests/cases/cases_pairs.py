@@ -5,24 +5,24 @@ are listed.
 """
 
 from cases import MODEL_CASES
+from cases_objectives import going_with
 
 from guides import GUIDES
 from zoo.latents import Kind
 
-ANY = {"trace", "trace_graph", "renyi", "iwae", "vr_max", "miwae", "ciwae", "piwae"}
-PATHS = {"stl", "dreg", "tail_adaptive"}
-SCORES = {"reinforce", "reinforce_average", "rloo", "vimco", "vimco_geometric", "tvo"}
-SCORES |= {"forward_kl"}
-DREAMS = {"wake_sleep", "rws"}
-CLOSED_KL = {"mean_field", "free_bits"}
+ANY = going_with("any")
+PATHS = going_with("paths")
+SCORES = going_with("scores")
+SIMULATED = going_with("simulated rows")
+CLOSED_KL = going_with("closed KL")
 RELAXED = ANY | PATHS | CLOSED_KL
 JOINT = ANY | PATHS | SCORES
 FACTORISED = JOINT | CLOSED_KL
-INDEPENDENT = FACTORISED | {"measure_valued"}
-DISCRETE = ANY | SCORES | DREAMS | {"nvil", "enumerate", "layer_sum"}
-CATEGORICAL = DISCRETE | {"muprop", "rebar", "relax", "local_sum"}
-BITS = {"arm", "disarm", "u2g", "arms", "double_cv", "rodeo"}
-BINARY = CATEGORICAL | BITS | {"measure_valued"}
+INDEPENDENT = FACTORISED | going_with("independent")
+DISCRETE = ANY | SCORES | SIMULATED | going_with("discrete")
+CATEGORICAL = DISCRETE | going_with("categorical")
+BITS = going_with("bits")
+BINARY = CATEGORICAL | BITS | going_with("independent")
 
 
 def suitable(family) -> set[str]:
@@ -32,7 +32,7 @@ def suitable(family) -> set[str]:
     if Kind.DISCRETE in family.kinds:
         return CATEGORICAL if family.factorised else DISCRETE
     usual = INDEPENDENT if family.independent else FACTORISED if family.factorised else JOINT
-    return usual | DREAMS if family.amortised and "local" in family.scopes else usual
+    return usual | SIMULATED if family.amortised and "local" in family.scopes else usual
 
 
 SPECIAL = {"shared", "uniform_noise", "top_down", "ladder", "empty"}  # for certain models only
@@ -52,17 +52,17 @@ LOCAL_CONTINUOUS = on(Kind.CONTINUOUS, "local")
 GLOBAL_CONTINUOUS = on(Kind.CONTINUOUS, "global")
 LOCAL_DISCRETE = {**on(Kind.DISCRETE, "local"), "empty": {"enumerate"}}
 LOCAL_BINARY = {**LOCAL_DISCRETE, "amortised_discrete": BINARY}
-AWAKE = {guide: objectives - DREAMS for guide, objectives in LOCAL_CONTINUOUS.items()}
+AWAKE = {guide: objectives - SIMULATED for guide, objectives in LOCAL_CONTINUOUS.items()}
 USUAL = {
     ("continuous", "local"): LOCAL_CONTINUOUS,
     ("continuous", "global"): GLOBAL_CONTINUOUS,
     ("discrete", "local"): LOCAL_DISCRETE,
 }
 EXCEPTIONS: dict[str, dict[str, set[str]]] = {
-    "vae": {**LOCAL_CONTINUOUS, "shared": INDEPENDENT | DREAMS},
+    "vae": {**LOCAL_CONTINUOUS, "shared": INDEPENDENT | SIMULATED},
     "dequantised_vae": {**AWAKE, "uniform_noise": FACTORISED},
     "flow_vae": {**AWAKE, "uniform_noise": FACTORISED},
-    "hvae": {**LOCAL_CONTINUOUS, **dict.fromkeys(("top_down", "ladder"), FACTORISED | DREAMS)},
+    "hvae": {**LOCAL_CONTINUOUS, **dict.fromkeys(("top_down", "ladder"), FACTORISED | SIMULATED)},
     "self_vae": AWAKE,
     "bernoulli_latent": LOCAL_BINARY,
     "sigmoid_belief": LOCAL_BINARY,

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from cases import AUTODIFF, ERRORS, IDENTITY, MODEL_CASES, built, scatter, step_of
+from pyro.distributions.transforms.householder import ConditionedHouseholder
 from steps import a_capture, equal_on_fresh_inputs
 from test_guides_targets import gap, ppca, train
 from torch import nn
@@ -17,9 +18,8 @@ from guides import (
     AmortisedSpline,
     AmortisedSylvester,
 )
-from guides.amortised_householder import Reflection
 from guides.amortised_naf import SigmoidalFlow
-from guides.amortised_planar import BELOW, Planar, along
+from guides.amortised_planar import LARGEST_NEGATIVE, Planar, along
 from guides.amortised_spline import Splines
 from guides.amortised_sylvester import Sylvester
 from guides.parts.flows import conditional_nets
@@ -72,7 +72,7 @@ def splines(spread):
 
 STEPS = {
     "planar": planar,
-    "reflection": lambda spread: Reflection(torch.randn(ROWS, SIZE)),
+    "reflections": lambda spread: ConditionedHouseholder(torch.randn(ROWS, 2, SIZE)),
     "sylvester": partial(sylvester, flipped=False),
     "sylvester, flipped": partial(sylvester, flipped=True),
     "naf": naf,
@@ -123,8 +123,8 @@ def test_a_root_and_its_gradients():
 def test_a_root_where_the_function_is_nearly_flat():
     """x - 0.999 tanh(x), whose slope at 0 is 0.001: the worst that a planar step can be."""
     x = torch.tensor([-3.0, -1e-3, 0.0, 1e-2, 0.4, 7.0])
-    value = x - BELOW * torch.tanh(x)
-    found = tanh_root(value, torch.tensor(-BELOW), torch.tensor(1.0), torch.tensor(0.0))
+    value = x - LARGEST_NEGATIVE * torch.tanh(x)
+    found = tanh_root(value, torch.tensor(-LARGEST_NEGATIVE), torch.tensor(1.0), torch.tensor(0.0))
     torch.testing.assert_close(found, x, rtol=IDENTITY, atol=IDENTITY)
 
 
@@ -132,7 +132,7 @@ def test_planar_steps_stay_invertible():
     v, w = 20 * torch.randn(2, 500, SIZE)
     strength = (along(v, w) * w).sum(-1)
     assert (strength > -1).all()
-    assert (strength.min(), strength.max() > 1) == (pytest.approx(-BELOW), True)
+    assert (strength.min(), strength.max() > 1) == (pytest.approx(-LARGEST_NEGATIVE), True)
     still = along(v, torch.zeros_like(w))
     assert torch.equal(still, v)
 
@@ -260,7 +260,7 @@ def test_a_flow_beats_the_best_diagonal_normal(name):
 def test_householder_turns_a_normal_and_keeps_volumes():
     """The density is that of N(H m, H diag(s^2) H^T)."""
     loc, scale, v = torch.randn(3), 0.5 + torch.rand(3), torch.randn(2, 3)
-    steps = [Reflection(each) for each in v]
+    steps = [ConditionedHouseholder(v)]
     turn = torch.eye(3)
     for each in v:
         turn = (torch.eye(3) - 2 * torch.outer(each, each) / each.dot(each)) @ turn

@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 import torch
 from cases import AUTODIFF, ERRORS, IDENTITY, MODEL_CASES, built, scatter, standard_error, step_of
+from network_of_causes import batch_gradients, causes
 from pyro import poutine
 from steps import a_capture, equal_on_fresh_inputs
-from test_gradients_exact import batch_gradients, causes
 from torch.distributions import Gumbel
 from torch.nn.functional import one_hot
 

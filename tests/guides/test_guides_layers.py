@@ -5,8 +5,8 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import ERRORS, IDENTITY, MODEL_CASES, built, relative_error, scatter, step_of
+from network_of_causes import batch_gradients, largest_z, parameters
 from pyro import poutine
-from test_gradients_exact import batch_gradients, largest_z, parameters
 from torch import nn
 
 import zoo

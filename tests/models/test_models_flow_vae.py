@@ -24,7 +24,7 @@ def flow(features=5, depth=3):
 
 
 def bent(likelihood, e, outputs):
-    return likelihood._cube(likelihood._bend(e, outputs.flatten(-2)))
+    return likelihood._squash(likelihood._couple(e, outputs.flatten(-2)))
 
 
 @pytest.mark.parametrize("features", [2, 5])
@@ -46,7 +46,7 @@ def test_log_density_is_the_change_of_variables(features):
 def test_every_value_is_moved():
     likelihood, outputs = flow(5, depth=2), torch.randn(1, 5, 1)
     e = torch.randn(1, 5)
-    plain = likelihood._cube(e)
+    plain = likelihood._squash(e)
     assert (bent(likelihood, e, outputs) != plain).all()
 
 

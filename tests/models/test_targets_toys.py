@@ -6,7 +6,7 @@ The number of draws is such that the standard error of each variance is below 1 
 import pytest
 import torch
 from cases import ERRORS, IDENTITY
-from test_gradients_exact import largest_z
+from network_of_causes import largest_z
 from toys import (
     a_toy,
     bernoulli_toy,

@@ -14,8 +14,7 @@ from cases import (
     standard_error,
     unvectorised,
 )
-from steps import a_capture, a_program, equal_on_fresh_inputs
-from test_gradients_exact import (
+from network_of_causes import (
     ROWS,
     batch_gradients,
     causes,
@@ -24,7 +23,8 @@ from test_gradients_exact import (
     largest_z,
     parameters,
 )
-from test_gradients_exact import linear as factors
+from network_of_causes import linear as factors
+from steps import a_capture, a_program, equal_on_fresh_inputs
 from toys import (
     LOGITS,
     a_toy,

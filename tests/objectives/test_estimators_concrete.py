@@ -10,10 +10,10 @@ from cases import (
     relative_error,
     standard_error,
 )
-from pyro import poutine
-from test_gradients_exact import (
+from network_of_causes import (
     largest_z,
 )
+from pyro import poutine
 from torch.nn.functional import one_hot
 
 from zoo.objectives.concrete import (

@@ -3,16 +3,17 @@
 import pytest
 import torch
 from cases import IDENTITY, clock, relative_error, scatter
+from network_of_causes import ROWS, K, causes
 from test_estimators_binary import below, network_variance
-from test_gradients_exact import ROWS, K, causes
 from toys import LOGITS, bernoulli_toy, curved, exact_toy_gradient, gradient_under, linear
 
 from zoo.isolation import isolated
 from zoo.latents import describe
 from zoo.models.exact_sums import states
 from zoo.objectives import LeaveOneOut
+from zoo.objectives.bernoulli_draws import BernoulliDraws
 from zoo.objectives.double_cv import DoubleControlVariates
-from zoo.objectives.rodeo import RODEO, Draws, stein
+from zoo.objectives.rodeo import RODEO, stein
 
 COEFFICIENTS = {"a", "coefficients"}
 
@@ -132,7 +133,7 @@ def test_the_stein_operator_is_its_definition_and_has_mean_zero():
     mu = torch.rand(K).expand(rows, K)
     partner, f, grad_f = (torch.rand(K) < 0.5).double(), torch.randn(()), torch.randn(K)
     x = torch.stack([z, partner.expand(rows, K)])
-    draws = Draws(
+    draws = BernoulliDraws(
         {"z": x},
         {"z": mu},
         torch.stack([torch.zeros(rows), f.expand(rows)]),

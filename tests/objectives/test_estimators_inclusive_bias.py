@@ -5,14 +5,14 @@ import itertools
 import pyro.distributions as dist
 import torch
 from cases import built, clock, flat, scatter
-from test_estimators_wake_sleep import inclusive, weighted_pairs
-from test_gradients_exact import (
+from network_of_causes import (
     ROWS,
     batch_gradients,
     causes,
     exact_gradient,
     parameters,
 )
+from test_estimators_wake_sleep import inclusive, weighted_pairs
 
 from guides import AmortisedDiscrete
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent

@@ -15,9 +15,9 @@ from cases import (
     unvectorised,
 )
 from exact_bounds import BITS, REALS, elbo, of_nodes, of_states, one_factor, two_causes
+from network_of_causes import batch_gradients, exact_gradient, largest_z
 from steps import a_program
 from test_estimators_paths import of_guide
-from test_gradients_exact import batch_gradients, exact_gradient, largest_z
 from torch.distributions import constraints
 
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField

@@ -17,9 +17,9 @@ from cases import (
     unvectorised,
 )
 from exact_bounds import REALS, elbo, iwae, of_nodes, one_factor
+from network_of_causes import batch_gradients, exact_gradient, largest_z
 from small_tasks import exact_guide, fitted_ppca_task
 from steps import a_capture, a_program, equal_on_fresh_inputs
-from test_gradients_exact import batch_gradients, exact_gradient, largest_z
 
 from guides import AmortisedNormal
 from zoo.compile.noise import ExplicitNoise, replay

@@ -5,15 +5,17 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import ERRORS, IDENTITY, flat
+from network_of_causes import largest_z
 from steps import a_program
-from test_gradients_exact import largest_z
 from torch import nn
 
+import zoo
 from zoo.gradients.sampler import gradient_draws
 from zoo.latents import describe
 from zoo.models.exact_sums import states
 from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS
+from zoo.objectives.disarm import DisARM
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.log_ratio import row_sums, spread, widen
 from zoo.objectives.rodeo import RODEO
@@ -90,3 +92,18 @@ def test_row_sums_undo_spread():
         full = spread(signal, latents, site).expand(5, count, 2)
         assert torch.allclose(row_sums(full, latents, site), count * signal, rtol=IDENTITY)
     assert widen(torch.zeros(2), latents, latents["a"]).shape == (1, 2)
+
+
+def one_bit():
+    z = pyro.sample("z", dist.Bernoulli(0.5))
+    pyro.factor("gain", 3.0 * z)
+
+
+def its_guide():
+    logit = pyro.param("logit", torch.tensor(0.3))
+    pyro.sample("z", dist.Bernoulli(logits=logit))
+
+
+@pytest.mark.parametrize("objective", [ARM(), ARMS(), DisARM(), DoubleControlVariates(), RODEO()])
+def test_one_bit_in_no_plate(objective):
+    assert zoo.fit(one_bit, its_guide, objective=objective, steps=2).losses.isfinite().all()

@@ -15,8 +15,7 @@ from cases import (
     unvectorised,
 )
 from finite_models import Grid, Table, by_enumeration, categorical, layers, seeded
-from steps import a_capture, equal_on_fresh_inputs
-from test_gradients_exact import (
+from network_of_causes import (
     COPIES,
     ROWS,
     batch_gradients,
@@ -26,6 +25,7 @@ from test_gradients_exact import (
     largest_z,
     parameters,
 )
+from steps import a_capture, equal_on_fresh_inputs
 from torch import nn
 from toys import a_toy, bernoulli_toy, exact_toy_gradient, square_distance, toy_gradients
 

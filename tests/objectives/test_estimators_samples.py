@@ -27,8 +27,8 @@ from exact_bounds import (
     one_factor,
     two_causes,
 )
+from network_of_causes import batch_gradients, exact_gradient, largest_z
 from steps import a_capture, equal_on_fresh_inputs
-from test_gradients_exact import batch_gradients, exact_gradient, largest_z
 
 from guides import AmortisedDiscrete, AmortisedNormal, Relaxed
 from zoo.compile.noise import ExplicitNoise, replay

@@ -16,8 +16,7 @@ from cases import (
     standard_error,
 )
 from finite_models import categorical, layers, seeded
-from steps import a_capture, equal_on_fresh_inputs
-from test_gradients_exact import (
+from network_of_causes import (
     COPIES,
     ROWS,
     batch_gradients,
@@ -30,6 +29,7 @@ from test_gradients_exact import (
     linear,
     parameters,
 )
+from steps import a_capture, equal_on_fresh_inputs
 from toys import a_toy, bernoulli_toy, gaussian_toy, square_distance, toy_gradients
 
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField

@@ -7,9 +7,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import ERRORS, built, clock, flat, scatter, step_of
-from steps import a_capture, equal_on_fresh_inputs
-from test_estimators_wake_sleep import layered, wake_sleep
-from test_gradients_exact import (
+from network_of_causes import (
     ROWS,
     K,
     batch_gradients,
@@ -17,6 +15,8 @@ from test_gradients_exact import (
     exact_gradient,
     largest_z,
 )
+from steps import a_capture, equal_on_fresh_inputs
+from test_estimators_wake_sleep import layered, wake_sleep
 from torch import nn
 
 import zoo

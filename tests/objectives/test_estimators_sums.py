@@ -17,7 +17,7 @@ from cases import (
     unvectorised,
 )
 from finite_models import Grid, Table, by_enumeration, categorical, layers, seeded
-from test_gradients_exact import (
+from network_of_causes import (
     ROWS,
     batch_gradients,
     causes,

@@ -7,9 +7,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import AUTODIFF, ERRORS, IDENTITY, built, clock, flat, relative_error, step_of
-from pyro.infer import ReweightedWakeSleep as PyrosOwn
-from steps import a_capture, equal_on_fresh_inputs
-from test_gradients_exact import (
+from network_of_causes import (
     ROWS,
     batch_gradients,
     causes,
@@ -18,6 +16,8 @@ from test_gradients_exact import (
     log_densities,
     parameters,
 )
+from pyro.infer import ReweightedWakeSleep as PyrosOwn
+from steps import a_capture, equal_on_fresh_inputs
 from torch import nn
 
 from guides import AmortisedDiscrete

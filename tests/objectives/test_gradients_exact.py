@@ -1,8 +1,4 @@
-"""Every estimator's mean gradient against the exact gradient, by enumeration or closed form.
-
-A row stands `COPIES` times in the data, so one backward pass averages as many independent
-draws; `BATCHES` such passes give the mean and its standard error, coordinate by coordinate.
-"""
+"""Every estimator's mean gradient against the exact gradient, by enumeration or closed form."""
 
 from functools import partial
 from pathlib import Path
@@ -11,22 +7,32 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import ERRORS, IDENTITY, built, clock, flat, relative_error, scatter, standard_error
-from torch.distributions import kl_divergence
-from torch.nn.functional import logsigmoid
+from cases_objectives import OBJECTIVE_CASES
+from network_of_causes import (
+    BATCHES,
+    COPIES,
+    ROWS,
+    K,
+    batch_gradients,
+    causes,
+    closed_form_elbo,
+    exact_elbo,
+    exact_gradient,
+    exact_renyi_of_two,
+    largest_z,
+    linear,
+    log_densities,
+    parameters,
+)
 
 from guides import AmortisedDiscrete, AmortisedNormal, Relaxed
-from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.exact_sums import states
-from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.objectives import (
     IWAE,
     OBJECTIVES,
-    DecayingAverage,
-    DisARM,
     Enumerate,
     LeaveOneOut,
     MeanFieldKL,
-    Neural,
     Renyi,
     StickingTheLanding,
     Trace,
@@ -34,111 +40,29 @@ from zoo.objectives import (
 )
 from zoo.optim.schedules import Constant
 
-K, PIXELS, HIDDEN = 8, 3, 8
-COPIES, BATCHES = 400, 60
-ROWS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
-
-
-def causes():
-    return BernoulliLatent(PIXELS, (HIDDEN,), K)
-
-
-def parameters(program):
-    """Of the model and the guide; an objective's own are not part of the bound."""
-    return [*program.model.parameters(), *program.guide.parameters()]
-
-
-def log_densities(program, x):
-    """log p(x, z) and log q(z | x) of every state: (rows, 2^K) each, by their definitions."""
-    model, z = program.model, states(K).to(x)
-    (logits,) = program.guide.encoder((x,))
-    prior = dist.Bernoulli(logits=model.prior_logits).log_prob(z).sum(-1)
-    means = model.decoder(z)
-    likelihood = (x[:, None] * logsigmoid(means) + (1 - x[:, None]) * logsigmoid(-means)).sum(-1)
-    log_q = (logsigmoid(logits) @ z.mT) + logsigmoid(-logits) @ (1 - z).mT
-    return prior + likelihood, log_q
-
-
-def exact_elbo(program, x):
-    log_p, log_q = log_densities(program, x)
-    return (log_q.exp() * (log_p - log_q)).sum()
-
-
-def exact_renyi_of_two(alpha, program, x):
-    """E log-mean of two weights to the power 1 - alpha, over all pairs of states."""
-    log_p, log_q = log_densities(program, x)
-    log_w = (1 - alpha) * (log_p - log_q)
-    pairs = torch.logaddexp(log_w[:, :, None], log_w[:, None, :]) - torch.tensor(2.0).log()
-    chance = (log_q[:, :, None] + log_q[:, None, :]).exp()
-    return (chance * pairs).sum() / (1 - alpha)
-
-
-def exact_gradient(program, bound, x):
-    grads = torch.autograd.grad(-bound(program, x), parameters(program))
-    return flat(grads)
-
-
-def batch_gradients(program, x, batches=BATCHES, copies=COPIES):
-    """Shape (batches, all parameters): each an average over `copies` draws."""
-    program.state.eval()
-    wide, found = x.repeat(copies, 1), []
-    for _ in range(batches):
-        program.zero_grad(set_to_none=True)
-        program.backward(clock(x.device), None, wide)
-        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters(program)]
-        found.append(flat(grads) / copies)
-    return torch.stack(found)
-
-
-def largest_z(found, exact):
-    """The largest distance from the exact value over all coordinates, in standard errors."""
-    return float(((found.mean(0) - exact).abs() / standard_error(found).clamp(min=1e-12)).max())
-
-
-NVIL = TraceGraph(baselines=(DecayingAverage(), Neural((4,))))
-
-NOISY = {
-    "trace": (Trace(), exact_elbo),
-    "trace_graph": (TraceGraph(), exact_elbo),
-    "nvil": (NVIL, exact_elbo),
-    "iwae": (IWAE(particles=2), partial(exact_renyi_of_two, 0.0)),
-    "renyi": (Renyi(particles=2, alpha=0.5), partial(exact_renyi_of_two, 0.5)),
+NOISY = {name: (case.small, case.bound) for name, case in OBJECTIVE_CASES.items() if case.bound}
+NOISY |= {
     "renyi, alpha < 0": (Renyi(particles=2, alpha=-1.0), partial(exact_renyi_of_two, -1.0)),
     "trace, 3 particles": (Trace(particles=3), exact_elbo),
     "trace_graph, 3 particles": (TraceGraph(particles=3), exact_elbo),
-    "nvil, 3 particles": (TraceGraph(3, NVIL.baselines), exact_elbo),
+    "nvil, 3 particles": (TraceGraph(3, OBJECTIVE_CASES["nvil"].small.baselines), exact_elbo),
     "iwae, 1 particle": (IWAE(particles=1), exact_elbo),
-    "rloo": (LeaveOneOut(), exact_elbo),
     "rloo, 4 particles": (LeaveOneOut(4), exact_elbo),
-    "disarm": (DisARM(), exact_elbo),
 }
-EXACT = {"enumerate": (Enumerate(), exact_elbo)}
-CLOSED = {"mean_field", "stl"}  # continuous latents only: compared below
-ELSEWHERE = {  # objective -> the tests that hold it against exact gradients
-    "test_estimators_samples": ("vr_max", "miwae", "ciwae", "piwae", "tvo"),
-    "test_estimators_paths": ("dreg", "tail_adaptive"),
-    "test_estimators_measure_valued": ("measure_valued",),
-    "test_estimators_score": ("reinforce", "reinforce_average", "vimco", "vimco_geometric"),
-    "test_estimators_sums": ("local_sum", "layer_sum"),
-    "test_estimators_rebar": ("muprop", "rebar", "relax"),
-    "test_estimators_binary": ("arm", "u2g", "arms", "double_cv", "rodeo"),
-    "test_estimators_free_bits": ("free_bits",),
-    "test_estimators_wake_sleep": ("wake_sleep", "rws", "forward_kl"),
-}
+ELSEWHERE = {name: case.tests for name, case in OBJECTIVE_CASES.items() if case.tests}
 
 
 def test_every_objective_has_a_case():
-    here = {*NOISY, *EXACT, *CLOSED} & set(OBJECTIVES)
-    there = [name for names in ELSEWHERE.values() for name in names]
-    assert sorted([*here, *there]) == sorted(OBJECTIVES)
-    assert all(type(NOISY[n][0]) is type(OBJECTIVES[n]) for n in NOISY if n in OBJECTIVES)
+    assert sorted(OBJECTIVE_CASES) == sorted(OBJECTIVES)
+    assert all(bool(case.bound) != bool(case.tests) for case in OBJECTIVE_CASES.values())
+    for name in set(NOISY) & set(OBJECTIVES):
+        assert type(NOISY[name][0]) is type(OBJECTIVES[name])
 
 
-@pytest.mark.parametrize("module", ELSEWHERE)
-def test_a_case_elsewhere_names_its_class(module):
-    source = (Path(__file__).parent / f"{module}.py").read_text()
-    for name in ELSEWHERE[module]:
-        assert f"{type(OBJECTIVES[name]).__name__}(" in source, name
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_case_elsewhere_names_its_class(name):
+    source = (Path(__file__).parent / f"{ELSEWHERE[name]}.py").read_text()
+    assert f"{type(OBJECTIVES[name]).__name__}(" in source
 
 
 @pytest.mark.parametrize("name", NOISY)
@@ -162,15 +86,13 @@ def warm_up(program, x):
     assert all(part.average != 0 for part in program.state.modules() if hasattr(part, "average"))
 
 
-@pytest.mark.parametrize("name", EXACT)
-def test_a_sum_has_no_noise(name, device):
-    objective, bound = EXACT[name]
+def test_a_sum_has_no_noise(device):
     x = ROWS.to(device)
-    with built(causes(), AmortisedDiscrete, objective, (x,), device=device) as program:
-        exact = exact_gradient(program, bound, x)
+    with built(causes(), AmortisedDiscrete, Enumerate(), (x,), device=device) as program:
+        exact = exact_gradient(program, exact_elbo, x)
         found = batch_gradients(program, x, batches=2, copies=1)
         loss = program(clock(device), None, x)
-        assert loss.item() == pytest.approx(-bound(program, x).item(), rel=IDENTITY)
+        assert loss.item() == pytest.approx(-exact_elbo(program, x).item(), rel=IDENTITY)
         assert relative_error(found[0], exact) < IDENTITY
         assert torch.equal(found[0], found[1])
 
@@ -223,19 +145,6 @@ def test_the_bias_through_the_likelihood_falls_with_the_temperature(straight_thr
     cold, cold_error = bias(straight_through, 0.2, exact_fit, 0.0)
     assert warm > ERRORS * warm_error
     assert warm - cold > ERRORS * (warm_error**2 + cold_error**2).sqrt()
-
-
-def linear():
-    return ProbabilisticPCA(PIXELS, 2)
-
-
-def closed_form_elbo(program, x):
-    """log p(x) - KL(q || posterior), both in closed form."""
-    (output,) = program.guide.encoder((x,))
-    loc, scale = program.guide._moments(output)
-    q = dist.MultivariateNormal(loc, scale_tril=torch.diag_embed(scale))
-    posterior = program.model.posterior(x)["z"]
-    return (program.model.log_evidence(x) - kl_divergence(q, posterior)).sum()
 
 
 @pytest.mark.parametrize(

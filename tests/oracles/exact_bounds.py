@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from test_gradients_exact import PIXELS
+from network_of_causes import PIXELS
 from torch.nn.functional import logsigmoid
 
 from zoo.isolation import isolated

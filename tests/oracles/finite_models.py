@@ -6,7 +6,7 @@ import torch
 from cases import (
     built,
 )
-from test_gradients_exact import (
+from network_of_causes import (
     ROWS,
     batch_gradients,
 )

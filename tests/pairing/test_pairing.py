@@ -15,7 +15,6 @@ from refusals import RULES, case, counts, hierarchical, many_bits, mixed, two_le
 
 import zoo
 import zoo.pairing.mismatch
-import zoo.pairing.rules
 from guides import (
     GUIDES,
     IAF,
@@ -30,8 +29,10 @@ from guides import (
 from zoo.cli.list import explained
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES, ReweightedWakeSleep, as_objective
+from zoo.pairing import guide_rules, model_rules
+from zoo.pairing.guide_rules import CLASHES, FOR_FAMILIES
 from zoo.pairing.mismatch import family_of, listed, mismatch
-from zoo.pairing.rules import FOR_ANY, FOR_FAMILIES, shared_weights
+from zoo.pairing.model_rules import FOR_ANY, shared_weights
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -71,15 +72,17 @@ def test_where_no_guide_fits_none_is_named():
 
 
 def test_every_rule_is_applied():
-    """Each function of the module that can return a sentence is in one of its two lists."""
-    found = {
-        function
-        for function in vars(zoo.pairing.rules).values()
-        if inspect.isfunction(function)
-        and function.__module__ == zoo.pairing.rules.__name__
-        and inspect.signature(function).return_annotation == str | None
-    }
-    assert found == {*FOR_FAMILIES, *FOR_ANY}
+    """Each function of the two modules that can return a sentence is in its module's list."""
+    for module, rules in ((guide_rules, FOR_FAMILIES), (model_rules, FOR_ANY)):
+        found = {
+            function
+            for function in vars(module).values()
+            if inspect.isfunction(function)
+            and function.__module__ == module.__name__
+            and inspect.signature(function).return_annotation == str | None
+        }
+        assert found == set(rules) - set(CLASHES)
+    assert set(CLASHES) <= set(FOR_FAMILIES)
 
 
 def test_every_rule_has_a_case():
@@ -188,10 +191,11 @@ def test_a_class_a_partial_and_an_instance_are_judged_alike():
 
 def test_no_rule_names_a_model_or_a_guide():
     """A way out may name an objective or Empty; a condition never names anything."""
-    source = inspect.getsource(zoo.pairing.mismatch) + inspect.getsource(zoo.pairing.rules)
+    modules = (zoo.pairing.mismatch, guide_rules, model_rules)
+    source = "".join(inspect.getsource(module) for module in modules)
     families = {getattr(guide, "func", guide).__name__ for guide in GUIDES.values()} - {"Empty"}
     models = {type(MODEL_CASES[name].build()).__name__ for name in MODELS}
     for name in families | models | set(MODELS):
         assert name not in source
-    imported = {*vars(zoo.pairing.mismatch), *vars(zoo.pairing.rules)}
+    imported = {name for module in modules for name in vars(module)}
     assert not imported & (families | models | {"Empty"})

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ STEP = re.compile(
 )
 TESTS = re.compile(r"^Its tests: `python (-m pytest [^`]+)`", re.MULTILINE)
 FILES = 3
+TITLES = ("A model", "A guide", "An objective")
 
 
 def section(title):
@@ -50,7 +52,7 @@ def copied(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("title", ["A model", "A guide"])
+@pytest.mark.parametrize("title", TITLES)
 def test_an_addition_is_three_files(title, copied):
     touched = follow(section(title), copied)
     tables = {"guides/__init__.py"} if title == "A guide" else set()
@@ -59,13 +61,13 @@ def test_an_addition_is_three_files(title, copied):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("title", ["A model", "A guide"])
+@pytest.mark.parametrize("title", TITLES)
 def test_the_example_passes_the_tests_that_are_named(title, copied):
     follow(section(title), copied)
     (command,) = TESTS.findall(section(title))
     room = {**os.environ, "PYTHONPATH": str(copied)}
     done = subprocess.run(
-        [sys.executable, *command.split(), "-q", "-p", "no:cacheprovider"],
+        [sys.executable, *shlex.split(command), "-q", "-p", "no:cacheprovider"],
         cwd=copied,
         env=room,
         capture_output=True,

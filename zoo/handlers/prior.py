@@ -16,7 +16,7 @@ from torch.distributions.constraints import Constraint
 from zoo.sites.latent import Latent
 from zoo.sites.supports import of_one_element, unmixed
 
-DRAWS = 3  # of the prior, where a support has bounds
+PRIOR_DRAWS = 3
 
 
 class Feasible(Messenger):
@@ -74,7 +74,7 @@ def moving_supports(
         again: draws it anew.
         latents: those of the trace.
     """
-    runs = [_supports(found) for found in (trace, *(again() for _ in range(DRAWS - 1)))]
+    runs = [_supports(found) for found in (trace, *(again() for _ in range(PRIOR_DRAWS - 1)))]
     moving: dict[str, str] = {}
     for name in runs[0]:
         seen = [bounds(found[name]) for found in runs if name in found]

@@ -5,6 +5,7 @@ Nothing here asks who wrote the model: functions with ``pyro.param``, ``nn.Modul
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from pyro import poutine
@@ -45,15 +46,68 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         ValueError: if the model has no sample sites at all, or asks by name alone for a parameter
             that it does not make.
     """
+    _check_model(model)
+    rows = None if rows is None else whole("rows", rows)
+    check_data(args, kwargs)
+    check_call(model, args, kwargs)
+    prior = _explore(model, rows, args, kwargs)
+    seen = [site for site in prior.sites if site["is_observed"]]
+    observed = [site for site in seen if not site["infer"].get("_deterministic")]
+    passed = {id(value) for value in (*args, *kwargs.values())}
+    row_args = _row_args(args, prior.row_plate)
+    widths = tuple(args[i][0].numel() for i in row_args)  # type: ignore[index]
+    hidden, activation = architecture(model)
+    return Latents(
+        sites=prior.latents,
+        observed=tuple(site["name"] for site in observed),
+        row_plate=prior.row_plate,
+        row_args=row_args,
+        context=sum(widths),
+        nesting=prior.nesting,
+        vectorises=not prior.narrow,
+        hidden=hidden,
+        activation=activation,
+        recognises=recogniser_of(model) is not None,
+        derived=tuple(site["name"] for site in observed if id(site["value"]) not in passed),
+        descends=isinstance(model, Descends),
+        row_widths=widths,
+        narrow=prior.narrow,
+        moving=prior.moving,
+        drawn_plates=tuple(plate.name for plate in prior.plates if _drawn_in_part(plate)),
+    )
+
+
+def _check_model(model: object) -> None:
     if isinstance(model, type) or not callable(model):
         way = "Pass an instance of it; for a task task.build() and *task.split('train')."
         raise refusal("model", "a Pyro model, a function or a module", model, way)
-    if rows is not None:
-        rows = whole("rows", rows)
-    check_data(args, kwargs)
-    check_call(model, args, kwargs)
-    reached = reachable_modules(model)
-    with isolated(seed=0), SetUp(), in_eval_mode(reached):
+
+
+class _Prior(NamedTuple):
+    """What draws of the prior show of a model.
+
+    Attributes:
+        sites: all sample sites, observed ones too.
+        plates: those that a site lies in.
+        row_plate: the one over data rows, if there is one.
+        nesting: number of plate dimensions.
+        latents: the sites that are not observed.
+        narrow: why the model does not broadcast over particles; empty if it does.
+        moving: latents whose support is not always the same, each with what it depends on.
+    """
+
+    sites: list[dict]
+    plates: tuple[Plate, ...]
+    row_plate: Plate | None
+    nesting: int
+    latents: tuple[Latent, ...]
+    narrow: str
+    moving: tuple[tuple[str, str], ...]
+
+
+def _explore(model: Model, rows: int | None, args: tuple, kwargs: dict) -> _Prior:
+    """Runs the model on draws of its prior; the process is left as it was."""
+    with isolated(seed=0), SetUp(), in_eval_mode(reachable_modules(model)):
         adopt(held_modules(model))
         again = partial(_prior_trace, model, rows, args, kwargs)
         with torch.no_grad(), noted("the first run of the model, on draws of its prior"):
@@ -61,41 +115,20 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         sites: list[dict] = [dict(n) for n in trace.nodes.values() if n["type"] == "sample"]
         if not sites:
             raise ValueError(f"Expected a model with pyro.sample sites; {model} has none.")
-        plates = {plate.name: plate for site in sites for plate in _plates(site, args)}
-        row_plate = _row_plate(tuple(plates.values()))
-        row_args = _row_args(args, row_plate)
-        nesting = max(-plate.dim for plate in plates.values()) if plates else 0
+        named = {plate.name: plate for site in sites for plate in _plates(site, args)}
+        plates = tuple(named.values())
+        row_plate = _row_plate(plates)
+        nesting = max((-plate.dim for plate in plates), default=0)
         latents = tuple(
             _latent(site, args, row_plate) for site in sites if not site["is_observed"]
         )
         narrow = why_narrow(model, trace, nesting, args, kwargs)
         moving = moving_supports(trace, again, latents) if has_bounds(trace) else ()
-    seen = [site for site in sites if site["is_observed"]]
-    observed = [site for site in seen if not site["infer"].get("_deterministic")]
-    passed = {id(value) for value in (*args, *kwargs.values())}
-    hidden, activation = architecture(model)
-    return Latents(
-        sites=latents,
-        observed=tuple(site["name"] for site in observed),
-        row_plate=row_plate,
-        row_args=row_args,
-        context=sum(args[i][0].numel() for i in row_args),  # type: ignore[index]
-        nesting=nesting,
-        vectorises=not narrow,
-        hidden=hidden,
-        activation=activation,
-        recognises=recogniser_of(model) is not None,
-        derived=tuple(site["name"] for site in observed if id(site["value"]) not in passed),
-        descends=isinstance(model, Descends),
-        row_widths=tuple(args[i][0].numel() for i in row_args),  # type: ignore[index]
-        narrow=narrow,
-        moving=moving,
-        drawn_plates=tuple(
-            plate.name
-            for plate in plates.values()
-            if plate.subsample < plate.size and not plate.given
-        ),
-    )
+    return _Prior(sites, plates, row_plate, nesting, latents, narrow, moving)
+
+
+def _drawn_in_part(plate: Plate) -> bool:
+    return plate.subsample < plate.size and not plate.given
 
 
 def _prior_trace(model: Model, rows: int | None, args: tuple, kwargs: dict) -> Trace:

@@ -28,6 +28,21 @@ class CIWAE(Objective):
 
     Raises:
         ValueError: for fewer than one particle, or beta outside of [0, 1].
+
+    Example:
+        On the same draws, beta = 0.5 is half way between the ELBO and the importance-weighted
+        bound:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> from zoo.objectives import CIWAE, IWAE, Trace
+        >>> x, model = torch.randn(4, 3), ProbabilisticPCA(3, 2)
+        >>> def bound(objective):
+        ...     fit = zoo.fit(model, guides.AmortisedNormal, x, objective=objective, steps=1)
+        ...     return -fit.losses.item()
+        >>> halfway = (bound(Trace(5)) + bound(IWAE(5))) / 2
+        >>> abs(bound(CIWAE(5, beta=0.5)) - halfway) < 1e-3
+        True
     """
 
     particles: int = 5

@@ -30,7 +30,21 @@ from zoo.traces import Assign, Pair, Traces, add_up, run, sample_sites, sum_plat
 
 @dataclass(frozen=True)
 class Enumerate(Objective):
-    """Sums out every finite discrete latent; `particles` draws of the rest."""
+    """Sums out every finite discrete latent; `particles` draws of the rest.
+
+    Example:
+        A switch whose two states weigh 1/2 and exp(3)/2: the loss is minus the log of their sum.
+
+        >>> import guides, math, pyro, torch, zoo
+        >>> import pyro.distributions as dist
+        >>> from zoo.objectives import Enumerate
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Bernoulli(0.5))
+        ...     pyro.factor("gain", pyro.param("worth", torch.tensor(3.0)) * z)
+        >>> fit = zoo.fit(model, guides.Empty, objective=Enumerate(), steps=1)
+        >>> math.isclose(-fit.losses.item(), math.log(0.5 + 0.5 * math.exp(3)), rel_tol=1e-5)
+        True
+    """
 
     particles: int = 1
 

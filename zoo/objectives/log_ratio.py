@@ -127,7 +127,7 @@ def spread(signal: Tensor, latents: Latents, latent: Latent) -> Tensor:
     shape = [1] * latents.nesting
     if latents.nesting:
         shape[rows] = signal.shape[-1]
-    return signal.reshape(*signal.shape[:-1], *shape, *(1 for _ in latent.event_shape))
+    return signal.reshape((*signal.shape[:-1], *shape, *(1 for _ in latent.event_shape)))
 
 
 def widen(draw: Tensor, latents: Latents, latent: Latent) -> Tensor:

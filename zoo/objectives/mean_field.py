@@ -25,7 +25,21 @@ from zoo.traces import Pair, Traces, add_up, sample_sites
 
 @dataclass(frozen=True)
 class MeanFieldKL(Objective):
-    """The ELBO from `particles` draws with analytic KL terms."""
+    """The ELBO from `particles` draws with analytic KL terms.
+
+    Example:
+        A model without data: the loss is KL(q || p) itself, the same number for every draw.
+
+        >>> import guides, pyro, zoo
+        >>> import pyro.distributions as dist
+        >>> from zoo.objectives import MeanFieldKL
+        >>> def model():
+        ...     pyro.sample("z", dist.Normal(0.0, 1.0))
+        >>> settings = {"objective": MeanFieldKL(), "steps": 1}
+        >>> fits = [zoo.fit(model, guides.MeanField, seed=seed, **settings) for seed in range(2)]
+        >>> [round(fit.losses.item(), 3) for fit in fits]
+        [1.572, 1.572]
+    """
 
     particles: int = 1
 

@@ -47,6 +47,15 @@ class Needs:
     marked: bool = False
 
 
+def of_single_elements(takes: frozenset[Form]) -> Needs:
+    """The needs of an estimator that changes one element of the guide's draw at a time.
+
+    Args:
+        takes: forms of latents that it is for.
+    """
+    return Needs(row_weights=True, scores=True, takes=takes, independent=True)
+
+
 class Objective(ABC):
     """A variational objective with its gradient estimator; subclasses are frozen dataclasses."""
 

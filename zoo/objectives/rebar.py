@@ -1,4 +1,4 @@
-"""REBAR: REINFORCE with the relaxed f as a control variate, its gradient put back by its path.
+"""REBAR: REINFORCE with the relaxed f as a control variate, whose mean gradient is added again.
 
 The draw b is the threshold of a real z; z~ is a second one given b (see zoo.objectives.concrete).
 With c(z) = eta f( sigma_tau(z) ), f relaxed at temperature tau, the gradient in the logits is
@@ -38,10 +38,11 @@ from zoo.objectives.concrete import (
     score_gradient,
     threshold,
 )
-from zoo.objectives.double_cv import self_tuned
+from zoo.objectives.control_variates import self_tuned
+from zoo.objectives.frozen import frozen
 from zoo.objectives.log_ratio import Values, at, spread
-from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import estimate, frozen
+from zoo.objectives.objective import Needs, Objective, of_single_elements
+from zoo.objectives.scored_draws import estimate
 from zoo.traces import Pair
 
 Control = Callable[[list[Values]], Tensor]
@@ -66,6 +67,25 @@ class REBAR(Objective):
 
     Raises:
         ValueError: for a temperature that is not positive.
+
+    Example:
+        The temperature and the scale of the control variate learn while the guide does:
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import REBAR
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Bernoulli(0.5))
+        ...     pyro.factor("gain", 3.0 * z)
+        >>> def guide():
+        ...     logit = pyro.param("logit", torch.tensor(0.0))
+        ...     pyro.sample("z", dist.Bernoulli(logits=logit))
+        >>> fit = zoo.fit(model, guide, objective=REBAR(temperature=0.5, scale=1.0), steps=20)
+        >>> tau, eta = fit.program.state()
+        >>> bool(tau != 0.5), bool(eta != 1.0)
+        (True, True)
     """
 
     temperature: float = 0.5
@@ -78,7 +98,7 @@ class REBAR(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
+        return of_single_elements(RELAXABLE)
 
     def evaluations(self, latents: Latents) -> int:
         """Three, and two gradients in z."""

@@ -25,7 +25,7 @@ from zoo.checks.arguments import keep_number, keep_wholes
 from zoo.latents import Latent, Latents
 from zoo.latents.forms import RELAXABLE
 from zoo.objectives.log_ratio import Values
-from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.rebar import Relaxation, controlled_loss, relaxed_f
 from zoo.traces import Pair
 
@@ -67,6 +67,27 @@ class RELAX(Objective):
 
     Raises:
         ValueError: for a temperature that is not positive, or a layer without units.
+
+    Example:
+        The network of the control variate starts at 0, where this is REBAR, and learns with the
+        guide:
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import RELAX
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Bernoulli(0.5))
+        ...     pyro.factor("gain", 3.0 * z)
+        >>> def guide():
+        ...     logit = pyro.param("logit", torch.tensor(0.0))
+        ...     pyro.sample("z", dist.Bernoulli(logits=logit))
+        >>> bool(RELAX().state(zoo.describe(model)).last.weight.any())
+        False
+        >>> fit = zoo.fit(model, guide, objective=RELAX(), steps=20)
+        >>> bool(fit.program.state.last.weight.any())
+        True
     """
 
     temperature: float = 0.5
@@ -81,7 +102,7 @@ class RELAX(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=RELAXABLE, independent=True)
+        return of_single_elements(RELAXABLE)
 
     def evaluations(self, latents: Latents) -> int:
         """Three, and two gradients in z."""

@@ -30,16 +30,10 @@ from torch.nn.functional import leaky_relu
 from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.latents.forms import BITS
-from zoo.objectives.double_cv import self_tuned
-from zoo.objectives.log_ratio import (
-    Values,
-    at_with_slopes,
-    bernoulli_logits,
-    row_sums,
-    spread,
-    widen,
-)
-from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.bernoulli_draws import BernoulliDraws, draw_with_slopes
+from zoo.objectives.control_variates import self_tuned
+from zoo.objectives.log_ratio import Values, row_sums, spread
+from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.scored_draws import estimate, others
 from zoo.traces import Pair, add_up
 
@@ -66,6 +60,26 @@ class RODEO(Objective):
 
     Raises:
         ValueError: for fewer than two particles, or no hidden unit.
+
+    Example:
+        The network of the control variates starts at 0, where this is leave-one-out, and learns:
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import RODEO
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Bernoulli(0.5))
+        ...     pyro.factor("gain", 3.0 * z)
+        >>> def guide():
+        ...     logit = pyro.param("logit", torch.tensor(0.0))
+        ...     pyro.sample("z", dist.Bernoulli(logits=logit))
+        >>> RODEO().state(zoo.describe(model)).coefficients.tolist()
+        [0.0, 0.0]
+        >>> fit = zoo.fit(model, guide, objective=RODEO(), steps=20)
+        >>> bool(fit.program.state.coefficients.all())
+        True
     """
 
     particles: int = 2
@@ -79,7 +93,7 @@ class RODEO(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(row_weights=True, scores=True, takes=BITS, independent=True)
+        return of_single_elements(BITS)
 
     def evaluations(self, latents: Latents) -> int:
         """One a particle, and one gradient in x."""
@@ -92,15 +106,10 @@ class RODEO(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         latents = pair.latents
-        found = bernoulli_logits(pair, args, kwargs, type(self).__name__)
-        logits = {name: widen(logit, latents, latents[name]) for name, logit in found.items()}
-        mu = {name: logit.detach().sigmoid() for name, logit in logits.items()}
-        x = {
-            name: torch.bernoulli(mu[name].expand(self.particles, *mu[name].shape)) for name in mu
-        }
-        weights, grad_f = at_with_slopes(pair, x, args, kwargs)
-        f = weights.log_w.detach()
-        ah, ah_score = stein(state, Draws(x, mu, f, grad_f), latents)
+        who = type(self).__name__
+        logits, weights, draws = draw_with_slopes(pair, self.particles, args, kwargs, who)
+        x, mu, f = draws.x, draws.mu, draws.f
+        ah, ah_score = stein(state, draws, latents)
         signal = f - others(f + ah)
         gradient = {
             n: (spread(signal, latents, latents[n]) * (x[n] - mu[n]) + ah_score[n]).mean(0)
@@ -110,23 +119,7 @@ class RODEO(Objective):
         return estimate(weights, f.mean(0).sum(), surrogate)
 
 
-@dataclass(frozen=True)
-class Draws:
-    """K draws with f and its gradient; by site (K, *plates, *event), f (K, rows)."""
-
-    x: Values
-    mu: Values
-    f: Tensor
-    grad_f: Values
-
-    def shifted(self, by: int) -> "Draws":
-        """Puts draw k in the place of draw k + by, around the end."""
-        x = {n: value.roll(by, 0) for n, value in self.x.items()}
-        grad_f = {n: value.roll(by, 0) for n, value in self.grad_f.items()}
-        return Draws(x, self.mu, self.f.roll(by, 0), grad_f)
-
-
-def stein(network: nn.Module, draws: Draws, latents: Latents) -> tuple[Tensor, Values]:
+def stein(network: nn.Module, draws: BernoulliDraws, latents: Latents) -> tuple[Tensor, Values]:
     """A h_k at x_k, shape (K, rows), and A(h~_k s) at x_k by site."""
     shifts = range(1, len(draws.f))
     pairs = [_stein_pair(network, draws, draws.shifted(by), latents) for by in shifts]
@@ -135,7 +128,7 @@ def stein(network: nn.Module, draws: Draws, latents: Latents) -> tuple[Tensor, V
 
 
 def _stein_pair(
-    network: nn.Module, own: Draws, other: Draws, latents: Latents
+    network: nn.Module, own: BernoulliDraws, other: BernoulliDraws, latents: Latents
 ) -> tuple[Tensor, Values]:
     """The same for one partner x_j of each x_k.
 

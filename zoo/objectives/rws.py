@@ -37,6 +37,19 @@ class ReweightedWakeSleep(Objective):
 
     Raises:
         ValueError: for fewer than one particle, or a share outside [0, 1].
+
+    Example:
+        Without the sleep phase it is the inclusive divergence:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> from zoo.objectives import ForwardKL, ReweightedWakeSleep
+        >>> x, model = torch.randn(4, 3), ProbabilisticPCA(3, 2)
+        >>> def weights(objective):
+        ...     fit = zoo.fit(model, guides.AmortisedNormal, x, objective=objective, steps=1)
+        ...     return fit.guide.encoder.heads[0].weight
+        >>> torch.equal(weights(ReweightedWakeSleep(5, sleep=0.0)), weights(ForwardKL(5)))
+        True
     """
 
     particles: int = 5

@@ -1,4 +1,4 @@
-"""Dreams: latents and data drawn from the model, and what the guide makes of them."""
+"""Simulated data: latents and data drawn from the model, and log q of those latents."""
 
 from typing import Any, NamedTuple
 

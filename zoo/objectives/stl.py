@@ -17,14 +17,35 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_whole
+from zoo.objectives.frozen import frozen
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import estimate, frozen, score_again
+from zoo.objectives.scored_again import score_again
+from zoo.objectives.scored_draws import estimate
 from zoo.traces import Pair, weigh
 
 
 @dataclass(frozen=True)
 class StickingTheLanding(Objective):
-    """The ELBO from `particles` draws, without the score-function term."""
+    """The ELBO from `particles` draws, without the score-function term.
+
+    Example:
+        The guide is the exact posterior. It takes no step away from there, while `trace` does.
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import StickingTheLanding, Trace
+        >>> def model():
+        ...     pyro.sample("z", dist.Normal(0.0, 1.0))
+        >>> def guide():
+        ...     pyro.sample("z", dist.Normal(pyro.param("loc", torch.tensor(0.0)), 1.0))
+        >>> def step(objective):
+        ...     fit = zoo.fit(model, guide, objective=objective, steps=1, optimizer="sgd", lr=1.0)
+        ...     return fit.program.store.values[0].item()
+        >>> step(StickingTheLanding()) == 0, step(Trace()) == 0
+        (True, False)
+    """
 
     particles: int = 1
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.scored_draws import draw_path, estimate
+from zoo.objectives.scored_again import draw_path
+from zoo.objectives.scored_draws import estimate
 from zoo.objectives.target import Evidence, Target
 from zoo.traces import Pair
 
@@ -32,6 +33,17 @@ class TailAdaptive(Objective):
 
     Raises:
         ValueError: for fewer than two particles, or beta above 0.
+
+    Example:
+        The largest of three weights counts 3 times as much as the smallest, whatever their size:
+
+        >>> import torch
+        >>> from zoo.objectives import TailAdaptive
+        >>> from zoo.objectives.tail_adaptive import tail_adaptive_weights
+        >>> log_w = torch.tensor([[0.0], [1.0], [1000.0]])  # (particles, rows)
+        >>> gamma = tail_adaptive_weights(log_w, TailAdaptive().beta).squeeze()
+        >>> gamma / gamma[0]
+        tensor([1.0000, 1.5000, 3.0000])
     """
 
     particles: int = 10

@@ -27,7 +27,20 @@ from zoo.traces import Pair, Traces, add_up, sample_sites, with_gradient
 
 @dataclass(frozen=True)
 class Trace(Objective):
-    """The ELBO from `particles` independent draws."""
+    """The ELBO from `particles` independent draws.
+
+    Example:
+        The bound lies below log p(x), which probabilistic PCA knows exactly:
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> from zoo.objectives import Trace
+        >>> x = torch.randn(50, 5)
+        >>> model = ProbabilisticPCA(5, 2)
+        >>> fit = zoo.fit(model, guides.AmortisedNormal, x, objective=Trace(8), steps=100)
+        >>> bool(-fit.losses[-10:].mean() < fit.model.log_evidence(x).sum())
+        True
+    """
 
     particles: int = 1
 

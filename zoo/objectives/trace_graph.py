@@ -31,7 +31,29 @@ from zoo.traces import Pair, Traces, add_up, plate_scale, sample_sites, with_gra
 
 @dataclass(frozen=True)
 class TraceGraph(Objective):
-    """The ELBO from `particles` draws; `baselines` are subtracted from the learning signal."""
+    """The ELBO from `particles` draws; `baselines` are subtracted from the learning signal.
+
+    Example:
+        Of two switches the second is worth 1000 nats. The first one's step does not depend on it:
+        it is 0 (off) or 1.5 (on).
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import TraceGraph
+        >>> def model():
+        ...     pyro.factor("a gain", 3.0 * pyro.sample("a", dist.Bernoulli(0.5)))
+        ...     pyro.factor("b gain", 1000.0 * pyro.sample("b", dist.Bernoulli(0.5)))
+        >>> def guide():
+        ...     logit = pyro.param("logit", torch.tensor(0.0))
+        ...     pyro.sample("a", dist.Bernoulli(logits=logit))
+        ...     pyro.sample("b", dist.Bernoulli(0.5))
+        >>> settings = {"objective": TraceGraph(), "steps": 1, "optimizer": "sgd", "lr": 1.0}
+        >>> fits = [zoo.fit(model, guide, seed=seed, **settings) for seed in range(8)]
+        >>> sorted({fit.program.store.values[0].item() for fit in fits})
+        [0.0, 1.5]
+    """
 
     particles: int = 1
     baselines: tuple[Baseline, ...] = ()

@@ -35,6 +35,21 @@ class Thermodynamic(Objective):
 
     Raises:
         ValueError: for fewer than two particles or one partition, or beta_1 outside of (0, 1).
+
+    Example:
+        In one strip it is the ELBO; more strips are tighter.
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> from zoo.objectives import Thermodynamic, Trace
+        >>> x, model = torch.randn(4, 3), ProbabilisticPCA(3, 2)
+        >>> def bound(objective):
+        ...     fit = zoo.fit(model, guides.AmortisedNormal, x, objective=objective, steps=1)
+        ...     return -fit.losses.item()
+        >>> abs(bound(Thermodynamic(5, partitions=1)) - bound(Trace(5))) < 1e-3
+        True
+        >>> bound(Trace(5)) <= bound(Thermodynamic(5, partitions=5))
+        True
     """
 
     particles: int = 10

@@ -31,6 +31,28 @@ class VIMCO(Objective):
 
     Raises:
         ValueError: for fewer than two particles.
+
+    Example:
+        With two draws the other weights are a single one: both of its means are the same.
+
+        >>> import pyro
+        >>> import pyro.distributions as dist
+        >>> import torch
+        >>> import zoo
+        >>> from zoo.objectives import VIMCO
+        >>> def model():
+        ...     z = pyro.sample("z", dist.Bernoulli(0.5))
+        ...     pyro.factor("gain", 3.0 * z)
+        >>> def guide():
+        ...     logit = pyro.param("logit", torch.tensor(0.0))
+        ...     pyro.sample("z", dist.Bernoulli(logits=logit))
+        >>> def step(objective, seed):
+        ...     fit = zoo.fit(
+        ...         model, guide, objective=objective, steps=1, optimizer="sgd", lr=1.0, seed=seed
+        ...     )
+        ...     return round(fit.program.store.values[0].item(), 4)
+        >>> [step(VIMCO(2), seed) == step(VIMCO(2, geometric=True), seed) for seed in range(4)]
+        [True, True, True, True]
     """
 
     particles: int = 5

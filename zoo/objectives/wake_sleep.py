@@ -1,4 +1,4 @@
-"""Wake-sleep: each network is taught by what the other one makes up.
+"""Wake-sleep: each network is trained on draws of the other one.
 
     wake:   x from the data, z ~ q(z | x):     theta follows  grad log p(x, z),
     sleep:  (x, z) ~ p, simulated:               phi follows    grad log q(z | x).
@@ -33,6 +33,19 @@ class WakeSleep(Objective):
 
     Raises:
         ValueError: for fewer than one particle.
+
+    Example:
+        The guide learns from simulated data alone: with other data it takes the same step.
+
+        >>> import guides, torch, zoo
+        >>> from zoo.models.linear.ppca import ProbabilisticPCA
+        >>> from zoo.objectives import WakeSleep
+        >>> x, model = torch.randn(4, 3), ProbabilisticPCA(3, 2)
+        >>> settings = {"objective": WakeSleep(), "steps": 1}
+        >>> one = zoo.fit(model, guides.AmortisedNormal, x, **settings)
+        >>> two = zoo.fit(model, guides.AmortisedNormal, x + 10.0, **settings)
+        >>> torch.equal(one.guide.encoder.heads[0].weight, two.guide.encoder.heads[0].weight)
+        True
     """
 
     particles: int = 1

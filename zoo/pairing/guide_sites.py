@@ -10,7 +10,7 @@ from zoo.traces import Traces, sample_sites
 def check_guide_sites(traces: Traces) -> None:
     """Refuses a guide whose log q is of something else than the model's latents.
 
-    Sites marked with ``infer={"is_auxiliary": True}`` are the guide's own affair.
+    Sites marked with ``infer={"is_auxiliary": True}`` are the guide's own, and not checked.
 
     Args:
         traces: one run of the guide and of the model replayed on it.

@@ -1,4 +1,4 @@
-"""The latents of a model under a guide of the user's own, which may have a say in them."""
+"""The latents of a model under a guide of the user's own, on which they may depend."""
 
 from collections.abc import Callable
 from dataclasses import replace

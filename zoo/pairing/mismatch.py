@@ -8,9 +8,10 @@ from zoo.checks.arguments import instance
 from zoo.latents import Family, Latents
 from zoo.objectives import Objective
 from zoo.pairing.guide_input import check_guide
-from zoo.pairing.rules import FOR_ANY, FOR_FAMILIES
+from zoo.pairing.guide_rules import FOR_FAMILIES
+from zoo.pairing.model_rules import FOR_ANY
 
-SHOWN = 8  # names in a message; `zoo list` has all of them
+NAMES_SHOWN = 8
 
 
 class PairingError(ValueError):
@@ -80,8 +81,8 @@ def listed(names: Sequence[str]) -> list[str]:
     """A sentence that names guides which fit; none where there are no names."""
     if not names:
         return []
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return [f"Guides that fit: {', '.join(names[:SHOWN])}{more}."]
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return [f"Guides that fit: {', '.join(names[:NAMES_SHOWN])}{more}."]
 
 
 def family_of(guide: Callable) -> type[Family] | None:

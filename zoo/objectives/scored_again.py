@@ -1,0 +1,104 @@
+"""Draws that the guide has made already, scored once more with another gradient."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pyro.poutine.runtime import Message
+from torch import Tensor
+
+from zoo.objectives.frozen import frozen
+from zoo.objectives.log_ratio import spread
+from zoo.traces import Assign, Pair, Traces, Weights, sample_sites, weigh
+
+
+def changed(site: Message, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """The value of a site after `change`, which a straight-through draw's relaxed values share."""
+    value = site["value"]
+    assert isinstance(value, Tensor)
+    found, soft = change(value), vars(value).get("_unquantize")
+    if soft is not None:
+        found._unquantize = change(soft)  # type: ignore[attr-defined]
+    return found
+
+
+def constant(site: Message) -> Tensor:
+    """The value of a site as a constant; a `change` for :func:`score_again`."""
+    return changed(site, Tensor.detach)
+
+
+def same(site: Message) -> Tensor:
+    """The value of a site; another object, lest a flow remember what it came from."""
+    return changed(site, lambda value: value.view_as(value))
+
+
+def score_again(
+    pair: Pair,
+    runs: Sequence[Traces],
+    count: int,
+    args: tuple,
+    kwargs: dict,
+    change: Callable[[Message], Tensor] = same,
+) -> list[Traces]:
+    """Scores draws that the guide has made already, e.g. under a pair with a frozen guide.
+
+    Args:
+        pair: the model and the guide to score with.
+        runs: what ``pair.draw(count, ...)`` gave.
+        count: number of particles.
+        args: arguments of both.
+        kwargs: their keyword arguments.
+        change: makes the value to score out of a guide's site: the same with another gradient.
+    """
+    again: list[Traces] = []
+    for traces in runs:
+        values = {str(site["name"]): change(site) for site in sample_sites(traces.guide)}
+        with Assign(values):
+            again += pair.draw(count if len(runs) == 1 else 1, args, kwargs)
+    return again
+
+
+def draw_path(
+    pair: Pair, count: int, args: tuple, kwargs: dict, factor: Callable[[Tensor], Tensor]
+) -> Weights:
+    """Scores draws with the guide's parameters constant, so that phi moves f through z alone.
+
+    Args:
+        pair: the model and the guide.
+        count: number of particles.
+        args: arguments of both.
+        kwargs: their keyword arguments.
+        factor: of the log-weights, (particles, rows), same shape: how many times the gradient
+            through each draw counts. The model's own gradient is left as it is.
+    """
+    latents, log_w = pair.latents, list[Tensor]()
+    unscored = replace(pair, model=_nothing).draw(count, args, kwargs)
+    still = replace(pair, guide=frozen(pair.guide))
+    each, runs = count // len(unscored), list[Traces]()
+
+    def weighted(site: Message, first: int) -> Tensor:
+        q: Any = site["fn"]
+
+        def times_factor(grad: Tensor) -> Tensor:  # runs after log_w is known
+            chosen = factor(log_w[0])[first : first + each]
+            return (grad * spread(chosen, latents, q)).reshape(grad.shape)
+
+        def hooked(value: Tensor) -> Tensor:
+            value = value.clone()
+            if value.requires_grad:
+                value.register_hook(times_factor)
+            return value
+
+        return changed(site, hooked)
+
+    for i, traces in enumerate(unscored):
+        change = partial(weighted, first=i * each)
+        runs += score_again(still, [traces], each, args, kwargs, change)
+    weights = weigh(runs, latents, rowwise=latents.rowwise)
+    log_w.append(weights.log_w.detach())
+    return weights
+
+
+def _nothing(*args: object, **kwargs: object) -> None:
+    """A model that is not asked."""

@@ -1,0 +1,167 @@
+"""The rules of pairing that look at what a guide's family declares.
+
+Each says in a sentence, with a way out, why a model, a family and an objective do not go together.
+None of them knows a name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zoo.latents import Family, Latents
+from zoo.objectives import OBJECTIVES, Needs, Objective
+from zoo.pairing.covered import covered, summed_out
+from zoo.pairing.model_rules import give_it_a_size
+
+
+def nothing_to_sum(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """It sums out latents of which the model has none."""
+    if not objective.needs.sums_out or summed_out(latents, objective):
+        return None
+    kinds = " or ".join(sorted(kind.value for kind in objective.needs.sums_out))
+    return (
+        f"{type(objective).__name__} sums out finite {kinds} latents; the model has none among "
+        f"{latents.names}. Use trace."
+    )
+
+
+def coverage(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The guide leaves a latent to nobody, or has nothing to cover."""
+    held, summed = covered(latents, family).names, summed_out(latents, objective)
+    left = [site for site in latents.sites if site.name not in (*held, *summed)]
+    if not left and (held or not family.kinds):
+        return None
+    if not left:
+        return (
+            f"{family.__name__} covers {_says(family)} latents; the model has none besides "
+            f"{sorted(summed)}, which the objective sums out. Use a guide for discrete latents, "
+            "or Empty, which leaves all of them to the objective."
+        )
+    site = left[0]
+    way_out = f"Use a guide for {site.scope} {site.kind.value} latents"
+    names = [name for name, other in OBJECTIVES.items() if site.kind in other.needs.sums_out]
+    if names and site.classes:
+        way_out += f", or an objective that sums it out: {', '.join(names)}"
+    return (
+        f"{family.__name__} covers {_says(family)} latents; '{site.name}' is {site.scope} and "
+        f"{site.kind.value}, with support {site.support}. {way_out}."
+    )
+
+
+def _says(family: type[Family]) -> str:
+    scopes = " or ".join(sorted(family.scopes)) if len(family.scopes) < 2 else ""
+    kinds = " or ".join(sorted(kind.value for kind in family.kinds)) or "no"
+    return f"{scopes} {kinds}".strip()
+
+
+def sized(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """It lies in a plate of unknown size, so that no guide can have a part for each row."""
+    for site in covered(latents, family).sites:
+        for plate in site.plates:
+            if plate.subsample < 0:
+                return (
+                    f"'{site.name}' lies in a plate without a size; {family.__name__} needs to "
+                    f"know how many rows there are. {give_it_a_size(plate)}"
+                )
+    return None
+
+
+def fixed_support(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The guide maps to a fixed support, and a latent's support depends on other values."""
+    held = covered(latents, family).names
+    for name, what in latents.moving:
+        if name in held:
+            return (
+                f"{family.__name__} maps '{name}' to a support that stays as it is; that of "
+                f"'{name}' depends on {what}. Let the model draw a number from a "
+                "fixed support and transform it, e.g. u from Uniform(0, 1) and b = u * (1 - a), "
+                "or write a guide of your own."
+            )
+    return None
+
+
+def objection(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The family has an objection of its own to the model."""
+    return family.objection(covered(latents, family))
+
+
+def reparameterised(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The objective differentiates through draws, and the guide's are not reparameterised."""
+    summed = summed_out(latents, objective)
+    sampled = [name for name in covered(latents, family).names if name not in summed]
+    if family.reparameterised or not objective.needs.reparameterised or not sampled:
+        return None
+    return (
+        f"{type(objective).__name__} differentiates through the draws of '{sampled[0]}'; those of "
+        f"{family.__name__} are not reparameterised. Use a relaxed guide, or an objective with a "
+        "score-function term: trace_graph."
+    )
+
+
+def relaxed(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The objective sums over discrete values, and the guide replaces them by continuous ones."""
+    summed = summed_out(latents, objective) & set(covered(latents, family).names)
+    if not family.relaxes or not summed:
+        return None
+    return (
+        f"{type(objective).__name__} sums over the values of '{min(summed)}'; {family.__name__} "
+        "replaces them by continuous ones. Use a discrete guide, or trace."
+    )
+
+
+@dataclass(frozen=True)
+class Clash:
+    """A rule that looks at two declarations alone: what is needed, and what the family declares.
+
+    Attributes:
+        found: do the needs of an objective and a family clash?
+        sentence: what is said then, with {objective} and {family} for their names.
+    """
+
+    found: Callable[[Needs, type[Family]], bool]
+    sentence: str
+
+    def __call__(self, latents: Latents, family: type[Family], objective: Objective) -> str | None:
+        """The sentence with both names, if the two clash."""
+        if not self.found(objective.needs, family):
+            return None
+        return self.sentence.format(objective=type(objective).__name__, family=family.__name__)
+
+
+CLASHES = (
+    Clash(
+        lambda needs, family: needs.score_function and family.reparameterised,
+        "{objective} puts baselines on draws that are not reparameterised; those of {family} all "
+        "are. Use trace, or trace_graph without baselines.",
+    ),
+    Clash(
+        lambda needs, family: needs.factorised and not family.factorised,
+        "{objective} takes each latent's KL term in closed form; {family} draws all latents "
+        "jointly. Use a factorised guide, or trace.",
+    ),
+    Clash(
+        lambda needs, family: needs.scores and family.relaxes,
+        "{objective} multiplies the score of draws that are held constant; {family} relaxes them "
+        "so that they need not be. Use a discrete guide, or trace.",
+    ),
+    Clash(
+        lambda needs, family: needs.independent and not family.independent,
+        "{objective} moves each element of the latents on its own; those of {family} depend on "
+        "each other. Use rloo, or a guide whose latents are independent given the data.",
+    ),
+    Clash(
+        lambda needs, family: needs.simulates_data and not family.amortised,
+        "{objective} trains the guide on rows that the model simulates; {family} has parameters "
+        "for the given rows only. Use an amortised guide, or forward_kl, which simulates no data.",
+    ),
+)
+
+FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ...] = (
+    nothing_to_sum,
+    coverage,
+    sized,
+    fixed_support,
+    objection,
+    reparameterised,
+    relaxed,
+    *CLASHES,
+)
