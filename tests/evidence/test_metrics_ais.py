@@ -13,7 +13,7 @@ from guides import Empty, FullRank, MeanField
 from zoo.evidence import AnnealedImportance, Bidirectional, StreamedBound
 from zoo.evidence.ais import anneal, pilot, sigmoid_schedule
 from zoo.evidence.annealing_path import Slopes
-from zoo.evidence.hmc import ACCEPT, Stride, move
+from zoo.evidence.hmc import TARGET_ACCEPTANCE, Stride, move
 from zoo.sampling.importance_weights import log_mean_weights
 
 IDENTITY = 1e-8
@@ -104,7 +104,7 @@ def test_the_pilot_finds_steps_that_pass():
     slopes, betas = Slopes(two_normals), sigmoid_schedule(100)
     strides = pilot(slopes, torch.randn(64, 1, 2), betas, 4)
     found = anneal(slopes, torch.randn(500, 1, 2), betas, strides)
-    assert abs(found.accepted.item() - ACCEPT) < 0.15
+    assert abs(found.accepted.item() - TARGET_ACCEPTANCE) < 0.15
 
 
 def test_ais_finds_the_evidence_of_each_row(ppca):

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from zoo.sites.states import states_by_number
+
 LARGEST = 2**20
 BLOCK = 1024
 
@@ -28,9 +30,8 @@ def blocks(variables: int, classes: int) -> Iterator[Tensor]:
             f"Expected at most {LARGEST} states to enumerate; got {classes}**{variables} = "
             f"{classes**variables}. Use fewer latents, or importance sampling."
         )
-    places = classes ** torch.arange(variables - 1, -1, -1)
-    for index in torch.arange(classes**variables).split(BLOCK):
-        yield index[:, None] // places % classes
+    for number in torch.arange(classes**variables).split(BLOCK):
+        yield states_by_number(number, variables, classes)
 
 
 def states(count: int) -> Tensor:
