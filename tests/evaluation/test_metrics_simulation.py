@@ -18,7 +18,7 @@ from zoo.evaluation.sbc import (
     rank_calibration,
     refit_calibration,
     signed_rank_p,
-    simulate,
+    simulate_arguments,
 )
 from zoo.metrics.uniformity import uniformity, within
 
@@ -136,7 +136,7 @@ def test_tails_have_their_closed_forms():
 def test_simulated_data_follow_the_model():
     fit = fitted()
     (x,) = fit.task.split("train")
-    found = [simulate(fit.program, (x,)) for _ in range(20)]
+    found = [simulate_arguments(fit.program, (x,)) for _ in range(20)]
     z = torch.cat([latents["z"] for latents, _ in found])
     simulated = torch.cat([args[0] for _, args in found])
     weight, noise = fit.model.weight.detach(), fit.model.log_scale.detach().exp()

@@ -47,7 +47,7 @@ def test_the_funnel_is_refused_by_the_sd_of_x_alone():
     found = summarise({"v": v, "x": x}, CHAINS)
     said = refusal(v=v, x=x)
     assert "below 0.7 behind the sd of every scalar; got " in said
-    assert "for x[0]: the draws' own error says too little. Write the model non-centred" in said
+    assert "for x[0]: the error of the draws is too small. Write the model non-centred" in said
     assert "or compare quantiles" in said
     assert (found["k_sd"]["x"] > K_HAT).all()
     check(summarise({"v": v, "eta": x / (v / 2).exp()[:, None]}, CHAINS), 0)

@@ -27,6 +27,7 @@ from zoo.metrics.metric import Metric
 from zoo.metrics.uniformity import Uniformity, uniformity
 from zoo.program import Program
 from zoo.sampling.draws import draw
+from zoo.sampling.simulated import simulate
 
 Put = Callable[[tuple, dict[str, Tensor]], tuple]
 FEWEST_SIMULATIONS = 10
@@ -34,7 +35,9 @@ SIGNIFICANT = 0.01  # p-value below which a guide counts as biased
 
 
 @torch.no_grad()
-def simulate(program: Program, args: tuple, put: Put | None = None) -> tuple[dict, tuple]:
+def simulate_arguments(
+    program: Program, args: tuple, put: Put | None = None
+) -> tuple[dict, tuple]:
     """One draw of latents and data from the model.
 
     Args:
@@ -51,8 +54,7 @@ def simulate(program: Program, args: tuple, put: Put | None = None) -> tuple[dic
     """
     with poutine.block(), program.handlers(None):
         given = poutine.trace(program.model).get_trace(*args, **program.kwargs)
-        free = poutine.trace(poutine.uncondition(program.model))
-        trace = free.get_trace(*args, **program.kwargs)
+        trace = simulate(program.model, args, program.kwargs)
     nodes: dict[str, Any] = dict(trace.nodes)
     observed = {name: nodes[name]["value"] for name in program.latents.observed}
     was: dict[str, Any] = {name: given.nodes[name]["value"] for name in observed}
@@ -93,7 +95,7 @@ def rank_calibration(
         args: arguments of the model, on its device; their number of rows is kept.
         draws: L, number of draws from the guide among which each true value is ranked.
         repeats: number of simulated data sets; each gives one rank for each row.
-        put: see :func:`simulate`.
+        put: see :func:`simulate_arguments`.
         seed: of the simulations and the draws.
 
     Returns:
@@ -113,7 +115,7 @@ def rank_calibration(
     parts = []
     with isolated(seed=seed):
         for _ in range(repeats):
-            truth, simulated = simulate(program, args, put)
+            truth, simulated = simulate_arguments(program, args, put)
             sampled = draw(program, simulated, draws).latents
             parts.append(_ranks(latents, truth, sampled, by_row=True))
         return {name: uniformity(ranks, draws) for name, ranks in _together(parts).items()}
@@ -192,7 +194,7 @@ def refit_calibration(
             simulation.
         simulations: number of data sets, at least 10.
         draws: draws from each fitted guide.
-        put: see :func:`simulate`.
+        put: see :func:`simulate_arguments`.
         seed: of the simulations and the draws; `refit` has a seed of its own.
 
     Returns:
@@ -206,7 +208,7 @@ def refit_calibration(
     parts = []
     with isolated(seed=seed):
         for _ in range(simulations):
-            truth, simulated = simulate(program, args, put)
+            truth, simulated = simulate_arguments(program, args, put)
             fitted = refit(simulated)
             sampled = draw(fitted, simulated, draws).latents
             parts.append(_ranks(fitted.latents, truth, sampled, by_row=False))

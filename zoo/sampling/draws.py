@@ -19,6 +19,7 @@ from zoo.sampling.importance_weights import (
     summed_out,
     take_rows,
 )
+from zoo.sampling.simulated import simulate
 from zoo.sampling.weighable import require_weights
 from zoo.traces import Traces, run, weigh
 
@@ -175,8 +176,7 @@ def draw_predictive(
     def one(taken: tuple, size: int) -> dict[str, Tensor]:
         model, guide = _wide(program, size)
         guided = poutine.trace(guide).get_trace(*taken, **program.kwargs)
-        given = poutine.replay(poutine.uncondition(model), trace=guided)
-        trace = poutine.trace(given).get_trace(*taken, **program.kwargs)
+        trace = simulate(poutine.replay(model, trace=guided), taken, program.kwargs)
         return _stacked(trace, "value", program, program.latents.observed, size)
 
     return _join(_repeated(program, args, count, rows, one))
@@ -190,7 +190,7 @@ def draw_jointly(
 
     def one(taken: tuple, size: int) -> tuple[dict, dict]:
         model, _ = _wide(program, size)
-        trace = poutine.trace(poutine.uncondition(model)).get_trace(*taken, **program.kwargs)
+        trace = simulate(model, taken, program.kwargs)
         names = program.latents.names, program.latents.observed
         return tuple(_stacked(trace, "value", program, each, size) for each in names)  # type: ignore[return-value]
 

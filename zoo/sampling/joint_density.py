@@ -20,6 +20,7 @@ from zoo.latents import Kind, Latents, Model
 from zoo.latents.enumeration import joint_states
 from zoo.program import Program
 from zoo.sampling.importance_weights import independent_rows, row_count, take_rows
+from zoo.sampling.simulated import Simulated
 from zoo.sampling.unconstrained import Bijected, Columns, to_unconstrained
 from zoo.sites.supports import unmixed
 from zoo.traces import Assign, add_up, row_scale, sample_sites, sum_plates
@@ -165,7 +166,8 @@ class JointDensity:
 
     def _simulate(self, count: int) -> tuple[Tensor, dict[str, Tensor]]:
         wide = self.latents.vectorises
-        sites = self._run(poutine.uncondition(self.program.model), count if wide else 0)
+        with Simulated():
+            sites = self._run(self.program.model, count if wide else 0)
         found: dict[str, Any] = {str(site["name"]): site for site in sites}
         values = {name: site["value"] for name, site in found.items()}
         supports = {
