@@ -179,7 +179,7 @@ def test_what_would_take_long_is_left_out_with_the_reason(model, x, reason):
 
 
 def test_too_many_numbers_are_left_to_slower_metrics(monkeypatch, healthy):
-    monkeypatch.setattr(moments, "DIMENSIONS", 0)
+    monkeypatch.setattr(moments, "MOST_DIMENSIONS", 0)
     found = zoo.evaluate(healthy, metrics=["from_prior"], draws=20)
     assert "numbers to move; got 1" in found.skipped["smc_mean_shift"]
 

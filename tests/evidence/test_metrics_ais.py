@@ -131,7 +131,7 @@ def test_ais_from_the_guide_gets_there_sooner(ppca):
 
 def test_rows_in_chunks_are_the_rows(ppca, monkeypatch):
     asked = AnnealedImportance(chains=8, temperatures=20, leapfrogs=2)
-    monkeypatch.setattr("zoo.evidence.estimator.BUDGET", 8 * 11)
+    monkeypatch.setattr("zoo.evidence.estimator.MOST_CHAINS_AT_ONCE", 8 * 11)
     assert near(zoo.evaluate(ppca, metrics=[asked])["ais"], truth_of(ppca))
 
 
