@@ -19,7 +19,7 @@ from pathlib import Path
 import guides
 import zoo
 from zoo.cli.gradients import RELAXED, estimator_named
-from zoo.gradients.report import temperature_picture
+from zoo.gradients.pictures import temperature_picture
 from zoo.gradients.results import Gradients
 from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.provenance import provenance

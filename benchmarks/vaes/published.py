@@ -29,8 +29,8 @@ from zoo.decoders import Dense, gated_decoder, relu_decoder
 from zoo.isolation import isolated
 from zoo.likelihoods import BernoulliLikelihood
 from zoo.metrics.bounds import ImportanceBound, elbo, log_evidence
-from zoo.metrics.metric import WeightMetric
 from zoo.metrics.weight_diagnostics import k_hat
+from zoo.metrics.weight_metric import WeightMetric
 from zoo.models.vaes.vae import VAE
 from zoo.nn import mlp
 from zoo.objectives import IWAE

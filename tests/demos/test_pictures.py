@@ -15,7 +15,7 @@ from zoo.cli.demos import PICTURES
 from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
 from zoo.demos.four_points import (
     CELLS,
-    REACH,
+    GRID_END,
     GuidePair,
     evidence,
     four_points,
@@ -87,7 +87,7 @@ def test_the_quadrature_is_exact(found):
     error = float((p.var(0) / p.mean(0) ** 2 / len(p)).sum().sqrt()) / len(x)
     assert abs(float(p.mean(0).log().mean()) - exact.value) < ERRORS * error
     assert log_joint(fit).shape == (4, CELLS + 1, CELLS + 1)
-    assert REACH > 5
+    assert GRID_END > 5
 
 
 def test_the_picture_of_four_points(found, tmp_path):

@@ -138,7 +138,7 @@ def test_gaps_take_the_guides_own_local_family(diagonal, monkeypatch):
         zoo.measure_gaps, objective=StickingTheLanding(4), search=Search(block=30, limit=400)
     )
     monkeypatch.setattr("zoo.evaluation.groups.gaps.measure_gaps", brief)
-    monkeypatch.setattr("zoo.evaluation.groups.gaps.ROWS", 4)
+    monkeypatch.setattr("zoo.evaluation.groups.gaps.GAP_ROWS", 4)
     found = zoo.evaluate(diagonal, metrics=["gaps"], draws=100)
     assert set(found) == {
         "inference_gap",

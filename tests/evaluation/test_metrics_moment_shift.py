@@ -11,7 +11,7 @@ import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, Empty, FullRank, MeanField
 from zoo.evaluation.groups import moments
 from zoo.isolation import isolated
-from zoo.metrics.moment_shift import LABELS, constant, largest, psis_shifts, run_shifts
+from zoo.metrics.moment_shift import ALL_DISCRETE, constant, largest, psis_shifts, run_shifts
 from zoo.sampling.joint_density import JointDensity
 
 IDENTITY = 1e-8
@@ -179,7 +179,7 @@ def test_what_would_take_long_is_left_out_with_the_reason(model, x, reason):
 
 
 def test_too_many_numbers_are_left_to_slower_metrics(monkeypatch, healthy):
-    monkeypatch.setattr(moments, "DIMENSIONS", 0)
+    monkeypatch.setattr(moments, "MOST_DIMENSIONS", 0)
     found = zoo.evaluate(healthy, metrics=["from_prior"], draws=20)
     assert "numbers to move; got 1" in found.skipped["smc_mean_shift"]
 
@@ -266,4 +266,4 @@ def test_a_model_that_is_held_is_not_trained():
     held = zoo.fit(zoo.load("gaussian_mixture"), AmortisedDiscrete, freeze_model=True, **settings)
     found = zoo.evaluate(held, metrics=["weights", "psis"])
     assert not found.trains_model
-    assert found.skipped["psis_mean_shift"] == LABELS
+    assert found.skipped["psis_mean_shift"] == ALL_DISCRETE

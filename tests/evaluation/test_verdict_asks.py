@@ -4,7 +4,7 @@ import pytest
 
 from zoo.evaluation.verdict import verdict
 from zoo.metrics import Metric
-from zoo.metrics.moment_shift import LABELS
+from zoo.metrics.moment_shift import ALL_DISCRETE
 from zoo.metrics.weight_diagnostics import TIED
 
 DRAWS = 10_000
@@ -87,7 +87,7 @@ PRIOR = {name: "the model does not broadcast" for name in ("smc_mean_shift", "sm
             "more steps, or another guide",
         ),
         (
-            dict.fromkeys((*MOMENTS, *PRIOR), LABELS) | {"posterior_mean_error": "unknown"},
+            dict.fromkeys((*MOMENTS, *PRIOR), ALL_DISCRETE) | {"posterior_mean_error": "unknown"},
             "metrics=['ais']",
             "more steps, or another guide",
         ),

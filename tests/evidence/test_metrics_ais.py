@@ -13,7 +13,7 @@ from guides import Empty, FullRank, MeanField
 from zoo.evidence import AnnealedImportance, Bidirectional, StreamedBound
 from zoo.evidence.ais import anneal, pilot, sigmoid_schedule
 from zoo.evidence.annealing_path import Slopes
-from zoo.evidence.hmc import ACCEPT, Stride, move
+from zoo.evidence.hmc import TARGET_ACCEPTANCE, Stride, move
 from zoo.sampling.importance_weights import log_mean_weights
 
 IDENTITY = 1e-8
@@ -104,7 +104,7 @@ def test_the_pilot_finds_steps_that_pass():
     slopes, betas = Slopes(two_normals), sigmoid_schedule(100)
     strides = pilot(slopes, torch.randn(64, 1, 2), betas, 4)
     found = anneal(slopes, torch.randn(500, 1, 2), betas, strides)
-    assert abs(found.accepted.item() - ACCEPT) < 0.15
+    assert abs(found.accepted.item() - TARGET_ACCEPTANCE) < 0.15
 
 
 def test_ais_finds_the_evidence_of_each_row(ppca):
@@ -131,7 +131,7 @@ def test_ais_from_the_guide_gets_there_sooner(ppca):
 
 def test_rows_in_chunks_are_the_rows(ppca, monkeypatch):
     asked = AnnealedImportance(chains=8, temperatures=20, leapfrogs=2)
-    monkeypatch.setattr("zoo.evidence.estimator.BUDGET", 8 * 11)
+    monkeypatch.setattr("zoo.evidence.estimator.MOST_CHAINS_AT_ONCE", 8 * 11)
     assert near(zoo.evaluate(ppca, metrics=[asked])["ais"], truth_of(ppca))
 
 

@@ -7,7 +7,7 @@ from test_metrics_ais import near, untrained
 import zoo
 from guides import MeanField, PerDatum
 from zoo.evidence import AnnealedImportance, Bidirectional, TemperedSMC
-from zoo.evidence.ais import DENSE, pilot_chains, spread_of
+from zoo.evidence.ais import LARGEST_COVARIANCE, pilot_chains, spread_of
 from zoo.evidence.estimator import densities
 from zoo.evidence.hmc import Stride
 from zoo.isolation import isolated
@@ -118,7 +118,7 @@ def test_moves_stretch_by_the_factor_and_pull_back_by_its_transpose():
 def test_a_pilot_has_chains_for_the_covariance():
     result, args = first_rows("gp_regression", ROWS)
     (density,) = densities(result.program.eval(), args, 2)
-    assert pilot_chains(density) == 4 * ROWS < DENSE
+    assert pilot_chains(density) == 4 * ROWS < LARGEST_COVARIANCE
     result, args = first_rows("ppca", ROWS)
     (density,) = densities(result.program.eval(), args, 2)
     assert pilot_chains(density) == 16

@@ -99,7 +99,7 @@ def test_rows_of_ppca(monkeypatch):
     found = zoo.evaluate(result, metrics=[asked])["smc"]
     assert found.unit == "nats/row"
     assert near(found, truth_of(result))
-    monkeypatch.setattr("zoo.evidence.estimator.BUDGET", 64 * 4 * 16)
+    monkeypatch.setattr("zoo.evidence.estimator.MOST_CHAINS_AT_ONCE", 64 * 4 * 16)
     assert near(zoo.evaluate(result, metrics=[asked])["smc"], truth_of(result))
 
 

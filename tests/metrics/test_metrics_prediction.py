@@ -11,16 +11,9 @@ from torch.distributions import MultivariateNormal, Normal
 
 import guides
 import zoo
+from zoo.metrics.calibration import calibration, predictive_coverage, quantile_calibration
 from zoo.metrics.metric import Metric
-from zoo.metrics.prediction import (
-    bits_per_dimension,
-    calibration,
-    log_predictive,
-    loo,
-    predictive_check,
-    predictive_coverage,
-    quantile_calibration,
-)
+from zoo.metrics.prediction import bits_per_dimension, log_predictive, loo, predictive_check
 from zoo.metrics.shares import share_error
 from zoo.metrics.wasserstein_bound import (
     error_bounds,

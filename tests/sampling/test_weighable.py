@@ -71,7 +71,7 @@ def test_a_bound_of_parts_is_unbiased_and_its_error_counts_them():
     errors = torch.tensor([one.se for one in found])
     assert abs(values.mean() - evidence(X)) < 5 * values.std() / 8**0.5
     assert 0.5 < values.std() / errors.mean() < 1.7
-    assert "another part of plate 'obs'" in found[0].note
+    assert "another subsample of plate 'obs'" in found[0].note
 
 
 def test_weights_of_parts_are_skipped_with_a_way_out():

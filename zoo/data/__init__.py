@@ -5,7 +5,6 @@ positional arguments of a model. Files that do not come with a package are looke
 folder that the environment variable ZOO_DATA names.
 """
 
-import difflib
 from typing import Protocol
 
 from zoo.checks.arguments import flag, refusal, seed_given
@@ -29,6 +28,7 @@ from zoo.data import (
 from zoo.data.binarize import MODES, draw_bits
 from zoo.data.data import Batch, Data, Observe, keep
 from zoo.data.places import DataNotFound
+from zoo.errors import did_you_mean
 
 __all__ = [
     "DATA",
@@ -96,8 +96,7 @@ def load_data(
     if not isinstance(name, str):
         raise refusal("data", f"a name among {', '.join(DATA)}", name, "Pass e.g. 'digits'.")
     if name not in DATA:
-        near = difflib.get_close_matches(name.lower(), DATA, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
+        hint = did_you_mean(name, DATA) or "Choose one of these."
         raise ValueError(f"Expected a data set among {', '.join(DATA)}; got {name!r}. {hint}")
     seed, download = seed_given(seed), flag("download", download)
     if binarize is None:

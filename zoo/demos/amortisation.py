@@ -1,8 +1,8 @@
-"""One model, many guides: what each pays for reading its posterior off the row.
+"""One model, many guides: how much each loses by computing q(z|x) with a shared encoder.
 
-A Bernoulli VAE is trained once and held. Then every amortised guide is trained under it, and at
-last a normal of its own is optimised for each row, the basic approach that amortisation saves. All
-bounds are of the same rows of test data and the same log p(x), so they form a ladder.
+A Bernoulli VAE is trained once, and then fixed. Every amortised guide is trained for this model,
+and finally a normal is optimised for each row by itself, which amortisation avoids. All bounds are
+of the same test rows under the same model, so that they can be compared.
 
 Source: the two approaches of UMass COMPSCI 688; Cremer, Li & Duvenaud 2018, "Inference
 suboptimality in variational autoencoders".
@@ -16,11 +16,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch import Tensor
 
 from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
+from zoo.metrics.means import mean_of_draws, mean_over_rows
 from zoo.metrics.metric import Metric, PerRow
 from zoo.objectives import Trace
 from zoo.results.result import Fit
@@ -31,15 +31,15 @@ from zoo.training.fit import fit
 
 @dataclass(frozen=True)
 class Ladder:
-    """Bounds of the same rows under one model.
+    """Bounds of several guides on the same rows under one model.
 
     Attributes:
         task: the model and the data.
         bounds: guide -> ELBO of every row and its Monte Carlo error, nats, (rows,) each.
         log_evidence: importance-sampled log p(x) of every row and its error.
-        search_steps: of the search for a q of each row's own.
-        settled: had its bound stopped improving? Else the per-datum gap is too large.
-        k_hat_share: of rows whose log p(x) is not to be trusted.
+        search_steps: number of steps of the search for a q for each row.
+        settled: did its bound stop improving? Otherwise the per-datum gap is too large.
+        k_hat_share: share of rows whose log p(x) cannot be trusted.
     """
 
     task: Task
@@ -52,15 +52,15 @@ class Ladder:
     def gap(self, name: str) -> Metric:
         """Log p(x) minus the bound, mean over rows, with the Monte Carlo error of both."""
         (top, error), (bound, own) = self.log_evidence, self.bounds[name]
-        return replace(_mean(top - bound, (error**2 + own**2).sqrt()), better="lower")
+        return mean_over_rows((top - bound, (error**2 + own**2).sqrt()), better="lower")
 
     def elbo(self, name: str) -> Metric:
         """The bound, mean over rows."""
-        return _mean(*self.bounds[name])
+        return mean_over_rows(self.bounds[name])
 
     @property
     def search_note(self) -> str:
-        """What the per-datum bound is, as the search ended."""
+        """A sentence on how the per-datum search ended, and what its bound means."""
         ended = f"per_datum: its search ended after {self.search_steps} steps"
         if self.settled:
             return (
@@ -81,16 +81,16 @@ def amortisation(
     search: Search = Search(),  # noqa: B008
     progress: bool = False,
 ) -> Ladder:
-    """Trains a model with one guide, the other guides under it, and a local one for each row.
+    """Bounds of one model with each of the guides, and with a guide optimised for each row.
 
     Args:
         guides: name -> amortised guide.
         held: name of the guide that the model is trained with.
         local: a guide with free parameters for each row.
-        rows: the first so many test rows.
-        steps: of each fit.
-        draws: for each bound and row.
-        search: how the local guide is optimised.
+        rows: number of test rows, the first ones.
+        steps: number of steps of each fit.
+        draws: number of draws for each bound and row.
+        search: settings of the optimisation of the local guide.
         progress: show progress bars.
     """
     task = load("bernoulli_vae")
@@ -119,16 +119,11 @@ def bounds_of(result: Fit, rows: int, draws: int) -> PerRow:
     taken = take_rows(result.program, args, torch.arange(rows), len(args[0]))
     with isolated(seed=0):
         log_w = torch.cat(list(weight_chunks(result.program, taken, draws)), dim=1)
-    return log_w.mean(0), log_w.std(0) / draws**0.5
-
-
-def _mean(values: Tensor, errors: Tensor) -> Metric:
-    se = float((errors**2).sum().sqrt()) / len(values)
-    return Metric(float(values.mean()), se, "nats/row")
+    return mean_of_draws(log_w)
 
 
 def draw_amortisation(ladder: Ladder, path: Path) -> Path:
-    """One variant a guide: every row's gap to log p(x), and their mean."""
+    """Draws the gap of every row to log p(x) under each guide, and the mean gaps."""
     names = list(ladder.bounds)
     gaps_of = {name: (ladder.log_evidence[0] - ladder.bounds[name][0]).numpy() for name in names}
     order = np.argsort(gaps_of[names[-1]])
@@ -172,7 +167,7 @@ def as_record(ladder: Ladder) -> dict[str, object]:
         "settled": ladder.settled,
         "says": ladder.search_note,
     }
-    evidence = asdict(_mean(*ladder.log_evidence))
+    evidence = asdict(mean_over_rows(ladder.log_evidence))
     evidence["note"] = f"importance-sampled; k-hat is high in {ladder.k_hat_share:.0%} of rows"
     metrics["log_evidence"] = {"log_evidence": evidence}
     return {"metrics": metrics, "search": search, "rows": rows}

@@ -1,10 +1,10 @@
 """Four data points in a plane of latents: what a flexible posterior buys.
 
-A Bernoulli VAE of four one-hot rows with two latents. The four posteriors should share the prior
-out among them, as pieces of a pie or as stripes: seeds differ. Diagonal normals fill such pieces
-badly, and gaps stay; a flow turns and bends towards them. The latents are two, so log p(x) and
-the posteriors are exact, by quadrature. The KL term is turned on slowly, lest the decoder learns
-to ignore the latents.
+A Bernoulli VAE of four one-hot rows with two latents. The four posteriors divide the prior between
+them, into sectors or stripes, depending on the seed. A diagonal normal fits such a shape badly and
+leaves gaps; a flow can fit it. As there are only two latents, log p(x) and the posteriors are
+computed exactly, by quadrature. The weight of the KL term rises slowly from 0, so that the decoder
+does not learn to ignore the latents.
 
 Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow",
 figure 1.
@@ -24,7 +24,8 @@ from zoo.data.data import fingerprint
 from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
-from zoo.metrics.metric import Metric
+from zoo.metrics.means import mean_over_rows, sample_mean
+from zoo.metrics.metric import Metric, difference
 from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.objectives import Trace
 from zoo.optim.schedules import Cosine, Linear
@@ -34,18 +35,25 @@ from zoo.sampling.importance_weights import weight_chunks
 from zoo.task import Task
 from zoo.training.fit import fit
 
-POINTS, REACH, CELLS = 4, 6.0, 400
-HIDDEN, PARTICLES, RATE = (32, 32), 8, 5e-3
-SEEDS, STEPS, DRAWS = 10, 3000, 100_000
-SEARCH, SEARCH_PARTICLES = Search(lr=0.01, factor=0.3, stalls=5, limit=3000), 32
+POINTS = 4
+GRID_END = 6.0  # the grid of the plane is from -6 to 6 in both directions
+GRID_CELLS = 400  # in each direction
+HIDDEN = (32, 32)
+PARTICLES = 8
+LEARNING_RATE = 5e-3
+SEEDS = 10
+STEPS = 3000
+DRAWS = 100_000
+SEARCH = Search(lr=0.01, factor=0.3, stalls=5, limit=3000)
+SEARCH_PARTICLES = 32
 
 
 @dataclass(frozen=True)
 class GuidePair:
-    """A guide to be shown.
+    """A guide family in its amortised and its local form.
 
     Attributes:
-        guide: amortised.
+        guide: the amortised guide, which is trained and drawn.
         local: the same family with free parameters for each row, for the split of the gap.
     """
 
@@ -55,13 +63,14 @@ class GuidePair:
 
 @dataclass(frozen=True)
 class Split:
-    """What one gap is made of, means over rows, nats/row; the two add up to it.
+    """The two parts of a gap, means over rows in nats/row, which add up to it.
 
     Attributes:
-        approximation: log p(x) minus the best bound of the family that a search found, row by
-            row; no smaller than that of the family's best.
-        amortisation: that bound minus the guide's own: what the encoder and its training cost.
-        settled: had the search stopped improving?
+        approximation: log p(x) minus the best bound that a search found in the family for each
+            row; at least as large as the family's true gap.
+        amortisation: that bound minus the guide's own: the loss due to the encoder and its
+            training.
+        settled: did the search stop improving before its limit?
     """
 
     approximation: Metric
@@ -71,15 +80,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Findings:
-    """What came of one family; metrics are means over rows, one for each seed.
+    """The results of one family; each list has an entry for each seed, a mean over rows.
 
     Attributes:
-        fits: one a seed.
+        fits: the trained models and guides.
         elbo: E_q[log p(x, z) - log q(z)] and its Monte Carlo error, nats/row.
         log_evidence: log p(x) of that fit's model by quadrature, nats/row; its `se` is the change
-            from half as many points.
-        gap: the difference.
-        splits: of each seed's gap.
+            from a grid half as fine.
+        gap: log p(x) minus the ELBO.
+        splits: the parts of the gap.
     """
 
     fits: list[Fit]
@@ -90,7 +99,7 @@ class Findings:
 
     @property
     def best(self) -> Fit:
-        """The fit of the seed with the highest ELBO, which is drawn."""
+        """The fit with the highest ELBO, which the picture shows."""
         return max(zip(self.elbo, self.fits, strict=True), key=lambda pair: pair[0].value)[1]
 
 
@@ -104,19 +113,19 @@ def four_points(
     compile: bool | str = "auto",
     progress: bool = False,
 ) -> dict[str, Findings]:
-    """Trains every family on the four points.
+    """The results of each family, trained on the four points with several seeds.
 
     Args:
-        guide_pairs: name -> guide and its local counterpart.
-        seeds: number of seeds, side by side in one program where the step is compiled.
-        steps: of each fit.
-        draws: for each bound and row.
-        search: how a q of each row's own is optimised, for the split.
+        guide_pairs: name -> guide and its local form.
+        seeds: number of seeds; compiled fits of all seeds run in one program.
+        steps: number of steps of each fit.
+        draws: number of draws for each bound and row.
+        search: settings of the optimisation of a q for each row, for the split.
         compile: see :func:`zoo.fit`.
         progress: show progress bars.
 
     Raises:
-        ValueError: for fewer than 2 seeds, which have no spread.
+        ValueError: for fewer than 2 seeds, which have no standard error.
     """
     whole("seeds", seeds, least=2, way="Error bars need two.")
     whole("steps", steps)
@@ -127,7 +136,7 @@ def four_points(
             family.guide,
             objective=Trace(PARTICLES),
             steps=steps,
-            lr=RATE,
+            lr=LEARNING_RATE,
             lr_schedule=Cosine(steps),
             kl_weight=Linear(0.0, 1.0, steps // 3),
             batch_size=None,
@@ -141,7 +150,7 @@ def four_points(
 
 
 def four_points_task() -> Task:
-    """The task: four one-hot rows and a decoder from the plane."""
+    """The task: four one-hot rows, and a decoder with two latents."""
     rows = (torch.eye(POINTS),)
     data = Data(
         name="four_points",
@@ -160,7 +169,7 @@ def four_points_task() -> Task:
 
 
 def shown(fits: list[Fit], family: GuidePair, draws: int, search: Search) -> Findings:
-    """Every bound beside the exact evidence, and where every gap comes from."""
+    """The bounds, exact evidences and gaps of the fits of one family."""
     elbo = [bound(each, draws) for each in fits]
     exact = [evidence(each) for each in fits]
     gap = [difference(p, b) for p, b in zip(exact, elbo, strict=True)]
@@ -168,12 +177,6 @@ def shown(fits: list[Fit], family: GuidePair, draws: int, search: Search) -> Fin
         split(*each, family.local, draws, search) for each in zip(fits, exact, elbo, strict=True)
     ]
     return Findings(fits, elbo, exact, gap, splits)
-
-
-def difference(first: Metric, second: Metric) -> Metric:
-    """The first minus the second, of independent draws."""
-    se = math.hypot(first.se, second.se)
-    return Metric(first.value - second.value, se, first.unit, "lower")
 
 
 @torch.no_grad()
@@ -187,14 +190,14 @@ def bound(result: Fit, draws: int) -> Metric:
 
 
 @torch.no_grad()
-def log_joint(result: Fit, cells: int = CELLS) -> Tensor:
+def log_joint(result: Fit, cells: int = GRID_CELLS) -> Tensor:
     """Log p(x_n, z) on a grid of the plane, float64, shape (rows, cells + 1, cells + 1).
 
-    The first grid dimension is z_1, the second z_2, both from -REACH to REACH.
+    The first grid dimension is z_1, the second z_2, both from -GRID_END to GRID_END.
     """
     assert isinstance(result.model, BernoulliVAE)
     model = deepcopy(result.model).double()
-    axis = torch.linspace(-REACH, REACH, cells + 1, dtype=torch.float64)
+    axis = torch.linspace(-GRID_END, GRID_END, cells + 1, dtype=torch.float64)
     z = torch.cartesian_prod(axis, axis)
     (x,) = result.task.data.train
     likelihood = torch.distributions.Bernoulli(logits=model.decode(z), validate_args=False)
@@ -205,18 +208,20 @@ def log_joint(result: Fit, cells: int = CELLS) -> Tensor:
 
 def evidence(result: Fit) -> Metric:
     """Log p(x) by quadrature, mean over the rows; se is the change from a grid half as fine."""
-    fine, coarse = (_integral(log_joint(result, cells), cells) for cells in (CELLS, CELLS // 2))
+    fine, coarse = (
+        _integral(log_joint(result, cells), cells) for cells in (GRID_CELLS, GRID_CELLS // 2)
+    )
     return Metric(float(fine.mean()), float((fine - coarse).abs().mean()), "nats/row")
 
 
 def _integral(log_density: Tensor, cells: int) -> Tensor:
-    return log_density.flatten(1).logsumexp(1) + 2 * math.log(2 * REACH / cells)
+    return log_density.flatten(1).logsumexp(1) + 2 * math.log(2 * GRID_END / cells)
 
 
 def split(
     result: Fit, exact: Metric, elbo: Metric, local: Callable, draws: int, search: Search
 ) -> Split:
-    """What the family and what the encoder costs, mean over the rows, nats/row."""
+    """The parts of the gap that are due to the family and to the encoder."""
     train = measure_gaps(
         result,
         (local,),
@@ -226,9 +231,8 @@ def split(
         search=search,
         seed=result.settings.seed,
     ).splits["train"]
-    ((values, errors),) = train.local.values()
-    se = float((errors**2).sum().sqrt()) / POINTS
-    best = Metric(float(values.mean()), se, "nats/row")
+    (local_bounds,) = train.local.values()
+    best = mean_over_rows(local_bounds)
     return Split(difference(exact, best), difference(best, elbo), all(train.settled.values()))
 
 
@@ -239,7 +243,7 @@ def posterior_draws(result: Fit, count: int) -> Tensor:
 
 
 def gain(first: Findings, second: Findings) -> Metric:
-    """By how much the second ELBO is higher, seed by seed; the error is over seeds, nats/row."""
+    """How much higher the second family's ELBO is, mean over seeds with its error, nats/row."""
     each = [difference(b, a) for a, b in zip(first.elbo, second.elbo, strict=True)]
     return replace(over_seeds(each), better="higher")
 
@@ -247,5 +251,4 @@ def gain(first: Findings, second: Findings) -> Metric:
 def over_seeds(metrics: list[Metric]) -> Metric:
     """Mean over seeds and its standard error."""
     values = torch.tensor([each.value for each in metrics], dtype=torch.float64)
-    se = float(values.std()) / math.sqrt(len(values))
-    return Metric(float(values.mean()), se, metrics[0].unit, metrics[0].better)
+    return sample_mean(values, metrics[0].unit, better=metrics[0].better)

@@ -1,4 +1,4 @@
-"""The picture of four points: prior, posteriors under each guide, and the exact ones."""
+"""The picture of the four points: prior, guides' posteriors, exact posteriors, and bounds."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from torch import Tensor
 
 from zoo.demos.four_points import (
-    REACH,
+    GRID_END,
     Findings,
     gain,
     log_joint,
@@ -18,15 +18,23 @@ from zoo.demos.four_points import (
     posterior_draws,
 )
 from zoo.isolation import isolated
+from zoo.metrics.metric import plus_minus
 from zoo.results.result import Fit
 
-COLOURS = ("#1b7fbd", "#e8622c", "#3a9d4b", "#8b4fb0")
-RED = "#c0392b"
-SEEN, DRAWS, GREY = 3.6, 2500, "0.45"
+ROW_COLOURS = ("#1b7fbd", "#e8622c", "#3a9d4b", "#8b4fb0")
+ELBO_COLOUR = "#c0392b"
+PRIOR_COLOUR = "0.45"
+AXIS_END = 3.6
+DRAWS = 2500  # for each row
+DECIMALS = 3
 
 
 def draw_four_points(found: dict[str, Findings], path: Path) -> Path:
-    """Columns: the prior, then every guide; rows: draws, then exact posteriors by quadrature."""
+    """Draws the picture and returns its path.
+
+    The first column has the prior and the bounds; each guide has a column with its draws above and
+    the exact posteriors of its model, by quadrature, below.
+    """
     with plt.rc_context({"font.size": 10, "axes.titlesize": 10}):
         columns = len(found) + 1
         picture, axes = plt.subplots(
@@ -57,7 +65,9 @@ def _gap(shown: Findings) -> str:
         "amortisation": [part.amortisation for part in shown.splits],
     }
     means = {name: over_seeds(metrics) for name, metrics in parts.items()}
-    gap, family, encoder = (f"{name} {m.value:.3f} ± {m.se:.3f}" for name, m in means.items())
+    gap, family, encoder = (
+        f"{name} {plus_minus(m.value, m.se, digits=DECIMALS)}" for name, m in means.items()
+    )
     return f"over seeds: {gap} nats/row\n{family}\n{encoder}"
 
 
@@ -67,7 +77,13 @@ def _plane(axis: Axes) -> None:
         axis.plot(
             radius * np.cos(turn), radius * np.sin(turn), color="0.35", lw=0.8, ls=":", zorder=4
         )
-    axis.set(xlim=(-SEEN, SEEN), ylim=(-SEEN, SEEN), aspect="equal", xticks=[], yticks=[])
+    axis.set(
+        xlim=(-AXIS_END, AXIS_END),
+        ylim=(-AXIS_END, AXIS_END),
+        aspect="equal",
+        xticks=[],
+        yticks=[],
+    )
     axis.set(xlabel="$z_1$", ylabel="$z_2$")
 
 
@@ -78,7 +94,7 @@ def _prior(axis: Axes) -> None:
         z[:, 0].numpy(),
         z[:, 1].numpy(),
         s=2,
-        color=GREY,
+        color=PRIOR_COLOUR,
         alpha=0.35,
         linewidths=0,
         rasterized=True,
@@ -90,7 +106,7 @@ def _prior(axis: Axes) -> None:
 def _draws(axis: Axes, result: Fit) -> None:
     z = posterior_draws(result, DRAWS)
     order = torch.randperm(z[..., 0].numel(), generator=torch.Generator().manual_seed(0))
-    colours = np.tile(np.array(COLOURS), DRAWS)[order.numpy()]
+    colours = np.tile(np.array(ROW_COLOURS), DRAWS)[order.numpy()]
     points = z.reshape(-1, 2)[order].numpy()
     axis.scatter(
         points[:, 0], points[:, 1], s=2.5, c=colours, alpha=0.45, linewidths=0, rasterized=True
@@ -103,10 +119,10 @@ def _exact(axis: Axes, result: Fit) -> None:
     log = log_joint(result)
     density = (log - log.flatten(1).logsumexp(1)[:, None, None]).exp()
     share = (density / density.sum(0).max()).sqrt().mT.flip(1).numpy()
-    ink = np.stack([1 - np.array(to_rgb(c)) for c in COLOURS])
+    ink = np.stack([1 - np.array(to_rgb(c)) for c in ROW_COLOURS])
     image = 1 - np.einsum("nij,nc->ijc", share, ink).clip(0, 1)
-    axis.imshow(image, extent=(-REACH, REACH, -REACH, REACH), interpolation="bilinear")
-    line = torch.linspace(-REACH, REACH, density.shape[1], dtype=torch.float64)
+    axis.imshow(image, extent=(-GRID_END, GRID_END, -GRID_END, GRID_END), interpolation="bilinear")
+    line = torch.linspace(-GRID_END, GRID_END, density.shape[1], dtype=torch.float64)
     mean = [(density.sum(2) @ line), (density.sum(1) @ line)]
     _numbers(axis, torch.stack(mean, dim=1))
     _plane(axis)
@@ -122,7 +138,7 @@ def _numbers(axis: Axes, places: Tensor) -> None:
             va="center",
             fontsize=11,
             zorder=5,
-            bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": COLOURS[n], "alpha": 0.85},
+            bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": ROW_COLOURS[n], "alpha": 0.85},
         )
 
 
@@ -132,12 +148,12 @@ def _bounds(axis: Axes, found: dict[str, Findings]) -> None:
         exact, elbo = ([e.value for e in part] for part in (shown.log_evidence, shown.elbo))
         axis.vlines(places, elbo, exact, color="0.8", lw=2, zorder=1)
         axis.scatter(places, exact, marker="_", color="black", s=22, zorder=3)
-        axis.scatter(places, elbo, s=9, color=RED, zorder=3)
-        for metrics, colour in ((shown.log_evidence, "black"), (shown.elbo, RED)):
+        axis.scatter(places, elbo, s=9, color=ELBO_COLOUR, zorder=3)
+        for metrics, colour in ((shown.log_evidence, "black"), (shown.elbo, ELBO_COLOUR)):
             mean = over_seeds(metrics)
             axis.errorbar(i + 0.34, mean.value, mean.se, fmt="o", ms=4, color=colour, capsize=4)
     axis.scatter([], [], marker="_", color="black", s=60, label=r"exact $\log p(x)$")
-    axis.scatter([], [], s=20, color=RED, label="ELBO")
+    axis.scatter([], [], s=20, color=ELBO_COLOUR, label="ELBO")
     axis.errorbar([], [], [], fmt="o", ms=4, color="0.4", capsize=4, label="mean ± se over seeds")
     low, high = axis.get_ylim()
     axis.set_ylim(low - 0.28 * (high - low), high)
@@ -149,10 +165,11 @@ def _bounds(axis: Axes, found: dict[str, Findings]) -> None:
 
 
 def _gained(found: dict[str, Findings]) -> str:
-    """The title: what the last guide gains over the first."""
+    """The title: by how much the ELBO of the last guide is above that of the first."""
     first, *_, last = (*found.values(), *found.values())
     count = len(first.elbo)
     if len(found) == 1:
         return f"bounds, one line a seed ({count})"
     more = gain(first, last)
-    return f"{count} seeds, one line each; ELBO gain\n{more.value:.3f} ± {more.se:.3f} nats/row"
+    gained = plus_minus(more.value, more.se, digits=DECIMALS)
+    return f"{count} seeds, one line each; ELBO gain\n{gained} nats/row"

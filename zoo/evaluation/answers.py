@@ -1,4 +1,4 @@
-"""What an answer of the verdict is, and how metrics are read with their errors."""
+"""An answer of the verdict: yes, no, or cannot tell, with its reason and what to try next."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from zoo.metrics import Metric
 
 YES, NO, UNSURE = "yes", "no", "cannot tell"
-LIKELY, SURE = 2.0, 3.0  # standard errors: to be within a limit, or to be accused
-GIVES = {  # what to ask for -> a metric that it gives
+SURE = 3.0  # standard errors beyond which a value counts as wrong
+METRIC_OF = {  # group or metric to ask for -> a metric that shows that it was computed
     "weights": "k_hat",
     "exact": "gap",
     "posterior": "posterior_mean_error",
@@ -18,18 +18,18 @@ GIVES = {  # what to ask for -> a metric that it gives
 }
 
 Found = Mapping[str, Metric]
-Skipped = Mapping[str, str]  # name -> why it could not be computed
+Skipped = Mapping[str, str]  # metric -> why it could not be computed
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer.
+    """The answer to one question of the verdict.
 
     Attributes:
         answer: "yes", "no" or "cannot tell".
         reason: the numbers behind it, in one line.
-        ask: what may settle it: an argument of :func:`zoo.evaluate` or :func:`zoo.fit`, never a
-            metric that could not be computed, or what else to do; "" if there is nothing.
+        ask: what may decide the question: an argument of :func:`zoo.evaluate` or :func:`zoo.fit`,
+            or another step; never a metric that could not be computed; "" if nothing would.
     """
 
     answer: str
@@ -43,27 +43,12 @@ class Answer:
 
 
 def untried(names: Sequence[str], found: Found, skipped: Skipped) -> str:
-    """Those to ask for that were neither computed nor found impossible; "" if none is left."""
-    left = [name for name in names if GIVES[name] not in found and GIVES[name] not in skipped]
+    """The argument that asks for those not yet computed or skipped; "" if there are none."""
+    tried = {*found, *skipped}
+    left = [name for name in names if METRIC_OF[name] not in tried]
     return f"metrics={left}" if left else ""
 
 
-def low(metric: Metric, errors: float = LIKELY) -> float:
-    """The value less so many standard errors."""
-    return metric.value - errors * metric.se
-
-
-def high(metric: Metric, errors: float = LIKELY) -> float:
-    """The value plus so many standard errors."""
-    return metric.value + errors * metric.se
-
-
 def shown(metric: Metric) -> str:
-    """Value and error, to three and to one digit."""
+    """The value to three digits and its error to one, for a reason."""
     return f"{metric.value:.3g} +- {metric.se:.1g}"
-
-
-def difference(first: Metric, second: Metric) -> Metric:
-    """The difference, with the errors of both as if they were independent."""
-    se = (first.se**2 + second.se**2) ** 0.5
-    return Metric(first.value - second.value, se, first.unit, "lower")

@@ -1,4 +1,4 @@
-"""The evaluation harness: metrics of merit of a fit, each with its error, on held-out rows."""
+"""`zoo.evaluate`: metrics of a fit on held-out rows, each with its standard error."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ from zoo.evaluation.groups import PARTS, Scored
 from zoo.evaluation.selection import SLOW, Asked, asked_for
 from zoo.evaluation.verdict import Verdict, verdict
 from zoo.evidence import Evidence
-from zoo.evidence.estimator import joined
 from zoo.isolation import isolated
 from zoo.metrics import Metric
+from zoo.metrics.metric import joined
 from zoo.program import Program
 from zoo.results.result import Fit
 from zoo.sampling.importance_weights import independent_rows, row_count
@@ -42,22 +42,23 @@ QUICKEST = (
 )
 USUAL_DRAWS_PER_ROW, FEWEST_DRAWS_PER_ROW = 1000, 200
 MOST_WEIGHTS = 2_000_000  # draws times rows, unless the fewest draws are more
-USUAL_DRAWS_OF_ONE_WEIGHT = 10_000  # where all rows share one importance weight
-MOST_ROW_VALUES = 10_000_000  # draws times rows, where they do
+USUAL_DRAWS_OF_SHARED_WEIGHTS = 10_000  # where all rows share one importance weight
+MOST_ROW_VALUES = 10_000_000  # draws times rows, where all rows share one importance weight
+FEWEST_DRAWS = 20
 
 
 @dataclass(frozen=True)
 class Metrics(Mapping[str, Metric]):
-    """Name -> metric, with what was left out and why.
+    """Name -> metric, and the metrics that were left out, with the reasons.
 
     Attributes:
         metrics: the metrics.
-        skipped: name -> why a metric that was asked for is not there.
-        split: the data split they were taken on.
-        rows: number of data rows that the means of nats/row are over; 1 where all data share a
-            latent, and values are in nats.
+        skipped: name -> why a metric that was asked for was not computed.
+        split: the data split that was scored.
+        rows: number of data rows, over which values in nats/row are means; 1 where all rows share
+            a latent, and values are in nats.
         draws: draws from the guide for each row.
-        trains_model: has the model parameters of its own that were trained?
+        trains_model: were parameters of the model trained?
     """
 
     metrics: dict[str, Metric]
@@ -80,13 +81,13 @@ class Metrics(Mapping[str, Metric]):
 
     @property
     def answers(self) -> Verdict:
-        """May bound, weights and draws be trusted? Each yes, no or cannot tell, with a reason."""
+        """The verdict: may bound, weights and draws be trusted? Each answer has a reason."""
         tried = {name: why for name, why in self.skipped.items() if why != SLOW}
         return verdict(self.metrics, self.draws, tried, trains_model=self.trains_model)
 
     @property
     def verdict(self) -> str:
-        """The three answers as three lines in plain words; see :mod:`zoo.evaluation.verdict`."""
+        """The three answers as three lines of text; see :mod:`zoo.evaluation.verdict`."""
         return str(self.answers)
 
 
@@ -98,26 +99,26 @@ def evaluate(
     draws: int | None = None,
     seed: int = 0,
 ) -> Metrics:
-    """Scores a fit against everything that is known about its task.
+    """Metrics of a fit, each with its standard error, and the verdict on them.
 
     Args:
         result: the fit.
-        metrics: what to compute: names of metrics or of groups (``zoo.evaluation.groups``), "all",
-            or None for all that takes seconds. By name or under "all" only: gaps, sbc, vsbc, ais,
-            ais_from_guide, smc and bdmc. iwae_K goes for any K; for other settings pass the
-            estimator itself, such as ``zoo.evidence.AnnealedImportance(temperatures=1000)``.
-        split: "train", "valid" or "test". None is test where rows are independent and there is
-            one; latents that rows share were inferred from train, and are scored there. A guide
-            with free parameters for each row has none for new rows: they are fitted first, with
-            the model held, for as many steps as the fit took.
-        draws: draws from the guide for each row. None is 1000, or with more than 2,000 rows so
-            many that rows x draws is two million, but 200 at least. Where all rows share one
-            weight it is 10,000, or so many that rows x draws is ten million, but 1000 at least;
-            and 1000 for a model that does not broadcast over draws.
-        seed: of the draws. A metric does not depend on which others are asked for.
+        metrics: names of metrics or of groups (``zoo.evaluation.groups``), "all", or None for all
+            that take seconds. Computed only by name or under "all": gaps, sbc, vsbc, ais,
+            ais_from_guide, smc and bdmc. iwae_K can be asked for with any K. For other settings
+            pass the estimator itself, e.g. ``zoo.evidence.AnnealedImportance(temperatures=1000)``.
+        split: "train", "valid" or "test". None is "test" where rows are independent and there are
+            test rows, else "train", since latents that rows share were inferred from these. A
+            guide with free parameters for each row is first fitted to the new rows, with the model
+            fixed, for as many steps as the fit took.
+        draws: draws from the guide for each row. None is 1000; with more than 2,000 rows it is
+            two million divided by the rows, but at least 200. Where all rows share one weight it
+            is 10,000, or ten million divided by the rows if that is less, but at least 1000; and
+            1000 for a model that does not broadcast over draws.
+        seed: of the draws. The value of a metric does not depend on which others are asked for.
 
     Returns:
-        The metrics; values are means over rows in nats/row where rows are independent, else nats.
+        The metrics: means over rows in nats/row where rows are independent, else in nats.
 
     Raises:
         ValueError: for a metric that does not exist, or fewer than 20 draws.
@@ -142,28 +143,30 @@ def evaluate(
 
 
 def check_scoring(metrics: Sequence[str | Evidence] | str | None, draws: int | None) -> Asked:
-    """What a score is asked for, so that a long fit can be preceded by the question.
+    """The metrics to compute; raises for a wrong argument, so call it before a long fit.
 
     Raises:
         ValueError: for a metric that does not exist, or fewer than 20 draws.
     """
     if draws is not None:
-        whole("draws", draws, least=20, most=MANY)
+        whole("draws", draws, least=FEWEST_DRAWS, most=MANY)
     return asked_for(metrics)
 
 
 def default_draws(rows: int, *, one_weight: bool = False) -> int:
-    """Draws for each row where none are asked for: so many in all, and enough for `iwae_100`.
+    """The default number of draws for each row, at least 200, so that `iwae_100` can be computed.
 
-    A single weight's k-hat has an error of 0.17 at 1000 draws, and of less than 0.1 at 10,000.
+    Where all rows share one weight, it is larger: k-hat of a single row has a standard error of
+    0.17 at 1000 draws, and of less than 0.1 at 10,000.
     """
     if one_weight:
-        return max(USUAL_DRAWS_PER_ROW, min(USUAL_DRAWS_OF_ONE_WEIGHT, MOST_ROW_VALUES // rows))
+        most = min(USUAL_DRAWS_OF_SHARED_WEIGHTS, MOST_ROW_VALUES // rows)
+        return max(USUAL_DRAWS_PER_ROW, most)
     return max(FEWEST_DRAWS_PER_ROW, min(USUAL_DRAWS_PER_ROW, MOST_WEIGHTS // rows))
 
 
 def _trains_model(result: Fit) -> bool:
-    """Has the model parameters of its own, and were they trained?"""
+    """Were parameters of the model trained?"""
     own, parameters = result.program.of_model(), result.program.parameters()
     moved = any(id(one) in own and one.requires_grad for one in parameters)
     return moved and not result.settings.freeze_model
@@ -175,7 +178,7 @@ def held_out_split(result: Fit) -> str:
 
 
 def _for_rows_of(result: Fit, split: str) -> tuple[Program, str]:
-    """The program to score, with local parameters fitted to the split's rows if it has any."""
+    """The program to score, and a note if parameters for each row were fitted to the split."""
     if split == "train" or result.amortised:
         return result.program, ""
     inner = fit_again(result, result.task.on(split))
@@ -184,7 +187,7 @@ def _for_rows_of(result: Fit, split: str) -> tuple[Program, str]:
 
 
 def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str, str]]:
-    """Every metric that can be computed, and the reasons why others cannot."""
+    """The metrics that could be computed, and for the others the reason why not."""
     found: dict[str, Metric] = {}
     skipped: dict[str, str] = {}
     jobs = [(asked.of(part), partial(part.compute, scored)) for part in PARTS]
@@ -210,7 +213,7 @@ def _estimated(scored: Scored, estimator: Evidence) -> dict[str, Metric]:
 def finite(
     metrics: dict[str, Metric], divergence: str
 ) -> tuple[dict[str, Metric], dict[str, str]]:
-    """The metrics that are numbers, and of the others why they are not kept."""
+    """The metrics that are finite, and for the others a sentence with their values."""
     kept = {n: f for n, f in metrics.items() if math.isfinite(f.value) and math.isfinite(f.se)}
     dropped = {
         name: f"not finite: {metric.value} +- {metric.se}{divergence}"
@@ -221,7 +224,7 @@ def finite(
 
 
 def _called(wanted: str, found: Mapping[str, Metric]) -> list[str]:
-    """The metric of that name, and those of single sites: NAME/SITE."""
+    """Names of the metric and of its variants for single sites, NAME/SITE."""
     return [name for name in found if name == wanted or name.startswith(f"{wanted}/")]
 
 
@@ -231,7 +234,7 @@ def as_numbers(metrics: Metrics) -> dict[str, dict[str, object]]:
 
 
 def metrics_record(metrics: Metrics) -> dict[str, object]:
-    """The same for JSON."""
+    """Metrics, verdict and what was skipped, for JSON."""
     return {
         "split": metrics.split,
         "rows": metrics.rows,

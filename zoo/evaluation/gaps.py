@@ -1,9 +1,9 @@
-"""Where the nats go: what a guide's family costs, and what sharing an encoder costs on top.
+"""Why a bound is below log p(x): because of the guide's family, or because of its encoder.
 
-    log p(x)  -  best local q of the family  -  what the encoder gives
-        approximation gap            amortisation gap
+    approximation gap = log p(x) - bound of the best q of the family for this row
+    amortisation gap  = bound of the best q of the family for this row - bound of the encoder's q
 
-Both are taken for each row, with the model held: the local q of a family is optimised for that
+Both are computed for each row, with the model fixed; the best q is found by optimisation for that
 row alone. Their sum is the inference gap, log p(x) minus the fit's own bound.
 Source: Cremer, Li & Duvenaud 2018, "Inference suboptimality in variational autoencoders".
 """
@@ -23,7 +23,8 @@ from zoo.evaluation.local_optimisation import Search, optimise
 from zoo.evaluation.row_gaps import RowGaps
 from zoo.isolation import isolated
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Metric, PerRow
+from zoo.metrics.means import mean_of_draws
+from zoo.metrics.metric import Metric, PerRow, plus_minus
 from zoo.metrics.weight_diagnostics import k_hat, k_hat_threshold
 from zoo.objectives import Objective, StickingTheLanding
 from zoo.pairing.guide_input import check_guide
@@ -34,24 +35,25 @@ from zoo.results.result import Fit
 from zoo.sampling.draws import draw
 from zoo.sampling.importance_weights import row_count, take_rows, weight_chunks
 
-STARTING_DRAWS = 500
+STARTING_DRAWS = 500  # of the fit's guide, at whose moments a local guide starts
+DECIMALS = 3
 
 
 @runtime_checkable
 class Starts(Protocol):
-    """A guide with parameters for each row that can start from another guide's draws."""
+    """A guide with parameters for each row that can be initialised from another guide's draws."""
 
     def start(self, draws: Mapping[str, Tensor]) -> None:
-        """Matches its moments to the draws; site -> (draws, *batch, *event)."""
+        """Sets its moments to those of the draws; site -> (draws, *batch, *event)."""
         ...
 
 
 @dataclass(frozen=True)
 class Gaps:
-    """The gaps on training rows, and on test rows where the guide goes on them as it is.
+    """The gaps on training rows, and on test rows if the guide is amortised.
 
     Attributes:
-        splits: "train" and, if there is one for this guide, "test" -> its gaps.
+        splits: "train" and, if there are test rows and the guide is amortised, "test" -> gaps.
         families: names of the local families.
     """
 
@@ -59,10 +61,10 @@ class Gaps:
     families: tuple[str, ...]
 
     def generalisation(self) -> dict[str, Metric]:
-        """How much larger each gap is on test rows; errors are over rows, which differ.
+        """How much larger each gap is on test rows than on training rows; errors are over rows.
 
-        "log_evidence" is the model's own: by how much test rows are less probable. "elbo" is
-        the whole loss of the bound on test rows.
+        "log_evidence" is how much less probable test rows are under the model. "elbo" is how much
+        lower the bound of test rows is in all.
 
         Raises:
             ValueError: if only one split was asked for, or there is no test split.
@@ -77,9 +79,9 @@ class Gaps:
         return {name: _more(first, second) for name, (first, second) in pairs.items()}
 
     def table(self) -> Table:
-        """One line a gap: its mean on each split with two standard errors, and test - train.
+        """A table with one row for each gap: its mean on each split with two standard errors.
 
-        The caption says what makes them doubtful.
+        The last column is the difference of the splits; the caption says what makes gaps doubtful.
         """
         caption = "\n".join(self._doubts()) or None
         view = Table(title="Where the nats go, nats/row ± 2 se", caption=caption)
@@ -93,7 +95,7 @@ class Gaps:
         return view
 
     def _doubts(self) -> list[str]:
-        """What makes the gaps of each split doubtful, each said once."""
+        """What makes the gaps of each split doubtful, without repetitions."""
         found = [
             f"{split}: {doubt}"
             for split, rows in self.splits.items()
@@ -114,18 +116,19 @@ def measure_gaps(
     split: str | None = None,
     seed: int = 0,
 ) -> Gaps:
-    """Splits the loss of a rowwise fit's bound over family and amortisation, row by row.
+    """The gaps of a fit's bound that are due to the guide's family and to amortisation.
 
     Args:
         fit: of a model whose latents are all local, with continuous latents.
         families: guides with parameters for each row, e.g. guides.PerDatum,
             guides.PerDatumFullRank and guides.PerDatumIAF; they start at the fit's own posterior.
-        rows: the first so many rows of each split.
+        rows: number of rows of each split, the first ones.
         draws: draws for each bound and for log p(x).
-        objective: what the local q are optimised by. Sticking the landing has no noise at an
-            exact posterior; it inverts flows, so Trace(16) is cheaper for those of long rows.
-        search: its learning rate and limits.
-        split: "train" or "test"; None for both, where the guide goes on test rows as it is.
+        objective: for optimising the local q. The gradient of sticking the landing has no variance
+            where q is the exact posterior. It inverts flows, so Trace(16) is cheaper for flows of
+            many dimensions.
+        search: learning rate and limits of the optimisation.
+        split: "train" or "test"; None for both, if the guide is amortised.
         seed: of everything random.
 
     Raises:
@@ -137,12 +140,7 @@ def measure_gaps(
     instance(
         "search", search, Search, "Pass e.g. zoo.evaluation.local_optimisation.Search(lr=0.01)."
     )
-    if not fit.latents.rowwise:
-        shared = [site.name for site in fit.latents.sites if not site.local]
-        raise ValueError(
-            f"Gaps are per row; the latents {shared} are shared by all rows. Compare the bounds "
-            "of zoo.evaluate for two guides instead."
-        )
+    _require_rowwise(fit)
     draws, rows = whole("draws", draws, least=20, most=MANY), whole("rows", rows, least=2)
     families = several("families", families, "Pass e.g. [guides.PerDatum].")
     named = {_name_of(check_guide(one, "each of families")): one for one in families}
@@ -153,6 +151,16 @@ def measure_gaps(
             name: _gaps_on(fit, name, named, rows, draws, objective, search) for name in splits
         }
     return Gaps(found, tuple(named))
+
+
+def _require_rowwise(fit: Fit) -> None:
+    """Raises ValueError for latents that rows share, which have no gap for each row."""
+    if not fit.latents.rowwise:
+        shared = [site.name for site in fit.latents.sites if not site.local]
+        raise ValueError(
+            f"Gaps are per row; the latents {shared} are shared by all rows. Compare the bounds "
+            "of zoo.evaluate for two guides instead."
+        )
 
 
 def _gaps_on(
@@ -181,8 +189,8 @@ def _gaps_on(
         split=split,
         log_evidence=_exact(fit.model, args) if exact else log_evidence(proposals),
         exact=exact,
-        amortised=_bound(own),
-        local={name: _bound(log_w) for name, log_w in weights.items()},
+        amortised=mean_of_draws(own),
+        local={name: mean_of_draws(log_w) for name, log_w in weights.items()},
         steps=steps,
         settled=settled,
         k_hat_share=0.0 if exact else float(high.to(own.dtype).mean()),
@@ -193,7 +201,8 @@ def _gaps_on(
 def _best_for_row(log_w: list[Tensor]) -> Tensor:
     """The log-weights of each row's best guide, (draws, rows).
 
-    Which that is, the first quarter of the draws says; the others, independent, are returned.
+    The guide is chosen by the first quarter of the draws, and only the other draws are returned,
+    so that the choice does not bias them.
     """
     every, quarter = torch.stack(log_w), len(log_w[0]) // 4
     best = every[:, :quarter].mean(1).argmax(0)
@@ -204,7 +213,7 @@ def _best_for_row(log_w: list[Tensor]) -> Tensor:
 def _first_rows(
     program: Program, args: tuple, rows: int, total: int, draws: int
 ) -> tuple[Tensor, tuple]:
-    """Log-weights of the fit's own guide on the first rows, and the arguments of those."""
+    """Log-weights of the fit's own guide on the first rows, and the arguments with these rows."""
     picked = torch.arange(rows, device=next(program.parameters()).device)
     taken = take_rows(program, args, picked, total)
     return torch.cat(list(weight_chunks(program, taken, draws)), dim=1), taken
@@ -227,18 +236,15 @@ def _exact(model: object, args: tuple) -> PerRow:
     return value, torch.zeros_like(value)
 
 
-def _bound(log_w: Tensor) -> PerRow:
-    return log_w.mean(0), log_w.std(0) / len(log_w) ** 0.5
-
-
 def _more(first: Tensor, second: Tensor) -> Metric:
+    """The mean of the first rows minus that of the second, with its error over rows."""
     se = (first.var() / len(first) + second.var() / len(second)).sqrt()
     note = f"{len(first)} against {len(second)} rows; se over rows"
     return Metric(float(first.mean() - second.mean()), float(se), "nats/row", "lower", note)
 
 
 def _shown(metric: Metric) -> str:
-    return f"{metric.value:.3f} ± {2 * metric.se:.3f}"
+    return plus_minus(metric.value, 2 * metric.se, digits=DECIMALS)
 
 
 def _name_of(family: Callable) -> str:

@@ -1,29 +1,23 @@
 """Are the latents used, and does the aggregated posterior agree with the prior?
 
-For every local latent site: KL(q(z|x) || p(z)), its dimensions, active units, and the two-sample
-distance between z ~ q(z) = mean over rows of q(z|x_n) and z ~ p(z); over all sites: I(x; z).
+For each local latent site: KL(q(z|x) || p(z)) and that of its dimensions, the number of active
+units, and a two-sample distance between the aggregated posterior q(z) = mean_n q(z|x_n) and the
+prior p(z). For all sites together: the KL and the mutual information I(x; z).
 Sources: Burda, Grosse & Salakhutdinov 2016 (active units); Hoffman & Johnson 2016, "ELBO surgery";
 Gretton et al. 2012 (the distance).
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from pyro import poutine
-from pyro.distributions import Independent
 from torch import Tensor
-from torch.distributions import kl_divergence
 
-from zoo.evaluation.mutual_information import (
-    guided,
-    log_prob,
-    mutual_information,
-    over_draws,
-    runs_of,
-)
+from zoo.evaluation.mutual_information import guided, mutual_information, runs_of
+from zoo.evaluation.site_kl import drawn, kl_of_dimensions, log_ratio, rows_first, total_kl
 from zoo.isolation import isolated
 from zoo.latents import Family, Latent, Latents
+from zoo.metrics.means import mean_over_draws_and_rows
 from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.two_sample import mmd
 from zoo.program import Program
@@ -31,17 +25,18 @@ from zoo.sampling.draws import draw_prior
 from zoo.sampling.importance_weights import row_count, take_rows
 from zoo.traces import Traces
 
-ACTIVE = 0.01
-UNUSED = 0.01  # nats/row
+ACTIVE_VARIANCE = 0.01  # over rows, of the posterior mean of an active unit
+NO_KL = 0.01  # nats/row; a KL that is not clearly larger counts as none
+DIFFERENT = 0.01  # p-value below which q(z) and the prior count as different
 
 
 @dataclass(frozen=True)
 class SiteUsage:
-    """One latent site.
+    """How much a latent site is used.
 
     Attributes:
-        kl: E_x KL(q(z|x) || p(z)), given the sites drawn above it; None where the guide draws the
-            sites jointly.
+        kl: E_x KL(q(z|x) || p(z)), given the sites that it depends on; None where the guide draws
+            the sites jointly.
         kl_per_dimension: value and standard error, (dimensions,) each, nats/row; None where q or
             p does not factorise over dimensions.
         mean_variance: variance over rows of E_q[z|x], and its standard error, (dimensions,) each.
@@ -58,7 +53,7 @@ class SiteUsage:
 
 @dataclass(frozen=True)
 class LatentUsage:
-    """All sites, and what they hold together.
+    """How much the latents are used: each site, and all together.
 
     Attributes:
         sites: site -> its metrics.
@@ -81,7 +76,7 @@ class LatentUsage:
 
     @property
     def verdict(self) -> str:
-        """A sentence for each site: collapsed, partly used, or used, and is q(z) the prior?"""
+        """For each site: is it collapsed, partly used, or used, and is q(z) close to the prior?"""
         return "; ".join(_verdict(name, site) for name, site in self.sites.items())
 
 
@@ -95,14 +90,14 @@ def latent_health(
     permutations: int = 500,
     seed: int = 0,
 ) -> LatentUsage:
-    """Metrics of the latents of a rowwise model.
+    """How much a rowwise model uses its latents.
 
     Args:
         program: a trained program in eval mode.
         args: arguments of the model, on its device.
-        rows: only the first so many rows; I(x; z) takes rows^2 evaluations of q for each draw.
+        rows: number of rows, the first ones; I(x; z) evaluates q rows^2 times for each draw.
         draws: draws from the guide for each row.
-        permutations: behind each p-value.
+        permutations: number of permutations behind each p-value.
         seed: of the draws.
 
     Raises:
@@ -121,7 +116,7 @@ def latent_health(
             site.name: _site(site, program, runs, prior[site.name], permutations)
             for site in program.latents.sites
         }
-    return LatentUsage(sites, _total_kl(runs, program.latents), information)
+    return LatentUsage(sites, total_kl(runs, program.latents), information)
 
 
 def _check(latents: Latents, rows: int, draws: int) -> None:
@@ -132,103 +127,38 @@ def _check(latents: Latents, rows: int, draws: int) -> None:
         raise ValueError(f"Expected at least 2 rows and 2 draws; got {rows} and {draws}.")
 
 
-def _total_kl(runs: list[Traces], latents: Latents) -> Metric:
-    names = list(latents.names)
-    ratio = torch.cat(
-        [
-            log_prob(r.guide, guided(r.guide), latents) - log_prob(r.model, names, latents)
-            for r in runs
-        ]
-    )
-    return over_draws(ratio, "")
-
-
 def _site(
     latent: Latent, program: Program, runs: list[Traces], prior: Tensor, permutations: int
 ) -> SiteUsage:
     latents = program.latents
-    z = torch.cat([_rows_first(_drawn(r, latent), latent, latents) for r in runs])
+    z = torch.cat([rows_first(drawn(r, latent), latent, latents) for r in runs])
     joint = any(name not in latents.names for name in guided(runs[0].guide))
     closed = isinstance(program.guide, Family) and program.guide.independent
-    per_dimension = None if joint else _kl_of_dimensions(latent, runs, latents, closed=closed)
+    per_dimension = None if joint else kl_of_dimensions(latent, runs, latents, closed=closed)
     if joint:
         whole = None
     elif per_dimension is not None and closed:
-        whole = over_draws(per_dimension.sum(-1), "")
+        whole = mean_over_draws_and_rows(per_dimension.sum(-1))
     else:
-        whole = over_draws(_log_ratio(latent, runs, latents), "")
+        whole = mean_over_draws_and_rows(log_ratio(latent, runs, latents))
     variance = _mean_variance(z)
     return SiteUsage(
         kl=whole,
         kl_per_dimension=None if per_dimension is None else _over_draws(per_dimension),
         mean_variance=variance,
         active=_active(*variance),
-        mmd=mmd(z[0], _rows_first(prior, latent, latents)[0], permutations=permutations),
+        mmd=mmd(z[0], rows_first(prior, latent, latents)[0], permutations=permutations),
     )
-
-
-def _drawn(traces: Traces, latent: Latent) -> Tensor:
-    value = traces.guide.nodes[latent.name]["value"]
-    assert isinstance(value, Tensor)
-    return value
-
-
-def _rows_first(value: Tensor, latent: Latent, latents: Latents) -> Tensor:
-    """A site's values as (draws, rows, dimensions), its other plates among the dimensions."""
-    assert latents.row_plate is not None
-    event = len(latent.event_shape)
-    value = value.reshape((1,) * (latents.nesting + 1 + event - value.dim()) + tuple(value.shape))
-    rows_at = value.dim() - event + latents.row_plate.dim
-    return value.movedim(rows_at, 1).flatten(2) if value.dim() > 2 else value.unsqueeze(-1)
-
-
-def _log_ratio(latent: Latent, runs: list[Traces], latents: Latents) -> Tensor:
-    name = [latent.name]
-    return torch.cat(
-        [log_prob(r.guide, name, latents) - log_prob(r.model, name, latents) for r in runs]
-    )
-
-
-def _kl_of_dimensions(
-    latent: Latent, runs: list[Traces], latents: Latents, *, closed: bool
-) -> Tensor | None:
-    """KL of each dimension, (draws, rows, dimensions), where q and p factorise over them."""
-    parts = []
-    for traces in runs:
-        q, p = (_elements(t.nodes[latent.name]["fn"]) for t in (traces.guide, traces.model))
-        value = _drawn(traces, latent)
-        if q is None or p is None or len(latent.event_shape) not in (0, q[1]) or q[1] != p[1]:
-            return None
-        terms = _kl_or_ratio(q[0], p[0], value, closed=closed).expand(value.shape)
-        parts.append(_rows_first(terms, latent, latents))
-    return torch.cat(parts)
-
-
-def _elements(fn: object) -> tuple | None:
-    """The distribution of one element and how many event dimensions were made of its batch."""
-    taken = 0
-    while isinstance(fn, Independent):
-        taken, fn = taken + fn.reinterpreted_batch_ndims, fn.base_dist
-    return None if fn.event_shape else (fn, taken)  # type: ignore[attr-defined]
-
-
-def _kl_or_ratio(q: object, p: object, value: Tensor, *, closed: bool) -> Tensor:
-    """KL(q || p) in closed form if there is one and it may be taken, else log q - log p."""
-    if closed:
-        try:
-            return kl_divergence(q, p)  # type: ignore[arg-type]
-        except NotImplementedError:
-            pass
-    return q.log_prob(value) - p.log_prob(value)  # type: ignore[attr-defined]
 
 
 def _over_draws(values: Tensor) -> PerRow:
+    """Mean over draws and rows of each dimension, with the error of the draws, (dimensions,)."""
     draws, rows, _ = values.shape
     return values.mean((0, 1)), (values.var(0).sum(0) / draws).sqrt() / rows
 
 
 def _mean_variance(z: Tensor) -> PerRow:
-    """Variance over rows of the posterior mean, with the draws' own noise taken off it."""
+    """Variance over rows of the posterior mean, less the variance that the draws add to it."""
     draws, rows, _ = z.shape
     mean, noise = z.mean(0), z.var(0) / draws
     centred = mean - mean.mean(0)
@@ -238,17 +168,17 @@ def _mean_variance(z: Tensor) -> PerRow:
 
 
 def _active(value: Tensor, error: Tensor) -> Metric:
-    """Dimensions above the threshold; the error counts those that could be on either side."""
-    distance = (value - ACTIVE) / error.clamp(min=torch.finfo(value.dtype).tiny)
-    chance = 0.5 * (1 + torch.erf(distance / math.sqrt(2)))
-    se = float((chance * (1 - chance)).sum().sqrt())
-    count = float((value > ACTIVE).sum())
-    return Metric(count, se, f"of {len(value)} dimensions", "higher", f"variance above {ACTIVE}")
+    """Number of dimensions above the threshold; its error counts those close to it."""
+    distance = (value - ACTIVE_VARIANCE) / error.clamp(min=torch.finfo(value.dtype).tiny)
+    above = torch.special.ndtr(distance)  # probability that the true variance is above
+    se = float((above * (1 - above)).sum().sqrt())
+    count, unit = float((value > ACTIVE_VARIANCE).sum()), f"of {len(value)} dimensions"
+    return Metric(count, se, unit, "higher", f"variance above {ACTIVE_VARIANCE}")
 
 
 def _verdict(name: str, site: SiteUsage) -> str:
     size, active = len(site.mean_variance[0]), int(site.active.value)
-    if site.kl is not None and site.kl.value < UNUSED + 2 * site.kl.se:
+    if site.kl is not None and site.kl.low(2.0) < NO_KL:
         used = f"collapsed: q(z|x) is the prior for every x ({site.kl.value:.2g} nats/row)"
     elif active == 0:
         used = "collapsed: the posterior mean does not move with x"
@@ -257,4 +187,5 @@ def _verdict(name: str, site: SiteUsage) -> str:
     else:
         used = f"used: all {size} dimensions move with x"
     p = site.mmd[1].value
-    return f"{name} {used}; q(z) {'is not' if p < 0.01 else 'looks like'} the prior (p = {p:.2g})"
+    like = "is not" if p < DIFFERENT else "looks like"
+    return f"{name} {used}; q(z) {like} the prior (p = {p:.2g})"

@@ -1,4 +1,4 @@
-"""A guide with parameters for each row, trained until its bound stops improving."""
+"""Optimises a guide with parameters for each row until its bound stops improving."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_number, keep_whole
+from zoo.metrics.means import mean_error
 from zoo.program import Program
 
-IMPROVES = 2.0  # standard errors
+CLEAR_IMPROVEMENT = 2.0  # standard errors of a block's mean bound
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,12 @@ class Search:
     """How a local guide is optimised.
 
     Attributes:
-        lr: Adam's learning rate at first.
-        factor: what it is multiplied by whenever a block of steps improves on none before.
-        stalls: after so many of those it ends.
-        block: steps in a block.
-        limit: steps in all.
+        lr: initial learning rate of Adam.
+        factor: the learning rate is multiplied by it after each block of steps without a clear
+            improvement of the best bound.
+        stalls: number of such blocks that are allowed; the next one ends the search.
+        block: number of steps in a block.
+        limit: largest number of steps in all.
     """
 
     lr: float = 0.03
@@ -38,12 +40,13 @@ class Search:
 
 
 def optimise(program: Program, args: tuple, search: Search) -> tuple[int, bool]:
-    """Trains the guide alone; the parameters end as their mean over the last block.
+    """Trains the guide and not the model; returns the steps taken and whether it converged.
 
-    Each row's parameters get steps of their own from Adam, so rows do not compete.
+    The parameters are set to their mean over the last block. Adam scales the step of each
+    parameter by itself, so the rows' searches do not affect each other.
 
     Args:
-        program: model and guide, whose module holds the parameters to train.
+        program: model and guide; the guide's parameters are trained.
         args: arguments of the model, all rows.
         search: learning rate and limits.
 
@@ -59,8 +62,7 @@ def optimise(program: Program, args: tuple, search: Search) -> tuple[int, bool]:
         bounds = torch.stack(
             [_step(program, args, moving, adam, means) for _ in range(search.block)]
         )
-        error = float(bounds.std()) / search.block**0.5
-        stalls += bool(bounds.mean() < best + IMPROVES * error)
+        stalls += bool(bounds.mean() < best + CLEAR_IMPROVEMENT * mean_error(bounds))
         if stalls > search.stalls or block * search.block >= search.limit:
             break
         adam.param_groups[0]["lr"] = search.lr * search.factor**stalls

@@ -1,6 +1,7 @@
-"""What one view of a row says of the other: metrics of a multimodal model.
+"""How well one view of a row predicts the other: metrics of a multimodal model.
 
-The model's arguments are (x, y, seen); to predict y from x, y is hidden: zeros, and seen_n1 = 0.
+The model's arguments are (x, y, seen). To predict y from x, y is hidden: it is set to zero, and
+seen_n1 to 0.
 
 Source: Wu and Goodman (2018), Multimodal generative models for scalable weakly-supervised
 learning, NeurIPS.
@@ -11,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from zoo.metrics.bounds import log_evidence
+from zoo.metrics.means import mean_over_rows, rows_differ
 from zoo.metrics.metric import Metric, PerRow
-from zoo.metrics.shares import share_error
+from zoo.metrics.shares import share
 from zoo.models.vaes.multimodal_vae import MultimodalVAE
 from zoo.results.result import Fit
 from zoo.sampling.draws import draw
@@ -24,11 +26,11 @@ Views = tuple[Tensor, Tensor, Tensor]
 
 
 def only(args: Views, view: int) -> Views:
-    """The rows with one view alone; the other is hidden.
+    """The rows with one view only; the other one is hidden.
 
     Args:
         args: x of shape (rows, D), y of shape (rows, E), seen of shape (rows, 2).
-        view: which one to keep, 0 for x and 1 for y.
+        view: the view to keep, 0 for x and 1 for y.
     """
     x, y, seen = args
     kept = torch.zeros_like(seen).index_fill(1, torch.tensor(view, device=seen.device), 1) * seen
@@ -37,7 +39,7 @@ def only(args: Views, view: int) -> Views:
 
 @torch.no_grad()
 def conditional(fit: Fit, args: Views, given: int, draws: int = 1000) -> tuple[Metric, PerRow]:
-    """Log-likelihood of one view given the other, log p(x, y) - log p(given), both sampled.
+    """Log-likelihood of one view given the other, log p(x, y) - log p(given), both estimated.
 
     Args:
         fit: of a multimodal model.
@@ -46,17 +48,15 @@ def conditional(fit: Fit, args: Views, given: int, draws: int = 1000) -> tuple[M
         draws: from the guide, for each row and each of the two.
 
     Returns:
-        The mean over rows, whose error is the Monte Carlo error, and each row's value and error.
+        The mean over rows with its Monte Carlo error, and each row's value and error.
     """
     (joint, joint_error), (alone, alone_error) = (
         log_evidence(torch.cat(list(weight_chunks(fit.program, views, draws)), -1))
         for views in (args, only(args, given))
     )
     values, errors = joint - alone, (joint_error**2 + alone_error**2).sqrt()
-    se = float(errors.square().sum().sqrt()) / len(values)
-    over = float(values.std()) / len(values) ** 0.5
-    note = f"{len(values)} rows; se over rows {over:.2g}"
-    return Metric(float(values.mean()), se, "nats/row", "higher", note), (values, errors)
+    found = values, errors
+    return mean_over_rows(found, note=rows_differ(values)), found
 
 
 @torch.no_grad()
@@ -68,7 +68,7 @@ def label_probabilities(fit: Fit, args: Views, draws: int = 100) -> Tensor:
 
 
 def label_accuracy(fit: Fit, args: Views, draws: int = 100) -> Metric:
-    """Share of rows whose label is the likeliest by q(z | x); its error is that over rows.
+    """Share of rows whose own label is the most probable one given x, with its error over rows.
 
     Args:
         fit: of a multimodal model of labels.
@@ -76,7 +76,7 @@ def label_accuracy(fit: Fit, args: Views, draws: int = 100) -> Metric:
         draws: from q(z | x) for each row.
     """
     right = label_probabilities(fit, args, draws).argmax(-1) == args[1].argmax(-1)
-    return share(right, "from q(z | x)")
+    return share(right, better="higher", note=f"{len(right)} rows, from q(z | x)")
 
 
 @torch.no_grad()
@@ -96,7 +96,7 @@ def picture_scores(fit: Fit, args: Views, draws: int = 100) -> Tensor:
 
 @torch.no_grad()
 def draw_given_label(fit: Fit, args: Views, draws: int) -> Tensor:
-    """Draws of q(z | y = k) for every class k: (draws, classes, M); of args only widths count."""
+    """Draws of q(z | y = k) for every class k, (draws, classes, M); of args only shapes matter."""
     x, y, seen = args
     classes = y.shape[-1]
     labels = one_hot(torch.arange(classes, device=y.device), classes).to(y)
@@ -105,15 +105,9 @@ def draw_given_label(fit: Fit, args: Views, draws: int) -> Tensor:
 
 
 def picture_accuracy(fit: Fit, args: Views, draws: int = 100) -> Metric:
-    """Share of rows to which the pictures made from their own label fit best; error over rows."""
+    """Share of rows that are most probable given their own label, with its error over rows."""
     right = picture_scores(fit, args, draws).argmax(-1) == args[1].argmax(-1)
-    return share(right, "from q(z | y)")
-
-
-def share(claims: Tensor, note: str) -> Metric:
-    """Share of rows of which a claim holds, with its error over rows."""
-    p, rows = float(claims.double().mean()), len(claims)
-    return Metric(p, share_error(p, rows), "of rows", "higher", f"{rows} rows, {note}")
+    return share(right, better="higher", note=f"{len(right)} rows, from q(z | y)")
 
 
 def model_of(fit: Fit) -> MultimodalVAE:

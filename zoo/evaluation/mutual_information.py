@@ -1,9 +1,9 @@
-"""I(x; z) under q, by scoring every row's draws under every row's posterior.
+"""The mutual information I(x; z) under q: each row's draws are scored under all rows' posteriors.
 
     I = E_x KL( q(z|x) || q(z) ),   q(z) = 1/N sum_n q(z|x_n),
 
-over the N rows given, each row's own term included: the estimate is at most log N. It is exact
-for those rows, but for the draws' noise.
+with the N given rows, each of which is one term of its own q(z): the estimate is at most log N.
+For those rows it has Monte Carlo error only.
 Source: Hoffman & Johnson 2016, "ELBO surgery: yet another way to carve up the variational evidence
 lower bound".
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from zoo.handlers.particles import particles
 from zoo.latents import Latents
+from zoo.metrics.means import mean_over_draws_and_rows
 from zoo.metrics.metric import Metric
 from zoo.program import Program
 from zoo.sampling.importance_weights import row_count
@@ -25,7 +26,7 @@ from zoo.traces import Assign, Traces, log_mean_exp, run, sample_sites, sum_plat
 
 
 def runs_of(program: Program, args: tuple, draws: int) -> list[Traces]:
-    """The guide's draws scored under both: one wide run where the model broadcasts."""
+    """Draws of the guide, scored under guide and model; one run if the model broadcasts."""
     pair, kwargs, count = program.pair, program.kwargs, draws
     if not program.latents.vectorises:
         return [run(pair.model, pair.guide, args, kwargs) for _ in range(draws)]
@@ -41,19 +42,12 @@ def log_prob(trace: Trace, names: list[str], latents: Latents) -> Tensor:
 
 
 def guided(trace: Trace) -> list[str]:
-    """All that the guide samples, the auxiliary sites of joint guides included."""
+    """Names of all sites of the guide, with the auxiliary sites of joint guides."""
     return [str(site["name"]) for site in sample_sites(trace)]
 
 
-def over_draws(values: Tensor, note: str) -> Metric:
-    """Mean over draws and rows; the error is that of the draws, for the given rows."""
-    draws, rows = values.shape
-    se = float((values.var(0).sum() / draws).sqrt()) / rows
-    return Metric(float(values.mean()), se, "nats/row", "", note)
-
-
 def mutual_information(program: Program, args: tuple, runs: list[Traces]) -> Metric:
-    """I(x; z) of the rows in `args`, nats/row; takes rows^2 evaluations of q for each draw.
+    """I(x; z) of the rows in `args`, nats/row; it evaluates q rows^2 times for each draw.
 
     Args:
         program: a trained program in eval mode, whose handlers are entered.
@@ -66,13 +60,14 @@ def mutual_information(program: Program, args: tuple, runs: list[Traces]) -> Met
     scores = [torch.cat([s.roll(-k, 1) for s in part]) for k, part in _rolled(program, args, runs)]
     aggregated = log_mean_exp(torch.stack([own, *scores]))
     values = own - aggregated
-    return over_draws(values, f"at most log {rows} = {math.log(rows):.2f} on {rows} rows")
+    note = f"at most log {rows} = {math.log(rows):.2f} on {rows} rows"
+    return mean_over_draws_and_rows(values, note=note)
 
 
 def _rolled(
     program: Program, args: tuple, runs: list[Traces]
 ) -> Iterator[tuple[int, list[Tensor]]]:
-    """Shift k -> log q of row n - k's draws under row n's posterior, (draws, rows) a run."""
+    """Shift k, and log q of the draws of row n - k under row n, (draws, rows) for each run."""
     rows = row_count(program, args)
     for k in range(1, rows):
         yield k, [_scored_elsewhere(program, args, traces.guide, k) for traces in runs]

@@ -1,9 +1,9 @@
-"""The gaps of every row of a split, and their means with what makes them doubtful."""
+"""The gaps of each row of a split, and their means with notes on what makes them doubtful."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from zoo.evidence.estimator import joined
-from zoo.metrics.metric import Metric, PerRow
+from zoo.metrics.means import mean_over_rows, rows_differ
+from zoo.metrics.metric import Metric, PerRow, joined
 
 
 @dataclass(frozen=True)
@@ -13,15 +13,15 @@ class RowGaps:
     Attributes:
         split: "train" or "test".
         log_evidence: log p(x) and its Monte Carlo standard error, (rows,) each.
-        exact: is log p(x) known exactly? Else it is importance-sampled with the draws of the
-            guide that has the row's best bound; it lies below the truth in expectation, and so
-            do the gaps from it.
+        exact: is log p(x) exact? Otherwise it is estimated by importance sampling with the draws
+            of the guide whose bound is best for the row. The expectation of the estimate, and of
+            the gaps computed from it, is too low.
         amortised: the bound of the fit's own guide.
         local: family -> the bound of its best q for each row.
-        steps: family -> steps until the bound stopped improving.
-        settled: family -> did it, before the limit?
-        k_hat_share: share of rows whose importance weights are not to be trusted.
-        k_hat_limit: the k-hat above which they are not.
+        steps: family -> number of steps of its optimisation.
+        settled: family -> did its bound stop improving before the limit of steps?
+        k_hat_share: share of rows whose importance weights cannot be trusted.
+        k_hat_limit: the k-hat above which they cannot.
     """
 
     split: str
@@ -35,18 +35,19 @@ class RowGaps:
     k_hat_limit: float
 
     def approximation(self, family: str) -> PerRow:
-        """Log p(x) minus the family's best local bound: what the family cannot express."""
+        """Log p(x) minus the family's best local bound: the loss due to the family."""
         return _difference(self.log_evidence, self.local[family])
 
     def amortisation(self, family: str) -> PerRow:
-        """The family's best local bound minus the fit's: what the shared encoder loses.
+        """The family's best local bound minus the fit's bound: the loss due to the encoder.
 
-        It means that for the family of the fit's own guide; for a poorer one it may be negative.
+        That is its meaning for the family of the fit's own guide. For a family that is less
+        flexible it may be negative.
         """
         return _difference(self.local[family], self.amortised)
 
     def inference(self) -> PerRow:
-        """Log p(x) minus the fit's bound: the sum of the two."""
+        """Log p(x) minus the fit's bound: the sum of the other two gaps."""
         return _difference(self.log_evidence, self.amortised)
 
     def per_row(self) -> dict[str, PerRow]:
@@ -56,18 +57,19 @@ class RowGaps:
         return found | {f"amortisation/{name}": self.amortisation(name) for name in self.local}
 
     def metrics(self) -> dict[str, Metric]:
-        """Means over rows; standard errors for these rows, with that over rows in the note.
+        """Means over rows; the standard errors are those of the draws, for the given rows.
 
-        The note also says what makes a gap doubtful; see :meth:`doubts`.
+        The note gives the standard error over rows, and what makes a gap doubtful; see
+        :meth:`doubts`.
         """
-        found = {name: _mean(gap, self.split) for name, gap in self.per_row().items()}
-        return {
-            name: replace(metric, note=joined(metric.note, *self.doubts(name)))
-            for name, metric in found.items()
-        }
+        return {name: self._mean(name, gap) for name, gap in self.per_row().items()}
+
+    def _mean(self, name: str, gap: PerRow) -> Metric:
+        note = joined(rows_differ(gap[0], f"{self.split} rows"), *self.doubts(name))
+        return mean_over_rows(gap, better="lower", note=note)
 
     def doubts(self, name: str) -> list[str]:
-        """What makes the gap of that name doubtful: bad weights, a local q that still improved."""
+        """What makes a gap doubtful: heavy-tailed weights, a local q that was still improving."""
         kind, _, family = name.partition("/")
         found = []
         if kind != "amortisation" and self.k_hat_share > 0:
@@ -80,11 +82,3 @@ class RowGaps:
 
 def _difference(first: PerRow, second: PerRow) -> PerRow:
     return first[0] - second[0], (first[1] ** 2 + second[1] ** 2).sqrt()
-
-
-def _mean(gap: PerRow, split: str) -> Metric:
-    values, errors = gap
-    se = float((errors**2).sum().sqrt()) / len(values)
-    over_rows = float(values.std()) / len(values) ** 0.5
-    note = f"{len(values)} {split} rows; se over rows {over_rows:.2g}"
-    return Metric(float(values.mean()), se, "nats/row", "lower", note)

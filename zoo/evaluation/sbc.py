@@ -1,44 +1,50 @@
-"""Simulation-based checks: data are made from the model, so the truth is known.
+"""Simulation-based calibration: data are simulated from the model, so the true latents are known.
 
-SBC, for guides that go on new rows as they are: the rank of the true z among draws from q(z|x) is
-uniform if and only if q is right on average over p(x). A U shape is a guide that is too narrow, a
-hump one that is too wide, a slope one that is off.
-VSBC, for global latents: refit to each simulated data set; the probability that q gives to values
-below the truth is then symmetric around 1/2 if the guide is unbiased.
+SBC, for amortised guides: the rank of the true z among draws from q(z|x) is uniform if q is right
+on average over p(x). A histogram of ranks like a U means that the guide is too narrow, a hump that
+it is too wide, and a slope that its location is wrong.
+VSBC, for global latents: the guide is fitted anew to each simulated data set. If its location is
+unbiased, the probability that q gives to values below the truth is symmetric around 1/2.
 Sources: Talts et al. 2018, "Validating Bayesian inference algorithms with simulation-based
 calibration"; Yao et al. 2018, "Yes, but did it work?".
-Departs from the papers: VSBC's symmetry is tested by signed ranks, since the two samples p and
-1 - p of its Kolmogorov-Smirnov test are not independent.
+Departs from the papers: the symmetry of VSBC is tested by Wilcoxon's signed-rank test. The paper
+compares the samples p and 1 - p by a Kolmogorov-Smirnov test, but these are not independent.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from pyro import poutine
+from scipy.stats import wilcoxon
 from torch import Tensor
 
 from zoo.isolation import isolated
 from zoo.latents import Family, Latents
+from zoo.metrics.means import sample_mean
 from zoo.metrics.metric import Metric
 from zoo.metrics.uniformity import Uniformity, uniformity
 from zoo.program import Program
 from zoo.sampling.draws import draw
+from zoo.sampling.simulated import simulate
 
 Put = Callable[[tuple, dict[str, Tensor]], tuple]
+FEWEST_SIMULATIONS = 10
+SIGNIFICANT = 0.01  # p-value below which a guide counts as biased
 
 
 @torch.no_grad()
-def simulate(program: Program, args: tuple, put: Put | None = None) -> tuple[dict, tuple]:
+def simulate_arguments(
+    program: Program, args: tuple, put: Put | None = None
+) -> tuple[dict, tuple]:
     """One draw of latents and data from the model.
 
     Args:
         program: a trained program in eval mode.
         args: arguments of the model; those that it observes are replaced.
-        put: (args, observed site -> values) -> args with the values in their places; None looks
-            for each observed value among the arguments.
+        put: (args, observed site -> values) -> args with the values inserted; None finds the
+            argument that equals the observed value.
 
     Returns:
         Site -> latents, and the arguments with the simulated data in them.
@@ -48,8 +54,7 @@ def simulate(program: Program, args: tuple, put: Put | None = None) -> tuple[dic
     """
     with poutine.block(), program.handlers(None):
         given = poutine.trace(program.model).get_trace(*args, **program.kwargs)
-        free = poutine.trace(poutine.uncondition(program.model))
-        trace = free.get_trace(*args, **program.kwargs)
+        trace = simulate(program.model, args, program.kwargs)
     nodes: dict[str, Any] = dict(trace.nodes)
     observed = {name: nodes[name]["value"] for name in program.latents.observed}
     was: dict[str, Any] = {name: given.nodes[name]["value"] for name in observed}
@@ -83,21 +88,21 @@ def rank_calibration(
     put: Put | None = None,
     seed: int = 0,
 ) -> dict[str, Uniformity]:
-    """SBC of an amortised guide: every row simulated `repeats` times, its latents ranked.
+    """SBC of an amortised guide: every row is simulated, and its true latents are ranked.
 
     Args:
         program: a trained program in eval mode, of a rowwise model.
         args: arguments of the model, on its device; their number of rows is kept.
-        draws: L, draws from the guide that each truth is ranked among.
-        repeats: simulated data sets; each gives one rank a row.
-        put: see :func:`simulate`.
+        draws: L, number of draws from the guide among which each true value is ranked.
+        repeats: number of simulated data sets; each gives one rank for each row.
+        put: see :func:`simulate_arguments`.
         seed: of the simulations and the draws.
 
     Returns:
         "SITE[i]" for each dimension of each latent.
 
     Raises:
-        ValueError: if the guide does not go on new rows as it is, or latents are shared.
+        ValueError: if the guide is not amortised, or rows share latents.
     """
     latents = program.latents
     amortised = not isinstance(program.guide, Family) or program.guide.amortised
@@ -110,16 +115,21 @@ def rank_calibration(
     parts = []
     with isolated(seed=seed):
         for _ in range(repeats):
-            truth, simulated = simulate(program, args, put)
+            truth, simulated = simulate_arguments(program, args, put)
             sampled = draw(program, simulated, draws).latents
             parts.append(_ranks(latents, truth, sampled, by_row=True))
-        names = list(parts[0])
-        ranks = {name: torch.cat([part[name] for part in parts]) for name in names}
-        return {name: uniformity(found, draws) for name, found in ranks.items()}
+        return {name: uniformity(ranks, draws) for name, ranks in _together(parts).items()}
+
+
+def _together(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _ranks(latents: Latents, truth: dict, draws: dict, *, by_row: bool) -> dict[str, Tensor]:
-    """Ranks of every dimension, one for each row, or a single one of all that was drawn."""
+    """Ranks of every dimension: (rows,) with a rank for each row, or (1,) without rows.
+
+    Where the true value equals some draws, as with labels, its rank is drawn among them.
+    """
     found: dict[str, Tensor] = {}
     for name, values in draws.items():
         true = truth[name].unsqueeze(0)
@@ -148,7 +158,7 @@ class Symmetry:
         p: probability that q gives to values below the truth, (simulations,).
         symmetry_p: p-value of the signed-rank test that p is symmetric around 1/2.
         offset: mean of p - 1/2; above 0 where the guide is too low.
-        uniformity: the ranks behind p: SBC of the refitted guide, which asks for more.
+        uniformity: SBC of the refitted guide from the same ranks, a stricter test.
     """
 
     p: Tensor
@@ -159,7 +169,7 @@ class Symmetry:
     @property
     def verdict(self) -> str:
         """Is the guide's location biased?"""
-        if self.symmetry_p > 0.01:
+        if self.symmetry_p > SIGNIFICANT:
             return "no sign of bias"
         return "too low" if self.offset.value > 0 else "too high"
 
@@ -174,17 +184,17 @@ def refit_calibration(
     put: Put | None = None,
     seed: int = 0,
 ) -> dict[str, Symmetry]:
-    """VSBC, and SBC with it: the guide is fitted anew to every simulated data set.
+    """VSBC and SBC of a guide that is fitted anew to every simulated data set.
 
     Args:
         program: a program whose model to simulate from.
         args: arguments of the model, on its device.
         refit: simulated arguments -> a trained program, e.g.
-            ``lambda args: zoo.fit(model, guide, *args, steps=500).program``; its cost times
-            `simulations` is the cost of all.
+            ``lambda args: zoo.fit(model, guide, *args, steps=500).program``; it is called for each
+            simulation.
         simulations: number of data sets, at least 10.
         draws: draws from each fitted guide.
-        put: see :func:`simulate`.
+        put: see :func:`simulate_arguments`.
         seed: of the simulations and the draws; `refit` has a seed of its own.
 
     Returns:
@@ -193,31 +203,29 @@ def refit_calibration(
     Raises:
         ValueError: for fewer than 10 simulations.
     """
-    if simulations < 10:
-        raise ValueError(f"Expected at least 10 simulations; got {simulations}.")
+    if simulations < FEWEST_SIMULATIONS:
+        raise ValueError(f"Expected at least {FEWEST_SIMULATIONS} simulations; got {simulations}.")
     parts = []
     with isolated(seed=seed):
         for _ in range(simulations):
-            truth, simulated = simulate(program, args, put)
+            truth, simulated = simulate_arguments(program, args, put)
             fitted = refit(simulated)
             sampled = draw(fitted, simulated, draws).latents
             parts.append(_ranks(fitted.latents, truth, sampled, by_row=False))
-        ranks = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        return {name: _symmetry(found, draws) for name, found in ranks.items()}
+        return {name: _symmetry(ranks, draws) for name, ranks in _together(parts).items()}
 
 
 def _symmetry(ranks: Tensor, draws: int) -> Symmetry:
     p = (ranks.cpu() + 0.5) / (draws + 1)
-    offset = Metric(float(p.mean()) - 0.5, float(p.std()) / len(p) ** 0.5, "", "", "should be 0")
+    offset = sample_mean(p, target=0.5, note="should be 0")
     return Symmetry(p, signed_rank_p(p - 0.5), offset, uniformity(ranks, draws))
 
 
 def signed_rank_p(values: Tensor) -> float:
-    """Wilcoxon's signed-rank test that values are symmetric around 0, by its normal limit."""
-    values = values[values != 0]
-    size = values.abs()
-    less = (size[:, None] > size).sum(1) + 0.5 * ((size[:, None] == size).sum(1) - 1)
-    ranks = less + 1.0
-    total = float((ranks * values.sign()).sum())
-    sd = float(ranks.square().sum().sqrt())
-    return math.erfc(abs(total) / sd / math.sqrt(2)) if sd > 0 else 1.0
+    """p-value of Wilcoxon's signed-rank test that values are symmetric around 0.
+
+    It uses the normal approximation, and zeros are left out; 1 if all are zero.
+    """
+    if not values.any():
+        return 1.0
+    return float(wilcoxon(values.numpy(), zero_method="wilcox", method="asymptotic").pvalue)

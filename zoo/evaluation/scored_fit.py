@@ -1,4 +1,4 @@
-"""What every group of metrics is computed from, and the draws that groups share."""
+"""A fit on the rows that it is scored on: what every group of metrics is computed from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ from zoo.sampling.weighable import about_density, require_certain, require_whole
 
 @dataclass(frozen=True)
 class Scored:
-    """A fit on the rows that it is scored on.
+    """A fit, the rows to score it on, and the metrics of the weights for each row.
 
     Attributes:
         result: the fit.
-        program: its program; local parameters are fitted to the rows scored.
+        program: its program; parameters for each row have been fitted to the rows scored.
         args: arguments of the model, all rows of the split.
         split: "train", "valid" or "test".
         draws: draws from the guide for each row.
         seed: of the draws.
-        note: what to say first in the metrics' notes.
+        note: put in front of the metrics' own notes.
         names: the metrics that are asked for.
     """
 
@@ -50,7 +50,7 @@ class Scored:
 
     @property
     def rowwise(self) -> bool:
-        """Does each data row have latents of its own, and none that it shares?"""
+        """Does each data row have latents of its own, and share none with other rows?"""
         return self.program.latents.rowwise
 
     @property
@@ -58,16 +58,20 @@ class Scored:
         """Number of data rows; 1 where there are none."""
         return row_count(self.program, self.args)
 
+    def first(self, most: int) -> str:
+        """A note on the rows of a metric of the first so many; "" where rows share latents."""
+        return f"first {min(most, self.rows)} rows" if self.rowwise else ""
+
     @property
     def trained_rows(self) -> int:
-        """Number of data rows with latents of their own that the fit was trained on; else 1."""
+        """Number of rows the fit was trained on, if rows have latents of their own; else 1."""
         return independent_rows(self.program, self.result.task.split("train"))
 
     @cached_property
     def by_row(self) -> dict[str, PerRow | str]:
-        """Metrics of the log-weights for each row, or why not; chunk by chunk of rows.
+        """Metric of the log-weights -> its values for each row, or why it cannot be computed.
 
-        Besides what is asked for: the ELBO, and what metrics made of others need.
+        Besides the metrics asked for it holds the ELBO and those that other metrics need.
         """
         names = [name for name in WEIGHT_METRICS if name in self._needed()]
         parts: dict[str, list[PerRow]] = {name: [] for name in names}
@@ -86,8 +90,8 @@ class Scored:
         return needed | ({"k_hat"} if needed & {"log_evidence", "k_hat_rows"} else set())
 
     def _chunks(self, names: list[str], reasons: dict[str, str]) -> Iterator[Tensor]:
-        """The log-weights; of a model that draws its terms, for the ELBO alone."""
-        _ = self.rounding  # refuses weights that are nothing else
+        """The log-weights; of a model that subsamples a plate they are good for the ELBO alone."""
+        _ = self.rounding  # raises if the rounding error is too large
         if not self.program.latents.drawn_plates:
             return weight_chunks(self.program, self.args, self.draws)
         try:
@@ -97,7 +101,12 @@ class Scored:
         return bound_chunks(self.program, self.args, self.draws)
 
     def _of_rows(self, name: str, log_w: Tensor) -> PerRow:
-        """A metric of each row; what a draw holds of a plate, all rows of a chunk share."""
+        """A metric of each row of a chunk.
+
+        Where the model subsamples a plate, all rows of the chunk share each draw's subsample, so
+        the errors of rows are fully correlated. They are scaled so that the error of their mean,
+        computed as if they were independent, is right.
+        """
         about = {"discrete": self._draws_discrete} if name in ("k_hat", "k_hat_share") else {}
         values, errors = WEIGHT_METRICS[name].compute(log_w, **about)
         if not self.program.latents.drawn_plates:
@@ -114,43 +123,43 @@ class Scored:
 
     @cached_property
     def certain(self) -> bool:
-        """The model's density at a draw is one number: always true, for where it is not it raises.
+        """True if the model's density of a draw is the same in each run; otherwise it raises.
 
         Raises:
-            ValueError: with two densities of one draw.
+            ValueError: with two different densities of one draw.
         """
         require_certain(self.program, *some_rows(self.program, self.args))
         return True
 
     @cached_property
     def rounding(self) -> str:
-        """What rounding does to a log-weight, for a note.
+        """A note on the rounding error of a log-weight; "" if it is small.
 
         Raises:
-            ValueError: if that is more than a nat, or the density is random.
+            ValueError: if it is above a nat, or the density is random.
         """
         _ = self.certain
         return rounding(self.program, *some_rows(self.program, self.args))
 
     @cached_property
     def density_note(self) -> str:
-        """What else than log p(x, z) the model's density is, for a note."""
+        """A note on how the model's density differs from log p(x, z); "" if it does not."""
         return about_density(self.program, *some_rows(self.program, self.args))
 
     @property
     def divergence(self) -> str:
-        """What to add where a metric is not finite."""
+        """The explanation to add where a metric is not finite."""
         diverged = self.result.stopped == "diverged"
         return ": training diverged, and the state before is no better" if diverged else ""
 
     def require_draws(self, *, of_all: bool = True) -> None:
-        """Refuses a guide that leaves latents out, or draws a part of them at a time.
+        """Refuses a guide that leaves latents out, or draws a subsample of a plate of latents.
 
         Args:
-            of_all: else some latents may be left to a sum, but not all.
+            of_all: must the guide draw all latents? Otherwise at least one.
 
         Raises:
-            ValueError: naming them.
+            ValueError: naming the latents.
         """
         _ = self.certain
         if of_all or not self.program.guided:
@@ -158,10 +167,10 @@ class Scored:
         drawn = set(self.program.latents.drawn_plates)
         for site in self.program.latents.sites:
             if drawn & {plate.name for plate in site.plates}:
-                raise ValueError(f"each draw holds another part of '{site.name}'")
+                raise ValueError(f"each draw holds another subsample of '{site.name}'")
 
     def require_whole_draws(self) -> None:
-        """The same, and a model that holds all of its terms at once.
+        """As :meth:`require_draws`; refuses also a model that subsamples one of its plates.
 
         Raises:
             ValueError: with the reason.
@@ -170,7 +179,7 @@ class Scored:
         require_whole(self.program.latents)
 
     def require_weights(self) -> None:
-        """The same, and weights that are not all rounding.
+        """As :meth:`require_whole_draws`; refuses also weights with a rounding error above a nat.
 
         Raises:
             ValueError: with the reason.

@@ -1,11 +1,11 @@
-"""Which metrics are asked for: names of metrics or groups, iwae_K, or estimators with settings."""
+"""Which metrics to compute: names of metrics or groups, iwae_K, or estimators with settings."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from zoo.checks.arguments import MANY, refusal, several, whole
+from zoo.errors import did_you_mean
 from zoo.evaluation.groups import PARTS, Part
 from zoo.evidence import ESTIMATORS
 from zoo.evidence.estimator import Evidence
@@ -18,12 +18,12 @@ NAMES = tuple(name for part in PARTS for name in part.names)
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for.
+    """The metrics to compute.
 
     Attributes:
         names: of all metrics, in the order asked for; NAME stands for every NAME/SITE too.
-        estimators: those that draw for themselves.
-        left: groups and estimators that were left out since they are slow -> how to get them.
+        estimators: those that make their own draws.
+        left: groups and estimators left out because they are slow -> how to ask for them.
     """
 
     names: tuple[str, ...]
@@ -31,16 +31,16 @@ class Asked:
     left: dict[str, str]
 
     def of(self, part: Part) -> list[str]:
-        """The names among those of the part."""
+        """The names to compute that belong to the part."""
         return [name for name in self.names if name.split("/")[0] in part.names]
 
 
 def asked_for(metrics: Sequence[str | Evidence] | str | None) -> Asked:
-    """Looks the metrics up.
+    """The metrics of these names.
 
     Args:
-        metrics: names of metrics or groups, or estimators with settings of their own; "all"; or
-            None for all that is quick.
+        metrics: names of metrics or groups, or estimators with other settings; "all"; or None for
+            all metrics that are quick.
 
     Raises:
         ValueError: for a name that does not exist, or two estimators of one name.
@@ -75,15 +75,14 @@ def _look_up(metric: str | Evidence) -> list[str | Evidence]:
         return [ESTIMATORS[metric]]
     if match := re.fullmatch(r"iwae_([1-9]\d*)", metric):
         return [StreamedBound(_particles(metric, match[1]))]
-    known = (*NAMES, *GROUPS, *ESTIMATORS)
-    near = get_close_matches(metric, known, n=1)
-    meant = f"Did you mean '{near[0]}'? " if near else ""
+    meant = did_you_mean(metric, (*NAMES, *GROUPS, *ESTIMATORS))
     raise ValueError(
-        f"No metric named '{metric}'. {meant}There are the groups {', '.join(GROUPS)}; the "
-        f"metrics {', '.join((*NAMES, *ESTIMATORS))}; and iwae_K for any K."
+        f"No metric named '{metric}'. {meant} ".replace("  ", " ")
+        + f"There are the groups {', '.join(GROUPS)}; the metrics "
+        f"{', '.join((*NAMES, *ESTIMATORS))}; and iwae_K for any K."
     )
 
 
 def _particles(metric: str, digits: str) -> int:
-    """K of iwae_K; digits beyond those of the largest are not read."""
+    """K of iwae_K; of very long numbers only the first digits are read, which are too large."""
     return whole(f"K of {metric[:20]}", int(digits[:20]), most=MANY)

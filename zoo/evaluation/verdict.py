@@ -1,12 +1,12 @@
 """Three questions about a fit, each answered yes, no, or cannot tell.
 
-- Is the bound what it should be? No value is impossible, and it no longer rises.
-- May the importance weights be trusted, and so what is estimated from them?
+- Is the bound as it should be: is no value impossible, and has it stopped rising?
+- May the importance weights be trusted, and so the estimates computed from them?
 - May the guide's own draws be trusted as draws from the posterior?
 
-A missing metric is never taken for a good one: the answer is then "cannot tell", with what to try.
-The limits of each question, with their sources, are in the file of that question: `verdict_bound`,
-`verdict_weights` and `verdict_draws`. How often the answer about the draws is right is measured by
+A missing metric never counts as a good one: the answer is then "cannot tell", with what to try.
+The limits of each question and their sources are in `verdict_bound`, `verdict_weights` and
+`verdict_draws`. How often the answer about the draws is right is measured by
 ``benchmarks/evaluation/verdicts.py``.
 """
 
@@ -14,16 +14,17 @@ from dataclasses import dataclass
 
 from zoo.evaluation.answers import NO, Answer, Found, Skipped
 from zoo.evaluation.verdict_bound import bound, impossible
-from zoo.evaluation.verdict_draws import guide_draws, more_evidence
+from zoo.evaluation.verdict_draws import guide_draws
+from zoo.evaluation.verdict_evidence import more_evidence
 from zoo.evaluation.verdict_weights import weights
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The three answers; printed, they are three lines.
+    """The three answers; as text they are three lines.
 
     Attributes:
-        bound: is the bound what it should be?
+        bound: is the bound as it should be?
         weights: may the importance weights be trusted?
         draws: may the guide's own draws be trusted?
     """
@@ -43,7 +44,7 @@ class Verdict:
 def verdict(
     found: Found, draws: int, skipped: Skipped | None = None, *, trains_model: bool = True
 ) -> Verdict:
-    """Answers the three questions from the metrics that were computed.
+    """The answers to the three questions, from the metrics that were computed.
 
     Args:
         found: name -> metric.

@@ -1,44 +1,34 @@
-"""May the importance weights be trusted, and so the evidence and moments made of them?
+"""May the importance weights be trusted, and so the evidence and the moments computed from them?
 
-- k-hat below min(1 - 1 / log10 S, 0.7) for S draws, by two of its own standard errors; above by
-  two is "no", between is "cannot tell". Source: Vehtari et al. 2024, "Pareto smoothed importance
-  sampling".
-- An effective sample size of 100: a mean is then known to a tenth of a posterior sd. Source: Kong
-  1992, "A note on importance sampling using standardized weights".
-- No weight above a tenth of all. Source: Chatterjee & Diaconis 2018, "The sample size required in
-  importance sampling", whose rule to stop is that the largest weight's share is small; a tenth is
-  a choice.
-- Where each row has weights of its own, 5 % of rows above the limit is "no" (a choice), and none
-  is "yes".
+The answer is "yes" if all of these hold:
+
+- k-hat is below min(1 - 1 / log10 S, 0.7) for S draws, by two of its standard errors. Above the
+  limit by two it is "no", between the two "cannot tell". Source: Vehtari et al. 2024, "Pareto
+  smoothed importance sampling".
+- The effective sample size is at least 100, so that a mean has a standard error of at most a tenth
+  of a posterior sd. Source: Kong 1992, "A note on importance sampling using standardized weights".
+- The largest weight is at most a tenth of the sum of all (a choice). Source: Chatterjee & Diaconis
+  2018, "The sample size required in importance sampling", who stop when the share of the largest
+  weight is small.
+- Where each row has weights of its own, no row has a k-hat above the limit. Above 5 % of rows (a
+  choice) the answer is "no".
 """
 
 import math
 from collections.abc import Iterator
 
-from zoo.evaluation.answers import (
-    LIKELY,
-    NO,
-    UNSURE,
-    YES,
-    Answer,
-    Found,
-    Skipped,
-    high,
-    low,
-    shown,
-    untried,
-)
+from zoo.evaluation.answers import NO, UNSURE, YES, Answer, Found, Skipped, shown, untried
 from zoo.metrics.weight_diagnostics import TIED, k_hat_threshold
 
-FEWEST = 100  # effective draws
-LARGEST = 0.1  # of all weights
-BAD_ROWS = 0.05  # of rows
+FEWEST_EFFECTIVE_DRAWS = 100
+LARGEST_WEIGHT = 0.1  # share of the sum of all weights
+SHARE_OF_ROWS_OFF = 0.05
 NEEDED = ("k_hat", "ess")
-SUM = "objective='enumerate' with a guide that leaves the labels to the sum"
+SUM_THEM_OUT = "objective='enumerate' with a guide that leaves the labels to the sum"
 
 
 def weights(found: Found, draws: int, skipped: Skipped | None = None) -> Answer:
-    """The answer for metrics from that many draws for each row.
+    """The answer about the weights, from the metrics that were computed.
 
     Args:
         found: name -> metric.
@@ -65,43 +55,48 @@ def _unknown(missing: list[str], found: Found, draws: int, skipped: Skipped) -> 
     if any(name not in skipped for name in missing):
         return Answer(UNSURE, reason, "metrics=['weights']")
     if TIED in skipped.get("k_hat", ""):
-        return Answer(UNSURE, reason, untried(["exact"], found, skipped) or SUM)
+        return Answer(UNSURE, reason, untried(["exact"], found, skipped) or SUM_THEM_OUT)
     if "ess" in found:
         return Answer(UNSURE, reason, f"draws={10 * draws}")
     return Answer(UNSURE, reason, "another guide, unless the reason names a way out")
 
 
 def _said(found: Found, draws: int) -> Iterator[str]:
+    """The values of k-hat and of the effective sample size."""
     yield f"k-hat {shown(found['k_hat'])} (limit {k_hat_threshold(draws):.2f})"
     yield f"ESS {found['ess'].value:.0f} of {draws}"
 
 
 def _faults(found: Found, draws: int) -> Iterator[str]:
+    """Sentences on metrics that are clearly beyond their limit."""
     limit = k_hat_threshold(draws)
-    if "k_hat_share" in found and low(found["k_hat_share"]) > BAD_ROWS and _has_rows(found):
-        yield f"k-hat above {limit:.2f} for {100 * found['k_hat_share'].value:.3g} % of rows"
-    elif "k_hat" in found and low(found["k_hat"]) > limit:
+    share = found.get("k_hat_share")
+    if share and share.low() > SHARE_OF_ROWS_OFF and _has_rows(found):
+        yield f"k-hat above {limit:.2f} for {100 * share.value:.3g} % of rows"
+    elif "k_hat" in found and found["k_hat"].low() > limit:
         yield f"k-hat {shown(found['k_hat'])} above {limit:.2f}"
-    if "ess" in found and draws >= 10 * FEWEST and high(found["ess"]) < FEWEST:
+    many = draws >= 10 * FEWEST_EFFECTIVE_DRAWS
+    if "ess" in found and many and found["ess"].high() < FEWEST_EFFECTIVE_DRAWS:
         yield f"ESS {found['ess'].value:.3g} of {draws}"
-    if "largest_weight" in found and low(found["largest_weight"]) > LARGEST:
+    if "largest_weight" in found and found["largest_weight"].low() > LARGEST_WEIGHT:
         yield f"the largest weight is {found['largest_weight'].value:.0%} of all"
 
 
 def _doubts(found: Found, draws: int) -> Iterator[str]:
+    """Sentences on metrics that may be beyond their limit."""
     k, limit = found["k_hat"], k_hat_threshold(draws)
     if not math.isfinite(k.value):
         yield "no tail to fit k-hat to"
-    elif high(k, LIKELY) >= limit:
+    elif k.high() >= limit:
         yield "k-hat is too near its limit for so many draws"
-    if low(found["ess"]) < FEWEST:
-        yield f"fewer than {FEWEST} effective draws"
-    if "largest_weight" in found and high(found["largest_weight"]) > LARGEST:
+    if found["ess"].low() < FEWEST_EFFECTIVE_DRAWS:
+        yield f"fewer than {FEWEST_EFFECTIVE_DRAWS} effective draws"
+    if "largest_weight" in found and found["largest_weight"].high() > LARGEST_WEIGHT:
         yield "the largest weight may be a tenth of all"
     if "k_hat_share" in found and found["k_hat_share"].value > 0 and _has_rows(found):
         yield f"k-hat above the limit for {100 * found['k_hat_share'].value:.3g} % of rows"
 
 
 def _has_rows(found: Found) -> bool:
-    """A single weight's share has no error: it is 0 or 1, and k-hat itself says more."""
+    """Is the share one over several rows? Of a single row it is 0 or 1, without an error."""
     return found["k_hat_share"].se > 0

@@ -1,4 +1,4 @@
-"""log p(x) by simulation: annealed importance sampling, sequential Monte Carlo, and both ways."""
+"""Estimators of log p(x) by annealing: AIS, sequential and bidirectional Monte Carlo."""
 
 from zoo.evidence.ais import AnnealedImportance
 from zoo.evidence.bdmc import Bidirectional

@@ -2,11 +2,12 @@
 
     log w = sum_t (beta_t - beta_{t-1}) ( log p(x, u_{t-1}) - log base(u_{t-1}) ),
 
-with u_t an HMC move from u_{t-1} that leaves f_{beta_t} invariant. E[w] = p(x), so the log of the
-mean weight lies below log p(x) in expectation and rises to it with chains and temperatures.
-Step sizes and scales come from a pilot run, since steps that follow a chain's own past would bias
-its weight. Where rows share their latents, the scale is the whole covariance: a smooth function's
-values move together or not at all.
+with u_t an HMC move from u_{t-1} that leaves f_{beta_t} invariant. E[w] = p(x), so the expectation
+of the log of the mean weight is below log p(x); it approaches log p(x) with more chains and
+temperatures. Step sizes and scales are found by a pilot run with chains of its own, because
+adapting them to a chain's own past would bias its weight. Where rows share their latents, the
+scale is a full covariance: strongly correlated latents, such as the values of a smooth function,
+can only move together.
 
 Source: Neal 2001, "Annealed importance sampling"; Wu et al. 2017, "On the quantitative analysis
 of decoder-based generative models" (schedule, HMC).
@@ -21,28 +22,29 @@ from torch import Tensor
 
 from zoo.checks.arguments import keep_whole, one_of
 from zoo.evidence.annealing_path import Slopes
-from zoo.evidence.estimator import Evidence, densities, joined, summary
+from zoo.evidence.estimator import Evidence, densities, summary
 from zoo.evidence.hmc import Stride, adapt, move
-from zoo.metrics.metric import Metric
+from zoo.metrics.metric import Metric, joined
 from zoo.metrics.weight_diagnostics import effective_sample_size
 from zoo.program import Program
 from zoo.sampling.guide_density import FromGuide
 from zoo.sampling.joint_density import JointDensity
 
 PILOT_CHAINS = 16
-DENSE = 100  # coordinates of a covariance, at most
-CHAINS_EACH, ENOUGH = 4, 2  # pilot's chains for each coordinate of it; and at least
-PILOT_EVERY = 4  # temperatures of the run for one of the pilot's
+LARGEST_COVARIANCE = 100  # coordinates; above, the scale is the sd of each coordinate
+CHAINS_PER_COORDINATE = 4  # of a pilot that estimates a covariance
+FEWEST_CHAINS_PER_COORDINATE = 2  # with fewer, the scale is the sd of each coordinate
+PILOT_EVERY = 4  # the pilot moves at every fourth temperature
 PILOT_MOVES = 2
 FIRST_STEP = 0.2
 
 
 class Annealed(NamedTuple):
-    """What annealing yields.
+    """The result of annealing.
 
     Attributes:
         log_w: log-weights, nats, shape (chains, rows).
-        accepted: mean probability of acceptance of each row's moves, shape (rows,).
+        accepted: mean acceptance probability of each row's moves, shape (rows,).
     """
 
     log_w: Tensor
@@ -51,7 +53,7 @@ class Annealed(NamedTuple):
 
 @dataclass(frozen=True)
 class AnnealedImportance(Evidence):
-    """Log of the mean weight over chains, a mean over rows.
+    """Annealed importance sampling: the log of the mean weight over chains, mean over rows.
 
     Attributes:
         chains: independent chains for each row.
@@ -75,7 +77,7 @@ class AnnealedImportance(Evidence):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the metrics."""
+        """The one metric's name: "ais", or "ais_from_guide"."""
         return ("ais",) if self.start == "prior" else ("ais_from_guide",)
 
     def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
@@ -116,25 +118,25 @@ def sigmoid_schedule(temperatures: int, spread: float = 4.0) -> list[float]:
 
 
 def pilot_chains(density: JointDensity) -> int:
-    """How many chains a pilot has: more than the coordinates of latents that rows share."""
-    if density.rows > 1 or density.size > DENSE:
+    """Number of chains of a pilot: four for each coordinate where it estimates a covariance."""
+    if density.rows > 1 or density.size > LARGEST_COVARIANCE:
         return PILOT_CHAINS
-    return max(PILOT_CHAINS, CHAINS_EACH * density.size)
+    return max(PILOT_CHAINS, CHAINS_PER_COORDINATE * density.size)
 
 
 def pilot(
     slopes: Slopes, u: Tensor, betas: Sequence[float], leapfrogs: int, datasets: int = 1
 ) -> list[Stride]:
-    """Finds a stride for every temperature with chains of their own.
+    """A stride for every temperature, found by chains that are then thrown away.
 
-    Each step size follows the acceptance of its row; each scale is the chains' spread.
+    The step size of a row follows the acceptance of its moves; the scale is the chains' spread.
 
     Args:
-        slopes: the gradient along the path, with both ends.
+        slopes: the log densities along the path and their gradient.
         u: where the pilot's chains start, shape (chains, rows, size).
         betas: the run's inverse temperatures.
         leapfrogs: steps in a move.
-        datasets: that the chains see, equally many each, one after another.
+        datasets: number of data sets; the first chains see the first one, and so on, equally many.
     """
     step, point = torch.full_like(u[0, :, 0:1].sum(-1), FIRST_STEP), slopes.look(u)
     found: list[Stride] = []
@@ -149,21 +151,22 @@ def pilot(
 
 
 def spread_of(u: Tensor, datasets: int = 1) -> Tensor:
-    """How chains are spread about the mean of those that see the same data.
+    """The spread of chains about the mean of those chains that see the same data.
 
     Args:
         u: shape (chains, rows, size).
-        datasets: that the chains see.
+        datasets: number of data sets; each is seen by equally many chains.
 
     Returns:
-        L with L L' their covariance, (rows, size, size), for a single row and enough chains; else
-        the standard deviation of each coordinate, never 0, (rows, size).
+        For a single row and enough chains L, where L L' is the covariance, (rows, size, size);
+        else the standard deviation of each coordinate, never 0, (rows, size).
     """
     chains, rows, size = u.shape
     each = u.unflatten(0, (datasets, -1))
     away = (each - each.mean(1, keepdim=True)).flatten(0, 1)
     free = max(chains - datasets, 1)
-    if rows > 1 or not 1 < size <= DENSE or free < ENOUGH * size:
+    too_few = free < FEWEST_CHAINS_PER_COORDINATE * size
+    if rows > 1 or not 1 < size <= LARGEST_COVARIANCE or too_few:
         return (away.square().sum(0) / free).sqrt().clamp(min=1e-6)
     return torch.linalg.qr(away.movedim(0, 1), mode="r").R.mT / free**0.5
 
@@ -171,15 +174,16 @@ def spread_of(u: Tensor, datasets: int = 1) -> Tensor:
 def anneal(
     slopes: Slopes, u: Tensor, betas: Sequence[float], strides: Sequence[Stride]
 ) -> Annealed:
-    """Anneals chains from draws at the first temperature towards the last.
+    """Log-weights of chains that are annealed from the first temperature to the last.
 
-    Betas that fall, from a draw of the posterior, give the reverse weights, of mean 1 / p(x).
+    With rising betas, from draws of the prior, the mean weight estimates p(x); with falling betas,
+    from a draw of the posterior, it estimates 1 / p(x).
 
     Args:
-        slopes: the gradient along the path, with both ends.
+        slopes: the log densities along the path and their gradient.
         u: draws at the first temperature, shape (chains, rows, size).
-        betas: inverse temperatures, one after another.
-        strides: of the move at each of them.
+        betas: inverse temperatures, in the order of the run.
+        strides: of the move at each temperature.
     """
     point = slopes.look(u)
     log_w, accepted = torch.zeros_like(point.base), []

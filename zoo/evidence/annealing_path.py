@@ -1,8 +1,8 @@
-"""Densities along a path and their gradients, traced once into a program of tensor operations.
+"""Log densities along an annealing path and their gradient, traced once into tensor operations.
 
-A chain asks for the same thing thousands of times; without Pyro's handlers it comes several times
-as fast. A trace that does not repeat the plain numbers elsewhere is thrown away, and the plain
-function is used: the metrics are the same.
+A chain evaluates them thousands of times, and without Pyro's handlers that is several times
+faster. The traced program is compared with the plain function at another point; where the values
+differ, the plain function is used, so the metrics are the same either way.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ Slope = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 class Point(NamedTuple):
-    """Where the chains are, and the two log densities there.
+    """The positions of the chains, and the log densities of both ends of the path there.
 
     Attributes:
-        u: shape (chains, rows, size).
-        base: nats, shape (chains, rows).
-        target: nats, shape (chains, rows).
+        u: positions, shape (chains, rows, size).
+        base: log density at beta = 0, nats, shape (chains, rows).
+        target: log density at beta = 1, nats, shape (chains, rows).
     """
 
     u: Tensor
@@ -31,13 +31,13 @@ class Point(NamedTuple):
     target: Tensor
 
     def tempered(self, beta: Tensor) -> Tensor:
-        """Log f_beta = (1 - beta) base + beta target, (chains, rows); an idle end may be -inf."""
+        """Log f_beta = (1 - beta) base + beta target, (chains, rows); 0 times -inf counts as 0."""
         first = torch.where(beta < 1, (1 - beta) * self.base, 0.0)
         return first + torch.where(beta > 0, beta * self.target, 0.0)
 
 
 class Slopes:
-    """The gradient of log f_beta in u, with both ends.
+    """The gradient of log f_beta in u, and the log densities of both ends.
 
     Args:
         ends: u -> log base and log target, each (chains, rows).
@@ -56,7 +56,7 @@ class Slopes:
         return Point(u, base, target), gradient
 
     def look(self, u: Tensor) -> Point:
-        """The point at u; where nothing is left to move, all chains are one."""
+        """The point at u; a model with nothing to move is evaluated once for all chains."""
         base, target = self.ends(u if u.shape[-1] else u[:1])
         return Point(u, base.expand(len(u), -1), target.expand(len(u), -1))
 

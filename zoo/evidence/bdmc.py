@@ -1,13 +1,14 @@
-"""Bidirectional Monte Carlo: how far annealed importance sampling is from the truth.
+"""Bidirectional Monte Carlo: a lower and an upper bound on log p(x) of simulated data.
 
-On data simulated from the model itself, the latents that made them are an exact draw of their
-posterior. Annealed from the prior up, the weights give a lower bound on log p(x); from that draw
-down, an upper bound:
+If data are simulated from the model, the latents that generated them are an exact draw from their
+posterior. Annealing from the prior to the posterior gives a lower bound on log p(x); annealing
+from the exact draw back to the prior gives an upper bound:
 
     E[log w_up]  <=  log p(x)  <=  -E[log w_down].
 
-Where the two meet, annealing with these settings can be trusted on data like these. The model must
-take its observations by ``obs=`` alone: an encoder in it would still see the data passed.
+Where the two nearly agree, annealing with these settings can be trusted on data like these. The
+model must use the data through ``obs=`` alone: a network in it that reads the data as an argument
+would be given the old data, not the simulated ones.
 
 Source: Grosse, Ghahramani & Adams 2015, "Sandwiching the marginal likelihood using bidirectional
 Monte Carlo".
@@ -20,28 +21,23 @@ import torch
 from torch import Tensor
 
 from zoo.checks.arguments import keep_whole
-from zoo.evidence.ais import (
-    anneal,
-    pilot,
-    pilot_chains,
-    require_two,
-    sigmoid_schedule,
-)
+from zoo.evidence.ais import anneal, pilot, pilot_chains, require_two, sigmoid_schedule
 from zoo.evidence.annealing_path import Slopes
-from zoo.evidence.estimator import Evidence, densities, joined, summary
-from zoo.metrics.metric import Metric
+from zoo.evidence.estimator import Evidence, densities, summary
+from zoo.metrics.means import sample_mean
+from zoo.metrics.metric import Metric, joined
 from zoo.program import Program
 from zoo.sampling.joint_density import JointDensity
 from zoo.traces import log_mean_exp
 
 
 class BothWays(NamedTuple):
-    """What annealing up and down yields.
+    """The result of annealing in both directions.
 
     Attributes:
-        up: log-weights from the prior, nats, shape (chains, data sets), a row being a data set.
-        down: the same from the latents that made the data.
-        data: observed site -> the simulated data, shape (data sets, ...), (1, rows, ...) for rows.
+        up: log-weights from the prior, nats, shape (chains, data sets); a row is a data set.
+        down: log-weights from the latents that generated the data, the same shape.
+        data: observed site -> simulated data, shape (data sets, ...), or (1, rows, ...) for rows.
     """
 
     up: Tensor
@@ -51,16 +47,16 @@ class BothWays(NamedTuple):
 
 @dataclass(frozen=True)
 class Bidirectional(Evidence):
-    """Lower bound, upper bound and their gap, a mean over simulated data.
+    """A lower bound, an upper bound and their gap, means over simulated data sets.
 
     Attributes:
-        chains: for each data set and row, each way.
+        chains: number of chains for each data set and row, in each direction.
         temperatures: between prior and posterior.
         leapfrogs: leapfrog steps in a move.
-        datasets: simulated where rows share a latent; else each row is one.
+        datasets: number of data sets where rows share a latent; else each row is a data set.
 
-    The upper bound's error is the gap's, which is no smaller: the chains of a data set start from
-    the same draw, so only data sets are independent.
+    The standard error reported for the upper bound is that of the gap, which is no smaller. The
+    downward chains of a data set start from the same draw, so only data sets are independent.
 
     Raises:
         ValueError: for fewer than 2 chains, temperatures or data sets.
@@ -77,7 +73,7 @@ class Bidirectional(Evidence):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the metrics."""
+        """Names of the three metrics: lower bound, upper bound, and gap."""
         return ("bdmc_lower", "bdmc_upper", "bdmc_gap")
 
     def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
@@ -89,7 +85,7 @@ class Bidirectional(Evidence):
     def bounds(
         self, up: Tensor, down: Tensor, *, rowwise: bool, note: str = ""
     ) -> dict[str, Metric]:
-        """The metrics of log-weights of both ways, each (chains, data sets)."""
+        """The three metrics, from log-weights of both directions, each (chains, data sets)."""
         gaps = -log_mean_exp(down) - log_mean_exp(up)
         require_two(**{"simulated data sets": len(gaps)})
         about = joined(
@@ -98,13 +94,12 @@ class Bidirectional(Evidence):
             f"simulated from the model, {self.temperatures} temperatures",
         )
         lower = summary(up, rowwise=rowwise, note=about)
-        se = float(gaps.std()) / len(gaps) ** 0.5
-        gap = replace(lower, value=float(gaps.mean()), se=se, better="lower")
+        gap = sample_mean(gaps, lower.unit, better="lower", note=lower.note)
         upper = replace(gap, value=lower.value + gap.value)
         return dict(zip(self.names, (lower, upper, gap), strict=True))
 
     def run(self, density: JointDensity) -> BothWays:
-        """Simulates data and anneals on them both ways, on one chunk of rows."""
+        """Simulates data and anneals on them in both directions, on one chunk of rows."""
         datasets = 1 if density.latents.rowwise else self.datasets
         truth, data = density.simulate(datasets)
         simulated = density.on(data)

@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo on all chains and rows at once, along a path between two densities.
+"""Hamiltonian Monte Carlo for all chains and rows at once, on a path between two densities.
 
     log f_beta(u) = (1 - beta) log base(u) + beta log target(u)
 
@@ -12,16 +12,16 @@ from torch import Tensor
 
 from zoo.evidence.annealing_path import Point, Slopes
 
-ACCEPT = 0.7  # between 0.65, best for many independent dimensions, and the 0.8 of few
+TARGET_ACCEPTANCE = 0.7  # between 0.65, best in many dimensions, and 0.8, usual in few
 
 
 class Stride(NamedTuple):
-    """How far a move goes.
+    """The length of a move.
 
     Attributes:
         step: size of a leapfrog step, shape (rows,) or (chains, rows).
-        scale: standard deviation of each coordinate, shape (rows, size); or L, where L L' is
-            their covariance, shape (rows, size, size).
+        scale: standard deviation of each coordinate, shape (rows, size); or L, where L L' is the
+            covariance, shape (rows, size, size).
         leapfrogs: steps in a move.
     """
 
@@ -43,18 +43,19 @@ class Stride(NamedTuple):
 
 
 def move(slopes: Slopes, start: Point, beta: Tensor, stride: Stride) -> tuple[Point, Tensor]:
-    """One HMC move, accepted or refused chain by chain and row by row; leaves f_beta invariant.
+    """One HMC move, accepted or rejected for each chain and row; leaves f_beta invariant.
 
-    Each chain draws its step anew, within a fifth of `stride.step`, so that no orbit closes.
+    The step size is drawn anew for each chain, within 20 % of `stride.step`, so that the leapfrog
+    orbit does not keep returning to its start.
 
     Args:
-        slopes: the gradient of log f_beta, with both ends.
+        slopes: the log densities along the path and their gradient.
         start: where the chains are.
         beta: inverse temperature, broadcastable to (chains, rows).
-        stride: how far to go.
+        stride: the length of the move.
 
     Returns:
-        The new point, and the probability of acceptance, (chains, rows).
+        The new point, and the acceptance probability, (chains, rows).
     """
     step = (stride.step * (0.8 + 0.4 * torch.rand_like(start.base))).unsqueeze(-1)
     momentum = torch.randn_like(start.u)
@@ -70,8 +71,8 @@ def move(slopes: Slopes, start: Point, beta: Tensor, stride: Stride) -> tuple[Po
 
 
 def adapt(step: Tensor, accepted: Tensor, rate: float = 1.0) -> Tensor:
-    """Lengthens the step where more than `ACCEPT` of the moves pass, else shortens it."""
-    return step * (rate * (accepted - ACCEPT)).exp()
+    """A longer step where more moves are accepted than the target, else a shorter one."""
+    return step * (rate * (accepted - TARGET_ACCEPTANCE)).exp()
 
 
 def _choose(taken: Tensor, new: Point, old: Point) -> Point:

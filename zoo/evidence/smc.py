@@ -1,14 +1,16 @@
-"""Tempered sequential Monte Carlo: particles from prior to posterior, resampled on the way.
+"""Tempered sequential Monte Carlo: particles move from prior to posterior and are resampled.
 
-Each next temperature is the one at which a chosen share of the effective sample size is left; the
-particles are resampled there and moved by HMC. The mean weights' product estimates p(x).
+Each temperature is chosen so that the effective sample size falls to a given share of the
+particles; they are then resampled, and moved by HMC. The product of the mean weights estimates
+p(x).
 
     log Z = sum_t log mean_k exp( (beta_t - beta_{t-1}) log p(x | u_k) )
 
-Temperatures, steps and scales come from a pilot run: particles whose moves follow their own spread
-do not keep their distribution, and the estimate would be low by far more than its error in many
-dimensions. Given the pilot, E[Z] = p(x), and independent runs, side by side, give the error; the
-log of their mean lies below log p(x) in expectation, by about half its squared error.
+Temperatures, step sizes and scales are found by a pilot run with particles of its own. Particles
+whose moves adapt to their own spread would not keep the tempered distribution, and in many
+dimensions the estimate would then be too low by far more than its error. Given the pilot,
+E[Z] = p(x), and independent runs give the standard error. The expectation of the log of their mean
+is below log p(x), by about half the squared error.
 
 Source: Del Moral, Doucet & Jasra 2006, "Sequential Monte Carlo samplers"; Jasra et al. 2011
 (adaptive temperatures); systematic resampling: Kitagawa 1996.
@@ -23,23 +25,23 @@ from torch import Tensor
 from zoo.checks.arguments import keep_number, keep_whole
 from zoo.evidence.ais import FIRST_STEP, pilot_chains, spread_of
 from zoo.evidence.annealing_path import Point, Slopes
-from zoo.evidence.estimator import Evidence, densities, joined, summary
+from zoo.evidence.estimator import Evidence, densities, summary
 from zoo.evidence.hmc import Stride, adapt, move
-from zoo.metrics.metric import Metric
+from zoo.metrics.metric import Metric, joined
 from zoo.program import Program
 from zoo.sampling.joint_density import JointDensity
 from zoo.traces import log_mean_exp
 
-HALVINGS = 40
-LIMIT = 1000
+BISECTIONS = 40
+MOST_TEMPERATURES = 1000
 
 
-class Variant(NamedTuple):
-    """One temperature of the ladder.
+class Level(NamedTuple):
+    """A temperature and the moves made at it.
 
     Attributes:
         beta: inverse temperature of each row, shape (rows,).
-        strides: of the moves there, one after another.
+        strides: of the moves, in order.
     """
 
     beta: Tensor
@@ -47,13 +49,14 @@ class Variant(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """What the runs yield.
+    """The result of the runs.
 
     Attributes:
         log_z: estimates of log p(x), nats, shape (runs, rows).
-        accepted: mean probability of acceptance at the last temperature, shape (rows,).
-        temperatures: how many it took.
-        u: where the particles end, one run after another, shape (runs * particles, rows, size).
+        accepted: mean acceptance probability at the last temperature, shape (rows,).
+        temperatures: number of temperatures.
+        u: the particles at the end, those of the first run first, shape
+            (runs * particles, rows, size).
     """
 
     log_z: Tensor
@@ -64,15 +67,16 @@ class Sampled(NamedTuple):
 
 @dataclass(frozen=True)
 class TemperedSMC(Evidence):
-    """Log of the mean of independent runs' estimates, a mean over rows.
+    """Tempered SMC: the log of the mean of independent runs' estimates, mean over rows.
 
     Attributes:
         particles: in a run, for each row.
-        runs: independent runs.
+        runs: number of independent runs.
         moves: HMC moves at every temperature.
         leapfrogs: leapfrog steps in a move.
-        share: of the particles that the effective sample size may fall to.
-        most: temperatures after which it gives up.
+        share: the next temperature is the one at which the effective sample size is this share
+            of the particles.
+        most: largest number of temperatures; it raises where they do not reach the posterior.
 
     Raises:
         ValueError: for fewer than 2 particles or runs, or a share outside of (0, 1).
@@ -83,7 +87,7 @@ class TemperedSMC(Evidence):
     moves: int = 3
     leapfrogs: int = 8
     share: float = 0.5
-    most: int = LIMIT
+    most: int = MOST_TEMPERATURES
 
     def __post_init__(self) -> None:
         keep_whole(self, "particles", "runs", least=2)
@@ -92,7 +96,7 @@ class TemperedSMC(Evidence):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the metrics."""
+        """The one metric's name, "smc"."""
         return ("smc",)
 
     def metrics(self, program: Program, args: tuple, note: str) -> dict[str, Metric]:
@@ -110,7 +114,7 @@ class TemperedSMC(Evidence):
         return {"smc": summary(log_z, rowwise=rowwise, note=joined(note, about))}
 
     def run(self, density: JointDensity) -> Sampled:
-        """The pilot, then all runs, on one chunk of rows."""
+        """The pilot run, then all runs, on one chunk of rows."""
         slopes = Slopes(density)
         count = max(self.particles, pilot_chains(density))
         ladder = self._ladder(slopes, density.draw(count))
@@ -126,9 +130,9 @@ class TemperedSMC(Evidence):
                 point, chance = move(slopes, point, beta, stride)
         return Sampled(log_z, chance.mean(0), len(ladder), point.u)
 
-    def _ladder(self, slopes: Slopes, u: Tensor) -> list[Variant]:
-        """Finds temperatures, steps and scales with one run of its own."""
-        point, ladder = slopes.look(u), list[Variant]()
+    def _ladder(self, slopes: Slopes, u: Tensor) -> list[Level]:
+        """Temperatures, step sizes and scales, found by a pilot run."""
+        point, ladder = slopes.look(u), list[Level]()
         beta, step = torch.zeros_like(point.base[0]), torch.full_like(point.base[0], FIRST_STEP)
         while (beta < 1).any():
             if len(ladder) == self.most:
@@ -144,26 +148,26 @@ class TemperedSMC(Evidence):
                 strides.append(Stride(step, spread_of(point.u), self.leapfrogs))
                 point, chance = move(slopes, point, beta, strides[-1])
                 step = adapt(step, chance.mean(0))
-            ladder.append(Variant(beta, tuple(strides)))
+            ladder.append(Level(beta, tuple(strides)))
         return ladder
 
 
 def times(delta: Tensor, ratio: Tensor) -> Tensor:
-    """Log-weights delta * ratio, (runs, particles, rows); 0 where delta is, even for -inf."""
+    """Log-weights delta * ratio, (runs, particles, rows), where 0 times -inf counts as 0."""
     delta = delta.unsqueeze(1)
     return torch.where(delta > 0, delta * ratio, 0.0)
 
 
 def next_beta(ratio: Tensor, beta: Tensor, share: float) -> Tensor:
-    """The inverse temperature at which that share of the particles is left, by bisection.
+    """The inverse temperature at which the effective sample size is that share, by bisection.
 
     Args:
         ratio: log target - log base of the particles, shape (runs, particles, rows).
         beta: inverse temperatures now, shape (runs, rows).
-        share: effective sample size over particles.
+        share: effective sample size over number of particles.
 
     Returns:
-        Shape (runs, rows): 1 where the share is kept all the way, always above `beta`.
+        Shape (runs, rows), always above `beta`; 1 where the effective sample size stays larger.
     """
 
     def kept(delta: Tensor) -> Tensor:
@@ -172,7 +176,7 @@ def next_beta(ratio: Tensor, beta: Tensor, share: float) -> Tensor:
 
     low, high = torch.zeros_like(beta), 1 - beta
     done = kept(high) >= share
-    for _ in range(HALVINGS):
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         enough = kept(middle) >= share
         low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
@@ -180,10 +184,10 @@ def next_beta(ratio: Tensor, beta: Tensor, share: float) -> Tensor:
 
 
 def resample(point: Point, log_w: Tensor) -> Point:
-    """Systematic resampling, run by run and row by row.
+    """Systematic resampling within each run and row.
 
     Args:
-        point: of all particles, runs one after another.
+        point: of all particles, those of the first run first.
         log_w: their log-weights, shape (runs, particles, rows).
     """
     runs, particles, rows = log_w.shape

@@ -1,13 +1,15 @@
-"""Tests of bias: is the mean of a stream of gradients the gradient that it ought to be?
+"""Tests of bias: is the mean of many gradient estimates the exact gradient?
 
-The coordinates are thousands and correlated, so they are never counted as independent. They are
-projected on a few directions, fixed by a seed before a draw is seen; there the block means are
-close to normal, and Hotelling's T^2 = B d' S^{-1} d has an exact F law:
+A gradient has thousands of correlated coordinates, so a test may not treat them as independent.
+They are projected on a few random directions, which a seed fixes before any gradient is drawn. The
+block means of the projections are close to normal, so Hotelling's T^2 = B d' S^{-1} d follows an F
+distribution:
 
     T^2 (B - k) / ( k (B - 1) ) ~ F(k, B - k)       for B blocks and k directions.
 
-The coordinates are first divided by their standard deviation in the first block, which then takes
-no part in the test. The largest z-score is corrected for the number of coordinates.
+The coordinates are first divided by their standard deviation in the first block, which is then
+left out of the test. The p-value of the largest z-score is corrected for the number of
+coordinates.
 
 Source: Hotelling 1931, "The generalization of Student's ratio"; Lopes, Jacob & Wainwright 2011, "A
 more powerful two-sample test in high dimensions using random projection".
@@ -23,18 +25,21 @@ from torch import Tensor
 from zoo.gradients.moments import ROUNDING, Moments
 
 DIRECTIONS = 10
-FLOOR = 0.05  # of the mean spread: below, a coordinate's own spread is not taken at its word
-RARE = math.log(1e6)  # an event missed by n draws has, but once in 1e6, a chance below this / n
+SMALLEST_SPREAD = 0.05  # of the mean one; smaller sds count as this one
+RARE = math.log(1e6)  # n draws miss an event of probability RARE / n once in 1e6 times
+SMALLEST = 1e-300  # in place of 0 in a denominator
+ROUNDING_OF_SUMS = 16  # times the rounding error of a coordinate
+RELATIVE_RANK = 1e-12  # eigenvalues of a covariance below this count as 0
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the mean gradient is held against.
+    """The gradient with which the mean of an estimator is compared.
 
     Attributes:
-        gradient: nats per unit, float64, shape (parameters,); NaN where there is no bound.
-        moments: of the draws it is the mean of; None where it is exact.
-        says: where it comes from.
+        gradient: nats per unit, float64, shape (parameters,); NaN where it is not known.
+        moments: of the draws whose mean it is; None where it is exact.
+        says: how it was computed, for a table.
     """
 
     gradient: Tensor
@@ -44,16 +49,16 @@ class Reference:
 
 @dataclass(frozen=True)
 class Bias:
-    """What a comparison with the reference found.
+    """The bias of an estimator and the tests of it.
 
     Attributes:
-        p_value: chance of a mean so far off, were there no bias, by random projections.
-        max_z: largest distance of a coordinate in standard errors.
-        max_z_p_value: its chance, corrected for the number of coordinates.
-        coordinate: number of that coordinate.
-        norm: length of the bias, the draws' noise taken off; nats per unit.
+        p_value: of Hotelling's test that the bias is 0, by random projections.
+        max_z: z-score of the coordinate that is farthest from the reference.
+        max_z_p_value: its p-value, corrected for the number of coordinates.
+        coordinate: index of that coordinate.
+        norm: Euclidean norm of the bias, corrected for the noise of the draws; nats per unit.
         se: standard error of the norm.
-        relative: norm over the reference's.
+        relative: norm over that of the reference gradient.
         relative_se: its standard error.
     """
 
@@ -68,12 +73,12 @@ class Bias:
 
 
 def bias(found: Moments, reference: Reference, *, seed: int = 0) -> Bias:
-    """Compares a mean gradient with the reference, where there is one.
+    """The bias of a mean gradient, over the coordinates whose reference is known.
 
     Args:
-        found: moments of the gradients.
-        reference: what their mean ought to be.
-        seed: of the directions.
+        found: moments of the estimator's gradients.
+        reference: the gradient that they should have as their mean.
+        seed: of the random directions.
     """
     columns = reference.gradient.isfinite().nonzero().flatten()
     exact = reference.gradient[columns]
@@ -83,7 +88,7 @@ def bias(found: Moments, reference: Reference, *, seed: int = 0) -> Bias:
         of_reference = reference.moments.means[:, columns] - exact
         variance = variance + reference.moments.variance[columns] / reference.moments.draws
     still = is_still(found, reference)[columns]
-    z = torch.where(still, 0.0, error.mean(0) / variance.sqrt().clamp(min=1e-300))
+    z = torch.where(still, 0.0, error.mean(0) / variance.sqrt().clamp(min=SMALLEST))
     largest = int(z.abs().argmax())
     directions = random_directions(found.first[columns], ~still, seed=seed)
     p_value = hotelling(
@@ -92,7 +97,7 @@ def bias(found: Moments, reference: Reference, *, seed: int = 0) -> Bias:
     if not _still_ones_agree(found, error.mean(0)[still], exact):
         p_value = 0.0
     norm, se = length(error, of_reference)
-    scale = max(float(exact.norm()), 1e-300)
+    scale = max(float(exact.norm()), SMALLEST)
     return Bias(
         p_value=p_value,
         max_z=float(z[largest]),
@@ -106,7 +111,7 @@ def bias(found: Moments, reference: Reference, *, seed: int = 0) -> Bias:
 
 
 def is_still(found: Moments, reference: Reference) -> Tensor:
-    """Marks coordinates that no draw moved, of the estimator or of the reference: bool."""
+    """Marks coordinates that are equal in all draws of the estimator and the reference: bool."""
     moving = found.variance > 0
     if reference.moments is not None:
         moving |= reference.moments.variance > 0
@@ -114,19 +119,23 @@ def is_still(found: Moments, reference: Reference) -> Tensor:
 
 
 def _still_ones_agree(found: Moments, error: Tensor, exact: Tensor) -> bool:
-    """Must be equal, unless the draws missed a rare event: no larger than what they did see."""
+    """Do the coordinates without variance equal the reference?
+
+    They must up to rounding, and up to what a rare event could add that the draws missed; its size
+    is supposed to be no larger than the deviations that the draws show.
+    """
     if not len(error):
         return True
-    rounding = 16 * ROUNDING * float(exact.abs().max())
+    rounding = ROUNDING_OF_SUMS * ROUNDING * float(exact.abs().max())
     rare = found.largest * RARE / found.draws
     return float(error.abs().max()) <= rounding + rare
 
 
 def random_directions(variance: Tensor, used: Tensor, *, seed: int = 0) -> Tensor:
-    """Directions in units of each coordinate's spread.
+    """Random directions, each coordinate divided by its standard deviation.
 
     Args:
-        variance: of the coordinates, from draws that take no part in the test, (coordinates,).
+        variance: of the coordinates, from draws that are left out of the test, (coordinates,).
         used: which coordinates to use, bool, same shape.
         seed: of the directions.
 
@@ -137,24 +146,24 @@ def random_directions(variance: Tensor, used: Tensor, *, seed: int = 0) -> Tenso
     generator = torch.Generator().manual_seed(seed)
     normal = torch.randn(len(variance), count, generator=generator, dtype=torch.float64)
     spread = variance.sqrt()
-    least = FLOOR * variance[used].mean().sqrt() if used.any() else spread.new_ones(())
-    scale = torch.where(used, 1 / spread.clamp(min=least.clamp(min=1e-300)), 0.0)
+    least = SMALLEST_SPREAD * variance[used].mean().sqrt() if used.any() else spread.new_ones(())
+    scale = torch.where(used, 1 / spread.clamp(min=least.clamp(min=SMALLEST)), 0.0)
     return normal.to(variance) * scale[:, None]
 
 
 def hotelling(error: Tensor, reference: Tensor | None = None) -> float:
-    """The p-value of a mean of zero.
+    """p-value of Hotelling's test that a mean is zero.
 
     Args:
-        error: block means less the reference, along a few directions, shape (blocks, directions).
-        reference: the same of the reference, where it is a mean of draws itself.
+        error: block means minus the reference, along a few directions, shape (blocks, directions).
+        reference: the same for the reference's own blocks, where it is a mean of draws.
     """
     count = len(error)
     covariance = _covariance_of_mean(error)
     if reference is not None:
         covariance = covariance + _covariance_of_mean(reference)
     values, vectors = torch.linalg.eigh(covariance)
-    kept = values > 1e-12 * values.max()
+    kept = values > RELATIVE_RANK * values.max()
     k = int(kept.sum())
     if k == 0:
         return 1.0
@@ -169,7 +178,7 @@ def _covariance_of_mean(values: Tensor) -> Tensor:
 
 
 def sidak(z: float, coordinates: int, draws: int) -> float:
-    """Chance that the largest of so many |z| is as large, whatever their correlation: at most."""
+    """p-value of the largest |z| of so many coordinates; an upper bound under any correlation."""
     if not coordinates:
         return 1.0
     one = 2 * stats.t.sf(abs(z), draws - 1)
@@ -177,13 +186,14 @@ def sidak(z: float, coordinates: int, draws: int) -> float:
 
 
 def length(error: Tensor, reference: Tensor | None = None) -> tuple[float, float]:
-    """Length of a mean with the noise taken off, and its standard error by the jackknife.
+    """Norm of a mean, corrected for noise, and its standard error by the jackknife.
 
-    The squared length is the mean of the products of different blocks, which has no bias.
+    The squared norm is estimated by the mean inner product of two different blocks, which is
+    unbiased.
 
     Args:
-        error: block means less the reference, shape (blocks, coordinates).
-        reference: the same of the reference, where it is a mean of draws itself.
+        error: block means minus the reference, shape (blocks, coordinates).
+        reference: the same for the reference's own blocks, where it is a mean of draws.
     """
     squared, variance = _squared_length(error)
     if reference is not None:
@@ -194,7 +204,7 @@ def length(error: Tensor, reference: Tensor | None = None) -> tuple[float, float
 
 
 def _squared_length(error: Tensor) -> tuple[float, float]:
-    """The squared length of the mean, and its variance."""
+    """The squared norm of the mean and the variance of that estimate."""
     gram, count = error @ error.mT, len(error)
     off = gram - gram.diagonal().diag_embed()
     without = (off.sum() - 2 * off.sum(1)) / ((count - 1) * (count - 2))

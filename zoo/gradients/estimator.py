@@ -17,10 +17,10 @@ class Estimator:
     """One gradient estimator: an objective, and the guide that it needs.
 
     Attributes:
-        name: what tables call it.
-        objective: what is differentiated.
-        guide: None for the guide of the comparison; else one with the same parameters, e.g.
-            relaxed.
+        name: its name in tables.
+        objective: whose loss is differentiated.
+        guide: None for the guide of the comparison; else one with the same parameters, e.g. a
+            relaxed one.
         temperature: of a relaxed guide.
     """
 
@@ -54,7 +54,7 @@ def as_estimator(given: "str | Objective | ELBO | Estimator") -> Estimator:
 
 
 def expand(estimators: Sequence[Estimator], temperatures: Sequence[float]) -> list[Estimator]:
-    """Each estimator whose guide is relaxed, at every temperature; the others as they are.
+    """The estimators, those with a relaxed guide once for each temperature.
 
     Raises:
         ValueError: if there is no temperature for a relaxed guide.

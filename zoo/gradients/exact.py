@@ -1,4 +1,4 @@
-"""The gradient that an estimator's mean is held against: a sum over states, or a very long run."""
+"""The reference gradient of an estimator: an exact sum over states, or the mean of a long run."""
 
 import math
 from collections.abc import Callable
@@ -31,9 +31,9 @@ from zoo.objectives.target import Bound, Compromise, Evidence, Largest, PowerMea
 from zoo.pairing.mismatch import mismatch
 from zoo.traces import Assign, run, weigh
 
-TERMS = 2**20
-BLOCK = 2**21
-PILOT = 256
+MOST_TERMS = 2**20  # of a sum over states, for each row
+MOST_VALUES_AT_ONCE = 2**21  # rows times terms times particles
+PILOT_DRAWS = 256
 
 Build = Callable[[Objective], FixedProgram]
 
@@ -43,11 +43,12 @@ def reference(target: Target, build: Build, draws: int) -> Reference | None:
 
     Args:
         target: the bounds of the model's and the guide's parameters.
-        build: the pair at those parameters with an objective of one's choice.
-        draws: length of a long run.
+        build: gives the pair at those parameters with any objective.
+        draws: number of draws of a long run, where there is no exact sum.
 
     Returns:
-        NaN where there is no bound, or no way to its gradient; None if that is everywhere.
+        The reference; it is NaN for parameters without a bound, or whose gradient cannot be
+        computed, and None if that is so for all.
     """
     if target.model == target.guide:
         return _of_bound(target.model, build, draws)
@@ -65,7 +66,7 @@ def reference(target: Target, build: Build, draws: int) -> Reference | None:
 
 
 def _side_by_side(parts: list[Reference | None], groups: dict[str, Tensor]) -> Moments | None:
-    """The decoder's moments of one run and the encoder's of another; exact ones have no spread."""
+    """Moments of the decoder from one run and of the encoder from another; 0 spread if exact."""
     runs = [part.moments for part in parts if part is not None and part.moments is not None]
     if not runs:
         return None
@@ -86,14 +87,14 @@ def _of_bound(bound: Bound | None, build: Build, draws: int) -> Reference | None
         return None
     measured = build(Trace())
     states = count_states(measured.program.latents, measured.program.guide)
-    if states and bound.terms(states) <= TERMS:
+    if states and bound.terms(states) <= MOST_TERMS:
         says = f"sum over {bound.terms(states)} terms a row"
         return Reference(exact_gradient(measured, bound), None, says)
     return _long_run(bound, build, draws)
 
 
 def count_states(latents: Latents, guide: Callable) -> int:
-    """Joint states of one row's latents under the guide; 0 if they cannot be summed over."""
+    """Number of joint states of one row's latents; 0 if they cannot be summed over."""
     sites = latents.sites
     if mismatch(latents, guide, Enumerate()) is not None:
         return 0
@@ -102,14 +103,14 @@ def count_states(latents: Latents, guide: Callable) -> int:
 
 
 def exact_gradient(measured: FixedProgram, bound: Bound) -> Tensor:
-    """Gradient of minus a bound, summed over rows, by a sum over all states.
+    """The exact gradient of minus a bound, summed over rows, by a sum over all states.
 
     Returns:
         Nats per unit, float64, shape (parameters,).
     """
     log_p, log_q = tables(measured)
     leaves = [log_p.detach().requires_grad_(), log_q.detach().requires_grad_()]
-    rows = max(1, BLOCK // (bound.terms(len(log_p)) * bound.particles))
+    rows = max(1, MOST_VALUES_AT_ONCE // (bound.terms(len(log_p)) * bound.particles))
     for start in range(0, log_p.shape[1], rows):
         parts = [leaf[:, start : start + rows] for leaf in leaves]
         bound.exact(*parts).sum().neg().backward()
@@ -135,7 +136,7 @@ def tables(measured: FixedProgram) -> tuple[Tensor, Tensor]:
 
 
 def _long_run(bound: Bound, build: Build, draws: int) -> Reference | None:
-    """The unbiased estimator with the least variance an evaluation, for very long."""
+    """The mean of a long run of the unbiased estimator with the least variance for its cost."""
     runs = []
     for objective in unbiased(bound):
         price = _pilot(objective, build)
@@ -150,17 +151,17 @@ def _long_run(bound: Bound, build: Build, draws: int) -> Reference | None:
 
 
 def _pilot(objective: Objective, build: Build) -> float | None:
-    """Variance times evaluations; None if the objective does not go with the pair."""
+    """Variance times evaluations of an objective; None if it does not suit the pair."""
     pair = build(Trace()).program
     if mismatch(pair.latents, pair.guide, objective) is not None:
         return None
     measured = build(objective)
-    found = moments(measured.sampler, PILOT, measured.groups)
+    found = moments(measured.sampler, PILOT_DRAWS, measured.groups)
     return float(found.variance.sum()) * objective.evaluations(pair.latents)
 
 
 def unbiased(bound: Bound) -> tuple[Objective, ...]:
-    """Objectives whose mean gradient is the bound's, whatever the pair and the number of draws."""
+    """Objectives that estimate the gradient of the bound without bias, for any pair."""
     match bound:
         case Evidence():
             return StickingTheLanding(), MeanFieldKL(), Trace(), LeaveOneOut(4)

@@ -1,11 +1,10 @@
-"""One place at which estimators are measured: a pair, its rows and its parameters."""
+"""Measures estimators at one place: the same pair, rows and parameters for all of them."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from zoo.gradients.bias import Bias, Reference, bias, length
 from zoo.gradients.estimator import Estimator
@@ -14,24 +13,25 @@ from zoo.gradients.fixed_program import FixedProgram, Parameters, measured
 from zoo.gradients.moments import Moments, moments
 from zoo.gradients.results import GradientRow, Value
 from zoo.isolation import in_double, isolated
+from zoo.metrics.means import mean_error
 from zoo.objectives import Objective
 from zoo.objectives.target import Target
 from zoo.task import Task
 
-ELSEWHERE = 10_000  # the reference's noise is not the estimators'
+REFERENCE_SEED = 10_000  # added to the seed, so that a reference is independent of estimators
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that is the same for all estimators at one place.
+    """What is the same for all estimators at one place.
 
     Attributes:
         task: builds the model.
         guide: the family, for estimators without one of their own.
-        args: the rows, observed.
-        at: name of the place.
-        values: the parameters there.
-        draws: gradients of each estimator.
+        args: arguments of the model, with the observed rows.
+        at: name of the place: "initial", "middle" or "trained".
+        values: the parameters at this place, by name.
+        draws: number of gradients drawn from each estimator.
         tune: steps of tuning the objective's own parameters.
         seed: of the noise.
     """
@@ -46,11 +46,11 @@ class Experiment:
     seed: int
 
     def build(self, objective: Objective, guide: Callable | None = None) -> FixedProgram:
-        """The pair with an objective, at the place's parameters."""
+        """The pair with an objective, at the parameters of this place."""
         return measured(self.task, guide or self.guide, objective, self.args, self.values)
 
     def measure(self, estimator: Estimator, known: Reference | None) -> GradientRow:
-        """Tunes an estimator, draws its gradients, and holds them against the reference."""
+        """The bias, variance and cost of an estimator, after its own parameters are tuned."""
         with isolated(seed=self.seed), in_double():
             one = self.build(estimator.objective, estimator.guide)
             tuned = one.tune(self.tune)
@@ -62,11 +62,11 @@ class Experiment:
 
 @dataclass
 class References:
-    """The exact gradients at one place, each computed once.
+    """The reference gradients at one place, each computed once.
 
     Attributes:
-        experiment: the place.
-        draws: length of a run, where there is no sum.
+        experiment: the pair, rows and parameters.
+        draws: number of draws of a long run, where there is no exact sum.
     """
 
     experiment: Experiment
@@ -74,9 +74,9 @@ class References:
     _known: dict[Target, Reference | None] = field(default_factory=dict)
 
     def of(self, target: Target) -> Reference | None:
-        """The gradient of a target, or None."""
+        """The reference gradient of a target; None if it is not known."""
         if target not in self._known:
-            with isolated(seed=self.experiment.seed + ELSEWHERE), in_double():
+            with isolated(seed=self.experiment.seed + REFERENCE_SEED), in_double():
                 self._known[target] = reference(target, self.experiment.build, self.draws)
         return self._known[target]
 
@@ -90,8 +90,9 @@ def row_of(
     tuned: int,
     seconds: float,
 ) -> GradientRow:
-    """Puts together what was measured of one estimator."""
-    variance = {name: _mean(parts) for name, parts in found.spread.items()}
+    """The row of the results table for one estimator."""
+    spread = found.spread.items()
+    variance = {name: Value(float(parts.mean()), mean_error(parts)) for name, parts in spread}
     evaluations = estimator.objective.evaluations(one.program.latents)
     total, off = variance["total"].value, None if known is None else bias(found, known)
     return GradientRow(
@@ -126,11 +127,7 @@ def _numbers(off: Bias) -> dict[str, float]:
 
 
 def _signal(found: Moments, known: Reference | None) -> float:
-    """Norm of the exact gradient; of the mean less its noise, if it is not known everywhere."""
+    """Norm of the reference gradient; if it is not known everywhere, of the mean, less noise."""
     if known is not None and known.gradient.isfinite().all():
         return float(known.gradient.norm())
     return length(found.means)[0]
-
-
-def _mean(parts: Tensor) -> Value:
-    return Value(float(parts.mean()), float(parts.std()) / math.sqrt(len(parts)))

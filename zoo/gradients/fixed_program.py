@@ -1,4 +1,4 @@
-"""A model, a guide and an objective at given parameters, ready to have its gradients drawn."""
+"""A model, a guide and an objective at fixed parameters, to draw and time gradients."""
 
 import time
 from collections.abc import Callable
@@ -16,16 +16,18 @@ from zoo.objectives import Objective
 from zoo.program import Program, build
 from zoo.task import Task
 
-OWN = "state."  # parameters of the objective's own
-GUIDE = "guide."
-REPEATS, LEAST = 5, 0.05
+STATE = "state."  # prefix of the objective's own parameters
+GUIDE = "guide."  # prefix of the guide's parameters
+TIMED_RUNS = 5
+SHORTEST_RUN = 0.05  # seconds
 TUNING_RATE = 1e-2
+SAMPLER_COPIES = 16  # values that one evaluation for one row takes, as a rough estimate
 
 Parameters = dict[str, Tensor]
 
 
 class OtherParameters(ValueError):
-    """A pair whose parameters are not those at which estimators are compared."""
+    """The parameters of a pair differ from those at which estimators are compared."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class FixedProgram:
 
     Attributes:
         program: model, guide and objective.
-        rows: the data, observed once and for all.
+        rows: the data, which are the same in each gradient.
     """
 
     program: Program
@@ -42,10 +44,10 @@ class FixedProgram:
 
     @property
     def names(self) -> list[str]:
-        """Names of the parameters whose gradient is measured: all but the objective's own."""
+        """Names of the parameters of model and guide, whose gradient is measured."""
         idle = {id(parameter) for parameter in self.program.unnamed}
         named = [(name, p) for name, p in self.program.named_parameters() if id(p) not in idle]
-        return [name for name, p in named if p.requires_grad and not name.startswith(OWN)]
+        return [name for name, p in named if p.requires_grad and not name.startswith(STATE)]
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -61,7 +63,7 @@ class FixedProgram:
 
     @property
     def groups(self) -> dict[str, Tensor]:
-        """Columns of the guide's parameters, of all others, and of both, as int64 vectors."""
+        """Columns of the guide's parameters (encoder), of the others (decoder), and of both."""
         guide = torch.tensor([name.startswith(GUIDE) for name in self.owners], dtype=torch.bool)
         device = self.parameters[0].device
         every = torch.arange(len(guide))
@@ -73,14 +75,14 @@ class FixedProgram:
         """Draws gradients; see :func:`zoo.gradients.sampler.sampler`."""
         objective, latents = self.program.objective, self.program.latents
         rows = latents.rows_given(self.rows.args) or 1
-        work = min(CHUNK, 16 * rows * objective.evaluations(latents))
+        work = min(CHUNK, SAMPLER_COPIES * rows * objective.evaluations(latents))
         return sampler(self.program, self.rows, self.parameters, work=work)[0]
 
     def tune(self, steps: int) -> int:
-        """Fits what is the objective's own, by Adam at 0.01; model and guide stay where they are.
+        """Fits the objective's own parameters by Adam at 0.01, with model and guide fixed.
 
         Returns:
-            The number of steps taken: none if there is nothing to tune.
+            The number of steps taken; 0 if there is nothing to tune.
         """
         state = self.program.state
         moving = list(state.parameters())
@@ -94,12 +96,12 @@ class FixedProgram:
         return steps
 
     def seconds(self) -> float:
-        """Time of one gradient by the plain step: the best of five runs of at least 50 ms."""
+        """Seconds for one gradient by the plain step: the best of five runs of at least 50 ms."""
         self._step()
         start = time.perf_counter()
         self._step()
-        count = max(1, round(LEAST / (time.perf_counter() - start)))
-        return min(self._seconds_of(count) for _ in range(REPEATS))
+        count = max(1, round(SHORTEST_RUN / (time.perf_counter() - start)))
+        return min(self._seconds_of(count) for _ in range(TIMED_RUNS))
 
     def _seconds_of(self, count: int) -> float:
         start = time.perf_counter()
@@ -118,19 +120,19 @@ class FixedProgram:
 def measured(
     task: Task, guide: Callable, objective: Objective, args: tuple, values: Parameters
 ) -> FixedProgram:
-    """Puts the three together on fixed rows, and the parameters where they are wanted.
+    """Model, guide and objective on fixed rows, with their parameters set to given values.
 
-    Run it in isolation and :func:`in_double`.
+    Call it inside :func:`zoo.isolation.isolated` and :func:`zoo.isolation.in_double`.
 
     Args:
         task: builds the model.
         guide: the family.
         objective: the estimator.
         args: the rows, as the model takes them.
-        values: parameters by name; empty for those that the pair starts at.
+        values: parameters by name; empty for the initial ones of the pair.
 
     Raises:
-        PairingError: if the three do not go together.
+        PairingError: if the three do not suit each other.
         OtherParameters: if a parameter of the pair has no value, or another shape.
     """
     args = tuple(arg.double() if is_real(arg) else arg for arg in args)
@@ -155,11 +157,11 @@ def _place(found: FixedProgram, values: Parameters) -> None:
 
 
 def is_real(arg: object) -> bool:
-    """Is it a tensor of floating-point numbers?"""
+    """Is the argument a tensor of floating-point numbers?"""
     return isinstance(arg, Tensor) and arg.is_floating_point()
 
 
 def parameters_of(program: Program) -> Parameters:
     """The parameters of the model and the guide by name, copied."""
     named = program.named_parameters()
-    return {name: p.detach().clone() for name, p in named if not name.startswith(OWN)}
+    return {name: p.detach().clone() for name, p in named if not name.startswith(STATE)}

@@ -1,4 +1,4 @@
-"""`zoo.gradients`: bias, variance and cost of gradient estimators at the same parameters."""
+"""`zoo.measure_gradients`: bias, variance and cost of gradient estimators, at equal parameters."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,7 +29,8 @@ from zoo.pairing.mismatch import mismatch
 from zoo.task import Task
 from zoo.training.run import describe_task
 
-LONGER = 16  # a reference run is so many times longer than the runs held against it
+REFERENCE_DRAWS = 16  # times those of the estimators that are compared with the reference
+TIMING = "plain step in float64, torch.compile off, best of 5 runs of at least 50 ms"
 
 
 def measure_gradients(
@@ -50,28 +51,30 @@ def measure_gradients(
     device: str = "auto",
     shown: Callable[[str], None] | None = None,
 ) -> Gradients:
-    """Measures gradient estimators against the exact gradient, all at the same parameters.
+    """Bias, variance and cost of gradient estimators, all at the same parameters and rows.
 
-    The rows are observed once, so that all noise is the estimator's own. What is an objective's
-    own (baselines, control variates) is tuned first, with model and guide held where they are.
+    The rows are fixed, so that all variance is due to the estimator. An objective's own parameters
+    (baselines, control variates) are tuned first, with model and guide fixed.
 
     Args:
         task: from :func:`zoo.load`.
         guide: a guide class, or a partial of one.
         objectives: names, objectives, or estimators with a relaxed guide of their own.
-        at: "initial", "middle" or "trained", or several: before, half way and after a fit.
-        draws: gradients of each estimator, rounded up to a multiple of 64.
-        temperatures: of relaxed guides; each is an estimator of its own.
-        training: objective of the fit; default: the first of the model's own, then rloo, trace,
-            that goes with the guide.
+        at: "initial", "middle" or "trained", or several of them: the parameters before a fit, half
+            way through it and after it.
+        draws: number of gradients of each estimator, rounded up to a multiple of 64.
+        temperatures: of relaxed guides; each makes an estimator of its own.
+        training: objective of the fit; default: the first of the model's own, rloo and trace that
+            suits the guide.
         steps: of the fit; default: the task's own.
         lr: learning rate of the fit; default: the task's own.
-        tune: steps of tuning, by Adam at 0.01.
-        rows: training rows to take; default: the task's minibatch.
-        reference_draws: draws of a reference that cannot be summed; default: 16 times `draws`.
+        tune: steps of tuning by Adam with learning rate 0.01.
+        rows: number of training rows; default: the task's minibatch.
+        reference_draws: draws of a reference gradient that is no exact sum; default: 16 times
+            `draws`.
         seed: of the fit, the rows and the noise.
         device: "auto", "cpu" or "cuda".
-        shown: called with a line on what is done next, e.g. print.
+        shown: called with a line of text before each measurement, e.g. print.
 
     Raises:
         ValueError: for an unknown name or place, before anything is trained.
@@ -80,35 +83,21 @@ def measure_gradients(
     instance("task", task, Task, "Pass zoo.load('bernoulli_latent').")
     check_guide(guide)
     _check(places, draws, temperatures, shown)
-    _check_counts(steps, tune, rows, reference_draws)
-    if lr is not None:
-        number("lr", lr, above=0.0, way="Pass e.g. lr=0.01.")
+    _check_training(steps, lr, tune, rows, reference_draws)
     seed, place = seed_given(seed), pick_device(device)
     objectives = several("objectives", objectives, "Pass a list, e.g. ['rloo', 'rebar'].")
-    latents, kept, mismatches = describe_task(task), list[Estimator](), dict[str, str]()
-    for one in expand([as_estimator(one) for one in objectives], temperatures):
-        sentence = mismatch(latents, one.guide or guide, one.objective)
-        if sentence is None:
-            kept.append(one)
-        else:
-            mismatches[one.name] = sentence
+    estimators = expand([as_estimator(one) for one in objectives], temperatures)
+    kept, mismatches = _suitable(task, guide, estimators)
     chosen = training_objective(task, guide, training)
     with isolated(seed=seed):
         args = tuple(to_device(arg, place) for arg in fixed_rows(task, rows, seed))
     trajectory = Trajectory(task, guide, chosen, steps, lr, seed, place)
     found = Gradients(task, [], mismatches)
     for name in places:
-        experiment = Experiment(
-            task, guide, args, name, trajectory.parameters(name), draws, tune, seed
-        )
-        references = References(experiment, reference_draws or LONGER * draws)
-        for one in kept:
-            if shown is not None:
-                shown(f"{name}: {one.name}")
-            try:
-                found.rows.append(experiment.measure(one, references.of(one.objective.target)))
-            except OtherParameters as error:
-                mismatches[one.name] = str(error)
+        values = trajectory.parameters(name)
+        experiment = Experiment(task, guide, args, name, values, draws, tune, seed)
+        references = References(experiment, reference_draws or REFERENCE_DRAWS * draws)
+        _measure(experiment, references, kept, found, shown)
     found.settings = {
         "guide": _name_of(guide),
         "training": str(chosen),
@@ -117,9 +106,42 @@ def measure_gradients(
         "rows": len(args[0]),
         "seed": seed,
         "device": place,
-        "seconds": "plain step in float64, torch.compile off, best of 5 runs of at least 50 ms",
+        "seconds": TIMING,
     }
     return found
+
+
+def _suitable(
+    task: Task, guide: Callable, estimators: Sequence[Estimator]
+) -> tuple[list[Estimator], dict[str, str]]:
+    """The estimators that suit the model and the guide, and for the others the reason why not."""
+    latents, kept, mismatches = describe_task(task), list[Estimator](), dict[str, str]()
+    for one in estimators:
+        sentence = mismatch(latents, one.guide or guide, one.objective)
+        if sentence is None:
+            kept.append(one)
+        else:
+            mismatches[one.name] = sentence
+    return kept, mismatches
+
+
+def _measure(
+    experiment: Experiment,
+    references: References,
+    estimators: Sequence[Estimator],
+    found: Gradients,
+    shown: Callable[[str], None] | None,
+) -> None:
+    """Adds a row to `found` for each estimator, or the reason why it cannot be measured."""
+    for one in estimators:
+        if shown is not None:
+            shown(f"{experiment.at}: {one.name}")
+        try:
+            row = experiment.measure(one, references.of(one.objective.target))
+        except OtherParameters as error:
+            found.mismatches[one.name] = str(error)
+        else:
+            found.rows.append(row)
 
 
 def _check(
@@ -140,9 +162,15 @@ def _check(
         function("shown", shown, "Pass e.g. print.")
 
 
-def _check_counts(
-    steps: int | None, tune: int, rows: int | None, reference_draws: int | None
+def _check_training(
+    steps: int | None,
+    lr: float | None,
+    tune: int,
+    rows: int | None,
+    reference_draws: int | None,
 ) -> None:
+    if lr is not None:
+        number("lr", lr, above=0.0, way="Pass e.g. lr=0.01.")
     whole("tune", tune, least=0)
     for name, value in {"steps": steps, "rows": rows, "reference_draws": reference_draws}.items():
         if value is not None:

@@ -1,7 +1,7 @@
-"""Moments of a stream of gradients: means of its blocks, and the variance within them.
+"""Moments of many gradients: the mean of each block of draws, and the variance within blocks.
 
-The draws are cut into blocks and forgotten; only the blocks' means stay. The mean of a block is
-close to normal however a draw is distributed, which is what the tests of bias rest on.
+Gradients are drawn block by block, and only their moments are kept. The mean of a block is nearly
+normal, whatever the distribution of a gradient; the tests of bias use that.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import Tensor
 from zoo.gradients.sampler import Sampler
 
 BLOCKS = 64
-ROUNDING = 64 * torch.finfo(torch.float64).eps  # a relative spread below is none
+ROUNDING = 64 * torch.finfo(torch.float64).eps  # a smaller relative deviation counts as 0
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Moments:
 
     Attributes:
         means: mean of each block, shape (blocks, parameters).
-        squares: sum of squared distances from the own block's mean, shape (parameters,).
+        squares: sum of squared deviations from the mean of the same block, shape (parameters,).
         first: variance within the first block, shape (parameters,).
         spread: group of parameters -> its variance within each block, summed over the group's
             coordinates, shape (blocks,).
-        largest: largest distance of a coordinate from its block's mean.
-        draws: number of gradients in all; each block has as many.
+        largest: largest deviation of any coordinate from the mean of its block.
+        draws: number of gradients in all; all blocks have equally many.
     """
 
     means: Tensor
@@ -48,15 +48,15 @@ class Moments:
 
 
 def moments(sampler: Sampler, draws: int, groups: dict[str, Tensor]) -> Moments:
-    """Draws gradients block by block.
+    """The moments of gradients, which are drawn block by block.
 
     Args:
-        sampler: gives any number of gradients, (count, parameters).
-        draws: how many; rounded up to whole blocks of at least two.
-        groups: name -> numbers of its columns.
+        sampler: draws any number of gradients, (count, parameters).
+        draws: number of draws; it is rounded up to 64 equal blocks of at least two.
+        groups: name -> indices of its columns.
     """
     size = max(2, -(-draws // BLOCKS))
-    means, within = list[Tensor](), list[Tensor]()  # of `within` the first and the sum of others
+    means, within = list[Tensor](), list[Tensor]()  # `within`: the first block, the sum of others
     spread: dict[str, list[Tensor]] = {name: [] for name in groups}
     largest = 0.0
     for number in range(BLOCKS):
@@ -80,7 +80,7 @@ def moments(sampler: Sampler, draws: int, groups: dict[str, Tensor]) -> Moments:
 
 
 def _block(sampler: Sampler, size: int) -> tuple[Tensor, Tensor, float]:
-    """Mean, sum of squared distances from it, and the largest distance."""
+    """Mean of one block, sum of squared deviations from it, and the largest deviation."""
     found = sampler(size)
     mean = found.mean(0, dtype=torch.float64)
     apart = found - mean

@@ -1,11 +1,11 @@
-"""What was measured of gradient estimators."""
+"""The results of a comparison of gradient estimators."""
 
 from dataclasses import dataclass, field
 
 from zoo.task import Task
 
-BIASED = 1e-3
-BEYOND_DOUBT = 1e-6  # for one coordinate, whose mean may be far from normal
+SMALLEST_P = 1e-3  # of Hotelling's test; an estimator with a smaller one counts as biased
+SMALLEST_P_OF_COORDINATE = 1e-6  # stricter, as the mean of one coordinate may be far from normal
 
 
 @dataclass(frozen=True)
@@ -18,25 +18,26 @@ class Value:
 
 @dataclass(frozen=True)
 class GradientRow:
-    """What was measured of one estimator at one place.
+    """Bias, variance and cost of one estimator at one place.
 
     Attributes:
         objective: name of the estimator.
         at: where: "initial", "middle" or "trained".
         temperature: of a relaxed guide.
         target: the bound whose gradient it estimates.
-        reference: where the exact gradient comes from; "" if it is not known.
+        reference: how the reference gradient was computed; "" if it is not known.
         draws: number of gradients drawn.
         tuned: steps of tuning the objective's own parameters.
-        bias_p_value: chance of a mean gradient so far off, were there no bias; None if unknown.
-        bias_max_z: largest distance of a coordinate in standard errors.
-        bias_max_z_p_value: its chance, corrected for the number of coordinates.
+        bias_p_value: p-value of the test that the bias is 0; None if there is no reference.
+        bias_max_z: z-score of the coordinate that is farthest from the reference.
+        bias_max_z_p_value: its p-value, corrected for the number of coordinates.
         bias_max_z_of: the parameter that the coordinate belongs to.
-        bias: norm and standard error, and relative to the exact gradient.
-        variance: encoder, decoder, total: of one gradient, summed over coordinates.
+        bias: norm and its standard error, both also relative to the exact gradient.
+        variance: "encoder", "decoder" and "total" -> variance of one gradient, summed over
+            coordinates.
         snr: norm of the exact gradient over the root of the total variance.
-        evaluations: of f = log p(x, z) - log q(z), in one gradient.
-        seconds: of one gradient, by the plain step: the best of five runs.
+        evaluations: number of evaluations of f = log p(x, z) - log q(z) in one gradient.
+        seconds: time of one gradient by the plain step, the best of five runs.
         cost: total variance times evaluations.
         cost_seconds: total variance times seconds.
     """
@@ -62,21 +63,21 @@ class GradientRow:
 
     @property
     def biased(self) -> bool | None:
-        """Is there a bias beyond doubt? None where there is nothing to compare with."""
+        """Is there clear evidence of a bias? None where there is no reference."""
         if self.bias_p_value is None or self.bias_max_z_p_value is None:
             return None
-        return self.bias_p_value < BIASED or self.bias_max_z_p_value < BEYOND_DOUBT
+        return self.bias_p_value < SMALLEST_P or self.bias_max_z_p_value < SMALLEST_P_OF_COORDINATE
 
 
 @dataclass
 class Gradients:
-    """What a comparison of estimators found.
+    """The results of a comparison of estimators.
 
     Attributes:
         task: the model and its data.
         rows: one for each estimator and place.
-        mismatches: estimator -> why it does not go with the pair.
-        settings: how it was measured.
+        mismatches: estimator -> why it does not suit the pair.
+        settings: of the measurement.
     """
 
     task: Task

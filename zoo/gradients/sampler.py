@@ -1,4 +1,4 @@
-"""Many independent gradients of one objective at once, for measuring their bias and variance."""
+"""Draws many independent gradients of an objective, to measure their bias and variance."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from zoo.isolation import isolated
 from zoo.program import Program
 
 Sampler = Callable[[int], Tensor]
-CHUNK = 2**22  # numbers of gradient held at once
+CHUNK = 2**22  # largest number of values of gradients in memory at once
 
 
 class GradientDraws(NamedTuple):
@@ -36,12 +36,12 @@ class GradientDraws(NamedTuple):
 def gradient_draws(
     program: Program, rows: Batches, draws: int, *, seed: int = 0, step: int = 0
 ) -> GradientDraws:
-    """Draws the gradient of a program's objective `draws` times, each with noise of its own.
+    """Independent draws of the gradient of a program's objective.
 
     Args:
         program: model, guide and objective, at the parameters of interest.
-        rows: training data; where it has an order, all draws take the rows of its first step.
-        draws: how many.
+        rows: training data; in minibatches, all draws use the one of the first step.
+        draws: number of draws.
         seed: of the noise.
         step: number of the step, for schedules.
 
@@ -61,7 +61,7 @@ def gradient_draws(
 def draw_gradients(
     captured: Captured, program: Program, rows: Batches, draws: int, *, step: int = 0
 ) -> GradientDraws:
-    """The same from a captured step, with noise from the global random state."""
+    """Independent draws of the gradient of a captured step, from the global random state."""
     size = sum(shape.numel() for shape in captured.layout.shapes)
     at_once = max(1, min(draws, CHUNK // size))
     parts = [
@@ -92,18 +92,18 @@ def _chunk(
 def sampler(
     program: Program, rows: Batches, parameters: Sequence[nn.Parameter], *, work: int = 1
 ) -> tuple[Sampler, FlatParameters]:
-    """A function of a number of draws, which gives so many gradients, (draws, parameters).
+    """A function that draws any number of gradients, (draws, parameters).
 
-    Run it, and what it returns, inside :func:`zoo.isolation.isolated`.
+    Call it, and the function that it returns, inside :func:`zoo.isolation.isolated`.
 
     Args:
         program: model, guide and objective, at the parameters of interest.
-        rows: training data; where it has an order, all draws take the rows of its first step.
-        parameters: whose gradient to take.
-        work: numbers that one draw takes besides its gradient; fewer are then drawn at once.
+        rows: training data; in minibatches, all draws use the one of the first step.
+        parameters: with respect to which gradients are taken.
+        work: number of values that one draw needs in memory, if more than its gradient has.
 
     Returns:
-        The function, and which columns of what it gives belong to which parameter.
+        The function, and which columns of its result belong to which parameter.
     """
     try:
         captured = capture(program, rows, parameters)

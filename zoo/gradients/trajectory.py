@@ -1,4 +1,4 @@
-"""Where estimators are compared: the parameters before, half way and after a fit."""
+"""The parameters at which estimators are compared: before, half way through and after a fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,20 +19,21 @@ from zoo.training.run import describe_task
 from zoo.training.settings import batch_rows
 
 POINTS = ("initial", "middle", "trained")
+USUAL_STEPS = 1000
 
 
 @dataclass
 class Trajectory:
-    """A fit, taken as far as it is asked for.
+    """A fit that is run only as far as its parameters are asked for.
 
     Attributes:
-        task: what is fitted.
-        guide: by which family.
-        objective: by which objective.
-        asked: steps in all; None for the task's own.
+        task: model and data.
+        guide: the family.
+        objective: of the fit.
+        asked: number of steps in all; None for the task's own.
         lr: learning rate; None for the task's own.
         seed: of the fit.
-        device: where.
+        device: "cpu" or "cuda".
     """
 
     task: Task
@@ -47,7 +48,7 @@ class Trajectory:
     @property
     def steps(self) -> int:
         """Number of steps of the whole fit."""
-        return self.asked or (self.task.recipe.steps if self.task.recipe else 1000)
+        return self.asked or (self.task.recipe.steps if self.task.recipe else USUAL_STEPS)
 
     def parameters(self, point: str) -> Parameters:
         """The parameters at one of :data:`POINTS`."""
@@ -85,7 +86,7 @@ class Trajectory:
 def training_objective(
     task: Task, guide: Callable, asked: str | Objective | None = None
 ) -> Objective:
-    """The objective asked for; else the first of the task's own, rloo and trace that pairs."""
+    """The objective asked for; else the first of the task's own, rloo and trace that suits."""
     if asked is not None:
         return as_objective(asked)
     own = task.recipe.objective if task.recipe else "trace"
@@ -96,15 +97,15 @@ def training_objective(
 
 
 def fixed_rows(task: Task, count: int | None, seed: int) -> tuple:
-    """Some training rows, observed once; run it inside an isolated block.
+    """A fixed choice of training rows; call it inside :func:`zoo.isolation.isolated`.
 
     Args:
-        task: whose.
-        count: how many; None for the task's minibatch.
-        seed: chooses them.
+        task: model and data.
+        count: number of rows; None for the task's minibatch.
+        seed: of the choice.
 
     Raises:
-        ValueError: if there are not so many.
+        ValueError: if there are fewer rows.
     """
     args = task.split("train")
     size = batch_rows("auto" if count is None else count, task)

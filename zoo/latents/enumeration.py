@@ -9,6 +9,7 @@ from torch.distributions import constraints
 from torch.nn.functional import one_hot
 
 from zoo.latents import Latent, Latents
+from zoo.sites.states import states_by_number
 
 LIMIT = 2**16
 
@@ -80,8 +81,7 @@ def elements(site: Latent, latents: Latents) -> tuple[int, ...]:
 
 
 def _values(index: Tensor, site: Latent, shape: tuple[int, ...]) -> Tensor:
-    powers = site.classes ** torch.arange(math.prod(shape), device=index.device)
-    digits = (index[:, None] // powers % site.classes).reshape(-1, *shape)
+    digits = states_by_number(index, math.prod(shape), site.classes).flip(1).reshape(-1, *shape)
     if site.base_support is constraints.one_hot:
         return one_hot(digits, site.classes).to(torch.get_default_dtype())
     if site.base_support is constraints.boolean:

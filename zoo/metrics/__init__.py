@@ -1,7 +1,10 @@
-"""Metrics: tensors in, a number with its error out. The table names those of the weights."""
+"""Metrics: functions of tensors that give a number with its standard error.
+
+`WEIGHT_METRICS` names those that are computed from log importance weights.
+"""
 
 from zoo.metrics.bounds import ImportanceBound, elbo, log_evidence
-from zoo.metrics.metric import Metric, WeightMetric
+from zoo.metrics.metric import Metric
 from zoo.metrics.weight_diagnostics import (
     TIED,
     effective_sample_size,
@@ -9,6 +12,7 @@ from zoo.metrics.weight_diagnostics import (
     k_hat_share,
     largest_weight,
 )
+from zoo.metrics.weight_metric import WeightMetric
 
 WEIGHT_METRICS: dict[str, WeightMetric] = {
     "elbo": WeightMetric(elbo),

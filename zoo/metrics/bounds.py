@@ -1,4 +1,4 @@
-"""Bounds on log p(x) from log importance weights: the ELBO, the bound of K particles, log p(x).
+"""Log importance weights -> the ELBO, the bound of K particles, and an estimate of log p(x).
 
 Sources: Jordan et al. 1999 (ELBO); Burda, Grosse & Salakhutdinov 2016 (K particles).
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zoo.metrics.means import mean_of_draws
 from zoo.metrics.metric import PerRow
 from zoo.metrics.pareto import Tail, fit_tail, variance_of_mean_excess
 from zoo.traces import log_mean_exp
@@ -32,29 +33,26 @@ class ImportanceBound:
                 f"{self.particles}; got {len(log_w)}. Raise draws or lower K."
             )
         grouped = log_w[: groups * self.particles].unflatten(0, (self.particles, groups))
-        return mean_of_groups(log_mean_exp(grouped))
-
-
-def mean_of_groups(bounds: Tensor) -> PerRow:
-    """The mean of independent groups' bounds and its standard error; (groups, rows)."""
-    return bounds.mean(0), bounds.std(0) / len(bounds) ** 0.5
+        return mean_of_draws(log_mean_exp(grouped))
 
 
 def elbo(log_w: Tensor) -> PerRow:
     """E_q[log w] and its standard error, nats; log_w (draws, rows) -> (rows,) each."""
-    return mean_of_groups(log_w)
+    return mean_of_draws(log_w)
 
 
 def log_evidence(log_w: Tensor) -> PerRow:
     """Log of the mean weight and its standard error, nats.
 
-    The error is the larger of two, both by the delta method: that of the weights' own variance,
-    and that with their tail's variance taken from a generalised Pareto distribution (see
-    :mod:`zoo.metrics.pareto`), which knows of weights that were not drawn. It is made so that
-    intervals hold the truth: where the tail decides it, it is up to twice the standard deviation
-    of the estimate. The estimate lies below log p(x) in expectation, by no more than about half
-    its squared error, and by a sixth of that where the error is so wide. Above the threshold of
-    k-hat neither is to be trusted.
+    Two standard errors are computed by the delta method, and the larger one is returned: one from
+    the variance of the weights, and one in which the variance of the largest weights comes from a
+    generalised Pareto distribution fitted to them (see :mod:`zoo.metrics.pareto`), which allows
+    for weights larger than any that was drawn. The second is conservative, up to twice the
+    standard deviation of the estimate, so that intervals contain log p(x) as often as they claim.
+
+    The expectation of the estimate is below log p(x), by at most about half the squared standard
+    error, and by a sixth of that where the second error is the larger. Where k-hat is above its
+    threshold, neither the estimate nor its error can be trusted.
 
     Args:
         log_w: log-weights, shape (draws, rows).
@@ -71,7 +69,7 @@ def log_evidence(log_w: Tensor) -> PerRow:
 
 
 def _variance_with_tail(log_w: Tensor, tail: Tail) -> Tensor:
-    """Relative variance of the mean weight: of the body, of the tail, and between the two."""
+    """Relative variance of the mean weight: within the body, within the tail, between them."""
     draws = len(log_w)
     w = (log_w.double() - log_w.double().max(0).values).exp()
     body = w.sort(0).values[: draws - tail.exceedances]

@@ -1,26 +1,23 @@
-"""What a metric of merit is: a number with its Monte Carlo error, its unit and its direction."""
+"""A metric: a number with its standard error, its unit and its direction."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from zoo.metrics.shares import share_error
-
-PerRow = tuple[Tensor, Tensor]
+PerRow = tuple[Tensor, Tensor]  # a value and its standard error for each row, (rows,) each
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of merit.
+    """A number that says how good a fit is, with its standard error.
 
     Attributes:
         value: the estimate.
         se: its Monte Carlo standard error, for the given rows and parameters; 0 if exact.
         unit: "nats/row", "nats", "draws", ...
         better: "higher", "lower" or "" where neither is.
-        note: what a reader should know, e.g. on which rows it was taken.
+        note: what a reader should know, e.g. on which rows it was computed.
     """
 
     value: float
@@ -29,41 +26,45 @@ class Metric:
     better: str = "higher"
     note: str = ""
 
+    def low(self, errors: float = 2.0) -> float:
+        """The value minus two standard errors, or minus as many as given."""
+        return self.value - errors * self.se
 
-@dataclass(frozen=True)
-class WeightMetric:
-    """A metric computed from log importance weights.
+    def high(self, errors: float = 2.0) -> float:
+        """The value plus two standard errors, or plus as many as given."""
+        return self.value + errors * self.se
 
-    Attributes:
-        compute: log-weights (draws, rows) -> value and standard error of each row, both (rows,).
-        unit: of the value; "nats" becomes "nats/row" where there are rows.
-        better: see :class:`Metric`.
-        typical: report the median row instead of the mean over rows.
-        logarithm: of a mean over draws. It is low in every row, by no more than about half its
-            squared error, and a mean over rows does not average that away: the standard error
-            counts all of it.
-        share: of rows: the error is that of a share of so many, and 0 for a single weight.
-        undefined: why a row may have no value, NaN: such rows are left out; "" where none may.
+    def noted(self, *notes: str) -> "Metric":
+        """The same metric with these notes in front of its own."""
+        return replace(self, note=joined(*notes, self.note))
+
+
+def difference(first: Metric, second: Metric) -> Metric:
+    """The first metric minus the second; the error supposes that the two are independent."""
+    se = math.hypot(first.se, second.se)
+    return Metric(first.value - second.value, se, first.unit, "lower")
+
+
+def joined(*notes: str) -> str:
+    """The notes that are not empty, as one note."""
+    return "; ".join(note for note in notes if note)
+
+
+def plus_minus(value: float, se: float, *, digits: int | None = None) -> str:
+    """A value and its standard error as text, e.g. "1.23 ± 0.04".
+
+    Args:
+        value: the value.
+        se: its standard error.
+        digits: digits after the point; None shows two significant digits of the error, and the
+            value as far.
     """
-
-    compute: Callable[..., PerRow]
-    unit: str = "nats"
-    better: str = "higher"
-    typical: bool = False
-    logarithm: bool = False
-    share: bool = False
-    undefined: str = ""
-
-    def summarise(self, values: Tensor, errors: Tensor, *, rowwise: bool, note: str) -> Metric:
-        """The metric over all rows: their mean, or median, with its standard error."""
-        rows = len(values)
-        error = float((errors**2).sum().sqrt()) / rows
-        if self.share and rows > 1:
-            error = share_error(float(values.mean()), rows)
-        if self.logarithm:
-            error = math.hypot(error, float((errors**2).mean()) / 2)
-        value = float(values.median() if self.typical else values.mean())
-        if self.typical and rows > 1:
-            error *= 1.2533  # a median's error over a mean's, for normal errors
-        unit = self.unit + "/row" if self.unit == "nats" and rowwise else self.unit
-        return Metric(value, error, unit, self.better, note)
+    if digits is not None:
+        return f"{value:.{digits}f} ± {se:.{digits}f}"
+    if not se > 0:
+        return f"{value:.3g}"
+    power = math.floor(math.log10(max(value, se)))
+    if -3 <= power < 5:
+        return plus_minus(value, se, digits=max(0, 1 - math.floor(math.log10(se))))
+    scale, places = 10**power, max(0, power - math.floor(math.log10(se)) + 1)
+    return f"({value / scale:.{places}f} ± {se / scale:.{places}f})e{power}"

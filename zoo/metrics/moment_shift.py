@@ -1,12 +1,13 @@
-"""How far a guide's means and sds lie from those of better draws: coordinate by coordinate.
+"""How far a guide's means and sds are from those of better draws, coordinate by coordinate.
 
-The better draws are the guide's own after Pareto-smoothed importance sampling, or those of
-independent runs of tempered SMC. With m, s the mean and sd of a coordinate under the guide, and
-m*, s* under the better draws,
+The better draws are the guide's own draws, reweighted by Pareto-smoothed importance sampling, or
+the particles of independent runs of tempered SMC. With m, s the mean and sd of a coordinate under
+the guide, and m*, s* under the better draws,
 
     mean shift = (m - m*) / s*,        sd shift = s / s* - 1.
 
-Smoothed weights see only where the guide goes; SMC starts from the prior and may find more.
+Importance sampling cannot find a mode in which the guide has no draws; SMC starts from the prior
+and can.
 Source: Vehtari et al. 2024, "Pareto smoothed importance sampling" (self-normalised estimates and
 their delta-method error); Yao et al. 2018, "Yes, but did it work?".
 """
@@ -20,19 +21,20 @@ from zoo.metrics.metric import PerRow
 from zoo.metrics.pareto import smoothed
 from zoo.metrics.posterior import sd_error
 
-MEAN_OFF, SD_OFF = 0.2, 0.25  # posterior sds, and relative: what counts as off
-ROUNDING = 1e-6  # of draws in single precision
-LABELS = "all latents are discrete, and labels have no mean"
+MEAN_OFF = 0.2  # posterior sds from which on a mean counts as off
+SD_OFF = 0.25  # relative error from which on an sd counts as off
+SINGLE_PRECISION = 1e-6  # relative rounding error of draws
+ALL_DISCRETE = "all latents are discrete, and labels have no mean"
 
 
 class Shifts(NamedTuple):
     """Shifts of each coordinate of each row and their standard errors, (rows, dimensions) each.
 
     Attributes:
-        mean: in sds of the better draws.
-        mean_error: of it.
-        sd: relative.
-        sd_error: of it.
+        mean: mean shift, in sds of the better draws.
+        mean_error: its standard error.
+        sd: sd shift, relative to the sd of the better draws.
+        sd_error: its standard error.
     """
 
     mean: Tensor
@@ -42,9 +44,10 @@ class Shifts(NamedTuple):
 
 
 def psis_shifts(z: Tensor, log_w: Tensor) -> Shifts:
-    """From a guide's draws to the same draws with smoothed weights.
+    """Shifts of a guide's draws from the same draws with Pareto-smoothed weights.
 
-    The two share their draws, and so most of their noise: the errors are those of the difference.
+    Both moments come from the same draws, so their noise is correlated; the standard errors are
+    those of the difference.
 
     Args:
         z: draws from the guide, shape (draws, rows, dimensions).
@@ -65,7 +68,9 @@ def psis_shifts(z: Tensor, log_w: Tensor) -> Shifts:
 
 
 def run_shifts(z: Tensor, runs: Tensor, log_z: Tensor) -> Shifts:
-    """From a guide's draws to particles of independent runs, each run weighted by its evidence.
+    """Shifts of a guide's draws from the particles of independent runs.
+
+    Each run has a weight proportional to its estimate of p(x).
 
     Args:
         z: draws from the guide, shape (draws, rows, dimensions).
@@ -90,8 +95,8 @@ def run_shifts(z: Tensor, runs: Tensor, log_z: Tensor) -> Shifts:
 
 
 def constant(z: Tensor) -> Tensor:
-    """Coordinates of which all draws are one number, up to rounding: (rows, dimensions)."""
-    return z.max(0).values - z.min(0).values <= ROUNDING * (1 + z[0].abs())
+    """Marks coordinates whose draws are all equal up to rounding: bool, (rows, dimensions)."""
+    return z.max(0).values - z.min(0).values <= SINGLE_PRECISION * (1 + z[0].abs())
 
 
 def largest(value: Tensor, error: Tensor) -> PerRow:

@@ -6,8 +6,8 @@ is V / M with
 
     V = sigma^2 (1 + k)(1 - k + 2 k^2) / (1 - k)^4,
 
-finite up to k = 1, while the variance of the exceedances ends at k = 1/2, and a sample's own
-variance, which has not met the largest weights, says too little from there on.
+which is finite for k < 1. The exceedances themselves have a finite variance only for k < 1/2; for
+a larger k the sample variance is too small, because the largest weights have not been drawn yet.
 Source: Zhang & Stephens 2009, "A new and efficient estimation method for the generalized Pareto
 distribution"; Vehtari et al. 2024, "Pareto smoothed importance sampling" (cut, weak prior on k);
 Smith 1987, "Estimating tails of probability distributions" (the information matrix behind V).
@@ -19,20 +19,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-FEWEST = 5  # exceedances
-PRIOR_COUNT, PRIOR_K = 10, 0.5
-HEAVIEST = 0.8  # k from which on V is held: it has no limit at 1
+FEWEST_EXCEEDANCES = 5
+PRIOR_K = 0.5  # k is shrunk towards this value,
+PRIOR_COUNT = 10  # which counts as this many exceedances
+LARGEST_K = 0.8  # V grows without limit as k nears 1, so a larger k counts as this one
 
 
 class Tail(NamedTuple):
-    """The tail of each row's weights, which are relative to the largest of the row.
+    """The tail of each row's weights, in units of the largest weight of the row.
 
     Attributes:
-        k: shape; NaN where there is no tail to fit. (rows,)
-        sigma: scale; 0 where it is too small for a float64. (rows,)
-        cut: u, the largest weight that is not in the tail. (rows,)
-        exceedances: M, their number.
-        log_sigma: the logarithm of sigma, which is never too small. (rows,)
+        k: shape, (rows,); NaN where no tail can be fitted.
+        sigma: scale, (rows,); 0 where it is too small for a float64.
+        cut: u, the largest weight that is not in the tail, (rows,).
+        exceedances: M, the number of weights in the tail.
+        log_sigma: logarithm of sigma, (rows,); exact also where sigma is rounded to 0.
     """
 
     k: Tensor
@@ -43,17 +44,17 @@ class Tail(NamedTuple):
 
 
 def fit_tail(log_w: Tensor) -> Tail | None:
-    """Fits the largest min(S / 5, 3 sqrt(S)) of S weights; None for fewer than 5 of them.
+    """The tail of S weights, which is their largest min(S / 5, 3 sqrt(S)); None if below 5.
 
-    Weights that differ by hundreds of nats have no common floating-point unit, so all of it is
-    done in logarithms.
+    Weights that differ by hundreds of nats cannot be subtracted in floating point, so everything
+    is computed in logarithms.
 
     Args:
         log_w: log-weights, shape (draws, rows).
     """
     draws = len(log_w)
     count = tail_length(draws)
-    if count < FEWEST:
+    if count < FEWEST_EXCEEDANCES:
         return None
     ordered = (log_w.double() - log_w.double().max(0).values).sort(0).values
     cut = ordered[-count - 1]
@@ -63,15 +64,15 @@ def fit_tail(log_w: Tensor) -> Tail | None:
 
 
 def tail_length(draws: int) -> int:
-    """How many of that many weights make the tail."""
+    """Number of weights in the tail of so many draws."""
     return math.ceil(min(draws / 5, 3 * draws**0.5))
 
 
 def fit_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
-    """Shape k and scale sigma of each column; NaN where a quarter of it is 0.
+    """Shape k and scale sigma of each column; NaN where a quarter of the column is 0.
 
     Args:
-        excess: in ascending order, none below 0, shape (exceedances, rows).
+        excess: in ascending order, not negative, shape (exceedances, rows).
     """
     k, log_sigma = _fit_logs(excess.log())
     return k, log_sigma.exp()
@@ -80,7 +81,8 @@ def fit_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
 def _fit_logs(log_excess: Tensor) -> tuple[Tensor, Tensor]:
     """Shape k and log sigma from logarithms of the excesses.
 
-    The posterior mean of b = k / sigma over a grid, in units of the first quartile of the excess.
+    Zhang and Stephens' estimate is the posterior mean of b = k / sigma over a grid; here b is in
+    units of one over the first quartile of the excesses.
     """
     count = len(log_excess)
     tried = 30 + int(count**0.5)
@@ -107,8 +109,9 @@ def _mean_log1p(b: Tensor, logs: Tensor) -> Tensor:
 def smoothed(log_w: Tensor) -> tuple[Tensor, Tensor]:
     """Pareto-smoothed log-weights, and k of each row: (draws, rows) and (rows,).
 
-    The tail's weights are replaced by what the fitted distribution expects of so many, none above
-    the largest that was drawn. A row without a tail to fit is left as it is; its k is NaN.
+    The weights of the tail are replaced by the expected order statistics of the fitted
+    distribution, truncated at the largest weight that was drawn. A row without a tail to fit
+    keeps its weights; its k is NaN.
 
     Args:
         log_w: log-weights, shape (draws, rows).
@@ -130,11 +133,11 @@ def smoothed(log_w: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def few_draws(draws: int) -> str:
-    """Why there is no tail to fit to so few weights."""
+    """The sentence that says why no tail can be fitted to so few weights."""
     return f"Expected at least 21 draws to fit the tail of the weights; got {draws}. Raise draws."
 
 
 def variance_of_mean_excess(tail: Tail) -> Tensor:
-    """V above, the variance of the mean excess times the exceedances: (rows,)."""
-    k = tail.k.clamp(max=HEAVIEST)
+    """V of the module's docstring: M times the variance of the mean excess, (rows,)."""
+    k = tail.k.clamp(max=LARGEST_K)
     return tail.sigma**2 * (1 + k) * (1 - k + 2 * k**2) / (1 - k) ** 4

@@ -1,21 +1,21 @@
-"""How far a guide's mean and spread are from the exact posterior's, in posterior sds."""
+"""How far the means and sds of a guide are from those of the exact posterior, in posterior sds."""
 
 from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
 
-from zoo.metrics.metric import Metric
+from zoo.metrics.metric import Metric, joined
 from zoo.protocols import HasMoments, HasPosterior
 
-Moments = dict[str, tuple[Tensor, Tensor]]
+Moments = dict[str, tuple[Tensor, Tensor]]  # site -> mean and standard deviation
 
 
 def exact_moments(model: Callable, args: tuple) -> Moments | None:
-    """Site -> exact posterior mean and standard deviation, if the model knows them.
+    """Site -> exact posterior mean and standard deviation; None if the model does not have them.
 
     Raises:
-        ValueError: if the model knows them as a sum of too many terms.
+        ValueError: if the model computes them by a sum of too many terms.
     """
     if isinstance(model, HasMoments):
         return model.posterior_moments(*args)
@@ -32,21 +32,23 @@ def posterior_errors(
     doubt: Moments | None = None,
     labels: Collection[str] = (),
 ) -> dict[str, Metric]:
-    """Root mean squared errors of the mean and of the sd, in exact posterior sds.
+    """Root mean squared errors of the guide's means and sds, in exact posterior sds.
 
-    The mean of a bit or of a one-hot label is a probability, and is compared as one: in units of
-    its sd a label of probability 1e-4 would outweigh all others once it is drawn.
+    The mean of a bit or of a one-hot label is a probability, and its error is not divided by the
+    sd: a label of probability 1e-4 has so small an sd that a single draw of it would dominate the
+    mean over labels.
 
     Args:
         draws: site -> independent draws from the guide, shape (draws, ...).
-        exact: site -> exact mean and sd, shape (...), or a reference's.
-        note: on what rows.
-        doubt: site -> standard errors of the two, shape (...); None where they are exact.
-        labels: sites of bits and one-hot labels; left out where there are others.
+        exact: site -> mean and sd of the exact posterior or of a reference, shape (...).
+        note: of the metrics, e.g. which rows they are of.
+        doubt: site -> standard errors of that mean and sd, shape (...); None where they are exact.
+        labels: sites of bits and one-hot labels; ignored where there are other sites.
 
     Returns:
-        "posterior_mean_error" and "posterior_sd_error"; their standard errors are how far the
-        draws' own noise and the doubt move them. Of labels alone the first, a probability.
+        "posterior_mean_error" and "posterior_sd_error"; their standard errors count the noise of
+        the draws and that of the reference. If all sites are labels: "posterior_mean_error"
+        alone, which is then an error of probabilities.
     """
     names = [name for name in exact if name in draws and name not in labels]
     if not names:
@@ -69,7 +71,7 @@ def posterior_errors(
 
 
 def _probability_error(draws: dict[str, Tensor], exact: Moments, note: str) -> Metric:
-    """Error of probabilities; the noise is what draws of the exact posterior would have."""
+    """Root mean squared error of probabilities, less the noise that exact draws would have."""
     names = [name for name in exact if name in draws]
     n = len(draws[names[0]])
     found = torch.cat([draws[name].reshape(n, -1) for name in names], 1).to(exact[names[0]][0])
@@ -81,11 +83,11 @@ def _probability_error(draws: dict[str, Tensor], exact: Moments, note: str) -> M
 
 
 def sd_error(z: Tensor) -> Tensor:
-    """Standard error of each column's standard deviation, without supposing it normal.
+    """Standard error of each column's standard deviation; the columns need not be normal.
 
         se(s)^2 = (m4 - s^4 (n - 3) / (n - 1)) / (4 n s^2),   m4 the fourth central moment
 
-    It needs a finite fourth moment, and is too small where draws have not seen the tail.
+    It needs a finite fourth moment, and is too small where the tail has not been drawn.
 
     Args:
         z: independent draws, shape (draws, columns).
@@ -98,8 +100,7 @@ def sd_error(z: Tensor) -> Tensor:
 
 def _judged(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Metric:
     if doubt.norm() > noise.norm():
-        own = "the reference's own error is larger than that of the draws"
-        note = f"{note}; {own}" if note else own
+        note = joined(note, "the reference's own error is larger than that of the draws")
     return _root_mean_square(error, torch.hypot(noise, doubt), note)
 
 
@@ -110,9 +111,14 @@ def _root_mean_square(
     unit: str = "posterior sd",
     fourth: Tensor | float = 0.0,
 ) -> Metric:
-    """The error with the draws' noise taken off its square, and the noise of what is left.
+    """The root mean square of errors, after the variance of their noise is subtracted.
 
-    `fourth` is what the noise's fourth moment has beyond that of a normal.
+    Args:
+        error: of each coordinate, noise included.
+        noise: standard deviation of the noise in each error.
+        note: of the metric.
+        unit: of the metric.
+        fourth: fourth cumulant of the noise, 0 for normal noise.
     """
     square = (error**2 - noise**2).mean().clamp(min=0)
     value = float(square.sqrt())

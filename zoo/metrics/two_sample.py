@@ -1,4 +1,4 @@
-"""Draws against exact or reference draws: how far apart, and could anybody tell?
+"""Distances and two-sample tests between draws of the guide and draws of the posterior.
 
 Every function takes x, draws from the guide, and y, draws from the reference, as matrices
 (draws, dimensions); :func:`two_sample` scales both by the reference's means and sds first.
@@ -16,18 +16,20 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from zoo.isolation import isolated
+from zoo.metrics.means import sample_mean
 from zoo.metrics.metric import Metric
 from zoo.metrics.posterior import posterior_errors
 from zoo.metrics.shares import share_error
 
 Draws = dict[str, Tensor]
-LEVELS = (0.5, 0.9)
+COVERAGE_LEVELS = (0.5, 0.9)
 FOLDS = 5
-AT_ONCE = 2000  # draws in a kernel matrix or a classifier
+MOST_DRAWS = 2000  # of each sample in a kernel matrix or a classifier
+FEWEST_DRAWS = 20
 
 
 def two_sample(draws: Draws, reference: Draws, *, seed: int = 0) -> dict[str, Metric]:
-    """Everything below on the sites that both have, in reference sds.
+    """All metrics of this module, on the sites that both have, in units of the reference's sds.
 
     Args:
         draws: site -> independent draws from the guide, (draws, ...).
@@ -51,7 +53,7 @@ def two_sample(draws: Draws, reference: Draws, *, seed: int = 0) -> dict[str, Me
         found["mmd"], found["mmd_p"] = mmd(x, y)
         found["classifier_logistic"] = classifier(x, y, LogisticRegression(), seed=seed)
         found["classifier_knn"] = classifier(x, y, KNeighborsClassifier(15), seed=seed)
-        for level in LEVELS:
+        for level in COVERAGE_LEVELS:
             found[f"coverage_{round(100 * level)}"] = coverage(x, y, level=level)
     return found
 
@@ -70,17 +72,18 @@ def as_matrix(values: Draws, first: Draws, second: Draws) -> Tensor:
             shapes = tuple(first[name].shape[1:]), tuple(second[name].shape[1:])
             raise ValueError(f"Draws of '{name}' have shapes {shapes[0]} and {shapes[1]}.")
     matrix = torch.cat([values[name].reshape(len(values[name]), -1) for name in shared], dim=1)
-    if len(matrix) < 20:
-        raise ValueError(f"Expected at least 20 draws; got {len(matrix)}.")
+    if len(matrix) < FEWEST_DRAWS:
+        raise ValueError(f"Expected at least {FEWEST_DRAWS} draws; got {len(matrix)}.")
     return matrix
 
 
 def sliced_wasserstein(
     x: Tensor, y: Tensor, *, order: int = 1, projections: int = 100, resamples: int = 50
 ) -> Metric:
-    """Wasserstein distance of that order between projections, averaged over random directions.
+    """The Wasserstein distance of the draws' projections, averaged over random directions.
 
-    Finite draws of one distribution are apart too: the note says how far, by permuting.
+    Two finite samples of one distribution have a distance above 0 too; the note says how large,
+    from a random permutation of the draws between the two samples.
 
     Args:
         x: draws, (n, d).
@@ -105,7 +108,7 @@ def sliced_wasserstein(
 
 
 def _quantile_gaps(x: Tensor, y: Tensor) -> Tensor:
-    """Distances between quantiles, column by column: the optimal coupling in one dimension."""
+    """Distances between equal quantiles, column by column, as optimal transport couples them."""
     x, y = x.sort(dim=0).values, y.sort(dim=0).values
     if len(x) != len(y):
         count = min(len(x), len(y))
@@ -133,15 +136,16 @@ def _resampled(x: Tensor) -> Tensor:
 def mmd(x: Tensor, y: Tensor, *, permutations: int = 500) -> tuple[Metric, Metric]:
     """Unbiased squared maximum mean discrepancy, and its permutation p-value.
 
-    The kernel is Gaussian, its width the median distance between pooled draws. The standard error
-    is that of the U-statistic, with the term that stays where both distributions are equal.
+    The kernel is Gaussian, and its width is the median distance between pooled draws. The standard
+    error is that of a U-statistic, with its second-order term, which is what remains where the
+    distributions are equal.
 
     Args:
         x: draws, (n, d).
-        y: reference draws, (m, d); min(n, m, 2000) of both are used, evenly taken.
-        permutations: of the draws between the two.
+        y: reference draws, (m, d); min(n, m, 2000) of each are used, evenly spaced.
+        permutations: number of random assignments of the draws to the two samples.
     """
-    n = min(len(x), len(y), AT_ONCE)
+    n = min(len(x), len(y), MOST_DRAWS)
     kernel = gaussian_kernel(torch.cat([evenly(x, n), evenly(y, n)]))
     value = _mmd_of(kernel, torch.arange(2 * n, device=x.device)[None] < n)[0]
     labels = torch.rand(permutations, 2 * n, device=x.device).argsort(1) < n
@@ -156,7 +160,7 @@ def mmd(x: Tensor, y: Tensor, *, permutations: int = 500) -> tuple[Metric, Metri
 
 
 def evenly(draws: Tensor, count: int) -> Tensor:
-    """`count` of the draws at equal distances: of a reference's chains, each has its part."""
+    """`count` evenly spaced draws, so that every chain of a reference contributes."""
     return draws[torch.arange(count, device=draws.device) * len(draws) // count]
 
 
@@ -169,7 +173,7 @@ def gaussian_kernel(z: Tensor) -> Tensor:
 
 
 def _mmd_of(kernel: Tensor, first: Tensor) -> Tensor:
-    """MMD^2 for each labelling; first (labellings, 2 n) says which draws are x: (labellings,)."""
+    """MMD^2 for each assignment of the draws; `first`, (assignments, 2 n), marks those of x."""
     x, n = first.to(kernel.dtype), len(kernel) // 2
     xx = ((x @ kernel) * x).sum(1)
     xy = ((x @ kernel) * (1 - x)).sum(1)
@@ -178,6 +182,7 @@ def _mmd_of(kernel: Tensor, first: Tensor) -> Tensor:
 
 
 def _mmd_error(kernel: Tensor, n: int) -> float:
+    """Standard error of MMD^2 as a U-statistic of n pairs of draws."""
     cross = kernel[:n, n:]
     h = kernel[:n, :n] + kernel[n:, n:] - cross - cross.mT
     off = ~torch.eye(n, dtype=torch.bool, device=kernel.device)
@@ -191,39 +196,38 @@ def _mmd_error(kernel: Tensor, n: int) -> float:
 def classifier(
     x: Tensor, y: Tensor, model: LogisticRegression | KNeighborsClassifier, *, seed: int = 0
 ) -> Metric:
-    """Cross-validated share of draws whose origin a classifier tells; 0.5 is indistinguishable.
+    """Cross-validated accuracy of a classifier that tells the two samples apart; 0.5 is chance.
 
     Args:
         x: draws, (n, d).
-        y: reference draws, (m, d); min(n, m, 2000) of both are used, evenly taken.
+        y: reference draws, (m, d); min(n, m, 2000) of each are used, evenly spaced.
         model: a classifier of scikit-learn.
         seed: of the folds.
     """
-    n = min(len(x), len(y), AT_ONCE)
+    n = min(len(x), len(y), MOST_DRAWS)
     both = torch.cat([evenly(x, n), evenly(y, n)]).detach().cpu().numpy()
     labels = (torch.arange(2 * n) < n).long().numpy()
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    share = float(cross_val_score(model, both, labels, cv=folds).mean())
-    return Metric(
-        share, share_error(share, 2 * n), "of draws", "lower", "0.5 where nobody can tell"
-    )
+    accuracy = float(cross_val_score(model, both, labels, cv=folds).mean())
+    error = share_error(accuracy, 2 * n)
+    return Metric(accuracy, error, "of draws", "lower", "0.5 for equal distributions")
 
 
 def kl(log_q: Tensor, log_p: Tensor) -> Metric:
-    """KL(q || p) from draws of q, where both densities are known.
+    """A Monte Carlo estimate of KL(q || p) from draws of q, where both densities are known.
 
     Args:
         log_q: normalised log-density of q at its own draws, (draws,).
         log_p: normalised log-density of p at the same, (draws,).
     """
-    ratio = log_q - log_p
-    return Metric(float(ratio.mean()), float(ratio.std()) / len(ratio) ** 0.5, "nats", "lower")
+    return sample_mean(log_q - log_p, "nats", better="lower")
 
 
 def coverage(x: Tensor, y: Tensor, *, level: float = 0.9, resamples: int = 100) -> Metric:
     """Share of reference draws inside the guide's central intervals, over all dimensions.
 
-    Below `level` the guide is too narrow or off; above it is too wide.
+    A share below `level` means that the guide is too narrow or in the wrong place, a share above
+    it that the guide is too wide.
 
     Args:
         x: draws, (n, d).
@@ -233,10 +237,11 @@ def coverage(x: Tensor, y: Tensor, *, level: float = 0.9, resamples: int = 100) 
     """
     tails = torch.tensor([0.5 - level / 2, 0.5 + level / 2], dtype=x.dtype, device=x.device)
 
-    def share(first: Tensor, second: Tensor) -> Tensor:
+    def inside(first: Tensor, second: Tensor) -> Tensor:
         low, high = first.quantile(tails, dim=0)
         return ((second >= low) & (second <= high)).to(x.dtype).mean()
 
-    found = float(share(x, y))
-    se = max(bootstrap(share, x, y, resamples), share_error(found, y.numel()))  # all in, or none
+    found = float(inside(x, y))
+    # where all draws are inside, or none, every resample has the same share
+    se = max(bootstrap(inside, x, y, resamples), share_error(found, y.numel()))
     return Metric(found, se, "of reference draws", "", f"should be {level:.2g}")

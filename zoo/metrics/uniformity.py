@@ -1,37 +1,44 @@
-"""Are ranks uniform? Pearson's test on bins, simultaneous bands of the ECDF, and the shape.
+"""Are ranks uniform? Pearson's test on bins, simultaneous bands of the ECDF, and its shape.
 
-The largest deviation of the ECDF, in binomial standard deviations, has an exact distribution. How
-many of N uniform ranks are 0, 1, ..., L are Poisson variables given that they sum to N: their
-running sum is a Markov chain, and a p-value is the probability that it leaves the band.
+The largest deviation of the ECDF, in binomial standard deviations, has a distribution that is
+computed exactly. The counts of the ranks 0, 1, ..., L among N uniform ranks are independent
+Poisson variables conditioned on the sum N. Their running sum is therefore a Markov chain, and the
+p-value is the probability that this chain leaves the band.
 
 Source: Säilynoja, Bürkner & Vehtari 2022, "Graphical test for discrete uniformity".
-Departs from the paper: the bands are a constant number of binomial standard deviations; the chain
-has Poisson steps in the place of binomial ones, hence a convolution.
+Departs from the paper: the width of the bands is a constant number of binomial standard
+deviations; the steps of the chain are Poisson, not binomial, so that each is a convolution.
 """
 
 import math
 from dataclasses import dataclass
 
 import torch
+from scipy import stats
 from torch import Tensor
 
+from zoo.metrics.means import sample_mean
 from zoo.metrics.metric import Metric
 
-CHANCE = 0.95  # that all of the ECDF lies in the band
-ROUNDING = 1e-12  # of the chain's probabilities: no p-value is below it
+BAND_PROBABILITY = 0.95  # that the whole ECDF lies in the band
+SMALLEST_P = 1e-12  # the rounding error of the chain's probabilities
+FEWEST_RANKS = 10
+FEWEST_IN_BIN = 5
+SIGNIFICANT = 0.01  # p-value below which ranks count as not uniform
+CLEAR = 3.0  # standard errors from which on a spread or an offset is named
 
 
 @dataclass(frozen=True)
 class Uniformity:
-    """Are ranks 0..L of one dimension uniform?
+    """Tests of whether the ranks of one dimension are uniform on 0..L.
 
     Attributes:
         ranks: (N,), each in 0..L.
-        most: L, the number of draws that each truth was ranked among.
+        most: L, the number of draws among which each true value was ranked.
         bins: counts in equal bins, (bins,).
         chi_square_p: p-value of Pearson's test on the bins.
         ecdf_p: exact p-value of the largest standardised deviation of the ECDF.
-        spread: mean of (12 (u - 1/2)^2) for u the rank in (0, 1); above 1 in a U shape.
+        spread: mean of 12 (u - 1/2)^2, with u in (0, 1) the rank; above 1 for a U shape.
         offset: mean of u - 1/2.
     """
 
@@ -50,25 +57,25 @@ class Uniformity:
 
     @property
     def band(self) -> tuple[Tensor, Tensor]:
-        """Lower and upper 95 % simultaneous band of the ECDF at rank 0..L-1, (L,) each."""
+        """Lower and upper end of the 95 % simultaneous band of the ECDF at 0..L-1, (L,) each."""
         at, sd = _uniform(len(self.ranks), self.most)
         wide = _widest(len(self.ranks), self.most) * sd
         return (at - wide).clamp(min=0), (at + wide).clamp(max=1)
 
     @property
     def p(self) -> float:
-        """p-value of both tests: twice the smaller one."""
+        """p-value of both tests together: twice the smaller one (Bonferroni)."""
         return min(1.0, 2 * min(self.chi_square_p, self.ecdf_p))
 
     @property
     def verdict(self) -> str:
-        """What the shape says of the guide."""
-        if min(self.chi_square_p, self.ecdf_p) > 0.01:
+        """What the shape of the ranks says about the guide."""
+        if min(self.chi_square_p, self.ecdf_p) > SIGNIFICANT:
             return "no sign of miscalibration"
         found = []
-        if abs(self.spread.value - 1) > 3 * self.spread.se:
+        if abs(self.spread.value - 1) > CLEAR * self.spread.se:
             found.append("too narrow (U shape)" if self.spread.value > 1 else "too wide (hump)")
-        if abs(self.offset.value) > 3 * self.offset.se:
+        if abs(self.offset.value) > CLEAR * self.offset.se:
             found.append("too low" if self.offset.value > 0 else "too high")
         return " and ".join(found) or "not uniform"
 
@@ -84,46 +91,40 @@ class Uniformity:
 
 
 def uniformity(ranks: Tensor, most: int, *, bins: int = 20) -> Uniformity:
-    """Tests ranks for uniformity on 0..most.
+    """Tests whether ranks are uniform on 0..most.
 
     Args:
         ranks: (N,).
         most: L, the largest rank.
-        bins: at most so many; fewer where that leaves under 5 ranks in each.
+        bins: largest number of bins; it is lowered so that each expects at least 5 ranks.
 
     Raises:
         ValueError: for fewer than 10 ranks, or ranks outside of 0..most.
     """
     ranks = ranks.detach().cpu().long()
-    if len(ranks) < 10 or ranks.min() < 0 or ranks.max() > most:
+    if len(ranks) < FEWEST_RANKS or ranks.min() < 0 or ranks.max() > most:
         raise ValueError(
-            f"Expected at least 10 ranks in 0..{most}; got {len(ranks)} in "
+            f"Expected at least {FEWEST_RANKS} ranks in 0..{most}; got {len(ranks)} in "
             f"{int(ranks.min())}..{int(ranks.max())}."
         )
-    counts, expected = _binned(ranks, most, max(2, min(bins, len(ranks) // 5, most + 1)))
+    bins = max(2, min(bins, len(ranks) // FEWEST_IN_BIN, most + 1))
+    counts, expected = _binned(ranks, most, bins)
     chi_square = float(((counts - expected) ** 2 / expected).sum())
     u = (ranks + 0.5) / (most + 1)
     square = 12 * (u - 0.5) ** 2 / (1 - 1 / (most + 1) ** 2)  # mean 1 under uniform ranks
-    n = len(ranks)
     return Uniformity(
         ranks=ranks,
         most=most,
         bins=counts,
-        chi_square_p=chi_square_tail(chi_square, len(counts) - 1),
+        chi_square_p=float(stats.chi2.sf(chi_square, len(counts) - 1)),
         ecdf_p=_ecdf_p(ranks, most),
-        spread=Metric(float(square.mean()), float(square.std()) / n**0.5, "", "", "should be 1"),
-        offset=Metric(float(u.mean()) - 0.5, float(u.std()) / n**0.5, "", "", "should be 0"),
+        spread=sample_mean(square, note="should be 1"),
+        offset=sample_mean(u, target=0.5, note="should be 0"),
     )
 
 
-def chi_square_tail(value: float, freedom: int) -> float:
-    """Probability that a chi-square variable with so many degrees of freedom is above `value`."""
-    half = torch.tensor([freedom / 2, value / 2], dtype=torch.float64)
-    return float(torch.special.gammaincc(half[0], half[1]))
-
-
 def _binned(ranks: Tensor, most: int, bins: int) -> tuple[Tensor, Tensor]:
-    """Counts, and what is expected, of bins that hold the L + 1 ranks as evenly as they can."""
+    """Counts and expected counts of bins whose widths differ by at most one rank."""
     of_rank = torch.arange(most + 1) * bins // (most + 1)
     width = torch.bincount(of_rank, minlength=bins)
     counts = torch.bincount(of_rank[ranks], minlength=bins)
@@ -131,7 +132,7 @@ def _binned(ranks: Tensor, most: int, bins: int) -> tuple[Tensor, Tensor]:
 
 
 def _ecdf(ranks: Tensor, most: int) -> Tensor:
-    """Of ranks (N,), at 0..L-1: (L,)."""
+    """The ECDF of ranks (N,) at 0..L-1: (L,)."""
     return torch.bincount(ranks, minlength=most + 1).double().cumsum(0)[:-1] / len(ranks)
 
 
@@ -142,26 +143,26 @@ def _uniform(count: int, most: int) -> tuple[Tensor, Tensor]:
 
 
 def _ecdf_p(ranks: Tensor, most: int) -> float:
-    """Probability that uniform ranks deviate at least as far."""
+    """Probability that the ECDF of uniform ranks deviates at least as far as the one found."""
     at, sd = _uniform(len(ranks), most)
     found = ((_ecdf(ranks, most) - at).abs() / sd).amax()
-    return max(1 - float(within(found[None], len(ranks), most)), ROUNDING)
+    return max(1 - float(within(found[None], len(ranks), most)), SMALLEST_P)
 
 
 def _widest(count: int, most: int) -> Tensor:
-    """The least number of sds that the ECDF stays within with 95 % probability, shape ()."""
+    """Half the width of the 95 % band in sds: found by search in a refined grid, shape ()."""
     low, high = 0.0, 4.0
-    while within(torch.tensor([high]), count, most) < CHANCE:
+    while within(torch.tensor([high]), count, most) < BAND_PROBABILITY:
         low, high = high, 2 * high
     for _ in range(3):
         tried = torch.linspace(low, high, 9, dtype=torch.float64)
-        first = int((within(tried, count, most) >= CHANCE).double().argmax())
+        first = int((within(tried, count, most) >= BAND_PROBABILITY).double().argmax())
         low, high = float(tried[first - 1]), float(tried[first])
     return tried[first]
 
 
 def within(sds: Tensor, count: int, most: int) -> Tensor:
-    """Probability that an ECDF of uniform ranks deviates everywhere by less than so many sds.
+    """Probability that an ECDF of uniform ranks deviates by less than so many sds everywhere.
 
     Args:
         sds: binomial standard deviations, (widths,).
@@ -176,7 +177,8 @@ def within(sds: Tensor, count: int, most: int) -> Tensor:
     chance[:, 0] = 1.0
     for at, sd in zip(*_uniform(count, most), strict=True):
         chance = torch.fft.irfft(torch.fft.rfft(chance, size) * turned, size)[:, : count + 1]
-        inside = (ranks / count - at).abs() / sd < sds[:, None] * (1 - 1e-9)  # ties are outside
+        # a deviation equal to the limit, up to rounding, is outside
+        inside = (ranks / count - at).abs() / sd < sds[:, None] * (1 - 1e-9)
         chance = torch.where(inside, chance, 0.0)
     return (chance * step.flip(0)).sum(1) / _poisson(ranks[-1], count)
 

@@ -1,9 +1,8 @@
-"""May importance weights be trusted: Pareto k-hat, effective sample size, the largest weight.
+"""May importance weights be trusted? Pareto k-hat, effective sample size, the largest weight.
 
-k-hat says how heavy the weights' tail is.
-
-Below min(1 - 1 / log10 S, 0.7) for S draws, importance sampling from the guide can be trusted;
-above it the guide misses a part of the posterior that matters.
+k-hat measures how heavy the tail of the weights is. For S draws its threshold is
+min(1 - 1 / log10 S, 0.7). Below it, importance sampling from the guide can be trusted; above it,
+the guide misses a part of the posterior that matters.
 Sources: Yao et al. 2018, "Yes, but did it work?"; Vehtari et al. 2024, "Pareto smoothed importance
 sampling"; Kong 1992, "A note on importance sampling using standardized weights" (effective sample
 size); Chatterjee & Diaconis 2018, "The sample size required in importance sampling" (largest
@@ -18,25 +17,25 @@ from torch import Tensor
 from zoo.metrics.metric import PerRow
 from zoo.metrics.pareto import fit_tail, tail_length
 
-ATOM = 5  # equal weights at the top that are no tail
-ALIKE = 0.5  # of the largest weights equal their neighbours: they are of few states
-TIE = 1e-6  # nats, between weights that are all the same for what follows
+TIES_AT_TOP = 5  # so many draws with the largest weight: the states are discrete and few
+SHARE_OF_TIES = 0.5  # so many of the largest weights equal to the next: likewise
+EQUAL = 1e-6  # nats; a smaller range of log-weights counts as none
 TIED = "the largest weights are of few states, so no tail can be fitted; see ess, largest_weight"
-ROUNDING = 16  # of the last digit, between weights of one and the same state
+ROUNDING = 16  # units in the last place, between two weights of the same state
 
 
 def k_hat(log_w: Tensor, *, discrete: bool = True) -> PerRow:
     """k-hat of each row, and its asymptotic standard error (1 + k) / sqrt(tail length).
 
-    Where all weights are equal it is -1. It is NaN, undefined, where the largest weight comes
-    several times or most of the largest are alike, as with few discrete states: such weights have
-    no tail to fit, and say nothing of the states that were not drawn. It is infinite for fewer
+    It is -1 where all weights are equal. It is NaN where the largest weight occurs several times
+    or most of the largest weights are equal, as with few discrete states: such weights have no
+    tail to fit, and they say nothing about states that were not drawn. It is infinite for fewer
     than 21 draws.
 
     Args:
         log_w: log-weights, shape (draws, rows).
-        discrete: may they be of few states? Not where all that is drawn is continuous: there the
-            largest weights are alike because log w has a smooth maximum.
+        discrete: is a discrete latent drawn, so that equal weights mean few states? If all that is
+            drawn is continuous, nearly equal weights only mean that log w has a smooth maximum.
     """
     tail = fit_tail(log_w)
     if tail is None:
@@ -50,41 +49,44 @@ def k_hat(log_w: Tensor, *, discrete: bool = True) -> PerRow:
 
 
 def equal(log_w: Tensor) -> Tensor:
-    """Are all weights of a row the same, up to rounding? (draws, rows) -> (rows,)."""
+    """Marks rows whose weights are all equal up to rounding; (draws, rows) -> (rows,)."""
     top = log_w.max(0).values
-    return top - log_w.min(0).values <= (ROUNDING * _last_digit(log_w)).clamp(min=TIE)
+    return top - log_w.min(0).values <= (ROUNDING * _last_digit(log_w)).clamp(min=EQUAL)
 
 
 def tied(log_w: Tensor) -> Tensor:
-    """Does the largest weight of a row come several times, or are most of the largest alike?
+    """Marks rows whose largest weights are those of a few discrete states.
+
+    They are rows in which the largest weight occurs several times, or most of the largest weights
+    equal the next one.
 
     Args:
         log_w: log-weights, shape (draws, rows).
 
     Returns:
-        The answer for each row, shape (rows,).
+        Bool, shape (rows,).
     """
     digit = _last_digit(log_w)
-    several = (log_w >= log_w.max(0).values - ROUNDING * digit).sum(0) >= ATOM
+    several = (log_w >= log_w.max(0).values - ROUNDING * digit).sum(0) >= TIES_AT_TOP
     tail = log_w.sort(0, descending=True).values[: tail_length(len(log_w)) + 1]
     alike = (tail[:-1] - tail[1:] <= digit).double().mean(0)
-    return several | (alike > ALIKE)
+    return several | (alike > SHARE_OF_TIES)
 
 
 def _last_digit(log_w: Tensor) -> Tensor:
-    """What the largest log-weight of each row is rounded to, shape (rows,)."""
+    """The unit in the last place of each row's largest log-weight, nats, shape (rows,)."""
     return torch.finfo(log_w.dtype).eps * log_w.max(0).values.abs().clamp(min=1)
 
 
 def k_hat_threshold(draws: int) -> float:
-    """The largest k-hat at which that many draws can be trusted."""
+    """The largest k-hat at which the weights of that many draws can be trusted."""
     return min(1 - 1 / math.log10(draws), 0.7)
 
 
 def k_hat_share(log_w: Tensor, *, discrete: bool = True) -> PerRow:
-    """1 for each row whose k-hat is above the threshold, else 0; of a row it has no error.
+    """1 for each row whose k-hat is above the threshold, 0 for others, NaN where k-hat is NaN.
 
-    NaN where k-hat is.
+    The standard error of each row is 0; that of the share of rows is binomial.
     """
     values, _ = k_hat(log_w, discrete=discrete)
     high = (values > k_hat_threshold(len(log_w))).to(log_w.dtype)
@@ -92,7 +94,7 @@ def k_hat_share(log_w: Tensor, *, discrete: bool = True) -> PerRow:
 
 
 def effective_sample_size(log_w: Tensor) -> PerRow:
-    """(sum w)^2 / sum w^2 in draws, and its jackknife standard error.
+    """Effective sample size (sum w)^2 / sum w^2 of each row, and its jackknife standard error.
 
     Args:
         log_w: log-weights, shape (draws, rows).
@@ -106,7 +108,7 @@ def effective_sample_size(log_w: Tensor) -> PerRow:
 
 
 def largest_weight(log_w: Tensor) -> PerRow:
-    """max_s w_s / sum_s w_s of each row. It describes the draws at hand, so it has no error.
+    """max_s w_s / sum_s w_s of each row; its error is 0, since it describes the given draws.
 
     Args:
         log_w: log-weights, shape (draws, rows).

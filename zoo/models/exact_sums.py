@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from zoo.sites.states import states_by_number
+
 MOST_STATES = 2**20
 STATES_PER_BLOCK = 1024
 
@@ -28,9 +30,8 @@ def blocks(variables: int, classes: int) -> Iterator[Tensor]:
             f"Expected at most {MOST_STATES} states to enumerate; got {classes}**{variables} = "
             f"{classes**variables}. Use fewer latents, or importance sampling."
         )
-    places = classes ** torch.arange(variables - 1, -1, -1)
-    for index in torch.arange(classes**variables).split(STATES_PER_BLOCK):
-        yield index[:, None] // places % classes
+    for number in torch.arange(classes**variables).split(STATES_PER_BLOCK):
+        yield states_by_number(number, variables, classes)
 
 
 def states(count: int) -> Tensor:

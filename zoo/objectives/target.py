@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from zoo.sites.states import states_by_number
+
 
 class Bound(ABC):
     """A bound of one row's log p(x), nats; subclasses are frozen dataclasses."""
@@ -184,7 +186,7 @@ def over_tuples(
     Returns:
         Shape (rows,).
     """
-    one = torch.arange(len(log_p), device=log_p.device)
-    index = torch.cartesian_prod(*[one] * count).reshape(-1, count).mT
+    tuples = torch.arange(len(log_p) ** count, device=log_p.device)
+    index = states_by_number(tuples, count, len(log_p)).mT
     chance = log_q[index].sum(0).exp()
     return (chance * value((log_p - log_q)[index])).sum(0)

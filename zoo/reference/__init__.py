@@ -1,4 +1,4 @@
-"""Reference posteriors, made by the zoo itself: long runs of NUTS that had to earn their place."""
+"""Reference posteriors: long runs of NUTS that passed checks of convergence and of tails."""
 
 from zoo.reference.nuts import sample_reference
 from zoo.reference.record import Reference, UnreliableReferenceError

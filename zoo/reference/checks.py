@@ -1,4 +1,4 @@
-"""What draws must show before they are a reference.
+"""The checks that draws must pass before they are a reference.
 
 Source: Vehtari et al. 2021, "Rank-normalization, folding, and localization: an improved R-hat";
 Vehtari et al. 2024, "Pareto smoothed importance sampling" (k-hat of the tails).
@@ -13,11 +13,13 @@ from zoo.arviz_compat import chain_diagnostics
 from zoo.reference.record import Scalars, UnreliableReferenceError
 from zoo.reference.tails import tail_shapes
 
-R_HAT, ESS, K_HAT = 1.01, 1000.0, 0.7
+LARGEST_R_HAT = 1.01
+SMALLEST_ESS = 1000.0
+LARGEST_K_HAT = 0.7
 
 
 def summarise(values: Scalars, chains: int) -> dict[str, Scalars]:
-    """Field -> site -> moments and diagnostics of each scalar, of one draw's shape.
+    """Moments and diagnostics of each scalar: field -> site -> values, of one draw's shape.
 
     Args:
         values: site -> draws, chain after chain, shape (chains * draws, *shape).
@@ -35,18 +37,18 @@ def summarise(values: Scalars, chains: int) -> dict[str, Scalars]:
 
 
 def check(found: Mapping[str, Scalars], divergences: int) -> None:
-    """Raises UnreliableReferenceError, naming the worst scalar, unless all is well."""
+    """Raises UnreliableReferenceError, naming the scalar, unless all checks are passed."""
     if divergences:
         raise UnreliableReferenceError(
             f"Expected no divergent transitions; got {divergences}: the chains missed a narrow "
             "part. Sample the scaled sites non-centred (--noncentred), or rescale the model."
         )
     for field, sign, limit in (
-        ("r_hat", -1, R_HAT),
-        ("ess_bulk", 1, ESS),
-        ("ess_tail", 1, ESS),
-        ("k_mean", -1, K_HAT),
-        ("k_sd", -1, K_HAT),
+        ("r_hat", -1, LARGEST_R_HAT),
+        ("ess_bulk", 1, SMALLEST_ESS),
+        ("ess_tail", 1, SMALLEST_ESS),
+        ("k_mean", -1, LARGEST_K_HAT),
+        ("k_sd", -1, LARGEST_K_HAT),
     ):
         for site, numbers in found[field].items():
             for i, value in enumerate(numbers.reshape(-1).tolist()):
@@ -59,7 +61,7 @@ def _sentence(site: str, i: int, numbers: Tensor, field: str, value: float) -> s
     scalar = site + (f"[{', '.join(str(int(one)) for one in index)}]" if index else "")
     if field in ("k_mean", "k_sd"):
         return _heavy(scalar, field.removeprefix("k_"), value)
-    limit = f"below {R_HAT}" if field == "r_hat" else f"above {ESS:.0f}"
+    limit = f"below {LARGEST_R_HAT}" if field == "r_hat" else f"above {SMALLEST_ESS:.0f}"
     return (
         f"Expected {field} {limit} for every scalar; got {value:.4g} for {scalar}. Raise draws or "
         "warmup, or sample scaled sites non-centred (--noncentred)."
@@ -68,7 +70,7 @@ def _sentence(site: str, i: int, numbers: Tensor, field: str, value: float) -> s
 
 def _heavy(scalar: str, moment: str, value: float) -> str:
     return (
-        f"Expected tails of Pareto k below {K_HAT} behind the {moment} of every scalar; got "
-        f"{value:.2f} for {scalar}: the draws' own error says too little. Write the model "
-        "non-centred, its light-tailed latent in the place of this one, or compare quantiles."
+        f"Expected tails of Pareto k below {LARGEST_K_HAT} behind the {moment} of every scalar; "
+        f"got {value:.2f} for {scalar}: the error of the draws is too small. Write the model "
+        "non-centred, so that a latent with light tails is sampled, or compare quantiles."
     )

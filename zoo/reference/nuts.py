@@ -1,7 +1,7 @@
 """Long runs of the no-U-turn sampler on the continuous global latents of any model.
 
-The chains move in unconstrained space, on the density of :mod:`zoo.sampling.joint_density`, one
-after another, in double precision.
+The chains run one after another, in double precision, in unconstrained space on the density of
+:mod:`zoo.sampling.joint_density`.
 
 Source: Hoffman & Gelman 2014, "The no-U-turn sampler"; Vehtari et al. 2021, "Rank-normalization,
 folding, and localization: an improved R-hat" (the limits).
@@ -22,7 +22,9 @@ from zoo.reference.posterior import Posterior, as_double
 from zoo.reference.record import Reference
 from zoo.task import Task, task_of
 
-KEPT = 4000
+DRAWS_STORED = 4000  # about, of all chains together
+STEPS_PER_REPORT = 100
+SEED_STEP = 1_000_003  # between the seeds of two chains
 Report = Callable[[str], object]
 
 
@@ -37,18 +39,18 @@ def sample_reference(
     noncentred: Sequence[str] | None = None,
     shown: Report | None = None,
 ) -> Reference:
-    """Samples a posterior, and refuses the draws if they are not good enough for a reference.
+    """Draws from a posterior by NUTS; raises if they are not good enough for a reference.
 
     Args:
-        model: a task, or any Pyro model; parameters stay as they are.
-        *args: what the model is called with; none for a task, whose training rows are taken.
+        model: a task, or any Pyro model; its parameters are not changed.
+        *args: arguments of the model; none for a task, whose training rows are used.
         chains: number of chains.
-        draws: kept of each chain; about 4,000 of all of them are stored.
-        warmup: steps of each chain in which step size and metric are found.
+        draws: number of draws of each chain; about 4,000 of all chains are stored.
+        warmup: number of steps of each chain in which step size and metric are adapted.
         seed: of starting points and chains.
-        accept: target probability of acceptance; higher is slower, and diverges less.
+        accept: target acceptance probability; a higher one is slower and diverges less.
         noncentred: sites to sample as loc + scale * eta; None for those of the model's recipe.
-        shown: told of the progress, a line each time.
+        shown: called with a line of text on the progress.
 
     Raises:
         ValueError: for latents that are discrete or belong to a data row; names the latent.
@@ -57,9 +59,7 @@ def sample_reference(
             or sd, see :mod:`zoo.reference.tails`.
     """
     task, seed = task_of(model, args), seed_given(seed)
-    for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("warmup", warmup, 1)):
-        whole(name, value, least=least)
-    number("accept", accept, above=0.0, below=1.0)
+    _check(chains, draws, warmup, accept)
     usual = task.recipe.noncentred if task.recipe else ()
     sites = usual if noncentred is None else tuple(noncentred)
     with isolated(seed=seed), in_double():
@@ -67,14 +67,13 @@ def sample_reference(
         posterior = Posterior(task.build(), rows, sites)
         runs = []
         for chain in range(chains):
-            torch.manual_seed(seed + 1_000_003 * (chain + 1))
-            tell = _teller(shown, chain)
-            runs.append(_run(posterior, draws, warmup, accept, tell))
+            torch.manual_seed(seed + SEED_STEP * (chain + 1))
+            runs.append(_run(posterior, draws, warmup, accept, _teller(shown, chain)))
         values = posterior.values(torch.cat([u for u, _ in runs]))
     found = summarise(values, chains)
     divergences = sum(count for _, count in runs)
     check(found, divergences)
-    thin = -(-chains * draws // KEPT)
+    thin = -(-chains * draws // DRAWS_STORED)
     settings = {"chains": chains, "warmup": warmup, "draws": draws, "accept": accept}
     return Reference(
         model=task.name,
@@ -89,11 +88,17 @@ def sample_reference(
     )
 
 
+def _check(chains: int, draws: int, warmup: int, accept: float) -> None:
+    for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("warmup", warmup, 1)):
+        whole(name, value, least=least)
+    number("accept", accept, above=0.0, below=1.0)
+
+
 def _teller(shown: Report | None, chain: int) -> Callable:
-    """Pyro's hook that says every hundredth step of a chain."""
+    """A hook for Pyro's MCMC that reports every hundredth step of a chain."""
 
     def tell(kernel: object, place: object, stage: str, i: int) -> None:
-        if shown is not None and i % 100 == 0:
+        if shown is not None and i % STEPS_PER_REPORT == 0:
             shown(f"chain {chain + 1}: {stage.split()[0].lower()} {i}")
 
     return tell
@@ -102,7 +107,7 @@ def _teller(shown: Report | None, chain: int) -> Callable:
 def _run(
     posterior: Posterior, draws: int, warmup: int, accept: float, tell: Callable
 ) -> tuple[Tensor, int]:
-    """One chain: draws of u, (draws, size), and the number of divergences."""
+    """The draws of u of one chain, (draws, size), and its number of divergent transitions."""
     kernel = NUTS(potential_fn=posterior, full_mass=True, target_accept_prob=accept)
     sampler = MCMC(
         kernel,

@@ -1,7 +1,7 @@
-"""A model's log posterior over one vector of unconstrained numbers, as a sampler wants it.
+"""A model's log posterior as a function of one vector of unconstrained numbers, for NUTS.
 
-Sites with a location and a scale can be sampled non-centred (theta = loc + scale eta): the
-posterior of theta is the same, and has no funnel.
+Sites with a location and a scale can be sampled non-centred, theta = loc + scale * eta. The
+posterior of theta is the same, and that of eta has no funnel.
 """
 
 import copy
@@ -25,7 +25,8 @@ from zoo.sampling.traced import traced
 from zoo.sampling.unconstrained import Bijected
 from zoo.traces import Pair
 
-START, TRIES = 2.0, 100
+LARGEST_START = 2.0  # of each coordinate of a starting point
+TRIES = 100
 Slope = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -38,8 +39,8 @@ class Posterior:
         noncentred: sites to sample as loc + scale * eta.
 
     Attributes:
-        density: log joint of the model as it is sampled.
-        names: the model's own latents.
+        density: log joint density of the model in the form that is sampled.
+        names: of the latents of the original model.
 
     Raises:
         ValueError: see :func:`sample_reference`.
@@ -78,7 +79,7 @@ class Posterior:
             ValueError: if there is none.
         """
         for _ in range(TRIES):
-            u = START * (2 * torch.rand(self.density.size) - 1)
+            u = LARGEST_START * (2 * torch.rand(self.density.size) - 1)
             target, gradient = self.slope(u)
             if target.isfinite() and gradient.isfinite().all():
                 return u
@@ -106,7 +107,7 @@ class Posterior:
 
 
 class Potential(torch.autograd.Function):
-    """Minus the log density, with the gradient that comes with it."""
+    """Minus the log density, with the gradient that the traced function gives."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, slope: Slope) -> Tensor:
@@ -139,7 +140,7 @@ def refuse(latents: Latents) -> None:
 
 
 def _program(model: Model, args: tuple) -> Program:
-    """The model with a guide that draws nothing: a density asks it for nothing."""
+    """The model with an empty guide, since a JointDensity takes a program but no guide."""
     modules = reachable_modules(model)
     adopt(modules)
     latents = describe(model, *args)
@@ -151,7 +152,7 @@ def _program(model: Model, args: tuple) -> Program:
 
 
 def _nothing(*args: object) -> None:
-    """A guide without sites."""
+    """The empty guide."""
 
 
 def as_double(arg: object) -> object:

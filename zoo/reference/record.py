@@ -1,4 +1,4 @@
-"""A reference posterior: draws of a long Markov chain, and how far to trust them."""
+"""A reference posterior: draws of long Markov chains, their moments and diagnostics."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ Scalars = dict[str, Tensor]
 
 
 class UnreliableReferenceError(ValueError):
-    """A chain that has not earned to be a reference."""
+    """Draws that did not pass the checks of a reference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,15 +22,15 @@ class Reference:
         seed: of the chains.
         draws: site -> draws, thinned, shape (draws, *shape).
         mean: site -> posterior mean, from all draws of the chains.
-        sd: site -> posterior standard deviation, likewise.
+        sd: site -> posterior standard deviation, from all draws of the chains.
         r_hat: site -> rank-normalised split R-hat.
         ess_bulk: site -> effective sample size in the bulk.
-        ess_tail: site -> the smaller one of the 5% and 95% quantiles.
+        ess_tail: site -> the smaller of the effective sample sizes of the 5 % and 95 % quantiles.
         mcse_mean: site -> Monte Carlo standard error of the mean.
         mcse_sd: site -> Monte Carlo standard error of the sd.
-        k_mean: site -> Pareto k-hat of the heavier tail, see :mod:`zoo.reference.tails`.
-        k_sd: site -> likewise, of the squared distances from the mean.
-        divergences: divergent transitions, all chains together.
+        k_mean: site -> Pareto k-hat of the heavier tail; see :mod:`zoo.reference.tails`.
+        k_sd: site -> Pareto k-hat of the squared distances from the mean.
+        divergences: number of divergent transitions in all chains.
         settings: chains, warmup and draws of each chain, and the sites sampled non-centred.
         provenance: command, commit, versions and data, see :func:`zoo.provenance.provenance`.
     """
@@ -58,5 +58,5 @@ class Reference:
         return {name: (self.mean[name], self.sd[name]) for name in self.mean}
 
     def errors(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Site -> Monte Carlo standard errors of the two."""
+        """Site -> Monte Carlo standard errors of mean and standard deviation."""
         return {name: (self.mcse_mean[name], self.mcse_sd[name]) for name in self.mean}

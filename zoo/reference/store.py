@@ -1,4 +1,4 @@
-"""References on disk: one compressed npz each, with a JSON header."""
+"""References on disk: a compressed npz file for each, with a JSON header."""
 
 import json
 import os
@@ -31,7 +31,7 @@ HEADER = "header"
 
 
 def reference(task: Task, folder: Path = HERE) -> Reference | None:
-    """The reference kept for a task's model and data; None if there is none.
+    """The stored reference for a task's model and data; None if there is none.
 
     Args:
         task: e.g. ``zoo.load("logistic_regression")``.
@@ -42,16 +42,16 @@ def reference(task: Task, folder: Path = HERE) -> Reference | None:
 
 
 def file_name(model: str, hash: str) -> str:
-    """Name of the file of a model and a data set's fingerprint."""
+    """File name for a model and the fingerprint of its data."""
     return f"{model}-{hash}.npz"
 
 
 def save(found: Reference, path: Path) -> Path:
-    """Writes a reference; draws in single precision. The file is there whole or not at all.
+    """Writes a reference, with draws in single precision; never leaves an incomplete file.
 
     Args:
         found: the reference.
-        path: where to; its folder is made if there is none.
+        path: of the file; its folder is made if there is none.
     """
     fields = vars(found)
     arrays: dict[str, Any] = {
@@ -73,10 +73,10 @@ def save(found: Reference, path: Path) -> Path:
 
 
 def load(path: Path) -> Reference:
-    """Reads a reference that :func:`save` wrote; a file without k-hats has those of its draws.
+    """Reads a reference; k-hats that an older file lacks are computed from its draws.
 
     Raises:
-        ValueError: if the file is none.
+        ValueError: if the file is not a reference.
     """
     with np.load(path, allow_pickle=False) as held:
         if HEADER not in held:

@@ -1,9 +1,9 @@
-"""Are the draws' tails light enough for a mean and a standard deviation?
+"""Are the tails of the draws light enough for the errors of a mean and an sd to be trusted?
 
-The tails of h(x) are fitted by generalised Pareto distributions: h = x, both tails, for the mean,
-and h = (x - mean)^2, whose k is twice that of x in the limit, for the standard deviation. The
-variance of the estimate ends at k = 1/2, and above 0.7 its own error estimate cannot be trusted,
-whatever R-hat and effective sizes say.
+A generalised Pareto distribution is fitted to the tail of h(x): for the mean h = x, both tails;
+for the standard deviation h = (x - mean)^2, whose k is in the limit twice that of x. The estimate
+has an infinite variance for k > 1/2, and above 0.7 its Monte Carlo standard error cannot be
+trusted, even where R-hat and the effective sample sizes are good.
 
 Source: Vehtari et al. 2024, "Pareto smoothed importance sampling" (k of Monte Carlo estimates,
 length of the tail). Departs from the paper: no draw is smoothed.
@@ -14,14 +14,14 @@ import math
 import torch
 from torch import Tensor
 
-from zoo.metrics.pareto import FEWEST, fit_pareto
+from zoo.metrics.pareto import FEWEST_EXCEEDANCES, fit_pareto
 from zoo.reference.record import Scalars
 
-BOUNDED = -1.0  # k of a uniform distribution
+K_OF_UNIFORM = -1.0  # also that of a constant
 
 
 def tail_shapes(draws: Scalars, ess_tail: Scalars) -> dict[str, Scalars]:
-    """Gives "k_mean" and "k_sd", each site -> Pareto k-hat of each scalar, of one draw's shape.
+    """Tables "k_mean" and "k_sd": site -> Pareto k-hat of each scalar, of one draw's shape.
 
     Args:
         draws: site -> draws of all chains, shape (draws, *shape).
@@ -38,13 +38,14 @@ def tail_shapes(draws: Scalars, ess_tail: Scalars) -> dict[str, Scalars]:
 
 
 def tail_length(draws: int, effective: float) -> int:
-    """How many draws are a tail, min(S / 5, 3 sqrt(S / r)), r being the relative efficiency.
+    """Number of draws in a tail, min(S / 5, 3 sqrt(S / r)), with r the relative efficiency.
 
-    The same share of S draws as 3 sqrt(S r) is of S r independent ones: no thinning is needed.
+    This is the share of S correlated draws that 3 sqrt(S r) is of S r independent ones, so the
+    draws need no thinning.
 
     Args:
         draws: S.
-        effective: effective sample size in the tails, S r; no more than S counts.
+        effective: effective sample size in the tails, S r; where it is above S, S is used.
     """
     return math.ceil(min(draws / 5, 3 * draws / min(effective, draws) ** 0.5))
 
@@ -60,10 +61,10 @@ def _shapes(x: Tensor, effective: float) -> tuple[float, float]:
 
 
 def _upper(h: Tensor, count: int) -> Tensor:
-    """Shape k of the upper tail of each column, h (draws, columns); -1 where it is one number."""
-    if count < FEWEST:
+    """Shape k of the upper tail of each column, h (draws, columns); -1 where it is constant."""
+    if count < FEWEST_EXCEEDANCES:
         return h.new_full(h.shape[1:], math.nan)
     ordered = h.sort(0).values
     cut = ordered[-count - 1]
     k, _ = fit_pareto(ordered[-count:] - cut)
-    return k.where(ordered[-1] > cut, BOUNDED)
+    return k.where(ordered[-1] > cut, K_OF_UNIFORM)

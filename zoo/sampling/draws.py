@@ -1,4 +1,4 @@
-"""Draws from a trained guide, and from the model given them or alone."""
+"""Draws of latents from a trained guide or the prior, and of data from the model."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from zoo.sampling.importance_weights import (
     summed_out,
     take_rows,
 )
-from zoo.sampling.unconstrained import Simulated
+from zoo.sampling.simulated import simulate
 from zoo.sampling.weighable import require_weights
 from zoo.traces import Traces, run, weigh
 
@@ -37,12 +37,12 @@ class Draws(NamedTuple):
 
 
 class Weighted(NamedTuple):
-    """Draws with their densities.
+    """Independent draws from a guide, with their densities.
 
     Attributes:
         latents: site -> (draws, ...).
         log_p: log p(x, z), nats, (draws, rows); one column where rows share a latent.
-        log_q: log q(z), the same.
+        log_q: log q(z), nats, the same shape.
         log_likelihood: observed site -> (draws, rows), see :class:`Draws`.
     """
 
@@ -58,7 +58,7 @@ class Weighted(NamedTuple):
 
 
 class Summed(NamedTuple):
-    """Draws of a guide that leaves latents to a sum.
+    """Independent draws from a guide of some latents, the others being summed out.
 
     Attributes:
         latents: site of the guide -> (draws, ...).
@@ -72,7 +72,7 @@ class Summed(NamedTuple):
 
 @torch.no_grad()
 def draw(program: Program, args: tuple, count: int, *, rows: int | None = None) -> Draws:
-    """Draws latents from the guide and scores the observations under the model.
+    """Draws of latents from the guide, with the log-likelihood of the observations.
 
     Args:
         program: a trained program in eval mode.
@@ -93,10 +93,11 @@ def draw(program: Program, args: tuple, count: int, *, rows: int | None = None) 
 def draw_weighted(
     program: Program, args: tuple, count: int, *, rows: int | None = None
 ) -> Weighted:
-    """Draws latents from a guide of all of them, with log p(x, z) and log q(z); see `draw`.
+    """Draws from a guide of all latents, with log p(x, z) and log q(z); see `draw`.
 
     Raises:
-        ValueError: if the guide leaves latents out, or weights mean nothing here.
+        ValueError: if the guide leaves latents out, or importance weights are not defined; see
+            :mod:`zoo.sampling.weighable`.
     """
     latents = program.latents
     require_all_drawn(program)
@@ -114,10 +115,11 @@ def draw_weighted(
 
 @torch.no_grad()
 def draw_summed(program: Program, args: tuple, count: int, *, rows: int | None = None) -> Summed:
-    """Draws of a guide that leaves latents to a sum, one after another; see `draw`.
+    """Draws from a guide of some latents, made one by one, the others summed out; see `draw`.
 
     Raises:
-        ValueError: if the guide draws nothing, or weights mean nothing here.
+        ValueError: if the guide draws nothing, or importance weights are not defined; see
+            :mod:`zoo.sampling.weighable`.
     """
     if not program.guided:
         require_all_drawn(program)
@@ -128,14 +130,14 @@ def draw_summed(program: Program, args: tuple, count: int, *, rows: int | None =
     latents, log_w = list[dict[str, Tensor]](), list[Tensor]()
     with poutine.block(), program.handlers(picked if program.latents.row_args else None):
         for _ in range(count):
-            with _Noted(program.guided or frozenset()) as seen:
+            with _Recorded(program.guided or frozenset()) as seen:
                 log_w.append(summed_out(program.pair, taken, program.kwargs, total))
             latents.append({name: value.unsqueeze(0) for name, value in seen.values.items()})
     return Summed(_join(latents), torch.cat(log_w))
 
 
-class _Noted(Messenger):
-    """Notes the values of named sites, those of the model where guide and model have both."""
+class _Recorded(Messenger):
+    """Records the values of named sites: the model's where the guide has them too."""
 
     def __init__(self, names: frozenset[str]) -> None:
         super().__init__()
@@ -147,16 +149,16 @@ class _Noted(Messenger):
 
 
 def together(parts: Iterable[Weighted]) -> Weighted:
-    """Draws of several runs, one after another."""
+    """The draws of several runs in one object."""
     sites, log_p, log_q, observed = zip(*parts, strict=True)
     return Weighted(_join(sites), torch.cat(log_p), torch.cat(log_q), _join(observed))
 
 
 def require_all_drawn(program: Program) -> None:
-    """Refuses a guide that leaves latents out, to be summed over.
+    """Refuses a guide that does not draw all latents.
 
     Raises:
-        ValueError: naming them.
+        ValueError: naming the latents that it leaves out.
     """
     left = [site.name for site in program.pair.left]
     if left:
@@ -169,15 +171,12 @@ def require_all_drawn(program: Program) -> None:
 def draw_predictive(
     program: Program, args: tuple, count: int, *, rows: int | None = None
 ) -> dict[str, Tensor]:
-    """Data drawn from the model given draws from the guide: observed site -> (draws, ...)."""
+    """Draws of data from the model given latents from the guide: observed site -> (draws, ...)."""
 
     def one(taken: tuple, size: int) -> dict[str, Tensor]:
         model, guide = _wide(program, size)
         guided = poutine.trace(guide).get_trace(*taken, **program.kwargs)
-        with Simulated():
-            trace = poutine.trace(poutine.replay(model, trace=guided)).get_trace(
-                *taken, **program.kwargs
-            )
+        trace = simulate(poutine.replay(model, trace=guided), taken, program.kwargs)
         return _stacked(trace, "value", program, program.latents.observed, size)
 
     return _join(_repeated(program, args, count, rows, one))
@@ -187,12 +186,11 @@ def draw_predictive(
 def draw_jointly(
     program: Program, args: tuple, count: int, *, rows: int | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Latents from the prior, and data from the model given them: site -> (draws, ...) each."""
+    """Draws of latents from the prior, and of data given them: site -> (draws, ...) each."""
 
     def one(taken: tuple, size: int) -> tuple[dict, dict]:
         model, _ = _wide(program, size)
-        with Simulated():
-            trace = poutine.trace(model).get_trace(*taken, **program.kwargs)
+        trace = simulate(model, taken, program.kwargs)
         names = program.latents.names, program.latents.observed
         return tuple(_stacked(trace, "value", program, each, size) for each in names)  # type: ignore[return-value]
 
@@ -212,7 +210,7 @@ def draw_prior(program: Program, args: tuple, *, rows: int) -> dict[str, Tensor]
 
 @torch.no_grad()
 def observed_sites(program: Program, args: tuple) -> dict[str, Any]:
-    """Observed site -> its value and distribution, as one run of the model on `args` has them."""
+    """Observed site -> its node in the trace of one run, with its value and distribution."""
     with poutine.block(), program.handlers(None):
         trace = poutine.trace(program.model).get_trace(*args, **program.kwargs)
     return {name: trace.nodes[name] for name in program.latents.observed}
@@ -231,7 +229,7 @@ def _picked(program: Program, total: int, rows: int | None) -> Tensor:
 def _repeated(
     program: Program, args: tuple, count: int, rows: int | None, one: Callable
 ) -> list[Any]:
-    """`one(arguments, draws)` as a single wide run, or draw by draw where that does not go."""
+    """`one(arguments, draws)`, called once if the model broadcasts, else for each draw."""
     latents, total = program.latents, row_count(program, args)
     picked = _picked(program, total, rows)
     taken = take_rows(program, args, picked, total)
@@ -241,7 +239,7 @@ def _repeated(
 
 
 def _wide(program: Program, count: int) -> tuple[Callable, Callable]:
-    """Model and guide over that many particles."""
+    """The model and the guide, each run on that many particles at once."""
     pair, nesting = program.pair, program.latents.nesting
     if count == 1:
         return pair.model, pair.guide
@@ -249,7 +247,7 @@ def _wide(program: Program, count: int) -> tuple[Callable, Callable]:
 
 
 def _latents(traces: Traces, program: Program, count: int) -> dict[str, Tensor]:
-    """The model's values of what the guide draws; a relaxed guide's own are no draws."""
+    """The latents that the guide draws, as the model has them; a relaxed guide's are relaxed."""
     names = [name for name in program.latents.names if name in traces.guide.nodes]
     return _stacked(traces.model, "value", program, names, count)
 
@@ -257,7 +255,7 @@ def _latents(traces: Traces, program: Program, count: int) -> dict[str, Tensor]:
 def _stacked(
     trace: Trace, field: str, program: Program, names: Iterable[str], count: int
 ) -> dict[str, Tensor]:
-    """A field of some sites with draws first, without the empty dimensions after them."""
+    """A field of some sites, draws in the first dimension, without plate dimensions of size 1."""
     nodes: dict[str, Any] = dict(trace.nodes)
     nesting, found = program.latents.nesting, {}
     for name in names:

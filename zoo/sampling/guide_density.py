@@ -1,4 +1,4 @@
-"""log q(u) of a trained guide at any point: what annealing from the guide needs."""
+"""The density log q(u) of a trained guide at any point, from which annealing can start."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from zoo.traces import Assign, add_up, sample_sites, sum_plates
 
 
 class FromGuide:
-    """A path from the guide to the joint density, in place of one from the prior.
+    """The two ends of an annealing path that starts at the guide instead of the prior.
 
     The guide may draw each latent from a density, or an auxiliary vector of all unconstrained
     numbers (as FullRank and Pyro's AutoContinuous do), or one for each site (AutoNormal).
 
     Args:
-        joint: the other end.
+        joint: the end of the path, the model's joint density.
 
     Raises:
-        ValueError: for a guide whose density at a given point is not known.
+        ValueError: for a guide whose density at a given point cannot be computed.
     """
 
     def __init__(self, joint: JointDensity) -> None:
@@ -34,7 +34,7 @@ class FromGuide:
                 "Annealing from the guide takes a model that broadcasts over particles; this one "
                 "does not. Anneal from the prior: ais."
             )
-        # the latents' own: that of a draw through a composed bijection says "real"
+        # not those of the guide's distributions: a composed bijection reports its support as real
         self.supports = {site.name: site.support for site in joint.columns.sites}
         sites = self._sites({}, Bijected({}), 1)
         self.auxiliary = [n for n, site in sites.items() if site["infer"].get("is_auxiliary")]
@@ -54,7 +54,7 @@ class FromGuide:
         return sites[self.auxiliary[0]]["value"].reshape(chains, 1, self.size)
 
     def __call__(self, u: Tensor) -> Ends:
-        """Log density of the guide, and the log joint; u (chains, rows, size)."""
+        """Log density of the guide, and log joint density of the model; u (chains, rows, size)."""
         values = self.columns.unpack(u)
         if not self.auxiliary:
             bijected = Bijected(values, self.supports)

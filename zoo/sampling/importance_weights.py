@@ -1,4 +1,4 @@
-"""Log importance weights of a fit by chunks of rows and draws, so that memory stays bounded."""
+"""Log importance weights of a fit, in chunks of rows and draws so that memory stays bounded."""
 
 import math
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from zoo.program import Program
 from zoo.sampling.weighable import require_density, require_weights
 from zoo.traces import Assign, Pair, run, weigh
 
-SOME = 512  # rows
-UNKNOWN = 4096  # rows of a guide that declares nothing, held together
+ROWS_AT_ONCE = 512
+FOREIGN_ROWS_AT_ONCE = 4096  # of a guide that is not a Family, which may need all rows at once
 MOST_WEIGHTS_AT_ONCE = 2**14
-MOST_VALUES_AT_ONCE = 2**22  # of the data, under all those weights
+MOST_VALUES_AT_ONCE = 2**22  # weights times values of the data that each of them reads
 
 
 def weight_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
@@ -32,47 +32,51 @@ def weight_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]
         draws: number of draws from the guide for each row.
 
     Raises:
-        ValueError: where such weights mean nothing; see :mod:`zoo.sampling.weighable`.
+        ValueError: where importance weights are not defined; see :mod:`zoo.sampling.weighable`.
     """
     require_weights(program, *some_rows(program, args))
     yield from bound_chunks(program, args, draws)
 
 
 def bound_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
-    """The same for their mean alone, which is a bound also where the model draws its terms.
+    """Log-weights whose mean is a bound, though single weights may be estimates.
 
-    A model that holds a part of a plate at a time holds another part in every draw, which all
-    rows of a chunk share. See :func:`weight_chunks`.
+    They are those of :func:`weight_chunks`, and are also given for a model that subsamples one of
+    its plates: each draw then has another subsample, which all rows of a chunk share.
 
     Raises:
-        ValueError: where log q is no density; see :mod:`zoo.sampling.weighable`.
+        ValueError: where log q is not a density; see :mod:`zoo.sampling.weighable`.
     """
     require_density(program, *some_rows(program, args))
     rows = row_count(program, args)
     at_once = max(1, _budget(program) // draws)
-    chunk = rows if _whole(program, rows) else min(rows, at_once, 512)
+    chunk = rows if _whole(program, rows) else min(rows, at_once, ROWS_AT_ONCE)
     for start in range(0, rows, chunk):
         picked = torch.arange(start, min(start + chunk, rows), device=device_of(args))
         yield _draw(program, args, picked, rows, draws)
 
 
 def some_rows(program: Program, args: tuple) -> tuple[tuple, Tensor | None]:
-    """Enough rows to see how the pair is made, and which those are; all if not independent."""
+    """Some rows on which the pair can be examined, and their indices; all if not independent."""
     rows = row_count(program, args)
     if _whole(program, rows) or not program.latents.row_args:
         return args, None
-    picked = torch.arange(min(rows, SOME), device=device_of(args))
+    picked = torch.arange(min(rows, ROWS_AT_ONCE), device=device_of(args))
     return take_rows(program, args, picked, rows), picked
 
 
 def _whole(program: Program, rows: int) -> bool:
-    """Are rows to stay together: they share a latent, or a guide may have parameters for each?"""
+    """Must all rows be scored at once?
+
+    They must where they share a latent, and where the guide is not a Family, since it may then
+    have parameters for each row; of such a guide only many rows are split nevertheless.
+    """
     declares = isinstance(program.guide, Family)
-    return not program.latents.rowwise or not (declares or rows > UNKNOWN)
+    return not program.latents.rowwise or not (declares or rows > FOREIGN_ROWS_AT_ONCE)
 
 
 def _budget(program: Program) -> int:
-    """How many weights at once: large enough to be quick, small enough to stay in the caches."""
+    """How many weights to compute at once: enough to be fast, few enough for the CPU's caches."""
     return min(
         MOST_WEIGHTS_AT_ONCE, max(1, MOST_VALUES_AT_ONCE // max(1, program.latents.context))
     )
@@ -84,9 +88,9 @@ def row_count(program: Program, args: tuple) -> int:
 
 
 def independent_rows(program: Program, args: tuple) -> int:
-    """Number of data rows with a weight of their own, wherever they come from.
+    """Number of data rows that have an importance weight each.
 
-    1 where rows share a latent, or there are none.
+    1 where rows share a latent, or there are none. The rows may be arguments or held by the model.
     """
     latents = program.latents
     if not latents.rowwise or latents.row_plate is None:
@@ -99,20 +103,20 @@ def log_mean_weights(
 ) -> Iterator[Tensor]:
     """Logs of the mean of `particles` weights, nats, each (groups, rows of the chunk).
 
-    The weights themselves are added up as they are drawn, so that memory does not grow with them.
+    The weights are summed as they are drawn, so that memory does not grow with their number.
 
     Args:
         program: a trained program in eval mode.
         args: arguments of the model, on its device.
-        particles: weights in a mean.
-        groups: independent means for each row.
+        particles: number of weights in a mean.
+        groups: number of independent means for each row.
 
     Raises:
-        ValueError: where such weights mean nothing; see :mod:`zoo.sampling.weighable`.
+        ValueError: where importance weights are not defined; see :mod:`zoo.sampling.weighable`.
     """
     require_weights(program, *some_rows(program, args))
     rows = row_count(program, args)
-    chunk = rows if _whole(program, rows) else min(rows, 512)
+    chunk = rows if _whole(program, rows) else min(rows, ROWS_AT_ONCE)
     for picked in torch.arange(rows, device=device_of(args)).split(chunk):
         sums = [_log_sum(program, args, picked, rows, particles) for _ in range(groups)]
         yield torch.stack(sums) - math.log(particles)
@@ -133,17 +137,17 @@ def _draw(program: Program, args: tuple, picked: Tensor, rows: int, draws: int) 
 def _parts(
     program: Program, args: tuple, picked: Tensor, rows: int, draws: int
 ) -> Iterator[Tensor]:
-    """The log-weights of some rows, so many draws at once as the budget allows."""
+    """The log-weights of some rows, in chunks of draws that respect the budget."""
     taken, total = take_rows(program, args, picked, rows), independent_rows(program, args)
     held = len(picked) if program.latents.row_args else total
     at_once = max(1, min(draws, _budget(program) // held))
     if program.latents.drawn_plates:
-        at_once = 1  # draws of one run would share what the model holds of those plates
+        at_once = 1  # draws made in one run would share the model's subsample
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
         with torch.no_grad(), program.handlers(picked if program.latents.row_args else None):
             part = _weights(program.pair, taken, program.kwargs, count, total)
-        yield part  # outside, or the handlers would stay on while the caller goes on
+        yield part  # outside of the handlers, which would otherwise act on the caller's code
 
 
 def take_rows(program: Program, args: tuple, picked: Tensor, rows: int) -> tuple:
@@ -155,9 +159,12 @@ def take_rows(program: Program, args: tuple, picked: Tensor, rows: int) -> tuple
 
 
 def _weights(pair: Pair, args: tuple, kwargs: dict, count: int, total: int) -> Tensor:
-    """Log-weights of `count` draws, (count, rows); all `total` rows share the terms outside."""
+    """Log-weights of `count` draws, (count, rows).
+
+    Terms outside of the row plate are divided evenly between the `total` rows.
+    """
     rowwise = pair.latents.rowwise
-    if pair.left and not pair.guided:  # nothing is random: every draw is the exact evidence
+    if pair.left and not pair.guided:  # nothing is random: every weight is the exact evidence
         return summed_out(pair, args, kwargs, total).expand(count, -1)
     if pair.left:
         return torch.cat([summed_out(pair, args, kwargs, total) for _ in range(count)])
@@ -166,16 +173,17 @@ def _weights(pair: Pair, args: tuple, kwargs: dict, count: int, total: int) -> T
 
 
 def summed_out(pair: Pair, args: tuple, kwargs: dict, total: int) -> Tensor:
-    """One draw of the guided latents, with the others summed out of the model: (1, rows).
+    """Log-weight of one draw of the guided latents, the others summed out exactly: (1, rows).
 
-    All joint states side by side where they are few and of one level; by contraction where the
-    model is marked for it, or some are shared by rows and some are not, or they are too many.
+    The sum is over all joint states side by side, or by tensor contraction: where the model is
+    marked for enumeration, where some of the latents are shared by rows and others are not, and
+    where there are too many states.
 
     Args:
         pair: the model and the guide.
         args: arguments of both.
         kwargs: their keyword arguments.
-        total: number of all rows, which share what lies outside of them.
+        total: number of all rows, between which the terms outside of the row plate are divided.
 
     Raises:
         ValueError: if the model does not broadcast over the states.

@@ -2,7 +2,7 @@
 
     log p(x, z(u)) + log|dz/du|,   z = T(u), T the bijection onto each latent's support,
 
-so that a sampler needs to know of one tensor only. Finite discrete latents are summed out.
+so that a sampler moves a single tensor u. Finite discrete latents are summed out.
 """
 
 from functools import cached_property
@@ -20,19 +20,20 @@ from zoo.latents import Kind, Latents, Model
 from zoo.latents.enumeration import joint_states
 from zoo.program import Program
 from zoo.sampling.importance_weights import independent_rows, row_count, take_rows
-from zoo.sampling.unconstrained import Bijected, Columns, Simulated, to_unconstrained
+from zoo.sampling.simulated import Simulated
+from zoo.sampling.unconstrained import Bijected, Columns, to_unconstrained
 from zoo.sites.supports import unmixed
 from zoo.traces import Assign, add_up, row_scale, sample_sites, sum_plates
 
-STATES = 1024
+MOST_STATES = 1024  # of discrete latents, at each step of a chain
 
 
 class Ends(NamedTuple):
     """Log densities at the two ends of an annealing path, nats, each (chains, rows).
 
     Attributes:
-        base: of what is annealed from: the prior log p(u), or a guide's log q(u).
-        target: the joint log p(x, u).
+        base: the density that annealing starts from: the prior log p(u), or a guide's log q(u).
+        target: the joint density log p(x, u).
     """
 
     base: Tensor
@@ -40,23 +41,24 @@ class Ends(NamedTuple):
 
 
 class JointDensity:
-    """The density of a program's model over the latents of some of the data rows.
+    """The log joint density of a program's model, as a function of unconstrained latents u.
 
     Use it inside :func:`zoo.isolation.isolated`, with the program in eval mode.
 
     Args:
         program: whose model to score, with its parameters as they are.
         args: arguments of the model, on its device.
-        picked: which rows, shape (rows,); None for all of them. Where rows share a latent, all.
-        observed: observed site -> values that take the place of the data, shape
-            (datasets, *plates, *event); chain c sees data set c // (chains / datasets).
+        picked: indices of the data rows, shape (rows,); None for all, as it must be where rows
+            share a latent.
+        observed: observed site -> values that replace the data, shape
+            (datasets, *plates, *event); chain c is given data set c // (chains / datasets).
 
     Attributes:
-        columns: how u is laid out.
+        columns: which columns of u belong to which site.
         states: joint states of the discrete latents that are summed out; 1 if there are none.
 
     Raises:
-        ValueError: for a model that this is not possible for; names the latent.
+        ValueError: if the model has no such density, or it cannot be computed; names the latent.
     """
 
     def __init__(
@@ -84,20 +86,20 @@ class JointDensity:
             self.state_values = joint_states(discrete, latents, device=device_of(args))
         self.by_row = latents.rowwise or (bool(discrete) and all(s.local for s in discrete))
         self.states = max([1, *map(len, self.state_values.values())])
-        if self.states > STATES and sites:
+        if self.states > MOST_STATES and sites:
             raise ValueError(
                 f"Summing out {[s.name for s in discrete]} takes {self.states} states at every "
-                f"step of a chain; the limit is {STATES}. Use iwae_K with a guide for them."
+                f"step of a chain; the limit is {MOST_STATES}. Use iwae_K with a guide for them."
             )
 
     @property
     def size(self) -> int:
-        """Unconstrained numbers in a column of u."""
+        """Number of unconstrained numbers of a row: the last dimension of u."""
         return sum(self.columns.sizes)
 
     @property
     def rows(self) -> int:
-        """Columns of u."""
+        """Number of rows of u."""
         return self.columns.rows
 
     def __call__(self, u: Tensor) -> Ends:
@@ -133,7 +135,7 @@ class JointDensity:
 
     @torch.no_grad()
     def simulate(self, count: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Draws latents and data from the model; factors are left out.
+        """Draws of latents and data from the model; factors are left out.
 
         Returns:
             u, shape (count, rows, size), and observed site -> data, shape (count, ...).
@@ -145,12 +147,12 @@ class JointDensity:
 
     @cached_property
     def factors(self) -> list[str]:
-        """Observed sites that are factors, not data."""
+        """Names of observed sites that are factors and not data."""
         sites = self._run(self.program.model, 0)
         return [str(site["name"]) for site in sites if isinstance(site["fn"], Unit)]
 
     def on(self, observed: dict[str, Tensor]) -> "JointDensity":
-        """The density of the same rows given other data, see `observed`.
+        """The density of the same rows given other data; see the argument `observed`.
 
         Raises:
             ValueError: if the model has a factor, from which no data can be drawn.
@@ -178,9 +180,9 @@ class JointDensity:
     def _score(
         self, values: dict[str, Tensor], fixed: dict[str, Tensor], count: int
     ) -> list[Tensor]:
-        """Log-probabilities of latents and of data inside of the rows, then of both outside.
+        """Four log-probabilities: of latents and of data inside the row plate, then outside it.
 
-        Shapes (particles, rows), twice, and (particles, 1), twice.
+        The first two have shape (particles, rows), the last two (particles, 1).
         """
         with Bijected(values) as bijected, Assign(fixed):
             sites = self._run(self.program.model, count)
@@ -215,7 +217,7 @@ class JointDensity:
         )
 
     def _run(self, model: Model, count: int) -> list[Message]:
-        """The sample sites of one run, on `count` particles; 0 is the model as it is."""
+        """The sample sites of one run with `count` particles; 0 runs the model unchanged."""
         wide = particles(model, count, self.latents.nesting) if count else model
         rows = self.picked if self.latents.row_args else None
         with self.program.handlers(rows):
@@ -225,7 +227,7 @@ class JointDensity:
         return sample_sites(trace)
 
     def _one(self, values: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-        """One particle's values, without the plates that their sites do not lie in."""
+        """The values of one particle, without the plates in which their sites do not lie."""
         extra = {s.name: self.latents.nesting - len(s.batch_shape) for s in self.latents.sites}
         return {n: v[i].reshape(v.shape[1 + extra.get(n, 0) :]) for n, v in values.items()}
 
@@ -236,7 +238,7 @@ def _in_rows(site: Message, latents: Latents) -> bool:
 
 
 def _check(latents: Latents) -> None:
-    """Refuses what has no such density, or none that can be computed."""
+    """Raises ValueError for a model without such a density, or where it cannot be computed."""
     for site in latents.sites:
         if site.kind is Kind.UNBIJECTABLE:
             raise ValueError(

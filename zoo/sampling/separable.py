@@ -1,9 +1,9 @@
-"""May rows be taken apart? Does each row have the same terms in another company of rows?
+"""May rows be scored in chunks? Does a row have the same log-probability among other rows?
 
-Scoring in chunks, and training on minibatches, call the model and the guide with some of the rows.
-A model that knows its rows by their position, as by ``t = torch.arange(len(x))``, or that holds
-data of its own beside the arguments, then means something else. Both are run on some rows and on
-the second half of these, with the same values of the latents, and their terms compared.
+Scoring in chunks and training on minibatches call the model and the guide with some of the rows.
+That is wrong for a model that uses the position of a row, as by ``t = torch.arange(len(x))``, or
+that holds data besides its arguments. The check runs both on some rows, then on the second half of
+these with the same values of the latents, and compares the log-probabilities.
 """
 
 from copy import copy
@@ -19,16 +19,16 @@ from zoo.program import Program
 from zoo.sampling.importance_weights import row_count, take_rows
 from zoo.traces import Assign, Traces, run, sample_sites
 
-MOST = 64  # rows looked at
+ROWS_CHECKED = 64
 
-Terms = dict[tuple[str, str], Tensor]
+Terms = dict[tuple[str, str], Tensor]  # ("model" or "guide", site) -> log-probabilities
 
 
 def together(program: Program, args: tuple) -> Program:
-    """The program, told to keep all rows together where they cannot be taken apart.
+    """The program; if rows cannot be split, a copy that always runs on all rows.
 
-    A guide that declares nothing is not tried: it may keep what it met in a call, and its rows
-    stay together up to a number (see :mod:`zoo.sampling.importance_weights`).
+    A guide that is not a Family is not checked, since it may store what it is called with. Its
+    rows are not split anyway unless they are many (see :mod:`zoo.sampling.importance_weights`).
     """
     if not isinstance(program.guide, Family) or apart(program, args) is None:
         return program
@@ -38,7 +38,7 @@ def together(program: Program, args: tuple) -> Program:
 
 
 def apart(program: Program, args: tuple) -> str | None:
-    """Why rows cannot be taken apart; None if they can, or if no argument holds any.
+    """Why rows cannot be split; None if they can, or if no argument has rows.
 
     Args:
         program: model, guide and objective.
@@ -47,14 +47,14 @@ def apart(program: Program, args: tuple) -> str | None:
     rows = row_count(program, args)
     if not program.latents.row_args or rows < 2:
         return None
-    held = torch.arange(min(rows, MOST), device=args[program.latents.row_args[0]].device)
+    held = torch.arange(min(rows, ROWS_CHECKED), device=args[program.latents.row_args[0]].device)
     half = held[len(held) // 2 :]
     with isolated(seed=0), torch.no_grad(), in_eval_mode([program]):
         try:
             first = _run(program, args, held, {})
             second = _run(program, args, half, _values(program, first, half))
-        except Exception as error:  # whatever the user's own model raises, an assertion too
-            return f"the model and the guide cannot be run on some of them ({_line(error)})"
+        except Exception as error:  # a user's model may raise anything
+            return f"the model and the guide cannot be run on some of the rows ({_line(error)})"
     return _difference(_terms(program, first, half), _terms(program, second, None))
 
 
@@ -66,7 +66,7 @@ def _run(program: Program, args: tuple, picked: Tensor, values: dict[str, Tensor
 
 
 def _values(program: Program, traces: Traces, half: Tensor) -> dict[str, Tensor]:
-    """What was drawn, for some of the rows."""
+    """The values that were drawn, for some of the rows."""
     found = {}
     for trace in traces:
         for site in sample_sites(trace):
@@ -78,7 +78,7 @@ def _values(program: Program, traces: Traces, half: Tensor) -> dict[str, Tensor]
 
 
 def _terms(program: Program, traces: Traces, half: Tensor | None) -> Terms:
-    """Log-probabilities of each site in the plate of the rows, for some of these or all."""
+    """Log-probabilities of each site inside the row plate, for some of the rows or for all."""
     plate, found = program.latents.row_plate, {}
     assert plate is not None
     for who, trace in zip(("model", "guide"), traces, strict=True):
@@ -92,7 +92,7 @@ def _terms(program: Program, traces: Traces, half: Tensor | None) -> Terms:
 
 
 def _some(program: Program, value: Tensor, event: int, half: Tensor) -> Tensor:
-    """The rows of a value, where it has any."""
+    """The chosen rows of a value; the value itself if it has no row dimension."""
     plate = program.latents.row_plate
     assert plate is not None
     dim, held = plate.dim - event, int(half[-1]) + 1
@@ -103,7 +103,7 @@ def _some(program: Program, value: Tensor, event: int, half: Tensor) -> Tensor:
 
 def _difference(first: Terms, second: Terms) -> str | None:
     if first.keys() != second.keys():
-        return "they do not have the same sites in another company"
+        return "the sites are others when some rows are left out"
     for (who, name), value in first.items():
         other = second[who, name]
         scale = 1 + value.abs().nan_to_num(posinf=0.0).max()
@@ -113,7 +113,7 @@ def _difference(first: Terms, second: Terms) -> str | None:
             apart.shape != torch.broadcast_shapes(value.shape, other.shape)
             or (apart > limit).any()
         ):
-            return f"the {who}'s '{name}' gives a row another log-probability in another company"
+            return f"the {who}'s '{name}' gives a row another log-probability among other rows"
     return None
 
 

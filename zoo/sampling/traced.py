@@ -1,4 +1,4 @@
-"""A function of tensors without Pyro's handlers: traced once, and checked elsewhere."""
+"""A faster form of a function of tensors: traced once, and checked at a second point."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,19 +11,20 @@ from zoo.torch_private import make_fx
 Values = tuple[Tensor, ...]
 Function = Callable[..., Any]  # takes values and returns values
 
-DIGITS = 1e3  # in the last places of the values, between two orders of the same sums
+LARGEST_DIFFERENCE = 1e3  # units in the last place, from summing in another order
 
 
 def traced(plain: Function, example: Values, elsewhere: Values) -> Function:
-    """The same function as one graph of tensor operations, if it can be had and is the same.
+    """The same function as one graph of tensor operations, or the function itself.
 
     Args:
         plain: the function; it takes tensors and returns tensors.
-        example: arguments to trace it at.
-        elsewhere: others of the same shapes, at which both must give the same values.
+        example: arguments to trace it with.
+        elsewhere: other arguments of the same shapes, with which the two are compared.
 
     Returns:
-        The graph, or `plain` where it cannot be traced, or depends on values that were fixed.
+        The graph; `plain` where it cannot be traced, or where the two differ, as tracing may have
+        frozen a value that depends on the arguments.
     """
     try:
         # not a bound method itself: make_fx counts its `self` as an argument
@@ -31,11 +32,11 @@ def traced(plain: Function, example: Values, elsewhere: Values) -> Function:
         graph.graph.eliminate_dead_code()
         graph.recompile()
         pairs = list(zip(graph(*elsewhere), plain(*elsewhere), strict=True))
-    except Exception:  # noqa: BLE001  whatever a model does that cannot be traced: it can be run
+    except Exception:  # noqa: BLE001  a model may fail to trace in any way, and still run
         return plain
     return graph if all(_same(*pair) for pair in pairs) else plain
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    digits = DIGITS * torch.finfo(one.dtype).eps
-    return torch.allclose(one, other, rtol=digits, atol=digits, equal_nan=True)
+    limit = LARGEST_DIFFERENCE * torch.finfo(one.dtype).eps
+    return torch.allclose(one, other, rtol=limit, atol=limit, equal_nan=True)

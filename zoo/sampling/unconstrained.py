@@ -1,4 +1,4 @@
-"""Latents as one tensor of unconstrained numbers: how a sampler sees a model.
+"""Latents as one tensor u of unconstrained numbers, which is what a sampler moves.
 
 Shapes: u (chains, rows, size) where all latents belong to a row, else (chains, 1, size).
 """
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pyro.distributions import Unit
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from torch import Tensor
@@ -20,12 +19,12 @@ from zoo.sites.supports import unmixed
 
 @dataclass(frozen=True)
 class Columns:
-    """How the numbers of u are laid out over sites.
+    """Which columns of u belong to which site.
 
     Attributes:
         latents: description of the model.
         sites: the continuous latents, in order.
-        held: data rows that one run of the model holds; 1 if it has none.
+        held: number of data rows in one run of the model; 1 if it has none.
     """
 
     latents: Latents
@@ -34,16 +33,16 @@ class Columns:
 
     @property
     def rows(self) -> int:
-        """Columns that are independent: data rows, or 1 where they share a latent."""
+        """Size of the rows dimension of u: the data rows, or 1 where they share a latent."""
         return self.held if self.latents.rowwise else 1
 
     @property
     def sizes(self) -> list[int]:
-        """Numbers of each site in a column."""
+        """How many of the last dimension's numbers belong to each site."""
         return [self.shape(site).numel() // self.rows for site in self.sites]
 
     def shape(self, site: Latent) -> torch.Size:
-        """A site's shape without chains: all plates of the model, then its event."""
+        """A site's unconstrained shape without chains: all plates of the model, then its event."""
         batch = [1] * (self.latents.nesting - len(site.batch_shape)) + list(site.batch_shape)
         if site.local and self.latents.row_plate is not None:
             batch[self.latents.row_plate.dim] = self.held
@@ -57,7 +56,7 @@ class Columns:
         }
 
     def pack(self, values: dict[str, Tensor], chains: int) -> Tensor:
-        """The inverse of :meth:`unpack`."""
+        """The tensor u of unconstrained numbers by site; the inverse of :meth:`unpack`."""
         if not self.sites:
             return torch.zeros(chains, self.rows, 0)
         parts = [self._in(values[site.name], site, chains) for site in self.sites]
@@ -84,13 +83,13 @@ class Columns:
 
 
 class Bijected(Messenger):
-    """Gives latent sites the values T(u) of unconstrained numbers, and keeps log|dT/du|.
+    """Sets latent sites to the values T(u) of unconstrained numbers, and records log|dT/du|.
 
-    The support is asked of the site as it runs, since it may depend on other latents.
+    The support is read from the distribution during the run, as it may depend on other latents.
 
     Args:
-        unconstrained: site -> its numbers.
-        supports: site -> the support to take instead.
+        unconstrained: site -> its unconstrained numbers.
+        supports: site -> a support to use in place of the distribution's.
 
     Attributes:
         log_det: site -> log|dT/du|, in the shape of the site's log-probability.
@@ -112,15 +111,6 @@ class Bijected(Messenger):
             value = transform(u)
             msg["value"] = value
             self.log_det[name] = transform.log_abs_det_jacobian(u, value)
-
-
-class Simulated(Messenger):
-    """Draws the data sites of a model, as if nothing had been observed; factors stay."""
-
-    def _pyro_sample(self, msg: Message) -> None:
-        fixed = (msg["infer"] or {}).get("_deterministic") or isinstance(msg["fn"], Unit)
-        if msg["is_observed"] and not fixed:
-            msg["is_observed"], msg["value"], msg["done"] = False, None, False
 
 
 def to_unconstrained(values: dict[str, Tensor], supports: dict[str, Any]) -> dict[str, Tensor]:

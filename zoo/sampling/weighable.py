@@ -1,4 +1,4 @@
-"""Can a guide's draws be weighed: is log q a density, and log p one number that is known?"""
+"""Are importance weights defined: is log q a density, and is log p(x, z) a fixed number?"""
 
 from typing import Any
 
@@ -16,23 +16,24 @@ from zoo.program import Program
 from zoo.sites.latent import Latent
 from zoo.traces import Traces, plate_scale, run, sample_sites, score, sum_plates
 
-COARSE, USELESS = 0.01, 1.0  # nats of rounding that are told, and that rule weights out
-POINT = (
+NOTED_ROUNDING = 0.01  # nats of rounding error, from which on a note says so
+LARGEST_ROUNDING = 1.0  # nats; with more, weights are refused
+POINT_MASS = (
     "the guide puts {names} at a point, which has no density: there is no bound and no weight. "
     "Use a guide with a spread, such as AutoMultivariateNormal for AutoLaplaceApproximation"
 )
 
 
 def require_weights(program: Program, args: tuple, picked: Tensor | None) -> None:
-    """Refuses a pair whose importance weights mean nothing.
+    """Refuses a pair whose importance weights are not defined.
 
     Args:
         program: a trained program in eval mode.
-        args: arguments of the model, on its device; of independent rows a few are enough.
-        picked: which rows those are, shape (rows,); None for all of them.
+        args: arguments of the model, on its device; of independent rows some are enough.
+        picked: indices of those rows, shape (rows,); None for all of them.
 
     Raises:
-        ValueError: with the reason, and a way out.
+        ValueError: with the reason, and what to do.
     """
     require_whole(program.latents)
     require_certain(program, args, picked)
@@ -40,11 +41,11 @@ def require_weights(program: Program, args: tuple, picked: Tensor | None) -> Non
 
 
 def require_certain(program: Program, args: tuple, picked: Tensor | None) -> None:
-    """Refuses a model with noise of its own, whose density at a draw is another each time.
+    """Refuses a model whose log density of one draw changes from run to run.
 
-    Scoring one draw of the guide twice tells. Not asked are models that the guide leaves latents
-    of, which each run draws anew, and models that draw parts of their plates, which
-    :func:`require_whole` is about.
+    One draw of the guide is scored twice. Two kinds of models are not checked: where the guide
+    leaves latents out, since the model draws these anew in each run; and models that subsample a
+    plate, which :func:`require_whole` refuses.
 
     Raises:
         ValueError: with the two densities.
@@ -70,7 +71,7 @@ def _terms(trace: Trace) -> dict[str, Tensor]:
 
 
 def _are_close(terms: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
-    """But for the order of summation, which a GPU does not keep, are the terms the same?"""
+    """Are the terms equal up to rounding? A GPU may sum in another order each time."""
     return terms.keys() == others.keys() and all(
         term.shape == others[name].shape
         and torch.allclose(term, others[name], rtol=1e-5, atol=1e-5, equal_nan=True)
@@ -79,7 +80,7 @@ def _are_close(terms: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
 
 
 def require_whole(latents: Latents) -> None:
-    """Refuses a model that draws a part of its own terms.
+    """Refuses a model that subsamples one of its plates.
 
     Raises:
         ValueError: naming the plate.
@@ -93,23 +94,23 @@ def require_whole(latents: Latents) -> None:
 
 
 def require_density(program: Program, args: tuple, picked: Tensor | None) -> None:
-    """Refuses a guide whose log q is not the log-density of the latents that it draws.
+    """Refuses a guide whose log q is not the log density of the latents that it draws.
 
     Raises:
-        ValueError: for a guide that puts continuous latents at a point, or draws auxiliary values
-            that are not the latents' in other coordinates.
+        ValueError: for a guide with a point mass on continuous latents, or with auxiliary values
+            that are not a bijection of the latents.
     """
     if isinstance(program.guide, Family):
-        return  # each declares what it draws, and is tested for it
+        return  # the tests check the density of each family of the zoo
     still = points(program, args, picked)
     if still:
-        raise ValueError(POINT.format(names=still))
+        raise ValueError(POINT_MASS.format(names=still))
     sites = _guide_sites(program, args, picked, seed=0)
     _check_auxiliary(sites, _deltas(sites, program.latents), program.latents)
 
 
 def points(program: Program, args: tuple, picked: Tensor | None) -> list[str]:
-    """The continuous latents that the guide puts at a point, the same at every draw."""
+    """The continuous latents on which the guide has a point mass: all its draws are equal."""
     sites = _guide_sites(program, args, picked, seed=0)
     deltas = _deltas(sites, program.latents)
     if not deltas:
@@ -119,7 +120,7 @@ def points(program: Program, args: tuple, picked: Tensor | None) -> list[str]:
 
 
 def _check_auxiliary(sites: dict[str, Any], deltas: list[str], latents: Latents) -> None:
-    """As many auxiliary numbers as unconstrained numbers of the latents computed from them."""
+    """Raises unless there are as many auxiliary numbers as unconstrained numbers made of them."""
     extra = {
         name: site["value"].numel()
         for name, site in sites.items()
@@ -135,7 +136,7 @@ def _check_auxiliary(sites: dict[str, Any], deltas: list[str], latents: Latents)
 
 
 def about_density(program: Program, args: tuple, picked: Tensor | None) -> str:
-    """What else than log p(x, z) and log q(z) the densities are, for a note; "" if nothing."""
+    """A note on how the densities differ from log p(x, z) and log q(z); "" if they do not."""
     traces = _traces(program, args, picked)
     sites = sample_sites(traces.model)
     scaled = [str(site["name"]) for site in sites if _is_scaled(site)]
@@ -149,9 +150,9 @@ def about_density(program: Program, args: tuple, picked: Tensor | None) -> str:
 
 
 def rounding(program: Program, args: tuple, picked: Tensor | None) -> str:
-    """What rounding does to a log-weight, for a note; "" if less than 0.01 nats.
+    """A note on the rounding error of a log-weight; "" if it is below 0.01 nats.
 
-    A log-weight is a difference of sums, and cannot be known better than their last digit.
+    A log-weight is a difference of two sums, so it is no more exact than their last place.
 
     Raises:
         ValueError: if it is more than a nat.
@@ -163,17 +164,17 @@ def rounding(program: Program, args: tuple, picked: Tensor | None) -> str:
         return ""
     largest = max(float(term.max()) for term in terms)
     digit = torch.finfo(terms[0].dtype).eps * largest
-    if digit > USELESS:
+    if digit > LARGEST_ROUNDING:
         raise ValueError(
             f"log-probabilities of {largest:.1g} nats are rounded to {digit:.1g} nats in "
             f"{terms[0].dtype}, so that their difference is not known. Standardise the data, or "
             "use float64"
         )
-    return f"rounding to {digit:.1g} nats" if digit > COARSE else ""
+    return f"rounding to {digit:.1g} nats" if digit > NOTED_ROUNDING else ""
 
 
 def _size(site: dict, latents: Latents) -> Tensor:
-    """Sum of the absolute terms that a site adds to one log-weight."""
+    """Sum of the absolute values of the terms that a site adds to one log-weight."""
     term = scale_and_mask(site["unscaled_log_prob"].abs(), site["scale"], site["mask"])
     plate = latents.row_plate if latents.rowwise else None
     inside = plate is not None and plate.name in {f.name for f in site["cond_indep_stack"]}

@@ -3,7 +3,6 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +13,7 @@ from zoo.checks.arguments import flag
 from zoo.checks.inputs import check_call, check_data, check_kwargs
 from zoo.copies import lent
 from zoo.device import pick_device
+from zoo.errors import did_you_mean
 from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.objectives import LossOfPair, Objective
@@ -284,8 +284,7 @@ def _refuse_unknown(passed: dict[str, object]) -> None:
     if passed:
         name = next(iter(passed))
         settings = list(signature(fit).parameters)[3:-1]
-        near = get_close_matches(name, settings, n=1)
-        meant = f"Did you mean '{near[0]}'? If" if near else "If"
+        meant = f"{did_you_mean(name, settings)} If".strip()
         raise ValueError(
             f"fit has no setting '{name}'. {meant} it is an argument of the model, pass "
             f"model_kwargs={{'{name}': ...}}."

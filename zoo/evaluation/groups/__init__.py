@@ -1,7 +1,7 @@
-"""Groups of metrics: one file each; this table is all that names them.
+"""The table of all groups of metrics, each of which is a file in this folder.
 
-Every part computes some metrics from the same record, or raises ValueError with the reason why
-the task does not allow them.
+A part of a group computes some metrics from a scored fit, or raises ValueError with the reason why
+they cannot be computed for its task.
 """
 
 from collections.abc import Callable
@@ -27,10 +27,10 @@ class Part:
     """Metrics that are computed together.
 
     Attributes:
-        group: its name; asking for that is asking for all its parts.
-        names: of the metrics; those of one latent site or family are called NAME/SITE.
-        compute: the metrics, or ValueError with the reason.
-        quick: is it computed unless other metrics are asked for?
+        group: name of the group; asking for it asks for all its parts.
+        names: of the metrics; that of a single latent site or family is NAME/SITE.
+        compute: gives the metrics, or raises ValueError with the reason why not.
+        quick: does it take seconds, so that it is computed by default?
     """
 
     group: str

@@ -1,4 +1,4 @@
-"""Calibration on data simulated from the model; slow, since guides are run or fitted anew."""
+"""Calibration on simulated data; slow, because the guide is run on or fitted to each data set."""
 
 import math
 from dataclasses import replace
@@ -11,19 +11,19 @@ from zoo.metrics.metric import Metric
 from zoo.program import Program
 from zoo.training.refit import fit_again
 
-RANKS = 400  # at least, for each dimension
+FEWEST_RANKS = 400  # of each dimension
 SIMULATIONS = 20
 
 
 def ranks(scored: Scored) -> dict[str, Metric]:
-    """Gives "sbc_p": smallest p-value over dimensions and tests, times their number.
+    """The metric "sbc_p": the smallest p-value over dimensions, times their number (Bonferroni).
 
-    The note says what the ranks of that dimension look like.
+    The note describes the ranks of the dimension with the smallest p-value.
 
     Raises:
-        ValueError: if the guide does not go on new rows as it is.
+        ValueError: if the guide is not amortised.
     """
-    repeats = math.ceil(RANKS / scored.rows)
+    repeats = math.ceil(FEWEST_RANKS / scored.rows)
     found = rank_calibration(scored.program, scored.args, repeats=repeats, seed=scored.seed)
     worst = min(found, key=lambda name: found[name].p)
     p = min(1.0, len(found) * found[worst].p)
@@ -33,10 +33,10 @@ def ranks(scored: Scored) -> dict[str, Metric]:
 
 
 def refits(scored: Scored) -> dict[str, Metric]:
-    """Gives "vsbc_p": of symmetry, over 20 simulated data sets that the guide is fitted to anew.
+    """The metric "vsbc_p": p-value of symmetry, from guides fitted to 20 simulated data sets.
 
     Raises:
-        ValueError: if a site observes none of the model's arguments as they are.
+        ValueError: if the value that a site observes is not an argument of the model.
     """
 
     def refit(args: tuple) -> Program:

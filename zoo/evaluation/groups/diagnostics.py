@@ -1,37 +1,33 @@
-"""Are the latents used, and had training come to rest?"""
-
-from dataclasses import replace
+"""How much the latents are used, and whether training had converged."""
 
 from zoo.evaluation.latent_usage import latent_health
 from zoo.evaluation.scored_fit import Scored
-from zoo.evidence.estimator import joined
 from zoo.metrics.metric import Metric
 from zoo.results.convergence import change_of_mean
 
-ROWS = 100
-FEWEST = 80  # steps
+LATENT_ROWS = 100
+FEWEST_STEPS = 80
 
 
 def latents(scored: Scored) -> dict[str, Metric]:
-    """KL by site, mutual information, active units, q(z) against the prior; on 100 rows.
+    """KL by site, mutual information, active units, distance of q(z) from the prior; on 100 rows.
 
     Raises:
         ValueError: if rows share latents, or the guide leaves some out.
     """
     scored.require_whole_draws()
-    health = latent_health(scored.program, scored.args, rows=ROWS, seed=scored.seed)
-    found = {name.replace("mmd", "prior_mmd"): f for name, f in health.metrics().items()}
-    about = f"first {min(ROWS, scored.rows)} rows"
+    health = latent_health(scored.program, scored.args, rows=LATENT_ROWS, seed=scored.seed)
     return {
-        name: replace(metric, note=joined(scored.note, about, metric.note))
-        for name, metric in found.items()
+        name.replace("mmd", "prior_mmd"): metric.noted(scored.note, scored.first(LATENT_ROWS))
+        for name, metric in health.metrics().items()
     }
 
 
 def bound_change(scored: Scored) -> dict[str, Metric]:
-    """Gives "bound_change" and "bound_rise": of the bound, within the last half of the steps.
+    """The metrics "bound_change" and "bound_rise", of the bound in the last half of training.
 
-    The rise is in nats, a row where each has latents of its own; the change is relative.
+    The rise is in nats, or in nats/row where rows have latents of their own; the change is
+    relative.
 
     Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference" (a relative
     change below 0.01 is their rule to stop).
@@ -40,8 +36,8 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
         ValueError: for fewer than 80 steps, or losses that are not finite.
     """
     losses = scored.result.losses
-    if len(losses) < FEWEST:
-        raise ValueError(f"Expected at least {FEWEST} steps to compare; got {len(losses)}.")
+    if len(losses) < FEWEST_STEPS:
+        raise ValueError(f"Expected at least {FEWEST_STEPS} steps to compare; got {len(losses)}.")
     late = losses[len(losses) // 2 :]
     if not late.isfinite().all():
         raise ValueError("some losses are not finite")
@@ -57,10 +53,10 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
 
 
 def stationarity(scored: Scored) -> dict[str, Metric]:
-    """Gives "r_hat": of the iterates, as the fit found it.
+    """The metric "r_hat" of the iterates, which the fit computed during training.
 
     Raises:
-        ValueError: if the fit did not watch its iterates.
+        ValueError: if the fit did not compute it.
     """
     found = scored.result.convergence
     if found is None:

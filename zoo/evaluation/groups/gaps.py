@@ -1,4 +1,4 @@
-"""Where the nats go; slow, since a guide of each local family is fitted to every row."""
+"""Why the bound is below log p(x); slow, because guides are fitted to every row."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,21 +10,22 @@ from zoo.latents import Family
 from zoo.metrics.metric import Metric
 from zoo.pairing.mismatch import PairingError
 
-ROWS = 50
+GAP_ROWS = 50
 
 
 def losses_of_bound(scored: Scored) -> dict[str, Metric]:
-    """Gives "inference_gap", "approximation_gap/FAMILY", ... on 50 rows; see :func:`zoo.gaps`.
+    """The metrics "inference_gap", "approximation_gap/FAMILY", ..., on 50 rows.
 
-    The families are those that the guide names as its own without amortisation.
+    See :func:`zoo.measure_gaps`. The families are those that the guide declares as its own without
+    amortisation.
 
     Raises:
-        ValueError: if it names none, or rows share latents.
+        ValueError: if it declares none, or rows share latents.
     """
     families = local_families(scored.program.guide)
     with torch.enable_grad():
         found = measure_gaps(
-            scored.result, families, rows=ROWS, draws=scored.draws, seed=scored.seed
+            scored.result, families, rows=GAP_ROWS, draws=scored.draws, seed=scored.seed
         )
     on = found.splits["test" if "test" in found.splits else "train"]
     named = {_renamed(name): metric for name, metric in on.metrics().items()}
@@ -34,10 +35,10 @@ def losses_of_bound(scored: Scored) -> dict[str, Metric]:
 
 
 def local_families(guide: Callable) -> Sequence[Callable]:
-    """The guides with parameters for each row that the guide is an amortised form of.
+    """The guides with parameters for each row of which the guide is an amortised form.
 
     Raises:
-        PairingError: if it names none.
+        PairingError: if it declares none.
     """
     families = guide.row_families if isinstance(guide, Family) else ()
     if not families:

@@ -1,16 +1,15 @@
-"""The guide's moments against those of better draws: smoothed weights, and SMC from the prior."""
+"""The guide's moments compared with those of its smoothed weights and of SMC from the prior."""
 
 import torch
 from torch import Tensor
 
 from zoo.evaluation.scored_fit import Scored
-from zoo.evidence.estimator import joined
 from zoo.evidence.smc import TemperedSMC
 from zoo.latents import Kind
 from zoo.metrics.bounds import log_evidence
-from zoo.metrics.metric import Metric
+from zoo.metrics.metric import Metric, joined
 from zoo.metrics.moment_shift import (
-    LABELS,
+    ALL_DISCRETE,
     MEAN_OFF,
     SD_OFF,
     Shifts,
@@ -19,28 +18,32 @@ from zoo.metrics.moment_shift import (
     psis_shifts,
     run_shifts,
 )
-from zoo.metrics.shares import share_error
+from zoo.metrics.shares import share
 from zoo.sampling.draws import draw, draw_summed, draw_weighted, first_rows, together
 from zoo.sampling.importance_weights import row_count
 from zoo.sampling.joint_density import JointDensity
 
-ROWS, RUN_ROWS = 50, 20  # rows with latents of their own that are looked at
-AT_ONCE = 2**22  # values of the data under draws made at once
-RUNS, FEWEST, MOST, TEMPERATURES = 16, 32, 128, 60
-WORK = 2**21  # values of the data under all particles
-SUMMED = 1000  # draws, one after another, of a guide that leaves latents to a sum
-DIMENSIONS = 30  # unconstrained numbers that particles from the prior can be trusted with
+PSIS_ROWS = 50  # where rows have latents of their own
+SMC_ROWS = 20  # where rows have latents of their own
+SMC_RUNS = 16
+FEWEST_PARTICLES = 32  # in a run
+MOST_PARTICLES = 128  # in a run
+MOST_TEMPERATURES = 60
+MOST_DIMENSIONS = 30  # in more, SMC from the prior is not reliable with so few particles
+MOST_SMC_WORK = 2**21  # particles of all runs times values of the data
+MOST_VALUES_AT_ONCE = 2**22  # draws times values of the data
+MOST_SUMMED_DRAWS = 1000  # they are made one by one where the guide leaves latents out
 
 
 def from_weights(scored: Scored) -> dict[str, Metric]:
-    """Gives "psis_mean_shift", "psis_sd_shift" and, over rows, "psis_off_share".
+    """The metrics "psis_mean_shift", "psis_sd_shift" and, if there are rows, "psis_off_share".
 
-    The shifts are the largest over coordinates; over rows they are those of the median row, and
-    the share is that of rows with a mean off by more than 0.2 sd or an sd by more than 25 %,
-    beyond two standard errors.
+    The shifts are the largest over coordinates, and where there are rows, those of the median row.
+    The share is that of rows in which a mean is off by more than 0.2 sds or an sd by more than
+    25 %, beyond two standard errors.
 
     Raises:
-        ValueError: if all that the guide draws is discrete, or its draws are one point.
+        ValueError: if all latents that the guide draws are discrete, or all draws are equal.
     """
     scored.require_draws(of_all=False)
     names, (latents, log_w) = _names(scored), _weighted(scored)
@@ -49,47 +52,46 @@ def from_weights(scored: Scored) -> dict[str, Metric]:
     if constant(z).all():
         raise ValueError("the guide's draws are a single point, which no weights can move")
     shifts = psis_shifts(z, log_w)
-    note = f"first {columns} rows" if scored.rowwise else _where(shifts)
+    note = scored.first(PSIS_ROWS) if scored.rowwise else _where(shifts)
     metrics = _summarised(shifts, joined(scored.note, note))
     named = {f"psis_{name}_shift": metric for name, metric in metrics.items()}
     if not scored.rowwise:
         return named
-    share = float(_off(shifts).double().mean())
-    error = share_error(share, columns)
-    return named | {"psis_off_share": Metric(share, error, "of rows", "lower", note)}
+    return named | {"psis_off_share": share(_off(shifts), better="lower", note=note)}
 
 
 def from_prior(scored: Scored) -> dict[str, Metric]:
-    """Gives "smc_mean_shift", "smc_sd_shift" and "smc_excess", log p(x) beyond the weights'.
+    """The metrics "smc_mean_shift", "smc_sd_shift" and "smc_excess".
 
-    Particles start from the prior, so they may find a mode that the guide never goes to. Of a
-    guide with a point mass only the shifts are given.
+    The excess is log p(x) by SMC minus log p(x) by the guide's weights. Particles start from the
+    prior, so they may find a mode that the guide misses. For a guide with a point mass, which has
+    no weights, only the shifts are computed.
 
     Raises:
-        ValueError: where they cannot be run, or would take long: then ask for "smc" or "ais".
+        ValueError: where SMC cannot be run, or would take long; then ask for "smc" or "ais".
     """
     scored.require_draws(of_all=False)
-    names, rows = _names(scored), RUN_ROWS if scored.rowwise else None
+    names, rows = _names(scored), SMC_ROWS if scored.rowwise else None
     args = first_rows(scored.program, scored.args, rows)
     density = JointDensity(scored.program, args)
-    sampler = TemperedSMC(_particles(density), RUNS, most=TEMPERATURES)
+    sampler = TemperedSMC(_particles(density), SMC_RUNS, most=MOST_TEMPERATURES)
     found = sampler.run(density)
     values = density.values(found.u)
     z = _numbers(draw(scored.program, args, scored.draws).latents, names, density.rows)
-    runs = _numbers(values, names, density.rows).unflatten(0, (RUNS, -1))
+    runs = _numbers(values, names, density.rows).unflatten(0, (SMC_RUNS, -1))
     shifts = run_shifts(z, runs, found.log_z)
-    note = f"{RUNS} runs of {sampler.particles} particles from the prior"
-    note = joined(note, f"first {density.rows} rows" if scored.rowwise else "")
+    note = f"{SMC_RUNS} runs of {sampler.particles} particles from the prior"
+    note = joined(note, scored.first(SMC_ROWS))
     metrics = _summarised(shifts, joined(scored.note, note))
     named = {f"smc_{name}_shift": metric for name, metric in metrics.items()}
     if (constant(z) & (shifts.sd < -0.5)).any():
-        return named  # a point mass has no density, and so no evidence to compare
+        return named  # a point mass has no density, and so no weights to compare with
     return named | {"smc_excess": _excess(scored, args, found.log_z, note)}
 
 
 def _excess(scored: Scored, args: tuple, log_z: Tensor, note: str) -> Metric:
-    """How far the evidence of the runs lies above that of the guide's weights, mean over rows."""
-    count = min(scored.draws, SUMMED)
+    """Log p(x) by the runs minus log p(x) by the guide's weights, mean over rows."""
+    count = min(scored.draws, MOST_SUMMED_DRAWS)
     weighted = draw_summed if scored.program.pair.left else draw_weighted
     log_w = weighted(scored.program, args, count).log_w
     (ours, our_error), (theirs, their_error) = log_evidence(log_w), log_evidence(log_z)
@@ -99,35 +101,35 @@ def _excess(scored: Scored, args: tuple, log_z: Tensor, note: str) -> Metric:
 
 
 def _particles(density: JointDensity) -> int:
-    """Particles in a run: as many as go quickly.
+    """Number of particles in a run: as many as can be run in seconds.
 
     Raises:
-        ValueError: if too few do, or the model does not broadcast over them.
+        ValueError: if these are too few, or the model does not broadcast over them.
     """
     if not density.latents.vectorises:
         raise ValueError("the model does not broadcast over particles, which would take long")
-    if not 0 < density.size <= DIMENSIONS:
+    if not 0 < density.size <= MOST_DIMENSIONS:
         raise ValueError(
-            f"Expected 1 to {DIMENSIONS} continuous numbers to move; got {density.size}. "
+            f"Expected 1 to {MOST_DIMENSIONS} continuous numbers to move; got {density.size}. "
             "Ask for 'smc' or 'ais', and give them time"
         )
     numbers = sum(arg.numel() for arg in density.args if isinstance(arg, Tensor))
     each = density.states * max(1, numbers, density.rows * density.size)
-    count = WORK // (RUNS * each)
-    if count < FEWEST:
+    count = MOST_SMC_WORK // (SMC_RUNS * each)
+    if count < FEWEST_PARTICLES:
         raise ValueError(f"{numbers} values of data take long; ask for 'smc' or 'ais'")
-    return min(MOST, count)
+    return min(MOST_PARTICLES, count)
 
 
 def _weighted(scored: Scored) -> tuple[dict[str, Tensor], Tensor]:
-    """The guide's draws and their log-weights, so many at once as memory allows."""
-    rows = ROWS if scored.rowwise else None
+    """The guide's draws and their log-weights, made in chunks that fit into memory."""
+    rows = PSIS_ROWS if scored.rowwise else None
     if scored.program.pair.left:
-        count = min(scored.draws, SUMMED)
+        count = min(scored.draws, MOST_SUMMED_DRAWS)
         return draw_summed(scored.program, scored.args, count, rows=rows)
     taken = first_rows(scored.program, scored.args, rows)
     numbers = sum(arg.numel() for arg in taken if isinstance(arg, Tensor))
-    at_once = max(1, AT_ONCE // max(1, numbers, row_count(scored.program, taken)))
+    at_once = max(1, MOST_VALUES_AT_ONCE // max(1, numbers, row_count(scored.program, taken)))
     counts = [min(at_once, scored.draws - i) for i in range(0, scored.draws, at_once)]
     parts = [draw_weighted(scored.program, taken, count) for count in counts]
     found = together(parts)
@@ -135,7 +137,7 @@ def _weighted(scored: Scored) -> tuple[dict[str, Tensor], Tensor]:
 
 
 def _names(scored: Scored) -> list[str]:
-    """The latents of the guide that have means: labels have none.
+    """Names of the latents that the guide draws and that have means, which labels do not.
 
     Raises:
         ValueError: if there are none.
@@ -145,7 +147,7 @@ def _names(scored: Scored) -> list[str]:
     drawn = [site for site in sites if site.name not in left]
     names = [site.name for site in drawn if site.kind is not Kind.DISCRETE]
     if not names:
-        raise ValueError(LABELS)
+        raise ValueError(ALL_DISCRETE)
     return names
 
 
@@ -163,13 +165,13 @@ def _numbers(values: dict[str, Tensor], names: list[str], columns: int) -> Tenso
 
 
 def _where(shifts: Shifts) -> str:
-    """Which coordinate's mean moves most, counted from 0."""
+    """A note on which coordinate has the largest mean shift, counted from 0."""
     at = int(shifts.mean[0].abs().nan_to_num(nan=-1.0).argmax())
     return f"largest mean shift at coordinate {at} of {shifts.mean.shape[1]}"
 
 
 def _summarised(shifts: Shifts, note: str) -> dict[str, Metric]:
-    """The largest shift of the single row, or of the median one."""
+    """The largest shift over coordinates, of the median row if there are several."""
     found = {}
     for name, (value, error), unit in (
         ("mean", largest(shifts.mean, shifts.mean_error), "posterior sd"),
@@ -181,7 +183,7 @@ def _summarised(shifts: Shifts, note: str) -> dict[str, Metric]:
 
 
 def _off(shifts: Shifts) -> Tensor:
-    """Rows of which a coordinate is off, beyond two standard errors."""
+    """Marks rows in which a coordinate is off, beyond two standard errors."""
     means = shifts.mean.abs() - 2 * shifts.mean_error > MEAN_OFF
     sds = shifts.sd.abs() - 2 * shifts.sd_error > SD_OFF
     return (means | sds).any(-1)

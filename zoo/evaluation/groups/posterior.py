@@ -1,13 +1,14 @@
-"""Draws from the guide against the exact posterior, or against reference draws."""
+"""The guide compared with the exact posterior, or with reference draws of it."""
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from zoo.evaluation.scored_fit import Scored
-from zoo.evidence.estimator import joined
 from zoo.latents import Kind
 from zoo.latents.forms import RELAXABLE, form_of
-from zoo.metrics.metric import Metric
+from zoo.metrics.metric import Metric, joined
 from zoo.metrics.posterior import Moments, exact_moments, posterior_errors
 from zoo.metrics.two_sample import kl, two_sample
 from zoo.metrics.wasserstein_bound import error_bounds
@@ -17,24 +18,25 @@ from zoo.sampling.draws import draw, draw_jointly, draw_weighted, first_rows
 from zoo.sampling.importance_weights import some_rows
 from zoo.sampling.weighable import points
 
-ROWS, COMPARED = 50, 500  # rows side by side, and draws of them
+COMPARED_ROWS = 50
+COMPARED_DRAWS = 500
 UNKNOWN = "the model does not know its posterior"
 
 
 def mean_error(scored: Scored) -> dict[str, Metric]:
-    """Gives "posterior_mean_error", in exact posterior sds; of labels, in their probabilities.
+    """The metric "posterior_mean_error", in posterior sds; of labels, an error of probabilities.
 
     Raises:
-        ValueError: if nothing is known of the posterior, or the guide draws nothing.
+        ValueError: if the posterior is not known, or the guide leaves latents out.
     """
     return {"posterior_mean_error": _moments(scored)["posterior_mean_error"]}
 
 
 def sd_error(scored: Scored) -> dict[str, Metric]:
-    """Gives "posterior_sd_error", in exact posterior sds.
+    """The metric "posterior_sd_error", in posterior sds.
 
     Raises:
-        ValueError: the same, and for labels or a guide that puts latents at a point.
+        ValueError: as for the mean; also for labels, and for a guide with a point mass.
     """
     found = _moments(scored)
     if "posterior_sd_error" not in found:
@@ -62,27 +64,26 @@ def against_draws(scored: Scored) -> dict[str, Metric]:
     """Two-sample distances and tests; see :func:`zoo.metrics.two_sample.two_sample`.
 
     Raises:
-        ValueError: if no draws of the posterior can be had, or latents are discrete.
+        ValueError: if there are no draws of the posterior, or latents are discrete.
     """
     scored.require_draws()
     discrete = [s.name for s in scored.program.latents.sites if s.kind is Kind.DISCRETE]
     if discrete:
         raise ValueError(f"latents {discrete} are discrete; distances need numbers")
     known = _exact_draws(scored)
-    count = min(scored.draws, COMPARED)
-    rows = ROWS if scored.rowwise else None
+    count = min(scored.draws, COMPARED_DRAWS)
+    rows = COMPARED_ROWS if scored.rowwise else None
     sampled = draw(scored.program, scored.args, count, rows=rows).latents
     found = two_sample(_flat(sampled), _flat(known), seed=scored.seed)
-    note = f"first {min(ROWS, scored.rows)} rows" if scored.rowwise else ""
     return {
-        name: Metric(f.value, f.se, f.unit, f.better, joined(scored.note, note, f.note))
-        for name, f in found.items()
+        name: metric.noted(scored.note, scored.first(COMPARED_ROWS))
+        for name, metric in found.items()
         if not name.startswith("posterior")
     }
 
 
 def exact_kl(scored: Scored) -> dict[str, Metric]:
-    """Gives "kl_exact": KL(q || p) where the posterior is known as a distribution.
+    """The metric "kl_exact": KL(q || p), if the model has the density of its posterior.
 
     Raises:
         ValueError: where it is not.
@@ -108,13 +109,13 @@ def exact_kl(scored: Scored) -> dict[str, Metric]:
 
 
 def error_bound(scored: Scored) -> dict[str, Metric]:
-    """Bounds on the posterior's errors from the weights alone, on the first 50 rows.
+    """Bounds on the errors of the guide's moments from its weights alone, on the first 50 rows.
 
     Raises:
         ValueError: if the guide leaves latents out.
     """
     scored.require_weights()
-    rows = ROWS if scored.rowwise else None
+    rows = COMPARED_ROWS if scored.rowwise else None
     found = draw_weighted(scored.program, scored.args, scored.draws, rows=rows)
     columns = found.log_w.shape[1]
     z = torch.cat([_columns(value, columns) for value in found.latents.values()], dim=-1)
@@ -133,13 +134,13 @@ def _columns(value: Tensor, columns: int) -> Tensor:
 
 def _noted(metric: Metric, scored: Scored) -> Metric:
     unit = metric.unit if scored.rowwise else metric.unit.removesuffix("/row")
-    note = joined(scored.note, metric.note)
-    return Metric(metric.value, metric.se, unit, metric.better, note)
+    return replace(metric, unit=unit).noted(scored.note)
 
 
 def _exact_draws(scored: Scored) -> dict[str, Tensor]:
-    model, rows = scored.program.model, ROWS if scored.rowwise else None
-    count = min(scored.draws, COMPARED)
+    """Draws of the exact posterior, or of a reference: site -> (draws, ...)."""
+    model, rows = scored.program.model, COMPARED_ROWS if scored.rowwise else None
+    count = min(scored.draws, COMPARED_DRAWS)
     if not scored.program.latents.observed:  # the prior is the posterior
         return draw_jointly(scored.program, scored.args, count, rows=rows)[0]
     if not isinstance(model, HasPosterior):
@@ -149,7 +150,7 @@ def _exact_draws(scored: Scored) -> dict[str, Tensor]:
 
 
 def _reference(scored: Scored) -> Reference:
-    # a reference is of the training rows, and of a model without parameters to learn
+    """The reference of the task; there is none for new rows, or for a model that is trained."""
     learns = next(scored.program.store.parameters(), None)
     if isinstance(scored.program.model, nn.Module):
         learns = next(scored.program.model.parameters(), learns)

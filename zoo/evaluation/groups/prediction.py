@@ -1,4 +1,4 @@
-"""What a fit predicts of held-out rows, and whether its replicated data look like the data."""
+"""How well a fit predicts held-out rows, and whether its replicated data look like the data."""
 
 import math
 from collections.abc import Callable
@@ -13,21 +13,15 @@ from zoo.evaluation.groups.weights import of_weights
 from zoo.evaluation.scored_fit import Scored
 from zoo.isolation import isolated
 from zoo.likelihoods import LIKELIHOODS
+from zoo.metrics.calibration import calibration, predictive_coverage, quantile_calibration
 from zoo.metrics.metric import Metric
-from zoo.metrics.prediction import (
-    bits_per_dimension,
-    calibration,
-    log_predictive,
-    loo,
-    predictive_check,
-    predictive_coverage,
-    quantile_calibration,
-)
+from zoo.metrics.prediction import bits_per_dimension, log_predictive, loo, predictive_check
 from zoo.models.vaes.dequantised_vae import DequantisedVAE
 from zoo.sampling.draws import draw, draw_predictive, draw_weighted, first_rows, observed_sites
 from zoo.sites.supports import of_one_element, unmixed
 
-REPLICATED, ROWS = 200, 200
+REPLICATED_DATA_SETS = 200
+REPLICATED_ROWS = 200
 STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": torch.mean,
     "sd": torch.std,
@@ -37,7 +31,7 @@ STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def held_out(scored: Scored) -> dict[str, Metric]:
-    """Gives "log_predictive" of test rows, given latents that were inferred from train.
+    """The metric "log_predictive" of test rows, given latents inferred from the training rows.
 
     Raises:
         ValueError: where rows have latents of their own, or there are no test rows.
@@ -49,20 +43,20 @@ def held_out(scored: Scored) -> dict[str, Metric]:
 
 
 def bits(scored: Scored) -> dict[str, Metric]:
-    """Gives "bits_per_dimension" of pictures of which the model gives a probability.
+    """The metric "bits_per_dimension" of pictures, computed from log_evidence.
 
-    It does of bits by a likelihood of bits, and of levels by one that takes levels or a density
-    of filled bins; from log_evidence.
+    It is defined where the model gives probabilities of pixels: of binary pixels by a likelihood
+    of bits; of grey levels by a likelihood of levels, or by a dequantised density.
 
     Raises:
-        ValueError: for other data, for a model that observes more than the picture, and where it
-            gives a density.
+        ValueError: for other data, for a model that observes more than the picture, and for a
+            model that gives densities of pixels.
     """
     data = scored.result.task.data
     if data.image is None or not scored.rowwise:
         raise ValueError("the data are no pictures, or their rows share latents")
     size = math.prod(data.image)
-    with isolated():  # or the draws of log_evidence would depend on this run of the model
+    with isolated():  # so that this run does not change the random draws of log_evidence
         sites = observed_sites(scored.program, first_rows(scored.program, scored.args, 1))
     values = {name: site["value"].numel() for name, site in sites.items()}
     if list(values.values()) != [size]:
@@ -88,7 +82,7 @@ def _is_binary(site: dict[str, Any]) -> bool:
 
 
 def left_out(scored: Scored) -> dict[str, Metric]:
-    """PSIS-LOO of the rows that were trained on, from the guide's draws by their weights.
+    """PSIS-LOO of the training rows, from the guide's draws and their weights.
 
     Raises:
         ValueError: where rows have latents of their own, or are not independent given the latents.
@@ -108,8 +102,8 @@ def replicated(scored: Scored) -> dict[str, Metric]:
         ValueError: if the model observes nothing.
     """
     scored.require_whole_draws()
-    rows = ROWS if scored.rowwise else None
-    copies = draw_predictive(scored.program, scored.args, REPLICATED, rows=rows)
+    rows = REPLICATED_ROWS if scored.rowwise else None
+    copies = draw_predictive(scored.program, scored.args, REPLICATED_DATA_SETS, rows=rows)
     if not copies:
         raise ValueError("the model observes nothing")
     args = first_rows(scored.program, scored.args, rows)
@@ -126,7 +120,7 @@ def replicated(scored: Scored) -> dict[str, Metric]:
 
 
 def calibrated(scored: Scored) -> dict[str, Metric]:
-    """Gives "calibration_error" of test rows: of probabilities of bits, of quantiles of numbers.
+    """The metric "calibration_error" of test rows: of probabilities of bits, or of quantiles.
 
     Raises:
         ValueError: for other outcomes, or no test rows.
@@ -146,7 +140,7 @@ def calibrated(scored: Scored) -> dict[str, Metric]:
 
 
 def covered(scored: Scored) -> dict[str, Metric]:
-    """Share of real test outcomes inside the predictive intervals.
+    """Shares of real test outcomes that lie inside the predictive intervals.
 
     Raises:
         ValueError: for discrete outcomes, or no test rows.

@@ -1,4 +1,4 @@
-"""Metrics of the log importance weights, and what they are worth against the exact evidence."""
+"""Metrics of the log importance weights, and the gap between bound and exact evidence."""
 
 import math
 from dataclasses import replace
@@ -6,14 +6,13 @@ from dataclasses import replace
 from torch import Tensor
 
 from zoo.evaluation.scored_fit import Scored
-from zoo.evidence.estimator import joined
 from zoo.metrics import WEIGHT_METRICS
-from zoo.metrics.metric import Metric, PerRow
+from zoo.metrics.metric import Metric, PerRow, joined
 from zoo.metrics.shares import share_error
 from zoo.metrics.weight_diagnostics import TIED, k_hat_threshold
 from zoo.protocols import HasEvidence
 
-WORST = 5  # rows that are named
+ROWS_NAMED = 5  # those with the largest k-hat
 
 
 def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
@@ -31,7 +30,7 @@ def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
     metric = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
     _require_finite(metric, values, scored)
     if name == "elbo":
-        return {name: replace(metric, note=joined(metric.note, _parts_drawn(scored)))}
+        return {name: replace(metric, note=joined(metric.note, _subsampled(scored)))}
     if name != "log_evidence":
         return {name: metric}
     doubt = _doubt(_row_values(scored, "k_hat")[0], scored.draws)
@@ -39,7 +38,7 @@ def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
 
 
 def _where_defined(values: Tensor, errors: Tensor, why: str) -> tuple[Tensor, Tensor, str]:
-    """The rows that have a value, and a note on the others."""
+    """The values and errors of rows that have a value, and a note on the others."""
     defined = ~values.isnan()
     if not defined.any():
         raise ValueError(f"undefined: {why}")
@@ -52,20 +51,19 @@ def _require_finite(metric: Metric, values: Tensor, scored: Scored) -> None:
         return
     bad = int((~values.isfinite()).sum())
     if metric.unit in ("nats", "nats/row", "draws", "of the weight"):
-        why = "the log-weights are not finite" + (
-            f" on {bad} of {len(values)} rows" if bad else ""
-        )
-        raise ValueError(why + scored.divergence)
+        where = f" on {bad} of {len(values)} rows" if bad else ""
+        raise ValueError(f"the log-weights are not finite{where}{scored.divergence}")
     raise ValueError(f"it is {metric.value}; there is no tail to fit, or it takes more draws")
 
 
-def _parts_drawn(scored: Scored) -> str:
+def _subsampled(scored: Scored) -> str:
+    """A note for a model that subsamples one of its plates."""
     names = scored.program.latents.drawn_plates
-    return f"each draw holds another part of plate '{names[0]}'" if names else ""
+    return f"each draw holds another subsample of plate '{names[0]}'" if names else ""
 
 
 def rows_above(scored: Scored) -> dict[str, Metric]:
-    """Gives "k_hat_rows": how many rows are above the threshold; the note names the worst.
+    """The metric "k_hat_rows": number of rows above the threshold; the note names the worst.
 
     Raises:
         ValueError: where all data share one weight.
@@ -77,7 +75,7 @@ def rows_above(scored: Scored) -> dict[str, Metric]:
     values, _, left = _where_defined(values, values, TIED)
     high = int((values > limit).sum())
     top = values.sort(descending=True)
-    named = zip(top.indices[:WORST].tolist(), top.values[:WORST].tolist(), strict=True)
+    named = zip(top.indices[:ROWS_NAMED].tolist(), top.values[:ROWS_NAMED].tolist(), strict=True)
     worst = "largest k-hat: " + ", ".join(f"row {row} {k:.2f}" for row, k in named)
     se = len(values) * share_error(high / len(values), len(values))
     unit = f"of {len(values)} rows"
@@ -85,10 +83,10 @@ def rows_above(scored: Scored) -> dict[str, Metric]:
 
 
 def exact_evidence(scored: Scored) -> dict[str, Metric]:
-    """Gives "exact_log_evidence" and "gap", the bound's distance from it.
+    """The metrics "exact_log_evidence" and "gap", which is that minus the bound.
 
     Raises:
-        ValueError: if the model does not know it, or only as a sum of too many terms.
+        ValueError: if the model has no exact evidence, or it is a sum of too many terms.
     """
     model = scored.program.model
     if not isinstance(model, HasEvidence):
@@ -109,7 +107,7 @@ def _row_values(scored: Scored, name: str) -> PerRow:
 
 
 def _doubt(k: Tensor, draws: int) -> str:
-    """Why the evidence's error is not to be trusted, if it is not."""
+    """A note that the error of the estimate cannot be trusted, with k-hat; "" if it can."""
     limit = k_hat_threshold(draws)
     high = int((k > limit).sum())
     if not high:
