@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 
 import guides
 import zoo
+from benchmarks import markdown
 from zoo.cli.gradients import RELAXED, estimator_named
 from zoo.gradients.estimator import Estimator
 from zoo.models.bernoulli_latent import BernoulliLatent
@@ -154,26 +155,26 @@ def table(record: dict) -> str:
 
 
 def _of_place(place: dict) -> str:
-    lines = [
+    title = (
         f"**{place['model']} with {place['guide']}**: {place['rows'][0]['draws']:,} draws, "
-        f"{place['settings']['rows']} rows of digits.",
-        "",
-        "| " + " | ".join(HEADS) + " |",
-        "|" + "---|" * len(HEADS),
-    ]
-    for row in sorted(place["rows"], key=lambda row: (AT.index(row["at"]), encoder_cost(row))):
-        name = row["objective"]
-        name += "" if row["temperature"] is None else f" {row['temperature']:g}"
-        known = row["bias_p_value"] is not None
+        f"{place['settings']['rows']} rows of digits."
+    )
+    rows = sorted(place["rows"], key=lambda row: (AT.index(row["at"]), encoder_cost(row)))
+    return "\n\n".join([title, markdown.table(HEADS, map(_cells, rows)), _fair(place)])
+
+
+def _cells(row: dict) -> list[str]:
+    """Bias, where the exact gradient is known, variance and cost of one estimator."""
+    name = row["objective"]
+    name += "" if row["temperature"] is None else f" {row['temperature']:g}"
+    bias = ["-", "-", "-"]
+    if row["bias_p_value"] is not None:
         off = row["bias"]
-        cells = [name, row["at"]]
-        cells += [f"{row['bias_p_value']:.2g}" if known else "-"]
-        cells += [f"{row['bias_max_z']:.1f}" if known else "-"]
-        cells += [f"{off['relative']:.2g} ± {off['relative_se']:.1g}" if known else "-"]
-        cells += [f"{v['value']:.3g} ± {v['se']:.1g}" for v in row["variance"].values()]
-        cells += [str(row["evaluations"]), f"{encoder_cost(row):.3g}", f"{row['cost']:.3g}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + f"\n\n{_fair(place)}"
+        bias = [f"{row['bias_p_value']:.2g}", f"{row['bias_max_z']:.1f}"]
+        bias += [f"{off['relative']:.2g} ± {off['relative_se']:.1g}"]
+    variances = [f"{v['value']:.3g} ± {v['se']:.1g}" for v in row["variance"].values()]
+    cost = [str(row["evaluations"]), f"{encoder_cost(row):.3g}", f"{row['cost']:.3g}"]
+    return [name, row["at"], *bias, *variances, *cost]
 
 
 def encoder_cost(row: dict) -> float:

@@ -14,6 +14,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from benchmarks import markdown
 from zoo.data import keep
 from zoo.data.batches import Batches
 from zoo.gradients.moments import moments
@@ -200,10 +201,10 @@ def run() -> Iterator[dict]:
 
 def table(record: dict) -> str:
     heads = ["toy", "estimator", "closed form", "measured", "draws", "verdict"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    rows = []
     for row in record["rows"]:
         measured = f"{row['variance']:.4g} ± {row['se']:.1g}"
         cells = [row["toy"], row["estimator"], f"{row['expected']:.4g}", measured]
         cells += [f"{row['draws']:,}", row["verdict"]]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown.table(heads, rows)

@@ -18,19 +18,18 @@ import json
 import math
 import time
 from dataclasses import replace
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 
 import zoo
+from benchmarks import records
 from guides import guide_named
 from zoo.evidence import AnnealedImportance
 from zoo.isolation import isolated
 from zoo.metrics.bounds import log_evidence
 from zoo.metrics.weight_diagnostics import k_hat
-from zoo.provenance import provenance
 from zoo.sampling.importance_weights import weight_chunks
 
 AMORTISED = {"amortised_normal": "trace", "amortised_full_rank": "trace", "amortised_iaf": "trace"}
@@ -264,23 +263,21 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--out", type=Path)
     asked, started = parser.parse_args(), time.perf_counter()
-    record = provenance(zoo.load("eight_schools").data)
-    record |= {"date": str(date.today()), "device": "cpu"}
+    record = records.made_now() | {"device": "cpu"}
     record |= {"steps": STEPS, "draws": DRAWS, "seeds": SEEDS, "long_draws": LONG}
     found = {}
     for part in asked.parts:
         found |= PARTS[part](asked.models)
         print(json.dumps(found), flush=True)
     if asked.out:
-        kept = json.loads(asked.out.read_text()) if asked.out.exists() else {}
+        kept = records.read(asked.out) if asked.out.exists() else {}
         record |= {"seconds": time.perf_counter() - started}
-        made = {name: record[name] for name in ("command", "commit", "date")}
+        made = {name: record[name] for name in records.MADE}
         later = kept.get("later", {}) | dict.fromkeys(asked.parts, made)
         if set(asked.parts) == set(PARTS):
             kept = {}
             later = {}
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(json.dumps(record | kept | found | {"later": later}, indent=1))
+        records.write(asked.out, record | kept | found | {"later": later})
 
 
 if __name__ == "__main__":

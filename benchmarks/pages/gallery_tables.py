@@ -2,15 +2,16 @@
 
 import math
 
+from benchmarks.markdown import line
+
 HEADS = ("receptive field", "remedy", "seed", "KL", "active units", "I(x; z)", "ELBO", "log p(x)")
 NAMES = ("elbo", "log_evidence", "k_hat")
 HELD = ("kl", "active_units/z", "mutual_information", "elbo", "log_evidence")
 
 
 def lines(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    whole = [list(heads), ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in whole)
+    """A Markdown table whose rule is spaced like its other lines."""
+    return "\n".join(map(line, [heads, ["---"] * len(heads), *rows]))
 
 
 def hierarchy(record: dict) -> str:

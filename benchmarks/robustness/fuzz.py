@@ -11,16 +11,15 @@ Foreign exceptions are all others; there is to be none.
 import argparse
 import json
 from collections import Counter, defaultdict
-from datetime import date
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import records
 from benchmarks.robustness.fuzz_calls import OUTCOMES, Call, calls, outcome, task
 from zoo.isolation import isolated
-from zoo.provenance import provenance
 
 
 def run(count: int, seed: int, *, tell: bool = False) -> tuple[dict, list[dict]]:
@@ -91,10 +90,10 @@ def main() -> None:
     console.print(show(by(table, 0), "door"))
     console.print(show(by(table, 1), "kind"))
     if asked.out is not None:
-        about = {"date": date.today().isoformat()} | provenance(task().data)
-        held = {"calls": asked.calls, "seed": asked.seed, "provenance": about}
-        held |= {"doors": by(table, 0), "kinds": by(table, 1), "foreign": foreign}
-        asked.out.write_text(json.dumps(held, indent=1) + "\n")
+        about = records.made_now(task().data)
+        record = {"calls": asked.calls, "seed": asked.seed, "provenance": about}
+        record |= {"doors": by(table, 0), "kinds": by(table, 1), "foreign": foreign}
+        records.write(asked.out, record)
 
 
 if __name__ == "__main__":
