@@ -90,6 +90,17 @@ def batch_gradients(program, x, batches=BATCHES, copies=COPIES):
     return torch.stack(found)
 
 
+def minibatch_gradients(program, x, draws, size=4):
+    """The gradient of each of `draws` random minibatches of x, shape (draws, all parameters)."""
+    found = []
+    for _ in range(draws):
+        rows = torch.randperm(len(x))[:size]
+        program.zero_grad(set_to_none=True)
+        program.backward(clock(), rows, x[rows])
+        found.append(flat(p.grad for p in parameters(program)))
+    return torch.stack(found)
+
+
 def largest_z(found, exact):
     """The largest distance from the exact value over all coordinates, in standard errors."""
     return float(((found.mean(0) - exact).abs() / standard_error(found).clamp(min=1e-12)).max())
@@ -260,23 +271,12 @@ def test_a_minibatch_gradient_is_unbiased_for_all_rows():
         bound = NOISY["renyi"][1] if isinstance(objective, Renyi) else exact_elbo
         with built(causes(), AmortisedDiscrete, objective, (ROWS,), rows=len(x)) as program:
             exact = exact_gradient(program, bound, x)
-            found = []
-            for _ in range(400):
-                rows = torch.randperm(len(x))[:4]
-                program.zero_grad(set_to_none=True)
-                program.backward(clock(), rows, x[rows])
-                found.append(flat(p.grad for p in parameters(program)))
-            assert largest_z(torch.stack(found), exact) < ERRORS
+            assert largest_z(minibatch_gradients(program, x, 400), exact) < ERRORS
 
 
 @pytest.mark.parametrize("objective", [Trace(8), MeanFieldKL(8)], ids=str)
 def test_a_minibatch_counts_the_kl_term_for_all_rows(objective):
     x = torch.tensor([[1.0, -0.5, 2.0], [0.3, 0.1, -1.0], [0.0, 2.0, 0.4], [1.0, 1.0, -1.0]])
     with built(linear(), AmortisedNormal, objective, (x[:2],), rows=len(x)) as program:
-        exact, found = exact_gradient(program, closed_form_elbo, x), []
-        for _ in range(300):
-            rows = torch.randperm(len(x))[:2]
-            program.zero_grad(set_to_none=True)
-            program.backward(clock(), rows, x[rows])
-            found.append(flat(p.grad for p in parameters(program)))
-        assert largest_z(torch.stack(found), exact) < ERRORS
+        exact = exact_gradient(program, closed_form_elbo, x)
+        assert largest_z(minibatch_gradients(program, x, 300, size=2), exact) < ERRORS
