@@ -1,8 +1,9 @@
 """Variance of the encoder's gradient on the binary-latent VAE of the published tables.
 
 200 latents, encoder 784-200-200-200 and decoder 200-200-200-784 with LeakyReLU, Fashion-MNIST with
-pixels resampled each time, Adam at 3e-4, batches of 100. One fit is the trajectory of all; at each
-stop every estimator tunes what is its own on the same 100 rows, then has its gradients drawn.
+pixels resampled each time, Adam at 3e-4, batches of 100. One fit gives the parameters for all
+estimators. At each stop every estimator tunes its own parameters on the same 100 rows, and the
+variance of its gradients is measured there.
 """
 
 import math
@@ -47,7 +48,7 @@ SETTINGS = {"rows": ROWS, "draws": DRAWS, "tune": TUNE, "trajectory": "disarm", 
 
 
 def run(seconds: float = math.inf) -> Iterator[dict]:
-    """Trains and measures until the time is up; a stop is finished once it is begun."""
+    """A record that grows by one stop at a time; no stop begins after so many seconds."""
     begin, rows, fit, bounds = time.perf_counter(), [], None, {}
     task = replace(
         zoo.load("sigmoid_belief", data="fashion_mnist", binarize="dynamic"),

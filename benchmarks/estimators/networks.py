@@ -66,7 +66,7 @@ MANY = {  # bounds of K draws: K = 2, so that all pairs of states can be summed
     "rws 50": ReweightedWakeSleep(50, sleep=0.0),
     "forward_kl 10": OBJECTIVES["forward_kl"],
 }
-EXACT = ("enumerate", "layer_sum")  # 4096 evaluations on the belief net, and no noise to show
+EXACT = ("enumerate", "layer_sum")  # no noise, and 4096 evaluations on the belief net
 BIASED = (*RELAXED, "rws 5", "rws 50", "forward_kl 10")
 
 
@@ -178,12 +178,12 @@ def _cells(row: dict) -> list[str]:
 
 
 def encoder_cost(row: dict) -> float:
-    """Variance of the encoder's gradient times evaluations; the decoder's would drown it."""
+    """Variance of the encoder's gradient times evaluations; the decoder's is much larger."""
     return row["variance"]["encoder"]["value"] * row["evaluations"]
 
 
 def fair_p_values(place: dict) -> list[float]:
-    """p-values of the unbiased estimators that have noise, each stream of draws counted once."""
+    """p-values of the unbiased estimators with noise; equal draws under two names count once."""
     rows = [row for row in place["rows"] if row["bias_p_value"] is not None]
     rows = [row for row in rows if row["objective"] not in BIASED]
     rows = [row for row in rows if row["variance"]["total"]["value"] > 0]

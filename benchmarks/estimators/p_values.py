@@ -1,7 +1,7 @@
 """Are the p-values of "no bias" uniform where there is none? The same test on many short runs.
 
-A table of estimators that share their noise cannot say: their p-values move together. Here each
-run has noise of its own.
+Estimators that share their noise have p-values that depend on each other, so that their table
+cannot tell. Here each run has noise of its own.
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def run() -> Iterator[dict]:
 
 
 def served(gradients: Tensor) -> Sampler:
-    """Gives out, block by block, gradients that were drawn at once."""
+    """A sampler that returns, block by block, gradients that were drawn before."""
     blocks = iter(gradients.split(DRAWS // BLOCKS))
     return lambda _: next(blocks)
 

@@ -80,5 +80,5 @@ def table(record: dict) -> str:
 
 
 def is_its_own(row: dict) -> bool:
-    """Is the reference a long run of the very estimator? It cannot show a bias."""
+    """Is the reference a long run of the same estimator? Then it cannot show a bias."""
     return row["reference"].endswith(f"of {of_particles(row['K'])[row['objective']]}")

@@ -1,8 +1,7 @@
 """Variances of estimators on toys with a closed form.
 
 A toy's model draws z from the guide's own distribution, held constant, and adds a cost as a
-factor; log p - log q is then the cost, and an objective's gradient that of E_q cost, its sign
-turned.
+factor. So log p - log q equals the cost, and the gradient of an objective is that of -E_q cost.
 """
 
 import math

@@ -66,7 +66,7 @@ def regression(name):
 
 
 def known(name, estimator):
-    """One estimate of a known evidence; the guide is not asked, so it is not trained."""
+    """One estimate of a known evidence; it needs no guide, so that none is trained."""
     x, y = regression(name)
     result = zoo.fit(LogisticRegression(x.shape[1]), guides.MeanField, x, y, steps=1)
     started = time.perf_counter()
@@ -86,7 +86,7 @@ def known(name, estimator):
 
 
 def verdict(away, se):
-    """agrees, differs, or cannot tell: a wide interval holds anything."""
+    """agrees, differs, or cannot tell, where the standard error is too large."""
     if abs(away) >= DIFFERS:
         return "differs"
     return "agrees" if se < VAGUE else "cannot tell"
@@ -189,7 +189,7 @@ def known_ppca():
 
 
 def sandwiched(estimator):
-    """How often each end of the sandwich is on its side of the simulated data's exact evidence."""
+    """How often either bound is on its side of the exact evidence of simulated data."""
     result, x = known_ppca()
     started, ends = time.perf_counter(), {"lower": [], "upper": []}
     for seed in range(SEEDS):
@@ -216,7 +216,7 @@ def sandwiched(estimator):
 
 
 def measured(row):
-    """What a row asks for."""
+    """The measurement that a row names."""
     kind, name = row.split("/")
     if kind == "cost":
         return cost()

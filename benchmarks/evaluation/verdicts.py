@@ -89,7 +89,7 @@ def said(metrics: Metrics) -> dict:
 
 
 def _guide(g: torch.Generator, kind: str, problem: Problem) -> str:
-    """Any guide that fits; a point half as often as the others."""
+    """The name of a random guide that suits the problem; AutoDelta is half as likely as others."""
     if kind in ("shift", "scale"):
         return "mean_field"
     size = sum(len(mean) for mean, _ in problem.truth.values())

@@ -80,7 +80,7 @@ def table(exhibits: dict) -> str:
 
 
 def catches(exhibits: dict) -> str:
-    """For each failure, who catches it: without and with the truth."""
+    """For each failure, the metrics that catch it without and with the truth."""
     lines = []
     for name, shown in exhibits.items():
         hit = [f for f, one in shown["sick"].items() if 2 * one["caught"] > len(one["values"])]

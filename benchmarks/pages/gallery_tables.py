@@ -15,7 +15,7 @@ def lines(heads: tuple[str, ...], rows: list[list[str]]) -> str:
 
 
 def hierarchy(record: dict) -> str:
-    """Groups of latents against bounds, seed by seed."""
+    """Bounds, and the KL of each group, by the number of groups and the seed."""
     rows = [
         [
             str(run["levels"]),
@@ -29,7 +29,7 @@ def hierarchy(record: dict) -> str:
 
 
 def collapse(record: dict) -> str:
-    """Receptive field and remedy against what z holds."""
+    """KL, mutual information and bounds by receptive field and remedy."""
     rows = [
         [str(row["receptive_field"]), row["remedy"], str(row["seed"])]
         + [
@@ -42,7 +42,7 @@ def collapse(record: dict) -> str:
 
 
 def families(record: dict) -> str:
-    """Metrics of a picture, a line each family; nats/row."""
+    """Metrics of one picture, a line for each family, nats/row."""
     heads = next(iter(record["metrics"].values()))
     rows = [
         [

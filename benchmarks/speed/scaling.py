@@ -59,7 +59,7 @@ class NormalMeans(nn.Module):
 
 
 def normal_means(size: int):
-    """That many of them."""
+    """The task of that many unknown means, with its guide, objective, batch size and rate."""
     return (
         given(NormalMeans(), (torch.linspace(-2, 2, size),)),
         guides.MeanField,
@@ -70,7 +70,7 @@ def normal_means(size: int):
 
 
 def eight_schools(particles: int):
-    """The small model on which overhead is everything."""
+    """Eight schools, whose steps are so small that their time is mostly overhead."""
     return zoo.load("eight_schools"), guides.MeanField, Trace(particles), None, LR
 
 

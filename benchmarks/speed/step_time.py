@@ -131,7 +131,7 @@ def torch_seconds(row: str, *, compiled: bool) -> float | None:
 
 
 def attempt(name: str, call) -> object:
-    """A rival's metric; what it fails with, if it does not run."""
+    """What a rival measures; the text of its error if it does not run."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001

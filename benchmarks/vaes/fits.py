@@ -85,7 +85,7 @@ def parameters(each: Sequence[dict]) -> str:
 
 
 def judged(value: float, error: float, published: float, tolerance: float) -> str:
-    """agrees, differs, or cannot tell: an error of ours that reaches across the tolerance.
+    """agrees, differs, or cannot tell, where our error reaches across the tolerance.
 
     Args:
         value: ours, nats.

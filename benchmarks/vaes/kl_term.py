@@ -1,4 +1,4 @@
-"""The KL term in closed form or by one draw: the same mean gradient, unlike variances.
+"""The KL term in closed form or by one draw: the same mean gradient, different variances.
 
 A Gaussian VAE of digits with its scale fixed or learned; gradients of a few rows at the same
 trained parameters. Each estimator's mean is held against long runs of a reference.

@@ -1,4 +1,4 @@
-"""One hidden cause, two views: labels and pictures, upper and lower halves, each from the other.
+"""A multimodal VAE: labels and pictures, upper and lower halves, each made from the other.
 
     python -m benchmarks.vaes.multimodal    # results/multimodal.json, docs/multimodal.png
     python -m benchmarks.vaes.multimodal --data fashion    # multimodal_fashion.json and .png

@@ -1,4 +1,4 @@
-"""Settings with a published number: ours beside it, or the claim alone where steps were saved.
+"""Settings with a published number, and ours beside it; of shorter runs only the claims count.
 
 Dynamic Fashion-MNIST: gated dense 300-300, 40 latents, KL warm-up over 100 epochs (table of the
 Exemplar VAE). Statically binarized MNIST: settings from public repositories, and importance
