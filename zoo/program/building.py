@@ -89,9 +89,7 @@ def build(
     program.model_statements = frozenset(seen[0].names)
     program = program.to(device)
     _unshare_buffers(program)
-    narrow = why_narrow_when_moved(program, args, rows)
-    if narrow:
-        program.latents = replace(program.latents, vectorises=False, narrow=narrow)
+    _check_broadcasting(program, args, rows)
     return program
 
 
@@ -133,3 +131,10 @@ def _unshare_buffers(program: Program) -> None:
         for name, buffer in module._buffers.items():
             if buffer is not None and buffer.layout == torch.strided and shares_memory(buffer):
                 module._buffers[name] = buffer.clone()
+
+
+def _check_broadcasting(program: Program, args: tuple, rows: int | None) -> None:
+    """Has particles run one after another if the pair does not broadcast over them."""
+    narrow = why_narrow_when_moved(program, args, rows)
+    if narrow:
+        program.latents = replace(program.latents, vectorises=False, narrow=narrow)
