@@ -1,4 +1,4 @@
-"""Copies of a model and a guide that still refer to each other and to what they share."""
+"""Copies of a model and a guide, made together so that they still share what they shared."""
 
 import copy
 import inspect
@@ -11,14 +11,15 @@ from types import FunctionType, MethodType, ModuleType
 from pyro.infer.autoguide import AutoGuide
 from torch import Tensor, nn
 
-LIBRARIES = {"torch", "pyro", *sys.stdlib_module_names}  # their globals hold no model of a user's
+LIBRARIES = {"torch", "pyro", *sys.stdlib_module_names}  # their globals hold nothing of a user's
 
 
 def copies(model: Callable, guide: Callable) -> tuple[Callable, Callable]:
-    """Copies of both that still refer to each other.
+    """Copies of both; where one refers to the other, its copy refers to the other's copy.
 
-    A plain function cannot be copied, and what it refers to stays as it is, in the other one too.
-    Copying an AutoGuide cuts it and its original off from their model: it is put back on both.
+    A plain function is not copied, and neither are the modules that it refers to, not even where
+    the other one holds them too. An AutoGuide and its copy both lose their model when it is
+    copied, and both are given theirs again.
 
     Raises:
         ValueError: if something in them cannot be copied.
@@ -51,9 +52,10 @@ def held_modules(fn: Callable) -> list[nn.Module]:
 
 @contextmanager
 def lent(*callables: Callable) -> Iterator[None]:
-    """Gives every module of the callables its mode and its gradients back on the way out.
+    """Puts the mode and the gradients of every module of the callables back afterwards.
 
-    Those that cannot be copied are trained in place: of them, only parameters and buffers change.
+    A module that cannot be copied is trained itself; after that only its parameters and buffers
+    may have changed.
     """
     parts = {id(p): p for fn in callables for m in held_modules(fn) for p in m.modules()}
     modes = [(part, part.training) for part in parts.values()]
@@ -73,7 +75,7 @@ def lent(*callables: Callable) -> Iterator[None]:
 def _held(values: list) -> Iterator[object]:
     """Everything that the values hold or refer to, at any depth, each once."""
     seen, waiting = set[int](), list(values)
-    alive = []  # so that no number of an object is used twice
+    alive = []  # an object that is freed would leave its id to another one
     while waiting:
         value = waiting.pop()
         if id(value) in seen or isinstance(value, (type, ModuleType, Tensor, str)):
@@ -85,7 +87,7 @@ def _held(values: list) -> Iterator[object]:
 
 
 def _parts(value: object) -> list:
-    """What a value refers to directly."""
+    """The objects that a value refers to directly."""
     if isinstance(value, dict):
         return list(value.values())
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -100,6 +102,7 @@ def _parts(value: object) -> list:
 
 
 def _referred_to(function: FunctionType) -> list:
+    """The values of a function's closure, defaults and, outside of libraries, globals."""
     try:
         names = inspect.getclosurevars(function)
     except ValueError:  # a variable that has no value yet

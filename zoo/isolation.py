@@ -1,4 +1,4 @@
-"""A room of its own for a run: whatever it does to global state is undone on the way out."""
+"""Isolated runs: whatever they change of Python's, torch's and Pyro's global state is put back."""
 
 import os
 import threading
@@ -10,21 +10,21 @@ import pyro
 import torch
 from torch.distributions import Distribution
 
-# Pyro's store, settings and handlers belong to the process: one thread at a time has the room.
-# A process that was forked meanwhile has a lock of its own, which nobody holds.
+# Pyro's store, settings and handlers belong to the process, so that one thread runs at a time.
+# A forked process gets a lock of its own: it must not wait for a thread that it does not have.
 _LOCKS: dict[int, threading.RLock] = {}
 _CALLER_VALIDATES: ContextVar[bool | None] = ContextVar("caller validates", default=None)
 
 
 @contextmanager
 def isolated(*, seed: int | None = None) -> Iterator[None]:
-    """Forks the random state, the parameter store, the validation flags and Pyro's settings.
+    """Keeps the random state, the parameter store, validation and Pyro's settings apart.
 
-    Inside, validation is off (it reads values off the device at every step) and Pyro modules
-    keep their parameters to themselves. Other threads wait until the room is free.
+    Inside, validation is off, because it would copy values from the device at every step, and the
+    parameters of Pyro modules stay out of the parameter store. Other threads wait at the entrance.
 
     Args:
-        seed: what to seed the forked random state with; None goes on from the caller's.
+        seed: of the random state inside; None goes on from the caller's state.
     """
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     with (
@@ -42,7 +42,7 @@ def isolated(*, seed: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def _noted_validation() -> Iterator[None]:
-    """Notes whether validation was on where the outermost room was entered."""
+    """Notes whether validation was on before the outermost isolated run began."""
     known = _CALLER_VALIDATES.get()
     token = _CALLER_VALIDATES.set(Distribution._validate_args if known is None else known)
     try:
@@ -53,9 +53,9 @@ def _noted_validation() -> Iterator[None]:
 
 @contextmanager
 def validated() -> Iterator[bool]:
-    """Inside, validation is as it was outside of all rooms; yields whether it is on.
+    """Sets validation as it was before the outermost isolated run; yields whether it is on.
 
-    Pyro's check of its handlers stays off: it does not know of parameters kept by modules.
+    Pyro's check of its handlers stays off: it does not know of parameters that modules keep.
     """
     is_on = _CALLER_VALIDATES.get()
     is_on = Distribution._validate_args if is_on is None else is_on
@@ -66,7 +66,7 @@ def validated() -> Iterator[bool]:
 
 @contextmanager
 def in_double() -> Iterator[None]:
-    """Inside, new tensors are float64: rounding is not to be taken for bias."""
+    """Makes new tensors float64, so that rounding errors are not taken for bias."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

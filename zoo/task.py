@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from zoo.checks.arguments import look_up, seed_given, shown
+from zoo.checks.arguments import look_up, seed_given
 from zoo.checks.inputs import check_data, check_model
+from zoo.checks.shown import shown
 from zoo.data import Data, draw_bits, keep, load_data
 from zoo.data.fingerprint import fingerprint_of
 from zoo.data.stream import stream

@@ -1,4 +1,4 @@
-"""A model and a guide run together: what every objective and every metric is made of."""
+"""Runs of a guide and of the model on its draw, their log-probabilities and their weights."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -34,8 +34,8 @@ class Pair:
     """A model, a guide for it, and the description of the model's latents.
 
     Attributes:
-        guided: the latents that the guide samples, as a run of it shows; None for all of them.
-        marked: does the model mark latents for Pyro's enumeration, as config_enumerate does?
+        guided: names of the latents that a run of the guide samples; None stands for all.
+        marked: does the model mark latents for enumeration, as pyro.infer.config_enumerate does?
     """
 
     model: Model
@@ -46,13 +46,13 @@ class Pair:
 
     @property
     def left(self) -> list[Latent]:
-        """The latents that the guide does not sample; they are to be summed out."""
+        """The latents that the guide does not sample, and that the objective sums out."""
         if self.guided is None:
             return []
         return [site for site in self.latents.sites if site.name not in self.guided]
 
     def draw(self, count: int, args: tuple, kwargs: dict) -> list[Traces]:
-        """`count` particles: as one wide run if the model broadcasts over them, else as a list."""
+        """Runs that hold `count` particles: a single one if the pair broadcasts over particles."""
         if count == 1:
             return [run(self.model, self.guide, args, kwargs)]
         if not self.latents.vectorises:
@@ -78,9 +78,9 @@ def score(model: Model, guide_trace: Trace, args: tuple, kwargs: dict) -> Traces
 
 
 def as_guide(guide: Guide) -> Guide:
-    """The guide with nothing in its trace but its own sites.
+    """The guide without the model's observed sites in its trace.
 
-    Pyro's guide messengers run the model to draw from its posterior, observed sites included.
+    Pyro's guide messengers run the model itself, so that its observed sites are traced too.
     """
     if not isinstance(poutine.unwrap(guide), GuideMessenger):
         return guide
@@ -92,7 +92,7 @@ def _is_observed(site: Message) -> bool:
 
 
 class Assign(Messenger):
-    """Gives named sample sites the values handed to it."""
+    """Gives each sample site that is named in `values` its value there."""
 
     def __init__(self, values: dict[str, Tensor]) -> None:
         super().__init__()
@@ -112,13 +112,14 @@ class Weights(NamedTuple):
     """Log importance weights in nats, one per particle and independent row.
 
     Attributes:
-        log_p: log p(x, z), shape (particles, rows); one column where all of the data share one
-            weight, because they share a latent.
+        log_p: log p(x, z), shape (particles, rows); one column where all rows share one weight,
+            because they share a latent.
         log_q: log q(z), same shape.
-        log_q_constant: the part of log q(z) whose draws are constants for autograd, same shape.
-        outside: log-probability of what no row weight holds, shape ().
-        scale: how many rows of the full data one row stands for: the row plate's scale alone.
-            Of other plates that are subsampled, the scale multiplies the terms inside of them.
+        log_q_constant: the part of log q(z) whose draws have no gradient, same shape.
+        outside: log p - log q of the sites outside of the rows, shape (); 0 where all rows share
+            one weight.
+        scale: how many rows of the full data one row stands for. The scales of other plates that
+            are subsampled are in log_p and log_q already.
     """
 
     log_p: Tensor
@@ -134,15 +135,15 @@ class Weights(NamedTuple):
 
 
 def weigh(traces: Iterable[Traces], latents: Latents, *, rowwise: bool) -> Weights:
-    """Forms log importance weights per independent row, free of the subsampling scale.
+    """Log importance weights of each row, or of all data together, without the rows' scale.
 
-    The bound for one row is a function of that row's own weights; only then does it count
-    N / batch times. Scaling the log-weights themselves, before a log-mean-exp, is no bound.
+    The bound of a row is computed from its own weights first, and is multiplied by N / batch
+    afterwards. Log-weights that are multiplied before the log-mean-exp give no bound.
 
     Args:
         traces: runs of the model and the guide, see :meth:`Pair.draw`.
         latents: description of the model.
-        rowwise: form a weight for each row (else one for all of the data).
+        rowwise: form a weight for each row; else one for all of the data.
     """
     parts = [_weigh_one(traces_, latents, rowwise=rowwise) for traces_ in traces]
     return Weights(
@@ -179,12 +180,22 @@ def _weigh_one(traces: Traces, latents: Latents, *, rowwise: bool) -> Weights:
 
 
 def sum_plates(value: Tensor, site: Message, latents: Latents, *, keep_rows: bool) -> Tensor:
-    """Sums a site's batch over all plates but particles and, if asked, rows: (particles, rows)."""
+    """A site's values summed over all plates but particles and, if asked, rows.
+
+    Args:
+        value: one number for each element of the site's plates.
+        site: the site.
+        latents: description of the model.
+        keep_rows: keep a column for each row? Else there is one column.
+
+    Returns:
+        Shape (particles, rows) or (particles, 1).
+    """
     return sum_dims(value, latents, keep_rows=keep_rows)
 
 
 def sum_dims(value: Tensor, latents: Latents, *, keep_rows: bool) -> Tensor:
-    """The same of any term whose dimensions are the plates."""
+    """As :func:`sum_plates`, for values that belong to no single site."""
     value = value.reshape((1,) * (latents.nesting + 1 - value.dim()) + tuple(value.shape))
     row_dim = latents.row_plate.dim if keep_rows and latents.row_plate else None
     for dim in range(-latents.nesting, 0):
@@ -201,19 +212,19 @@ def plate_scale(site: Message) -> float:
 
 
 def row_scale(site: Message, plate: Plate | None) -> float:
-    """How many times a site counts because rows are subsampled; other plates do not matter."""
+    """How many times a site counts because the row plate is subsampled."""
     frames = [f for f in site["cond_indep_stack"] if plate is not None and f.name == plate.name]
     return math.prod((frame.full_size or frame.size) / frame.size for frame in frames)
 
 
 def add_up(terms: Iterable[Tensor]) -> Tensor:
-    """The sum of the terms, one after another; 0 where there are none."""
+    """The sum of the terms, from the first to the last; 0 where there are none."""
     found = list(terms)
     return reduce(add, found) if found else torch.zeros(())
 
 
 def log_mean_exp(value: Tensor, dim: int = 0) -> Tensor:
-    """Log of the mean of exp along `dim`, stable."""
+    """The logarithm of the mean of exp(value) along `dim`, computed without overflow."""
     return value.logsumexp(dim) - math.log(value.shape[dim])
 
 

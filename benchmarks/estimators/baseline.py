@@ -17,6 +17,7 @@ from pyro.infer import SVI, TraceGraph_ELBO
 from torch import Tensor, nn
 from torch.distributions import constraints
 
+from benchmarks import markdown
 from zoo.isolation import isolated
 from zoo.objectives import DecayingAverage, Objective, Reinforce
 from zoo.program import build
@@ -112,32 +113,27 @@ def run() -> Iterator[dict]:
 
 
 def table(record: dict) -> str:
+    """Steps without and with the baseline, ours, Pyro's and the tutorial's."""
     heads = ["by", "seeds", "mean steps without", "with", "ratio", "median without", "with"]
     heads += ["ratio > 1.5"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for by in dict.fromkeys(row["by"] for row in record["rows"]):
-        steps = {
-            name: [r["steps"] for r in record["rows"] if r["by"] == by and r["objective"] == name]
-            for name in OBJECTIVES
-        }
-        without, averaged = steps.values()
-        value, error = ratio_of_means(without, averaged)
-        cells = [
-            by,
-            str(len(without)),
-            _said(without),
-            _said(averaged),
-            f"{value:.2f} ± {error:.2f}",
-        ]
-        cells += [f"{statistics.median(one):g}" for one in (without, averaged)]
-        cells += [verdict(value, error)]
-        lines.append("| " + " | ".join(cells) + " |")
+    rows = [_line(by, record["rows"]) for by in dict.fromkeys(r["by"] for r in record["rows"])]
     told = record["settings"]["published"]
-    value = told["without"] / told["with"]
-    lines.append(
-        f"| the tutorial | 1 | {told['without']} | {told['with']} | {value:.2f} | - | - | - |"
+    without, averaged = told["without"], told["with"]
+    cells = [str(without), str(averaged), f"{without / averaged:.2f}", "-", "-", "-"]
+    return markdown.table(heads, [*rows, ["the tutorial", "1", *cells]])
+
+
+def _line(by: str, rows: list[dict]) -> list[str]:
+    """The cells of one library's runs."""
+    without, averaged = (
+        [row["steps"] for row in rows if row["by"] == by and row["objective"] == name]
+        for name in OBJECTIVES
     )
-    return "\n".join(lines)
+    value, error = ratio_of_means(without, averaged)
+    cells = [by, str(len(without)), _said(without), _said(averaged)]
+    cells += [f"{value:.2f} ± {error:.2f}"]
+    cells += [f"{statistics.median(one):g}" for one in (without, averaged)]
+    return [*cells, verdict(value, error)]
 
 
 def verdict(value: float, error: float) -> str:

@@ -1,8 +1,9 @@
 """Variance of the encoder's gradient on the binary-latent VAE of the published tables.
 
 200 latents, encoder 784-200-200-200 and decoder 200-200-200-784 with LeakyReLU, Fashion-MNIST with
-pixels resampled each time, Adam at 3e-4, batches of 100. One fit is the trajectory of all; at each
-stop every estimator tunes what is its own on the same 100 rows, then has its gradients drawn.
+pixels resampled each time, Adam at 3e-4, batches of 100. One fit gives the parameters for all
+estimators. At each stop every estimator tunes its own parameters on the same 100 rows, and the
+variance of its gradients is measured there.
 """
 
 import math
@@ -16,6 +17,7 @@ import torch
 
 import guides
 import zoo
+from benchmarks import markdown
 from zoo.gradients.fixed_program import GUIDE, measured, parameters_of
 from zoo.gradients.moments import moments
 from zoo.gradients.sampler import sampler
@@ -32,21 +34,21 @@ ESTIMATORS = {
     "relax": RELAX(),
     "arms 3": ARMS(3),
 }
-QUOTED = {  # at 1e6 steps, read off a metric
+QUOTED = {  # at 1e6 steps, read off a published figure
     "disarm": 1.12e-2,
     "double_cv 2": 1.2e-2,
     "rodeo 2": 1.0e-2,
     "relax": 1.17e-2,
     "arms 3": 0.69e-2,
 }
-READING = 0.05  # of a ratio of two values read off a metric
+READING = 0.05  # relative error of a ratio of two values read off a figure
 STOPS = (1000, 10_000, 100_000)
 ROWS, DRAWS, TUNE, WORK = 100, 192, 300, 2**20
 SETTINGS = {"rows": ROWS, "draws": DRAWS, "tune": TUNE, "trajectory": "disarm", "seed": 0}
 
 
 def run(seconds: float = math.inf) -> Iterator[dict]:
-    """Trains and measures until the time is up; a stop is finished once it is begun."""
+    """A record that grows by one stop at a time; no stop begins after so many seconds."""
     begin, rows, fit, bounds = time.perf_counter(), [], None, {}
     task = replace(
         zoo.load("sigmoid_belief", data="fashion_mnist", binarize="dynamic"),
@@ -108,12 +110,12 @@ def _measure(task: zoo.Task, fit: zoo.Fit, objective: zoo.objectives.Objective) 
 
 
 def table(record: dict) -> str:
-    """Variance of each estimator at the stops, beside the metrics quoted for 1e6 steps."""
+    """Variance of each estimator at the stops, beside the values quoted for 1e6 steps."""
     stops = list(dict.fromkeys(row["steps"] for row in record["rows"]))
     found = {(row["estimator"], row["steps"]): row for row in record["rows"]}
     heads = ["estimator", "evaluations", *(f"{stop} steps" for stop in stops)]
     heads += [f"over disarm's at {stops[-1]}", "quoted, over disarm's", "verdict"]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    rows = []
     for name in ESTIMATORS:
         each = [found[name, stop] for stop in stops]
         cells = [name, str(each[-1]["evaluations"])]
@@ -126,12 +128,12 @@ def table(record: dict) -> str:
         else:
             told = quoted / QUOTED["disarm"]
             cells += [f"{told:.2f}", verdict(value, error, told)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown.table(heads, rows)
 
 
 def verdict(value: float, error: float, quoted: float) -> str:
-    """agrees, or differs: by more than two standard errors and what a metric can be read to."""
+    """differs: by more than two standard errors and the error of reading a figure; else agrees."""
     return "agrees" if abs(value - quoted) <= 2 * error + READING * quoted else "differs"
 
 

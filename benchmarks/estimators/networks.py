@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 
 import guides
 import zoo
+from benchmarks import markdown
 from zoo.cli.gradients import RELAXED, estimator_named
 from zoo.gradients.estimator import Estimator
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
@@ -65,7 +66,7 @@ MANY = {  # bounds of K draws: K = 2, so that all pairs of states can be summed
     "rws 50": ReweightedWakeSleep(50, sleep=0.0),
     "forward_kl 10": OBJECTIVES["forward_kl"],
 }
-EXACT = ("enumerate", "layer_sum")  # 4096 evaluations on the belief net, and no noise to show
+EXACT = ("enumerate", "layer_sum")  # no noise, and 4096 evaluations on the belief net
 BIASED = (*RELAXED, "rws 5", "rws 50", "forward_kl 10")
 
 
@@ -154,35 +155,35 @@ def table(record: dict) -> str:
 
 
 def _of_place(place: dict) -> str:
-    lines = [
+    title = (
         f"**{place['model']} with {place['guide']}**: {place['rows'][0]['draws']:,} draws, "
-        f"{place['settings']['rows']} rows of digits.",
-        "",
-        "| " + " | ".join(HEADS) + " |",
-        "|" + "---|" * len(HEADS),
-    ]
-    for row in sorted(place["rows"], key=lambda row: (AT.index(row["at"]), encoder_cost(row))):
-        name = row["objective"]
-        name += "" if row["temperature"] is None else f" {row['temperature']:g}"
-        known = row["bias_p_value"] is not None
+        f"{place['settings']['rows']} rows of digits."
+    )
+    rows = sorted(place["rows"], key=lambda row: (AT.index(row["at"]), encoder_cost(row)))
+    return "\n\n".join([title, markdown.table(HEADS, map(_cells, rows)), _fair(place)])
+
+
+def _cells(row: dict) -> list[str]:
+    """Bias, where the exact gradient is known, variance and cost of one estimator."""
+    name = row["objective"]
+    name += "" if row["temperature"] is None else f" {row['temperature']:g}"
+    bias = ["-", "-", "-"]
+    if row["bias_p_value"] is not None:
         off = row["bias"]
-        cells = [name, row["at"]]
-        cells += [f"{row['bias_p_value']:.2g}" if known else "-"]
-        cells += [f"{row['bias_max_z']:.1f}" if known else "-"]
-        cells += [f"{off['relative']:.2g} ± {off['relative_se']:.1g}" if known else "-"]
-        cells += [f"{v['value']:.3g} ± {v['se']:.1g}" for v in row["variance"].values()]
-        cells += [str(row["evaluations"]), f"{encoder_cost(row):.3g}", f"{row['cost']:.3g}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + f"\n\n{_fair(place)}"
+        bias = [f"{row['bias_p_value']:.2g}", f"{row['bias_max_z']:.1f}"]
+        bias += [f"{off['relative']:.2g} ± {off['relative_se']:.1g}"]
+    variances = [f"{v['value']:.3g} ± {v['se']:.1g}" for v in row["variance"].values()]
+    cost = [str(row["evaluations"]), f"{encoder_cost(row):.3g}", f"{row['cost']:.3g}"]
+    return [name, row["at"], *bias, *variances, *cost]
 
 
 def encoder_cost(row: dict) -> float:
-    """Variance of the encoder's gradient times evaluations; the decoder's would drown it."""
+    """Variance of the encoder's gradient times evaluations; the decoder's is much larger."""
     return row["variance"]["encoder"]["value"] * row["evaluations"]
 
 
 def fair_p_values(place: dict) -> list[float]:
-    """p-values of the unbiased estimators that have noise, each stream of draws counted once."""
+    """p-values of the unbiased estimators with noise; equal draws under two names count once."""
     rows = [row for row in place["rows"] if row["bias_p_value"] is not None]
     rows = [row for row in rows if row["objective"] not in BIASED]
     rows = [row for row in rows if row["variance"]["total"]["value"] > 0]

@@ -1,7 +1,7 @@
 """Are the p-values of "no bias" uniform where there is none? The same test on many short runs.
 
-A table of estimators that share their noise cannot say: their p-values move together. Here each
-run has noise of its own.
+Estimators that share their noise have p-values that depend on each other, so that their table
+cannot tell. Here each run has noise of its own.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from torch import Tensor
 
 import guides
 import zoo
+from benchmarks import markdown
 from benchmarks.estimators.networks import SETTINGS, latent
 from zoo.gradients.bias import bias
 from zoo.gradients.estimator import as_estimator
@@ -57,7 +58,7 @@ def run() -> Iterator[dict]:
 
 
 def served(gradients: Tensor) -> Sampler:
-    """Gives out, block by block, gradients that were drawn at once."""
+    """A sampler that returns, block by block, gradients that were drawn before."""
     blocks = iter(gradients.split(DRAWS // BLOCKS))
     return lambda _: next(blocks)
 
@@ -65,12 +66,12 @@ def served(gradients: Tensor) -> Sampler:
 def table(record: dict) -> str:
     heads = ["estimator", "runs", "p below 0.05", "below 0.5", "smallest", "uniform? p of KS"]
     heads += ["largest z's corrected p below 0.05"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    rows = []
     for row in record["rows"]:
         p = row["p"]
         cells = [row["estimator"], str(len(p)), str(sum(one < 0.05 for one in p))]
         cells += [str(sum(one < 0.5 for one in p)), f"{min(p):.2g}"]
         cells += [f"{stats.kstest(p, 'uniform').pvalue:.2g}"]
         cells += [str(sum(one < 0.05 for one in row["max_z_p"]))]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown.table(heads, rows)

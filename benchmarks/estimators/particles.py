@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 import guides
 import zoo
+from benchmarks import markdown
 from benchmarks.estimators.networks import AT, PLACES, SETTINGS, encoder_cost
 from zoo.gradients.estimator import Estimator
 from zoo.objectives import (
@@ -64,7 +65,7 @@ def run() -> Iterator[dict]:
 
 def table(record: dict) -> str:
     """One line an estimator, K and place; its bias only against a sum or another estimator."""
-    lines = ["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS)]
+    lines = []
     order = list(of_particles(COUNTS[0]))
     for row in sorted(
         record["rows"], key=lambda row: (AT.index(row["at"]), order.index(row["objective"]))
@@ -74,10 +75,10 @@ def table(record: dict) -> str:
         cells += [str(row["evaluations"]), f"{encoder_cost(row):.3g}"]
         told = "" if is_its_own(row) else row["reference"]
         cells += [f"{row['bias_p_value']:.2g}" if told else "-", told or "-"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown.table(HEADS, lines)
 
 
 def is_its_own(row: dict) -> bool:
-    """Is the reference a long run of the very estimator? It cannot show a bias."""
+    """Is the reference a long run of the same estimator? Then it cannot show a bias."""
     return row["reference"].endswith(f"of {of_particles(row['K'])[row['objective']]}")

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
 
+from benchmarks import markdown
 from benchmarks.estimators.toys import SQUARE, measure, verdict
 from zoo.objectives import ConstantBaseline, MeanFieldKL, Objective, Reinforce
 
@@ -68,7 +69,7 @@ def run() -> Iterator[dict]:
 def table(record: dict) -> str:
     heads = ["estimator", "N", "closed form", "measured", "gradients", "verdict"]
     heads += ["lecture prints", "95 % band of 100 repeats", "inside"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    rows = []
     for row in record["rows"]:
         cells = [row["estimator"], f"{row['N']:,}", f"{row['expected']:.3g}"]
         cells += [f"{row['variance']:.3g} ± {row['se']:.1g}", f"{row['draws']:,}", row["verdict"]]
@@ -78,8 +79,8 @@ def table(record: dict) -> str:
             cells += ["yes" if row["inside"] else "no"]
         else:
             cells += ["-", "-", "-"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown.table(heads, rows)
 
 
 def picture(record: dict, path: Path) -> None:

@@ -9,53 +9,53 @@ Each section prints its table and writes its own JSON into the folder `--out`, a
 """
 
 import argparse
-import json
 import time
-from datetime import date
 from pathlib import Path
 
-import zoo
-from benchmarks.estimators import baseline as estimators_baseline
-from benchmarks.estimators import fashion as estimators_fashion
-from benchmarks.estimators import networks as estimators_networks
-from benchmarks.estimators import p_values as estimators_p_values
-from benchmarks.estimators import particles as estimators_particles
-from benchmarks.estimators import reinforce as estimators_reinforce
-from benchmarks.estimators import toys as estimators_toys
-from benchmarks.estimators import wake_sleep as estimators_wake_sleep
-from zoo.provenance import provenance
+from benchmarks import records
+from benchmarks.estimators import (
+    baseline,
+    fashion,
+    networks,
+    p_values,
+    particles,
+    reinforce,
+    toys,
+    wake_sleep,
+)
 
-RESULTS = Path(__file__).parents[1] / "results" / "estimators"
+RESULTS = records.RESULTS / "estimators"
 SECTIONS = {
-    "toys": estimators_toys,
-    "reinforce": estimators_reinforce,
-    "networks": estimators_networks,
-    "particles": estimators_particles,
-    "p_values": estimators_p_values,
-    "baseline": estimators_baseline,
-    "wake_sleep": estimators_wake_sleep,
-    "fashion": estimators_fashion,
+    "toys": toys,
+    "reinforce": reinforce,
+    "networks": networks,
+    "particles": particles,
+    "p_values": p_values,
+    "baseline": baseline,
+    "wake_sleep": wake_sleep,
+    "fashion": fashion,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sections", nargs="*", help=", ".join(SECTIONS))
+    parser.add_argument("sections", nargs="*", choices=SECTIONS, help="default: all of them")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    unknown = set(asked.sections) - set(SECTIONS)
-    if unknown:
-        parser.error(f"Expected sections among {', '.join(SECTIONS)}; got {', '.join(unknown)}.")
-    asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.sections or SECTIONS:
-        section, begin = SECTIONS[name], time.perf_counter()
-        for found in section.run():
-            task = found.get("task") or zoo.load("eight_schools")
-            record = provenance(task.data) | {"date": str(date.today())}
-            record |= {"seconds": round(time.perf_counter() - begin)}
-            record |= {key: value for key, value in found.items() if key != "task"}
-            (asked.out / f"{name}.json").write_text(json.dumps(record, indent=1))
-        print(section.table(json.loads(json.dumps(record))), flush=True)
+        path = asked.out / f"{name}.json"
+        measure(name, path)
+        print(SECTIONS[name].table(records.read(path)), flush=True)
+
+
+def measure(name: str, path: Path) -> None:
+    """Runs a section; writes its record each time that it has grown."""
+    begin = time.perf_counter()
+    for found in SECTIONS[name].run():
+        task = found.pop("task", None)
+        record = records.made_now(None if task is None else task.data)
+        record |= {"seconds": round(time.perf_counter() - begin)}
+        records.write(path, record | found)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,17 @@ the KL term in closed form; RLOO, a score-function estimator without bias, stand
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict, replace
-from datetime import date
 from pathlib import Path
 
 import guides
 import zoo
+from benchmarks import records
 from zoo.cli.gradients import RELAXED, estimator_named
 from zoo.gradients.pictures import temperature_picture
 from zoo.gradients.results import Gradients
 from zoo.models.discrete.categorical_vae import CategoricalVAE
-from zoo.provenance import provenance
 
 TEMPERATURES = (0.1, 0.2, 0.4, 0.8, 1.6)
 VARIABLES, CLASSES = 3, 4
@@ -59,22 +57,21 @@ def main() -> None:
     """Measures, prints, draws, and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=4096)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/temperature.json"))
-    parser.add_argument("--picture", type=Path, default=Path("docs/temperature.png"))
+    parser.add_argument("--out", type=Path, default=records.RESULTS / "temperature.json")
+    parser.add_argument("--picture", type=Path, default=records.DOCS / "temperature.png")
     asked = parser.parse_args()
     begin = time.perf_counter()
     found = measured(asked.draws)
     shown(found)
     temperature_picture(found, asked.picture)
-    record = provenance(found.task.data) | {
-        "date": str(date.today()),
+    record = records.made_now(found.task.data) | {
         "device": found.settings["device"],
         "settings": found.settings | {"variables": VARIABLES, "classes": CLASSES},
         "units": {"variance": "(nats per unit)^2", "bias": "of the exact gradient's norm"},
         "seconds": time.perf_counter() - begin,
         "rows": [asdict(row) for row in found.rows],
     }
-    asked.out.write_text(json.dumps(record, indent=2))
+    records.write(asked.out, record)
 
 
 if __name__ == "__main__":

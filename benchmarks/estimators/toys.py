@@ -1,8 +1,7 @@
 """Variances of estimators on toys with a closed form.
 
 A toy's model draws z from the guide's own distribution, held constant, and adds a cost as a
-factor; log p - log q is then the cost, and an objective's gradient that of E_q cost, its sign
-turned.
+factor. So log p - log q equals the cost, and the gradient of an objective is that of -E_q cost.
 """
 
 import math
@@ -14,6 +13,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from benchmarks import markdown
 from zoo.data import keep
 from zoo.data.batches import Batches
 from zoo.gradients.moments import moments
@@ -200,10 +200,10 @@ def run() -> Iterator[dict]:
 
 def table(record: dict) -> str:
     heads = ["toy", "estimator", "closed form", "measured", "draws", "verdict"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    rows = []
     for row in record["rows"]:
         measured = f"{row['variance']:.4g} ± {row['se']:.1g}"
         cells = [row["toy"], row["estimator"], f"{row['expected']:.4g}", measured]
         cells += [f"{row['draws']:,}", row["verdict"]]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown.table(heads, rows)

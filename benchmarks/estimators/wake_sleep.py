@@ -16,6 +16,7 @@ import torch
 
 import guides
 import zoo
+from benchmarks import markdown
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import LeaveOneOut, ReweightedWakeSleep, WakeSleep
 
@@ -74,21 +75,20 @@ def curves(record: dict) -> dict[str, np.ndarray]:
 def table(record: dict) -> str:
     """Mean over seeds with its standard error, and how far each is behind rloo."""
     found, stops = curves(record), record["settings"]["stops"]
-    lines = ["| objective | " + " | ".join(f"{stop} steps" for stop in stops) + " |"]
-    lines.append("|---" * (len(stops) + 1) + "|")
-    for name, values in found.items():
-        lines.append(_line(name, values, "{:.2f}"))
-    for name in list(found)[1:]:
-        lines.append(_line(f"{name} less rloo 5", found[name] - found["rloo 5"], "{:+.2f}"))
-    seeds = len(found["rloo 5"])
-    return "\n".join([*lines, "", f"Nats a test row; ± is the standard error over {seeds} seeds."])
+    heads = ["objective", *(f"{stop} steps" for stop in stops)]
+    rows = [_cells(name, values, "{:.2f}") for name, values in found.items()]
+    rows += [
+        _cells(f"{name} less rloo 5", found[name] - found["rloo 5"], "{:+.2f}")
+        for name in list(found)[1:]
+    ]
+    note = f"Nats a test row; ± is the standard error over {len(found['rloo 5'])} seeds."
+    return f"{markdown.table(heads, rows)}\n\n{note}"
 
 
-def _line(name: str, values: np.ndarray, shown: str) -> str:
+def _cells(name: str, values: np.ndarray, shown: str) -> list[str]:
     errors = values.std(0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else 0 * values[0]
     pairs = zip(values.mean(0), errors, strict=True)
-    cells = [f"{shown.format(mean)} ± {error:.2f}" for mean, error in pairs]
-    return f"| {name} | " + " | ".join(cells) + " |"
+    return [name, *(f"{shown.format(mean)} ± {error:.2f}" for mean, error in pairs)]
 
 
 def picture(record: dict, path: Path) -> None:

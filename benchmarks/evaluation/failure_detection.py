@@ -9,16 +9,15 @@ RANGES gives it (p-values: below that, whatever their error).
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 
 import torch
 
 import guides
 import zoo
+from benchmarks import records
 from benchmarks.evaluation.planted_failures import EXHIBITS, exact, pair
 from guides.per_datum_full_rank import PerDatumFullRank
 from zoo.evaluation.gaps import measure_gaps
@@ -29,7 +28,6 @@ from zoo.evidence import AnnealedImportance
 from zoo.isolation import isolated
 from zoo.metrics import Metric
 from zoo.metrics.two_sample import two_sample
-from zoo.provenance import provenance
 from zoo.results.result import Fit
 from zoo.sampling.draws import draw
 
@@ -193,10 +191,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--verdicts", action="store_true", help="keep the metrics that are there")
     asked, started = parser.parse_args(), time.perf_counter()
-    record = provenance(zoo.load("eight_schools").data)
-    record |= {"date": str(date.today()), "device": "cpu", "seeds": SEEDS, "rows": ROWS}
-    made = {name: record[name] for name in ("command", "commit", "date")}
-    before = json.loads(asked.out.read_text()) if asked.out and asked.out.exists() else {}
+    record = records.made_now() | {"device": "cpu", "seeds": SEEDS, "rows": ROWS}
+    made = {name: record[name] for name in records.MADE}
+    before = records.read(asked.out) if asked.out and asked.out.exists() else {}
     kept = before.get("exhibits", {})
     found, healthy_fits, verdicts = {}, {}, {}
     for name in asked.exhibits:
@@ -215,9 +212,8 @@ def main() -> None:
     if asked.out:
         record["seconds"] = time.perf_counter() - started
         record = before if asked.verdicts else record  # of the metrics; a verdict has its own
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
         every = {name: (kept | found)[name] for name in EXHIBITS if name in kept | found}
-        asked.out.write_text(json.dumps(record | {"exhibits": every}, indent=1))
+        records.write(asked.out, record | {"exhibits": every})
 
 
 if __name__ == "__main__":

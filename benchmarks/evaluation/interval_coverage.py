@@ -7,9 +7,9 @@
 For each pair, twenty evaluations with seeds of their own. A bound must not pass the exact one; the
 importance-sampled evidence must be within 5 standard errors of it; value +- 1.96 se must hold
 its own target in 95 % of the seeds: the exact evidence, or for a bound, which has a target below
-it, a run with twenty times the draws. Row by row, the coverage is split by k-hat: by that of the
-very draws, and by the row's own, the median over seeds.
-Annealed importance sampling, which asks no guide, is run on the models with continuous latents.
+it, a run with twenty times the draws. The coverage of single rows is split by k-hat: by that of
+the same draws, and by the row's own, its median over seeds.
+Annealed importance sampling, which needs no guide, is run on the models with continuous latents.
 The k-hat of the mean-field guide on eight schools is measured over fits and evaluation seeds.
 """
 
@@ -18,19 +18,18 @@ import json
 import math
 import time
 from dataclasses import replace
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 
 import zoo
+from benchmarks import records
 from guides import guide_named
 from zoo.evidence import AnnealedImportance
 from zoo.isolation import isolated
 from zoo.metrics.bounds import log_evidence
 from zoo.metrics.weight_diagnostics import k_hat
-from zoo.provenance import provenance
 from zoo.sampling.importance_weights import weight_chunks
 
 AMORTISED = {"amortised_normal": "trace", "amortised_full_rank": "trace", "amortised_iaf": "trace"}
@@ -54,7 +53,7 @@ ANNEALED_SEEDS, ANNEALED_ROWS = 10, 10
 ROUNDING = 1e-8  # nats: what a weight without any spread still varies by
 Z = 1.96
 SCHOOLS_DRAWS = (10_000, 100_000)
-EDGES = (0.3, 0.5, 0.67)  # of k-hat; 1/2: the weights' variance ends, 0.67: the limit at 1000
+EDGES = (0.3, 0.5, 0.67)  # of k-hat; weights have infinite variance from 0.5, 0.67 is the limit
 
 
 def shortened(task, rows):
@@ -67,7 +66,7 @@ def shortened(task, rows):
 
 
 def trained(model, guide, objective):
-    """A short fit; its model is where training left it, and knows its evidence there."""
+    """A short fit of a model that knows its evidence at any parameters."""
     task = shortened(zoo.load(model), ROWS)
     return zoo.fit(
         task, guide_named(guide), objective=objective, steps=STEPS, lr=0.01, compile=False
@@ -159,7 +158,7 @@ def pair_row(model, guide, objective):
 
 
 def annealed_row(model):
-    """AIS asks the model alone, so the guide is not trained."""
+    """AIS beside the exact evidence; it needs only the model, so the guide is not trained."""
     task = shortened(zoo.load(model), ANNEALED_ROWS)
     fit = zoo.fit(task, guide_named(next(iter(PAIRS[model]))), steps=100, lr=0.01, compile=False)
     split = zoo.evaluate(fit, metrics=["elbo"], draws=20).split
@@ -264,23 +263,21 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--out", type=Path)
     asked, started = parser.parse_args(), time.perf_counter()
-    record = provenance(zoo.load("eight_schools").data)
-    record |= {"date": str(date.today()), "device": "cpu"}
+    record = records.made_now() | {"device": "cpu"}
     record |= {"steps": STEPS, "draws": DRAWS, "seeds": SEEDS, "long_draws": LONG}
     found = {}
     for part in asked.parts:
         found |= PARTS[part](asked.models)
         print(json.dumps(found), flush=True)
     if asked.out:
-        kept = json.loads(asked.out.read_text()) if asked.out.exists() else {}
+        kept = records.read(asked.out) if asked.out.exists() else {}
         record |= {"seconds": time.perf_counter() - started}
-        made = {name: record[name] for name in ("command", "commit", "date")}
+        made = {name: record[name] for name in records.MADE}
         later = kept.get("later", {}) | dict.fromkeys(asked.parts, made)
         if set(asked.parts) == set(PARTS):
             kept = {}
             later = {}
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(json.dumps(record | kept | found | {"later": later}, indent=1))
+        records.write(asked.out, record | kept | found | {"later": later})
 
 
 if __name__ == "__main__":

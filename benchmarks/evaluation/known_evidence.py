@@ -19,7 +19,6 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,12 +27,12 @@ import torch
 
 import guides
 import zoo
+from benchmarks import records
 from zoo.evidence import AnnealedImportance, Bidirectional, TemperedSMC
 from zoo.evidence.estimator import densities
 from zoo.isolation import isolated
 from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.models.regression.logistic_regression import LogisticRegression
-from zoo.provenance import provenance
 
 KNOWN = {"ionosphere": (-111.60, 0.02), "sonar": (-108.40, 0.04)}
 LONG = {
@@ -67,7 +66,7 @@ def regression(name):
 
 
 def known(name, estimator):
-    """One estimate of a known evidence; the guide is not asked, so it is not trained."""
+    """One estimate of a known evidence; it needs no guide, so that none is trained."""
     x, y = regression(name)
     result = zoo.fit(LogisticRegression(x.shape[1]), guides.MeanField, x, y, steps=1)
     started = time.perf_counter()
@@ -87,7 +86,7 @@ def known(name, estimator):
 
 
 def verdict(away, se):
-    """agrees, differs, or cannot tell: a wide interval holds anything."""
+    """agrees, differs, or cannot tell, where the standard error is too large."""
     if abs(away) >= DIFFERS:
         return "differs"
     return "agrees" if se < VAGUE else "cannot tell"
@@ -190,7 +189,7 @@ def known_ppca():
 
 
 def sandwiched(estimator):
-    """How often each end of the sandwich is on its side of the simulated data's exact evidence."""
+    """How often either bound is on its side of the exact evidence of simulated data."""
     result, x = known_ppca()
     started, ends = time.perf_counter(), {"lower": [], "upper": []}
     for seed in range(SEEDS):
@@ -217,7 +216,7 @@ def sandwiched(estimator):
 
 
 def measured(row):
-    """What a row asks for."""
+    """The measurement that a row names."""
     kind, name = row.split("/")
     if kind == "cost":
         return cost()
@@ -234,18 +233,16 @@ def main() -> None:
     parser.add_argument("--rows", nargs="*", default=ROWS, choices=ROWS)
     parser.add_argument("--out", type=Path)
     asked, rows = parser.parse_args(), []
-    record = provenance(zoo.load("eight_schools").data)
-    record |= {"date": str(date.today()), "device": "cpu", "python": sys.version.split()[0]}
-    made = {name: record[name] for name in ("command", "commit", "date")}
+    record = records.made_now() | {"device": "cpu", "python": sys.version.split()[0]}
+    made = {name: record[name] for name in records.MADE}
     for row in asked.rows:
         rows.append({"row": row, **measured(row), **made})
         print(json.dumps(rows[-1]), flush=True)
     if asked.out:
         if asked.out.exists():  # rows that were not asked for stay as they were measured
-            kept = json.loads(asked.out.read_text())["rows"]
+            kept = records.read(asked.out)["rows"]
             rows = [row for row in kept if row["row"] not in asked.rows] + rows
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(json.dumps(record | {"rows": rows}, indent=1))
+        records.write(asked.out, record | {"rows": rows})
 
 
 if __name__ == "__main__":

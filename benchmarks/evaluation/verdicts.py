@@ -12,12 +12,10 @@ The seeds from TUNED on had no part in the choice of the verdict's thresholds.
 """
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from torch.nn.functional import softplus
 
 import guides
 import zoo
+from benchmarks import markdown, records
 from benchmarks.evaluation.verdict_problems import FAMILIES
 from benchmarks.evaluation.verdict_truths import Problem, uniform, whole
 from zoo.evaluation.evaluate import Metrics, as_numbers
@@ -51,6 +50,7 @@ GUIDES = {
     "auto_delta": AutoDelta,
 }
 METRICS = ("weights", "psis", "from_prior", "convergence")
+ANSWERS = ("yes", "cannot tell", "no")
 KINDS = ("none", "early", "small_lr", "large_lr", "shift", "scale", "other_data")
 
 
@@ -89,7 +89,7 @@ def said(metrics: Metrics) -> dict:
 
 
 def _guide(g: torch.Generator, kind: str, problem: Problem) -> str:
-    """Any guide that fits; a point half as often as the others."""
+    """The name of a random guide that suits the problem; AutoDelta is half as likely as others."""
     if kind in ("shift", "scale"):
         return "mean_field"
     size = sum(len(mean) for mean, _ in problem.truth.values())
@@ -161,7 +161,7 @@ def judged_again(row: dict) -> dict:
 
 def confusion(rows: list[dict], question: str = "draws") -> dict[str, dict[str, int]]:
     """Truth -> answer -> count."""
-    table = {truth: {"yes": 0, "cannot tell": 0, "no": 0} for truth in ("right", "wrong")}
+    table = {truth: dict.fromkeys(ANSWERS, 0) for truth in ("right", "wrong")}
     for row in rows:
         truth = "wrong" if is_wrong(row) else "right"
         table[truth][row["verdict"][question]["answer"]] += 1
@@ -170,12 +170,11 @@ def confusion(rows: list[dict], question: str = "draws") -> dict[str, dict[str, 
 
 def table(rows: list[dict]) -> str:
     """The confusion of what is said of the draws with the truth, in Markdown."""
-    lines = ["| fit | fits | yes | cannot tell | no |", "|---|---|---|---|---|"]
+    lines = []
     for truth, counts in confusion(rows).items():
         total = sum(counts.values())
-        cells = [_share(count, total) for count in counts.values()]
-        lines.append(f"| {truth} | {total} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append([truth, str(total), *(_share(count, total) for count in counts.values())])
+    return markdown.table(("fit", "fits", *ANSWERS), lines)
 
 
 def _share(count: int, total: int) -> str:
@@ -186,16 +185,15 @@ def _share(count: int, total: int) -> str:
 
 def by(rows: list[dict], key: str) -> str:
     """For each family, guide or fault: how many fits, wrong ones, and the two kinds of mistake."""
-    names = sorted({_named(row, key) for row in rows})
-    lines = [f"| {key} | fits | wrong | yes to a wrong one | no to a right one | cannot tell |"]
-    lines += ["|---|---|---|---|---|---|"]
-    for name in names:
+    heads = (key, "fits", "wrong", "yes to a wrong one", "no to a right one", "cannot tell")
+    lines = []
+    for name in sorted({_named(row, key) for row in rows}):
         counts = confusion([row for row in rows if _named(row, key) == name])
         right, wrong = counts["right"], counts["wrong"]
         silent = right["cannot tell"] + wrong["cannot tell"]
         total, off = sum(right.values()) + sum(wrong.values()), sum(wrong.values())
-        lines.append(f"| {name} | {total} | {off} | {wrong['yes']} | {right['no']} | {silent} |")
-    return "\n".join(lines)
+        lines.append([name, *map(str, (total, off, wrong["yes"], right["no"], silent))])
+    return markdown.table(heads, lines)
 
 
 def _named(row: dict, key: str) -> str:
@@ -214,7 +212,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--out", type=Path, help="goes on where that file ends")
     asked = parser.parse_args()
-    rows = json.loads(asked.out.read_text())["rows"] if asked.out and asked.out.exists() else []
+    rows = records.read(asked.out)["rows"] if asked.out and asked.out.exists() else []
     for longer in _longer(rows, range(asked.first, asked.first + asked.rows)):
         write(longer, asked.out)
         rows = longer
@@ -227,11 +225,10 @@ def write(rows: list[dict], out: Path | None) -> None:
     """The rows with how they came about, in JSON; nothing without a file to write to."""
     if out is None:
         return
-    record = provenance(zoo.load("eight_schools").data)
+    record = records.made_now()
     del record["data"]
-    record |= {"date": str(date.today()), "device": "cpu", "seeds": [row["seed"] for row in rows]}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record | {"rows": rows}, indent=1))
+    record |= {"device": "cpu", "seeds": [row["seed"] for row in rows]}
+    records.write(out, record | {"rows": rows})
 
 
 def _longer(rows: list[dict], seeds: range) -> Iterator[list[dict]]:

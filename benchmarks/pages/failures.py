@@ -4,14 +4,13 @@ python -m benchmarks.evaluation.failure_detection --out benchmarks/results/museu
 python -m benchmarks.pages.failures
 """
 
-import json
-from pathlib import Path
 from statistics import median
 
 import matplotlib as mpl
 import torch
 from torch import Tensor
 
+from benchmarks import markdown, records
 from benchmarks.evaluation.failure_detection import RANGES, READERS
 from benchmarks.evaluation.planted_failures import EXHIBITS, pair
 from zoo.evaluation.sbc import rank_calibration
@@ -23,8 +22,6 @@ from zoo.sampling.importance_weights import weight_chunks
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-HERE = Path(__file__).parents[1]
-DOCS = HERE.parent / "docs"
 NEEDS = {  # metric -> what must be known for it; the others need model, guide and data only
     "gap": "exact evidence",
     "iwae_100 - exact": "exact evidence",
@@ -35,8 +32,7 @@ NEEDS = {  # metric -> what must be known for it; the others need model, guide a
     "two-sample mmd_p": "posterior draws",
     "two-sample classifier_knn": "posterior draws",
 }
-HEALTHY, SICK = "0.75", "tab:red"
-
+HEALTHY, SICK = "0.75", "tab:red"  # colours
 
 LESSONS = """## What to learn from it
 
@@ -71,8 +67,7 @@ def cell(found: dict) -> str:
 
 def table(exhibits: dict) -> str:
     """One line a metric, one column an exhibit, the healthy fit's value in brackets."""
-    lines = ["| metric | healthy range | " + " | ".join(exhibits) + " |"]
-    lines += ["|---" * (2 + len(exhibits)) + "|"]
+    lines = []
     for name, (low, high) in RANGES.items():
         cells = []
         for shown in exhibits.values():
@@ -80,12 +75,12 @@ def table(exhibits: dict) -> str:
             cells.append(cell(shown["sick"][name]) + healthy if name in shown["sick"] else "")
         known = f"; needs {NEEDS[name]}" if name in NEEDS else ""
         span = f"{low:g} to {high:g}".replace("-inf to", "up to").replace(" to inf", " or more")
-        lines.append(f"| {name}{known} | {span} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append([f"{name}{known}", span, *cells])
+    return markdown.table(("metric", "healthy range", *exhibits), lines)
 
 
 def catches(exhibits: dict) -> str:
-    """For each failure, who catches it: without and with the truth."""
+    """For each failure, the metrics that catch it without and with the truth."""
     lines = []
     for name, shown in exhibits.items():
         hit = [f for f, one in shown["sick"].items() if 2 * one["caught"] > len(one["values"])]
@@ -128,12 +123,11 @@ def unmeasured(exhibits: dict) -> str:
 
 def verdicts(exhibits: dict) -> str:
     """What the verdict says of each: bound / weights / draws, the healthy fit's in brackets."""
-    lines = ["| exhibit | " + " | ".join(READERS) + " |", "|---" * (1 + len(READERS)) + "|"]
+    lines = []
     for name, shown in exhibits.items():
         sick, healthy = shown["verdict"]["sick"], shown["verdict"]["healthy"]
-        cells = [f"{answers(sick[who])} ({answers(healthy[who])})" for who in READERS]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append([name, *(f"{answers(sick[w])} ({answers(healthy[w])})" for w in READERS)])
+    return markdown.table(("exhibit", *READERS), lines)
 
 
 def answers(said: dict) -> str:
@@ -209,12 +203,12 @@ def weights(fits: dict) -> None:
 
 
 def save(picture: plt.Figure, name: str) -> None:
-    picture.savefig(DOCS / name, dpi=80)
+    picture.savefig(records.DOCS / name, dpi=80)
     plt.close(picture)
 
 
-def page(record: dict) -> str:
-    exhibits = record["exhibits"]
+def introduction(record: dict) -> str:
+    """What was planted, how it was measured, and when a metric catches it."""
     return f"""# The failure museum
 
 Failures planted on purpose, each in a model whose evidence and posterior are known in closed form,
@@ -225,7 +219,12 @@ beside a healthy fit that differs in nothing else. Made by
 
 A metric catches a failure (bold) where it lies five of its own standard errors outside of its
 healthy range, in most seeds; a p-value has no such margin. In brackets: the healthy fit's value.
-AIS and the gaps are taken once, on the sick fit.
+AIS and the gaps are taken once, on the sick fit."""
+
+
+def page(record: dict) -> str:
+    exhibits = record["exhibits"]
+    return f"""{introduction(record)}
 
 {table(exhibits)}
 
@@ -258,12 +257,12 @@ How often the verdict is right on fits that were not planted is on [its own page
 
 def main() -> None:
     torch.set_default_dtype(torch.float64)
-    record = json.loads((HERE / "results" / "museum.json").read_text())
+    record = records.read(records.RESULTS / "museum.json")
     fits = {name: pair(name, record["rows"]) for name in EXHIBITS}
     posteriors(fits)
     ranks(fits)
     weights(fits)
-    (DOCS / "museum.md").write_text(page(record))
+    (records.DOCS / "museum.md").write_text(page(record))
 
 
 if __name__ == "__main__":

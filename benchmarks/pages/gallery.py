@@ -7,15 +7,11 @@ Tables come from the committed results; a section whose results are missing says
 makes them.
 """
 
-import json
 import shutil
-from pathlib import Path
 
+from benchmarks import records
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS, Section
-
-HERE = Path(__file__).parents[1]
-RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
 
 
 def page() -> str:
@@ -24,13 +20,12 @@ def page() -> str:
         "",
         "Variational autoencoders of the zoo, each put together from parts: a prior, a decoder, a "
         "likelihood and a guide. Written by `python -m benchmarks.pages.gallery` from the "
-        "committed "
-        "results.",
+        "committed results.",
     ]
     for section in SECTIONS:
         parts += ["", f"## {section.title}", "", f"    {section.equation}", "", section.text, ""]
         parts += ["```sh", *section.examples, *makers(section), "```"]
-        if section.picture and (DOCS / section.picture).exists():
+        if section.picture and (records.DOCS / section.picture).exists():
             parts += ["", f"![{section.title}]({section.picture})"]
         if section.result:
             parts += ["", table_of(section)]
@@ -39,43 +34,40 @@ def page() -> str:
 
 def records_of(section: Section) -> tuple[dict, list[dict]]:
     """The file of results, and what of it says how it was made: each row, or the file itself."""
-    record = json.loads((RESULTS / section.result).read_text())
+    record = records.read(records.RESULTS / section.result)
     made = record.get("provenance", record)
     return record, [row for row in record.get("rows", ()) if "command" in row] or [made]
 
 
 def makers(section: Section) -> list[str]:
-    """The commands that made the table, one after the other; without results, that to run."""
-    if not (RESULTS / section.result).exists():
+    """The commands that made the table, in order; without results, the command to run."""
+    if not (records.RESULTS / section.result).exists():
         return [section.command]
     _, each = records_of(section)
     return list(dict.fromkeys(row["command"] for row in each))
 
 
 def table_of(section: Section) -> str:
-    if not (RESULTS / section.result).exists():
+    """The table with the date, the version of torch and the commands that it was made by."""
+    if not (records.RESULTS / section.result).exists():
         return f"No results yet: run `{section.command}`."
     record, each = records_of(section)
     made = record.get("provenance", record)
     last = max(row.get("date", "") for row in [*each, made])
-    several = len(makers(section)) > 1
-    by = (
-        f"the last {len(makers(section))} commands above, in order"
-        if several
-        else "the last command above"
-    )
+    count = len(makers(section))
+    by = f"the last {count} commands above, in order" if count > 1 else "the last command above"
     return f"{section.table(record)}\n\nMade {last}, torch {made['versions']['torch']}, by {by}."
 
 
 def main() -> None:
     for section in SECTIONS:
-        if section.dots is not None and (RESULTS / section.result).exists():
-            rows = json.loads((RESULTS / section.result).read_text())["rows"]
-            draw(rows, section.dots, DOCS / section.picture)
-    ladder = RESULTS / "vaes" / "ladder.png"
+        path = records.RESULTS / section.result
+        if section.dots is not None and path.exists():
+            draw(records.read(path)["rows"], section.dots, records.DOCS / section.picture)
+    ladder = records.RESULTS / "vaes" / "ladder.png"
     if ladder.exists():
-        shutil.copy(ladder, DOCS / "ladder.png")
-    (DOCS / "gallery.md").write_text(page())
+        shutil.copy(ladder, records.DOCS / "ladder.png")
+    (records.DOCS / "gallery.md").write_text(page())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures of the gallery's tables: a line a setting, a dot a seed, with its error."""
+"""Pictures of the gallery's tables: a line for each setting, a dot with its error a seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class Dots:
     """What to draw of a section's rows.
 
     Attributes:
-        head: what names a setting.
-        metrics: drawn in a colour each; "a.b" is metric b of group a, "a - b" a difference.
+        head: the key of a row that names its setting.
+        metrics: each drawn in a colour; "a.b" is metric b of group a, "a - b" a difference.
         label: of the axis, with its unit.
         log: is the axis logarithmic?
     """

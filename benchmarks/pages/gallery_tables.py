@@ -2,19 +2,20 @@
 
 import math
 
+from benchmarks.markdown import line
+
 HEADS = ("receptive field", "remedy", "seed", "KL", "active units", "I(x; z)", "ELBO", "log p(x)")
 NAMES = ("elbo", "log_evidence", "k_hat")
 HELD = ("kl", "active_units/z", "mutual_information", "elbo", "log_evidence")
 
 
 def lines(heads: tuple[str, ...], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    whole = [list(heads), ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in whole)
+    """A Markdown table whose rule is spaced like its other lines."""
+    return "\n".join(map(line, [heads, ["---"] * len(heads), *rows]))
 
 
 def hierarchy(record: dict) -> str:
-    """Groups of latents against bounds, seed by seed."""
+    """Bounds, and the KL of each group, by the number of groups and the seed."""
     rows = [
         [
             str(run["levels"]),
@@ -28,7 +29,7 @@ def hierarchy(record: dict) -> str:
 
 
 def collapse(record: dict) -> str:
-    """Receptive field and remedy against what z holds."""
+    """KL, mutual information and bounds by receptive field and remedy."""
     rows = [
         [str(row["receptive_field"]), row["remedy"], str(row["seed"])]
         + [
@@ -41,7 +42,7 @@ def collapse(record: dict) -> str:
 
 
 def families(record: dict) -> str:
-    """Metrics of a picture, a line each family; nats/row."""
+    """Metrics of one picture, a line for each family, nats/row."""
     heads = next(iter(record["metrics"].values()))
     rows = [
         [

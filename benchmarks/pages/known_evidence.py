@@ -3,37 +3,34 @@
 python -m benchmarks.pages.known_evidence
 """
 
-import json
 import math
-from pathlib import Path
 
+from benchmarks import markdown, records
 from benchmarks.evaluation.interval_coverage import CONTINUOUS, together
 
-HERE = Path(__file__).parents[1]
-RESULTS = HERE / "results"
+HARNESS = records.RESULTS / "harness.json"
 METRICS = ("elbo", "iwae_10", "iwae_100", "log_evidence")
 SPLITS = {
     "by_rows_k_hat": "the row's own k-hat (median over seeds)",
     "by_own_k_hat": "k-hat of the same draws",
 }
-LIMIT = 0.67
-PUBLISHED = {"eight_schools": 1.0, "eight_schools_noncentred": 0.64}  # one number each
+LIMIT = 0.67  # of k-hat, at 1000 draws
+PUBLISHED = {"eight_schools": 1.0, "eight_schools_noncentred": 0.64}  # k-hat, without an error
 
 
 def pairs_table(record: dict) -> str:
-    lines = [
-        "| pair | exact | gap | k-hat | ESS | bound above exact, most se | "
-        "log_evidence off, most se | covered: " + " | ".join(METRICS) + " |",
-        "|---" * (7 + len(METRICS)) + "|",
-    ]
+    """Each pair's gap, k-hat and ESS, its largest errors, and how often its intervals hold."""
+    first, *others = METRICS
+    heads = ("pair", "exact", "gap", "k-hat", "ESS", "bound above exact, most se")
+    heads += ("log_evidence off, most se", f"covered: {first}", *others)
+    rows = []
     for row in record["pairs"]:
         above = max(row["highest_above_exact"][name] for name in METRICS[:3])
-        covered = " | ".join(f"{row['coverage'][name]['covered']:.2f}" for name in METRICS)
-        lines.append(
-            f"| {row['pair']} | {row['exact']:.3f} | {row['gap']:.3f} | {row['k_hat']:.2f} | "
-            f"{row['ess']:.0f} | {above:+.1f} | {row['worst_log_evidence']:+.1f} | {covered} |"
-        )
-    return "\n".join(lines)
+        cells = [row["pair"], f"{row['exact']:.3f}", f"{row['gap']:.3f}", f"{row['k_hat']:.2f}"]
+        cells += [f"{row['ess']:.0f}", f"{above:+.1f}", f"{row['worst_log_evidence']:+.1f}"]
+        cells += [f"{row['coverage'][name]['covered']:.2f}" for name in METRICS]
+        rows.append(cells)
+    return markdown.table(heads, rows)
 
 
 def summary(record: dict) -> str:
@@ -73,16 +70,13 @@ def worst_of(row: dict) -> float:
 
 
 def bins_table(pooled: dict, split: str) -> str:
-    lines = [
-        f"| {SPLITS[split]} | covered | intervals | bias, nats | mean se, nats |",
-        "|---" * 5 + "|",
-    ]
+    """Coverage, bias and standard error in bins of one k-hat."""
+    rows = []
     for name, part in pooled[split].items():
-        lines.append(
-            f"| {name} | {part['covered']:.3f} ± {part['error']:.3f} | {part['intervals']} | "
-            f"{part['bias']:+.4f} | {part['mean_se']:.4f} |"
-        )
-    return "\n".join(lines)
+        cells = [name, f"{part['covered']:.3f} ± {part['error']:.3f}", str(part["intervals"])]
+        rows.append([*cells, f"{part['bias']:+.4f}", f"{part['mean_se']:.4f}"])
+    heads = (SPLITS[split], "covered", "intervals", "bias, nats", "mean se, nats")
+    return markdown.table(heads, rows)
 
 
 def kinds_table(record: dict) -> str:
@@ -92,13 +86,11 @@ def kinds_table(record: dict) -> str:
         "discrete": [p for p in record["pairs"] if model_of(p) not in CONTINUOUS],
     }
     bins = list(record["pooled"]["by_rows_k_hat"])
-    lines = ["| latents | " + " | ".join(bins) + " |", "|---" * (1 + len(bins)) + "|"]
+    rows = []
     for side, pairs in sides.items():
-        cells = [
-            shown([p["by_rows_k_hat"][b] for p in pairs if b in p["by_rows_k_hat"]]) for b in bins
-        ]
-        lines.append(f"| {side} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        found = [[p["by_rows_k_hat"][b] for p in pairs if b in p["by_rows_k_hat"]] for b in bins]
+        rows.append([side, *map(shown, found)])
+    return markdown.table(("latents", *bins), rows)
 
 
 def model_of(row: dict) -> str:
@@ -111,79 +103,81 @@ def shown(parts: list[dict]) -> str:
 
 
 def annealed_table(rows: list[dict]) -> str:
-    lines = ["| model | exact | ais | mean se | most se off | covered | settings |"]
-    lines += ["|---" * 7 + "|"]
+    """Annealed importance sampling beside the exact evidence of each model."""
+    lines = []
     for row in rows:
-        lines.append(
-            f"| {row['model']} | {row['exact']:.3f} | {row['value']:.3f} | {row['se']:.3f} | "
-            f"{row['worst']:+.1f} | {row['covered']:.2f} of {row['intervals']} | {row['note']} |"
-        )
-    return "\n".join(lines)
+        cells = [row["model"], *(f"{row[name]:.3f}" for name in ("exact", "value", "se"))]
+        cells += [f"{row['worst']:+.1f}", f"{row['covered']:.2f} of {row['intervals']}"]
+        lines.append([*cells, row["note"]])
+    heads = ("model", "exact", "ais", "mean se", "most se off", "covered", "settings")
+    return markdown.table(heads, lines)
 
 
 def schools_table(rows: list[dict]) -> str:
+    """k-hat of the mean-field guide, its scatter, and the published one."""
     heads = ("task", "draws", "k-hat", "sd of one", "lowest to highest", "fits x seeds")
     heads += ("published", "away, sd of one", "verdict")
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines = []
     for row in rows:
         values, one, told = row["values"], row["sd_over_evaluations"], PUBLISHED[row["task"]]
         over = one / len(values[0]) ** 0.5
         away = (row["k_hat"] - told) / math.hypot(one, over)
-        lines.append(
-            f"| {row['task']} | {row['draws']:,} | {row['k_hat']:.2f} ± {over:.2f} | {one:.2f} | "
-            f"{row['lowest']:.2f} to {row['highest']:.2f} | {len(values)} x {len(values[0])} | "
-            f"{told:.2f} | {away:+.1f} | {'agrees' if abs(away) < 2 else 'differs'} |"
-        )
-    return "\n".join(lines)
+        cells = [row["task"], f"{row['draws']:,}", f"{row['k_hat']:.2f} ± {over:.2f}"]
+        cells += [f"{one:.2f}", f"{row['lowest']:.2f} to {row['highest']:.2f}"]
+        cells += [f"{len(values)} x {len(values[0])}", f"{told:.2f}", f"{away:+.1f}"]
+        lines.append([*cells, "agrees" if abs(away) < 2 else "differs"])
+    return markdown.table(heads, lines)
 
 
-def known_table() -> str:
-    path = RESULTS / "harness.json"
-    if not path.exists():
-        return ""
-    record = json.loads(path.read_text())
-    by_kind = {
-        kind: [row for row in record["rows"] if kind in row]
-        for kind in ("known", "covered", "lower_held", "ratio", "peaks")
-    }
-    lines = ["", "## Evidence known from long simulation", ""]
-    lines += [
-        "| data/estimator | known | found | away, se | verdict | seconds | settings |",
-        "|---" * 7 + "|",
-    ]
-    for row in by_kind["known"]:
-        lines.append(
-            f"| {row['row']} | {row['known']} ± {row['known_se']} | {row['value']:.3f} ± "
-            f"{row['se']:.3f} | {row['away']:+.1f} | {row['verdict']} | {row['seconds']:.0f} | "
-            f"{row['note']} |"
-        )
-    lines += ["", VERDICTS, ""]
-    lines += ["| estimator | covered | mean score | sd of scores | mean se, nats | seeds |"]
-    lines += ["|---" * 6 + "|"]
-    for row in by_kind["covered"]:
-        lines.append(
-            f"| {row['row'].split('/')[1]} | {row['covered']:.2f} | {row['mean_score']:+.2f} | "
-            f"{row['sd_score']:.2f} | {row['mean_se']:.3f} | {row['seeds']} |"
-        )
-    lines += ["", SANDWICH, ""]
-    lines += [
-        "| bound | held | mean off, nats | mean se, nats | mean score | sd of scores | seeds |"
-    ]
-    lines += ["|---" * 7 + "|"]
-    for row in by_kind["lower_held"]:
-        lines += [
-            f"| bdmc_{end} | {row[f'{end}_held']:.2f} | {row['mean_off'][end]:+.4f} | "
-            f"{row['mean_se'][end]:.4f} | {row['mean_score'][end]:+.2f} | "
-            f"{row['sd_score'][end]:.2f} | {row['seeds']} |"
-            for end in ("lower", "upper")
-        ]
-    for row in by_kind["ratio"]:
-        lines += ["", COST.format(**row)]
-    if by_kind["peaks"]:
-        lines += ["", MEMORY, "", "| K x rows | MiB |", "|---|---|"]
-    for row in by_kind["peaks"]:
-        lines += [f"| {size} | {peak:.0f} |" for size, peak in row["peaks"].items()]
-    return "\n".join(lines) + "\n"
+def known_section(rows: list[dict]) -> str:
+    """Estimators beside evidence that is known, their errors, their cost and their memory."""
+    parts = ["## Evidence known from long simulation", known_table(rows)]
+    parts += [VERDICTS, scores_table(rows), SANDWICH, sandwich_table(rows)]
+    parts += [COST.format(**row) for row in rows if "ratio" in row]
+    peaks = [row for row in rows if "peaks" in row]
+    if peaks:
+        parts += [MEMORY, peaks_table(peaks)]
+    return "\n\n".join(parts)
+
+
+def known_table(rows: list[dict]) -> str:
+    """Estimates of evidence that is known from long simulation."""
+    lines = []
+    for row in [row for row in rows if "known" in row]:
+        cells = [row["row"], f"{row['known']} ± {row['known_se']}"]
+        cells += [f"{row['value']:.3f} ± {row['se']:.3f}", f"{row['away']:+.1f}", row["verdict"]]
+        lines.append([*cells, f"{row['seconds']:.0f}", row["note"]])
+    heads = ("data/estimator", "known", "found", "away, se", "verdict", "seconds", "settings")
+    return markdown.table(heads, lines)
+
+
+def scores_table(rows: list[dict]) -> str:
+    """How often the intervals of short runs hold the exact evidence, and their scores."""
+    lines = []
+    for row in [row for row in rows if "covered" in row]:
+        cells = [row["row"].split("/")[1], f"{row['covered']:.2f}", f"{row['mean_score']:+.2f}"]
+        cells += [f"{row['sd_score']:.2f}", f"{row['mean_se']:.3f}", str(row["seeds"])]
+        lines.append(cells)
+    heads = ("estimator", "covered", "mean score", "sd of scores", "mean se, nats", "seeds")
+    return markdown.table(heads, lines)
+
+
+def sandwich_table(rows: list[dict]) -> str:
+    """How often the lower and the upper bound are on their sides of the exact evidence."""
+    lines = []
+    for row in [row for row in rows if "lower_held" in row]:
+        for end in ("lower", "upper"):
+            cells = [f"bdmc_{end}", f"{row[f'{end}_held']:.2f}", f"{row['mean_off'][end]:+.4f}"]
+            cells += [f"{row['mean_se'][end]:.4f}", f"{row['mean_score'][end]:+.2f}"]
+            lines.append([*cells, f"{row['sd_score'][end]:.2f}", str(row["seeds"])])
+    heads = ("bound", "held", "mean off, nats", "mean se, nats", "mean score")
+    return markdown.table((*heads, "sd of scores", "seeds"), lines)
+
+
+def peaks_table(rows: list[dict]) -> str:
+    """Memory over particles and rows."""
+    peaks = [(size, f"{peak:.0f}") for row in rows for size, peak in row["peaks"].items()]
+    return markdown.table(("K x rows", "MiB"), peaks)
 
 
 VERDICTS = """`python -m benchmarks.evaluation.known_evidence --out
@@ -206,54 +200,17 @@ COST = """What it costs: `{row}` of a Bernoulli VAE on {rows} test rows of digit
 {plain_value:.3f}."""
 
 
-def page(record: dict) -> str:
-    return f"""# Is the harness right?
-
-Made by
-`python -m benchmarks.evaluation.interval_coverage --out benchmarks/results/coverage.json` and
-`python -m benchmarks.pages.known_evidence` ({record["date"]}, torch {record["versions"]["torch"]},
-{record["device"]}, {record["threads"]} thread): {len(record["pairs"])} pairs of a model of known
-evidence and a guide, trained for {record["steps"]} steps, then scored {record["seeds"]} times with
-{record["draws"]} draws. Nats, a row where rows are independent.
-
-{summary(record)}
-
-{pairs_table(record)}
-
-A bound's own target is a run with {record["long_draws"]} draws; log_evidence's the exact number.
-
-## Where coverage is lost
-
-Each row and seed is an interval of its own for that row's log_evidence.
-
-{bins_table(record["pooled"], "by_rows_k_hat")}
-
-{bins_table(record["pooled"], "by_own_k_hat")}
-
-{kinds_table(record)}
-
-{LESSONS}
-
-## Annealed importance sampling
-
-{annealed_table(record["annealed"])}
-
-Few temperatures, to see the failure. Where the effective sample size (ESS) is near 1 of 16 chains,
-annealing was too short: the estimate is low, as any importance sampler's is, and its error says
-nothing. Raise the temperatures until ESS is a good part of the chains.
-
-## k-hat of the mean-field guide on eight schools
-
-{schools_table(record["eight_schools"])}
-
-{SCHOOLS.format(**record["later"].get("schools", record))}
-{known_table()}"""
-
-
 SCHOOLS = """`{command}`, {date}.
 The same fits and seeds in all rows. One evaluation's k-hat scatters by its draws (*sd of one*),
 and hardly by the fit. The published numbers have no error with them, so the verdict takes each for
 one evaluation. A single k-hat cannot tell 0.9 from 1.0, nor 0.6 from 0.7."""
+
+PER_ROW = "Each row and seed is an interval of its own for that row's log_evidence."
+
+FEW_TEMPERATURES = """\
+Few temperatures, to see the failure. Where the effective sample size (ESS) is near 1 of 16 chains,
+annealing was too short: the estimate is low, as any importance sampler's is, and its error says
+nothing. Raise the temperatures until ESS is a good part of the chains."""
 
 LESSONS = """- Below the limit of 0.67 the estimate may be used. Its error takes the tail of the
   weights from a fitted Pareto distribution, and in a mean over rows it counts that each row's
@@ -269,9 +226,37 @@ LESSONS = """- Below the limit of 0.67 the estimate may be used. Its error takes
   coverage to 0.05 only."""
 
 
+def page(record: dict) -> str:
+    parts = [introduction(record), summary(record), pairs_table(record)]
+    long = f"A bound's own target is a run with {record['long_draws']} draws"
+    parts += [f"{long}; log_evidence's the exact number."]
+    parts += ["## Where coverage is lost", PER_ROW]
+    parts += [bins_table(record["pooled"], split) for split in SPLITS]
+    parts += [kinds_table(record), LESSONS, "## Annealed importance sampling"]
+    parts += [annealed_table(record["annealed"]), FEW_TEMPERATURES]
+    parts += ["## k-hat of the mean-field guide on eight schools"]
+    parts += [schools_table(record["eight_schools"])]
+    parts += [SCHOOLS.format(**record["later"].get("schools", record))]
+    if HARNESS.exists():
+        parts += [known_section(records.read(HARNESS)["rows"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def introduction(record: dict) -> str:
+    """What was measured, and how."""
+    return f"""# Is the harness right?
+
+Made by
+`python -m benchmarks.evaluation.interval_coverage --out benchmarks/results/coverage.json` and
+`python -m benchmarks.pages.known_evidence` ({record["date"]}, torch {record["versions"]["torch"]},
+{record["device"]}, {record["threads"]} thread): {len(record["pairs"])} pairs of a model of known
+evidence and a guide, trained for {record["steps"]} steps, then scored {record["seeds"]} times with
+{record["draws"]} draws. Nats, a row where rows are independent."""
+
+
 def main() -> None:
-    record = json.loads((RESULTS / "coverage.json").read_text())
-    (HERE.parent / "docs" / "harness.md").write_text(page(record))
+    record = records.read(records.RESULTS / "coverage.json")
+    (records.DOCS / "harness.md").write_text(page(record))
 
 
 if __name__ == "__main__":

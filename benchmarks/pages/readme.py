@@ -5,35 +5,30 @@ python -m benchmarks.speed.step_time --out benchmarks/results/speed.json
 python -m benchmarks.pages.readme
 """
 
-import json
-import re
-from pathlib import Path
-
-from benchmarks.speed import step_time as speed
-from benchmarks.vaes import ladder as vaes_ladder
+from benchmarks import markdown, records
+from benchmarks.speed import step_time
+from benchmarks.vaes.ladder import table as ladder_table
 from zoo.comparison.aggregate import Row, summarise
 from zoo.metrics import Metric
 
-HERE = Path(__file__).parents[1]
+README = records.DOCS.parent / "README.md"
 METRICS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "k_hat")
 
 
 def main_job() -> str:
-    record = json.loads((HERE / "results" / "main.json").read_text())
+    """What the README's first comparison found."""
+    record = records.read(records.RESULTS / "main.json")
     rows = [Row(**row | {"metrics": metrics_of(row)}) for row in record["rows"]]
-    lines = [
-        f"`{record['command']}`: test rows of digits, dynamically binarized, nats per row, "
-        f"{len({row.seed for row in rows})} seeds of {rows[0].steps} steps "
-        f"(torch {record['versions']['torch']}, {record['threads']} threads).",
-        "",
-        "| guide | objective | " + " | ".join(METRICS) + " | seconds a fit |",
-        "|---|---|" + "---|" * (len(METRICS) + 1),
-    ]
+    lines = []
     for each in summarise(rows):
         cells = [f"{each.cells[n].value:.3f} ± {each.cells[n].se:.3f}" for n in METRICS]
-        shown = " | ".join([each.guide, each.objective, *cells, f"{each.seconds:.1f}"])
-        lines.append(f"| {shown} |")
-    return "\n".join(lines)
+        lines.append([each.guide, each.objective, *cells, f"{each.seconds:.1f}"])
+    return (
+        f"`{record['command']}`: test rows of digits, dynamically binarized, nats per row, "
+        f"{len({row.seed for row in rows})} seeds of {rows[0].steps} steps "
+        f"(torch {record['versions']['torch']}, {record['threads']} threads).\n\n"
+        + markdown.table(("guide", "objective", *METRICS, "seconds a fit"), lines)
+    )
 
 
 def metrics_of(row: dict) -> dict[str, Metric]:
@@ -41,40 +36,36 @@ def metrics_of(row: dict) -> dict[str, Metric]:
 
 
 def speeds() -> str:
-    record = json.loads((HERE / "results" / "speed.json").read_text())
+    """Milliseconds a step beside the rivals."""
+    record = records.read(records.RESULTS / "speed.json")
     return (
         f"`{record['command']}` ({record['date']}, {record['device']}, torch "
         f"{record['versions']['torch']}): milliseconds a step, and in brackets how many times the "
-        f"compiled step's.\n\n{speed.table(record['rows'])}"
+        f"compiled step's.\n\n{step_time.table(record['rows'])}"
     )
 
 
 def ladder() -> str:
-    record = json.loads((HERE / "results" / "vaes" / "ladder.json").read_text())
+    """The autoencoders at one budget."""
+    record = records.read(records.RESULTS / "vaes" / "ladder.json")
     rows = record["rows"]
     return (
         f"`{record['command']}` ({record['date']}, torch "
         f"{record['versions']['torch']}): digits, {rows[0]['steps']:,} steps each, "
         f"{len({row['seed'] for row in rows})} seeds, nats per test row.\n\n"
-        f"{vaes_ladder.table(rows)}"
+        f"{ladder_table(rows)}"
     )
-
-
-def fill(text: str, name: str, body: str) -> str:
-    pattern = rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)"
-    return re.sub(pattern, lambda m: f"{m[1]}{body}\n{m[2]}", text, flags=re.DOTALL)
 
 
 def filled(text: str) -> str:
     """README.md with every table made anew from its results."""
-    text = fill(text, "main job", main_job())
-    text = fill(text, "ladder", ladder())
-    return fill(text, "speed", speeds())
+    for name, body in (("main job", main_job), ("ladder", ladder), ("speed", speeds)):
+        text = markdown.fill(text, name, body())
+    return text
 
 
 def main() -> None:
-    readme = HERE.parent / "README.md"
-    readme.write_text(filled(readme.read_text()))
+    README.write_text(filled(README.read_text()))
 
 
 if __name__ == "__main__":

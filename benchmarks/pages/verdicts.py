@@ -4,21 +4,39 @@ python -m benchmarks.evaluation.verdicts --out benchmarks/results/verdicts.json
 python -m benchmarks.pages.verdicts
 """
 
-import json
-from pathlib import Path
-
+from benchmarks import records
 from benchmarks.evaluation.verdicts import SAMPLES, by, confusion, is_wrong, table
 from zoo.metrics.moment_shift import MEAN_OFF, SD_OFF
 
-HERE = Path(__file__).parents[1]
-DOCS = HERE.parent / "docs"
-RESULTS = HERE / "results" / "verdicts.json"
+TO_KNOW = f"""## What to know
+
+- It says yes or no to means and sds. A guide with these right and another shape, or with the right
+  marginals and another dependence, may get a yes; two-sample tests and SBC ask for more, and are
+  counted where they were computed.
+- What the guide never visits, its own weights cannot see. Particles that start from the prior are
+  run by default where there are at most 30 numbers to move and little data; elsewhere a yes says
+  "as far as the guide's own draws can see", and `metrics=["smc"]` or `["ais"]` look further.
+- Right fits near the limits of {MEAN_OFF} sds and {SD_OFF:.0%} are where most "cannot tell" comes
+  from; more draws narrow them.
+"""
 
 
 def page(record: dict) -> str:
     rows = record["rows"]
+    parts = [
+        introduction(record),
+        table(rows),
+        said(rows),
+        "By family of models, by guide and by fault:",
+    ]
+    parts += [by(rows, key) for key in ("family", "guide", "fault")]
+    return "\n\n".join([*parts, TO_KNOW])
+
+
+def introduction(record: dict) -> str:
+    """What was asked, of how many fits, and how it was measured."""
+    rows, seeds = record["rows"], record["seeds"]
     wrong = sum(map(is_wrong, rows))
-    seeds = f"{min(record['seeds'])} to {max(record['seeds'])}"
     return f"""# Is the verdict right?
 
 `zoo.evaluate(fit).verdict` answers three questions with yes, no, or cannot tell: is the bound what
@@ -34,31 +52,7 @@ else it is **right**. The verdict is made of the weights, of the moments under s
 tempered SMC from the prior and of the losses; it is told nothing of the truth. Made by
 `python -m benchmarks.evaluation.verdicts --out benchmarks/results/verdicts.json` and
 `python -m benchmarks.pages.verdicts` ({record["date"]}, torch {record["versions"]["torch"]}, seeds
-{seeds}; the limits were chosen on other seeds). Errors are binomial.
-
-{table(rows)}
-
-{said(rows)}
-
-By family of models, by guide and by fault:
-
-{by(rows, "family")}
-
-{by(rows, "guide")}
-
-{by(rows, "fault")}
-
-## What to know
-
-- It says yes or no to means and sds. A guide with these right and another shape, or with the right
-  marginals and another dependence, may get a yes; two-sample tests and SBC ask for more, and are
-  counted where they were computed.
-- What the guide never visits, its own weights cannot see. Particles that start from the prior are
-  run by default where there are at most 30 numbers to move and little data; elsewhere a yes says
-  "as far as the guide's own draws can see", and `metrics=["smc"]` or `["ais"]` look further.
-- Right fits near the limits of {MEAN_OFF} sds and {SD_OFF:.0%} are where most "cannot tell" comes
-  from; more draws narrow them.
-"""
+{min(seeds)} to {max(seeds)}; the limits were chosen on other seeds). Errors are binomial."""
 
 
 def said(rows: list[dict]) -> str:
@@ -81,7 +75,8 @@ def said(rows: list[dict]) -> str:
 
 
 def main() -> None:
-    (DOCS / "verdict.md").write_text(page(json.loads(RESULTS.read_text())))
+    record = records.read(records.RESULTS / "verdicts.json")
+    (records.DOCS / "verdict.md").write_text(page(record))
 
 
 if __name__ == "__main__":

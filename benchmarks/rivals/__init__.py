@@ -1,1 +1,1 @@
-"""The same models as NumPyro and plain PyTorch have them."""
+"""The same models in NumPyro and in plain PyTorch, to compare with."""

@@ -1,1 +1,1 @@
-"""What a user may do to it: processes that are killed, and calls that make no sense."""
+"""What a user may do: kill a process, or call a function with arguments that make no sense."""

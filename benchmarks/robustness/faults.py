@@ -21,10 +21,11 @@ import statistics
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import torch
+
+from benchmarks import markdown
 
 KILLS, SEED = 40, 0
 PER_RUN = 2  # kills of one run before it may end
@@ -199,37 +200,38 @@ def cost(size: int, scratch: Path) -> dict:
 
 def table(record: dict) -> str:
     """The results as Markdown."""
-    lines = ["| job | kills | runs | equal to the last bit | half files | s |", "|---" * 6 + "|"]
-    for row in record["rows"]:
-        cells = (row[k] for k in ("job", "kills", "runs", "equal", "half_files"))
-        lines.append(f"| {' | '.join(map(str, cells))} | {row['seconds']:.1f} |")
-    lines += ["", "| parameters | MB | seconds a checkpoint | share at one a minute |"]
-    lines.append("|---" * 4 + "|")
+    keys = ("job", "kills", "runs", "equal", "half_files")
+    kills = [[*(str(row[k]) for k in keys), f"{row['seconds']:.1f}"] for row in record["rows"]]
+    costs = []
     for row in record["costs"]:
         size, share = row["bytes"] / 2**20, row["seconds"] / 60
-        lines.append(f"| {row['parameters']} | {size:.1f} | {row['seconds']:.3f} | {share:.2%} |")
-    return "\n".join(lines)
+        shown = (f"{size:.1f}", f"{row['seconds']:.3f}", f"{share:.2%}")
+        costs.append([str(row["parameters"]), *shown])
+    first = markdown.table(
+        ("job", "kills", "runs", "equal to the last bit", "half files", "s"), kills
+    )
+    heads = ("parameters", "MB", "seconds a checkpoint", "share at one a minute")
+    return f"{first}\n\n{markdown.table(heads, costs)}"
 
 
 def main() -> None:
-    from zoo import load
-    from zoo.provenance import provenance
+    from benchmarks import records
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", nargs="*", default=list(JOBS), choices=list(JOBS))
     parser.add_argument("--kills", type=int, default=KILLS, help="over all jobs")
     parser.add_argument("--out", type=Path)
     asked, started = parser.parse_args(), time.perf_counter()
-    record = provenance(load("eight_schools").data) | {"date": str(date.today()), "device": "cpu"}
     scratch = Path(tempfile.mkdtemp())
-    record |= {"seed": SEED, "costs": [cost(size, scratch) for size in STATE_SIZES], "rows": []}
+    record = records.made_now() | {"device": "cpu", "seed": SEED}
+    record |= {"costs": [cost(size, scratch) for size in STATE_SIZES], "rows": []}
     for i, name in enumerate(asked.jobs):
         kills = asked.kills // len(asked.jobs) + (i < asked.kills % len(asked.jobs))
         record["rows"].append(faults(name, kills, scratch / str(i)))
         print(json.dumps(record["rows"][-1]), flush=True)
         record["seconds"] = time.perf_counter() - started
         if asked.out:
-            asked.out.write_text(json.dumps(record, indent=1))
+            records.write(asked.out, record)
     shutil.rmtree(scratch)
     print(table(record))
 

@@ -3,28 +3,29 @@
     python -m benchmarks.robustness.fuzz --out benchmarks/results/fuzz.json
 
 Calls with arguments of wrong types, out of range, empty, not finite, misspelt and so on, drawn by
-fixed seeds; see fuzz_calls.py. Each is accepted, refused by the zoo with its own words, refused by
-Python for a keyword that the function does not have, or ended by what the user's own model raised.
-Foreign exceptions are all others; there is to be none.
+fixed seeds; see fuzz_calls.py. Each is accepted, refused by the zoo in a sentence of its own,
+refused by Python for a keyword that the function does not have, or ended by what the user's own
+model raised. Any other exception is foreign; there should be none.
 """
 
 import argparse
 import json
 from collections import Counter, defaultdict
-from datetime import date
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.robustness.fuzz_calls import OUTCOMES, Call, calls, outcome, task
+from benchmarks import records
+from benchmarks.robustness.fuzz_calls import calls
+from benchmarks.robustness.fuzz_doors import task
+from benchmarks.robustness.fuzz_outcomes import OUTCOMES, Call, outcome
 from zoo.isolation import isolated
-from zoo.provenance import provenance
 
 
 def run(count: int, seed: int, *, tell: bool = False) -> tuple[dict, list[dict]]:
-    """Makes the calls; returns door and kind -> outcome -> count, and every foreign exception."""
+    """The outcomes of that many calls, counted by door and kind, and every foreign exception."""
     table, foreign = defaultdict(Counter), []
     with isolated(seed=seed):
         for number, call in enumerate(calls(count, seed)):
@@ -91,10 +92,10 @@ def main() -> None:
     console.print(show(by(table, 0), "door"))
     console.print(show(by(table, 1), "kind"))
     if asked.out is not None:
-        about = {"date": date.today().isoformat()} | provenance(task().data)
-        held = {"calls": asked.calls, "seed": asked.seed, "provenance": about}
-        held |= {"doors": by(table, 0), "kinds": by(table, 1), "foreign": foreign}
-        asked.out.write_text(json.dumps(held, indent=1) + "\n")
+        about = records.made_now(task().data)
+        record = {"calls": asked.calls, "seed": asked.seed, "provenance": about}
+        record |= {"doors": by(table, 0), "kinds": by(table, 1), "foreign": foreign}
+        records.write(asked.out, record)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Milliseconds a step, beside the rivals, and how they grow."""
+"""Milliseconds for each step, beside other libraries, and how they grow."""

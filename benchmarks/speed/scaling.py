@@ -8,7 +8,6 @@ SVI.step on the same model and guide, in the same minute.
 
 import argparse
 import json
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +20,10 @@ from torch import nn
 
 import guides
 import zoo
+from benchmarks import records
 from benchmarks.speed.timing import best_of, device, time_compiled, time_svi, trainer_on
 from zoo.models.regression.logistic_regression import LogisticRegression
 from zoo.objectives import Trace
-from zoo.provenance import provenance
 from zoo.task import given
 
 LR = 1e-3
@@ -60,7 +59,7 @@ class NormalMeans(nn.Module):
 
 
 def normal_means(size: int):
-    """That many of them."""
+    """The task of that many unknown means, with its guide, objective, batch size and rate."""
     return (
         given(NormalMeans(), (torch.linspace(-2, 2, size),)),
         guides.MeanField,
@@ -71,7 +70,7 @@ def normal_means(size: int):
 
 
 def eight_schools(particles: int):
-    """The small model on which overhead is everything."""
+    """Eight schools, whose steps are so small that their time is mostly overhead."""
     return zoo.load("eight_schools"), guides.MeanField, Trace(particles), None, LR
 
 
@@ -120,18 +119,16 @@ def picture(rows: list[dict], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--axes", nargs="*", default=list(AXES), choices=list(AXES))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--picture", type=Path, default=Path("docs/scaling.png"))
+    parser.add_argument("--out", type=Path, default=records.RESULTS)
+    parser.add_argument("--picture", type=Path, default=records.DOCS / "scaling.png")
     asked = parser.parse_args()
     rows = []
     for axis in asked.axes:
         for size in AXES[axis]:
             rows.append(point(axis, size))
             print(json.dumps(rows[-1]), flush=True)
-    record = provenance(zoo.load("eight_schools").data)
-    record |= {"date": str(date.today()), "device": device(), "rows": rows}
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "scaling.json").write_text(json.dumps(record, indent=1))
+    record = records.made_now() | {"device": device(), "rows": rows}
+    records.write(asked.out / "scaling.json", record)
     picture(rows, asked.picture)
 
 

@@ -13,7 +13,6 @@ import math
 import resource
 import subprocess
 import sys
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import pyro
 import torch
 from pyro.infer import JitTrace_ELBO, Trace_ELBO
 
-import zoo
+from benchmarks import markdown, records
 from benchmarks.speed.timing import (
     best_of,
     device,
@@ -37,10 +36,9 @@ from zoo.compile.noise import draw_noise
 from zoo.compile.verify import plain_step
 from zoo.gradients.sampler import draw_gradients
 from zoo.isolation import isolated
-from zoo.provenance import provenance
 from zoo.training.compiled_trainer import CompiledTrainer
 
-HERE = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REPLICAS = 32
 
 
@@ -133,7 +131,7 @@ def torch_seconds(row: str, *, compiled: bool) -> float | None:
 
 
 def attempt(name: str, call) -> object:
-    """A rival's metric; what it fails with, if it does not run."""
+    """What a rival measures; the text of its error if it does not run."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001
@@ -192,14 +190,14 @@ COLUMNS = ("zoo_plain", "pyro_svi_step", "pyro_jit", "numpyro_scan", "torch_fuse
 
 def table(rows: list[dict]) -> str:
     heads = ["row", "zoo compiled", *COLUMNS, "torch_compiled", "replicas / one", "build"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = []
     for found in rows:
         cells = [found["row"], f"{found['zoo_compiled']:.3g} ms"]
         cells += [ratio(found, column) for column in (*COLUMNS, "torch_compiled")]
         cells += [f"{found['replicas_over_one']:.2f} ({found['replicas']})"]
         cells += [f"{found['build_seconds']:.1f} s"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown.table(heads, lines)
 
 
 def main() -> None:
@@ -214,8 +212,7 @@ def main() -> None:
     rows = []
     for row in asked.rows:
         command = [sys.executable, "-m", "benchmarks.speed.step_time", "--one", row]
-        root = HERE.parent
-        done = subprocess.run(command, capture_output=True, text=True, cwd=root)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)  # noqa: S603
         if done.returncode:
             print(f"{row} failed:\n{done.stderr[-2000:]}", file=sys.stderr)
             continue
@@ -223,10 +220,8 @@ def main() -> None:
         print(json.dumps(rows[-1], indent=1), flush=True)
     print(table(rows))
     if asked.out:
-        record = provenance(zoo.load("eight_schools").data)
-        record |= {"date": str(date.today()), "device": device(), "numpy": np.__version__}
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(json.dumps(record | {"rows": rows}, indent=1))
+        record = records.made_now() | {"device": device(), "numpy": np.__version__}
+        records.write(asked.out, record | {"rows": rows})
 
 
 if __name__ == "__main__":

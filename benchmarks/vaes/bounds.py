@@ -1,8 +1,9 @@
-"""Bounds of K draws under encoders trained by different bounds: what does the objective ask for?
+"""Bounds of K draws, each of models that were trained by different bounds.
 
 Each row is one objective, each column a bound of the same trained model on test rows. The bounds
-of a row grow with K. IWAE and VR-max give the better log p(x) and the worse ELBO: single draws
-are asked to cover, not to fit. "ELBO, 50 draws" averages as many draws as they do.
+of a row grow with K. IWAE and VR-max give the higher log p(x) and the lower ELBO, since their
+objectives reward an encoder that covers the posterior with many draws. "ELBO, 50 draws" takes as
+many draws as they do.
 Sources: Burda, Grosse & Salakhutdinov 2016; Li & Turner 2016, "Renyi divergence variational
 inference".
 """

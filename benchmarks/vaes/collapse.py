@@ -10,7 +10,6 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -18,6 +17,7 @@ import torch
 
 import guides
 import zoo
+from benchmarks import records
 from zoo.decoders.pixel import PixelDecoder
 from zoo.evaluation.latent_usage import latent_health
 from zoo.likelihoods import BernoulliLikelihood
@@ -25,7 +25,6 @@ from zoo.models.vaes.vae import VAE
 from zoo.objectives import FreeBits, MeanFieldKL, Objective
 from zoo.optim.schedules import Linear
 from zoo.priors.standard import StandardNormal
-from zoo.provenance import provenance
 
 LATENT, STEPS, LR, SEEDS, DRAWS = 8, 1000, 2e-3, (0, 1), 100
 WIDEST = 7
@@ -147,22 +146,21 @@ def draw_bars(panel: plt.Axes, rows: list[dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--picture", type=Path, default=Path("docs/collapse.png"))
+    parser.add_argument("--out", type=Path, default=records.RESULTS)
+    parser.add_argument("--picture", type=Path, default=records.DOCS / "collapse.png")
     parser.add_argument("--redraw", action="store_true", help="only the picture, from the JSON")
     asked = parser.parse_args()
     path = asked.out / "collapse.json"
     if not asked.redraw:
         torch.set_num_threads(1)
-        record = provenance(zoo.load("bernoulli_vae").data) | {"date": str(date.today())}
+        record = records.made_now(zoo.load("bernoulli_vae").data)
         record |= {"steps": STEPS, "lr": LR, "seeds": SEEDS, "draws": DRAWS, "rows": []}
         for case in CASES:
             for seed in SEEDS:
                 record["rows"].append(measure(case, seed))
                 print(json.dumps(record["rows"][-1]), flush=True)
-        asked.out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1))
-    picture(json.loads(path.read_text())["rows"], asked.picture)
+        records.write(path, record)
+    picture(records.read(path)["rows"], asked.picture)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What the sections of `vaes.py` share: one fit with its metrics, means over seeds, a verdict."""
+"""What the sections of `run` share: one fit with its metrics, means over seeds, a verdict."""
 
 import time
 from collections.abc import Callable, Sequence
 
 import zoo
+from benchmarks import markdown
 
 BATCH, DRAWS = 100, 1000
 
@@ -40,7 +41,9 @@ def fitted(
 
 
 def shown(rows: Sequence[dict], name: str, digits: int = 2) -> str:
-    """Mean over seeds +- the larger of half their range and a seed's own error; "-" if not there.
+    """Mean over seeds ± the larger of half their range and of a seed's own error, as text.
+
+    Without that metric it is "-".
 
     Args:
         rows: of one setting, a seed each.
@@ -66,14 +69,14 @@ def table_of(rows: Sequence[dict], head: str, columns: Sequence[tuple[str, str, 
     sized = all("parameters" in row for row in rows)
     headings = [head, *["parameters"] * sized, *(heading for heading, _, _ in columns)]
     headings.append("seconds a fit")
-    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lines = []
     for name in dict.fromkeys(row[head] for row in rows):
         each = [row for row in rows if row[head] == name]
         cells = [name, parameters(each)] if sized else [name]
         cells += [shown(each, metric, digits=digits) for _, metric, digits in columns]
         cells.append(f"{sum(row['seconds'] for row in each) / len(each):.0f}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown.table(headings, lines)
 
 
 def parameters(each: Sequence[dict]) -> str:
@@ -82,7 +85,7 @@ def parameters(each: Sequence[dict]) -> str:
 
 
 def judged(value: float, error: float, published: float, tolerance: float) -> str:
-    """agrees, differs, or cannot tell: an error of ours that reaches across the tolerance.
+    """agrees, differs, or cannot tell, where our error reaches across the tolerance.
 
     Args:
         value: ours, nats.

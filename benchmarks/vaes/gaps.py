@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import guides
 import zoo
+from benchmarks import markdown
 from benchmarks.vaes import fits as vaes_fits
 from zoo.decoders import Dense
 from zoo.likelihoods import BernoulliLikelihood
@@ -80,15 +81,15 @@ def error_over(values: Tensor) -> float:
 def table(rows: list[dict]) -> str:
     """Bounds beside the published ones, then the claim."""
     heads = ("trained with", "steps, of planned", "bound", "ours, nats/row", "published")
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = []
     for row in rows:
         for name, published in PUBLISHED[row["trained with"]].items():
             value, se = row[name]
             cells = [f"{row['trained with']}, seed {row['seed']}"]
             cells += [f"{row['steps']:,} of {row['planned_steps']:,}", name]
             cells += [f"{value:.2f} ± {se:.2f}", f"{published:.2f}"]
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *(claim(row) for row in rows)])
+            lines.append(cells)
+    return "\n".join([markdown.table(heads, lines), "", *map(claim, rows)])
 
 
 def claim(row: dict) -> str:

@@ -12,7 +12,6 @@ import argparse
 import json
 import time
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,10 +20,10 @@ from torchvision.utils import make_grid
 
 import guides
 import zoo
+from benchmarks import records
 from zoo.evaluation.latent_usage import latent_health
 from zoo.isolation import isolated
 from zoo.optim.schedules import Linear
-from zoo.provenance import provenance
 from zoo.sampling.draws import draw_prior
 
 GROUPS = {1: (32,), 2: (12, 20), 3: (6, 10, 16)}
@@ -83,10 +82,10 @@ def pictures(result, task, count=16):
     return result.model.mean(*(drawn[name] for name in result.latents.names))
 
 
-def picture(records, samples, path):
+def picture(runs, samples, path):
     """Log p against the number of groups, and samples from each model."""
     picture, axes = plt.subplots(1, 1 + len(samples), figsize=(13, 3.4), layout="constrained")
-    for record in records:
+    for record in runs:
         value, se = record["metrics"]["log_evidence"]
         place = record["levels"] + 0.06 * (record["seed"] - 0.5)
         axes[0].errorbar(place, value, 1.96 * se, fmt="o", color=f"C{record['seed']}", capsize=3)
@@ -103,27 +102,26 @@ def picture(records, samples, path):
 def main() -> None:
     """Runs all, prints a line each, writes the record and the picture."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/hierarchical.json"))
-    parser.add_argument("--picture", type=Path, default=Path("docs/hvae.png"))
+    parser.add_argument("--out", type=Path, default=records.RESULTS / "hierarchical.json")
+    parser.add_argument("--picture", type=Path, default=records.DOCS / "hvae.png")
     parser.add_argument("--seeds", type=int, default=2)
     asked = parser.parse_args()
-    records, samples = [], {}
+    runs, samples = [], {}
     for seed in range(asked.seeds):
         for levels in GROUPS:
             record, images = run(levels, seed)
-            records.append(record)
+            runs.append(record)
             samples.setdefault(levels, images)
             print(json.dumps(record), flush=True)
-            write(asked, records)
-    picture(records, samples, asked.picture)
+            write(asked.out, runs)
+    picture(runs, samples, asked.picture)
 
 
-def write(asked, records):
-    """Keeps what there is, should a later run fail."""
-    about = {"date": date.today().isoformat()} | provenance(task_of(1).data)
+def write(path, runs):
+    """Writes all runs so far: a later one may fail."""
     settings = SETTINGS | {"groups": {str(k): v for k, v in GROUPS.items()}, "warm_up": WARM_UP}
-    held = {"provenance": about, "settings": settings, "runs": records}
-    asked.out.write_text(json.dumps(held, indent=2) + "\n")
+    about = records.made_now(task_of(1).data)
+    records.write(path, {"provenance": about, "settings": settings, "runs": runs})
 
 
 if __name__ == "__main__":

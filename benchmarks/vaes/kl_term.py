@@ -1,4 +1,4 @@
-"""The KL term in closed form or by one draw: the same mean gradient, unlike variances.
+"""The KL term in closed form or by one draw: the same mean gradient, different variances.
 
 A Gaussian VAE of digits with its scale fixed or learned; gradients of a few rows at the same
 trained parameters. Each estimator's mean is held against long runs of a reference.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import guides
 import zoo
+from benchmarks import markdown
 from zoo.models.vaes.gaussian_vae import GaussianVAE
 
 DRAWS, ROWS, STEPS = 4096, 20, 1500
@@ -44,12 +45,12 @@ def build(task: zoo.Task, learned: bool) -> GaussianVAE:  # noqa: FBT001
 def table(rows: list[dict]) -> str:
     """One line an estimator, model and seed."""
     heads = ("KL term", "seed", "variance, encoder", "variance, decoder", "bias, p-value")
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = []
     for row in rows:
         cells = [row["KL term"], str(row["seed"])]
         for part in ("encoder", "decoder"):
             variance = row["variance"][part]
             cells.append(f"{variance['value']:.4g} ± {variance['se']:.2g}")
         cells.append(f"{row['bias_p_value']:.2f}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown.table(heads, lines)

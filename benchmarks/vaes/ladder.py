@@ -1,4 +1,4 @@
-"""A ladder of autoencoders on one data set at one budget: what each refinement buys.
+"""A ladder of autoencoders on one data set at one budget: what each refinement gains.
 
 Every variant is the same number of steps of the same batches. The first four change one thing at a
 time; the hierarchy and the PixelVAE are other models. Scored on test rows by the one harness; the

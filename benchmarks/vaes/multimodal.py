@@ -1,4 +1,4 @@
-"""One hidden cause, two views: labels and pictures, upper and lower halves, each from the other.
+"""A multimodal VAE: labels and pictures, upper and lower halves, each made from the other.
 
     python -m benchmarks.vaes.multimodal    # results/multimodal.json, docs/multimodal.png
     python -m benchmarks.vaes.multimodal --data fashion    # multimodal_fashion.json and .png
@@ -10,10 +10,8 @@ Monte Carlo errors of the importance sampling.
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -23,6 +21,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 import zoo
+from benchmarks import records
 from guides import ProductOfExperts
 from zoo.device import to_device
 from zoo.evaluation.multimodal import (
@@ -42,7 +41,6 @@ from zoo.metrics.bounds import log_evidence
 from zoo.metrics.metric import Metric
 from zoo.metrics.weight_diagnostics import k_hat
 from zoo.optim.schedules import Linear
-from zoo.provenance import provenance
 from zoo.results.result import Fit
 from zoo.sampling.draws import draw
 from zoo.sampling.importance_weights import weight_chunks
@@ -157,18 +155,17 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="a PNG file")
     asked = parser.parse_args()
     name = "multimodal" if asked.data == "digits" else f"multimodal_{asked.data}"
-    out = asked.out or Path("benchmarks/results") / f"{name}.json"
+    out = asked.out or records.RESULTS / f"{name}.json"
     begin = time.perf_counter()
     labels, args = train(f"{asked.data}_labels", asked.steps, asked.seed)
     halves, parts = train(f"{asked.data}_halves", asked.steps, asked.seed)
     with isolated(seed=asked.seed), torch.no_grad():
         found = {"labels": label_metrics(labels, args), "halves": half_metrics(halves, parts)}
-        picture(labels, args, halves, parts, asked.picture or Path("docs") / f"{name}.png")
+        picture(labels, args, halves, parts, asked.picture or records.DOCS / f"{name}.png")
     for name, metrics in found.items():
         for what, one in metrics.items():
             print(f"{name}: {what}: {one.value:.3f} ± {one.se:.3f} {one.unit} ({one.note})")
-    record = provenance(labels.task.data) | {
-        "date": str(date.today()),
+    record = records.made_now(labels.task.data) | {
         "device": str(labels.device),
         "settings": {
             "steps": asked.steps,
@@ -182,7 +179,7 @@ def main() -> None:
             for name, metrics in found.items()
         },
     }
-    out.write_text(json.dumps(record, indent=2))
+    records.write(out, record)
 
 
 if __name__ == "__main__":

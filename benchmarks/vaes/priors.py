@@ -9,6 +9,7 @@ from pathlib import Path
 
 import guides
 import zoo
+from benchmarks import markdown
 from benchmarks.vaes import fits as vaes_fits
 from zoo.priors import PRIORS
 
@@ -35,14 +36,15 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
 def table(rows: list[dict]) -> str:
     """One line a prior: means over seeds, and the gain over N(0, I) seed by seed."""
     heads = ("prior", "parameters", "ELBO", "log p(x)", "k-hat", "gain in log p(x)")
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines = []
     plain = {row["seed"]: row["log_evidence"][0] for row in rows if row["prior"] == "standard"}
     for prior in dict.fromkeys(row["prior"] for row in rows):
         each = [row for row in rows if row["prior"] == prior]
         cells = [prior, vaes_fits.parameters(each)]
         cells += [*(vaes_fits.shown(each, name) for name in NAMES), gain(each, plain)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "± is half the range over seeds, or a seed's own error."])
+        lines.append(cells)
+    note = "± is half the range over seeds, or a seed's own error."
+    return f"{markdown.table(heads, lines)}\n\n{note}"
 
 
 def gain(each: list[dict], plain: dict[int, float]) -> str:

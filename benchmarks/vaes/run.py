@@ -3,69 +3,71 @@
     python -m benchmarks.vaes.run                          # all sections
     python -m benchmarks.vaes.run ladder                   # one of those below: SECTIONS
     python -m benchmarks.vaes.run published --share 0.1    # a tenth of the published steps
-    python -m benchmarks.pages.gallery                       # docs/gallery.md and its pictures
+    python -m benchmarks.pages.gallery                     # docs/gallery.md and its pictures
 
-Each section prints its table and writes its own JSON into the folder `--out`, row by row. A row
-replaces that of the same name and seed, and those of its name with another share of the steps; the
-others stay as they were. Published settings of other lengths are other rows.
+Each section prints its table and writes its own JSON into the folder `--out`, row by row. A new
+row replaces that of the same name and seed, and those of the same name with another share of the
+steps; the others stay as they were. Published settings are named by their steps too, so that runs
+of other lengths stay side by side.
 """
 
 import argparse
-import json
-from datetime import date
 from pathlib import Path
 
-from benchmarks.vaes import bounds as vaes_bounds
-from benchmarks.vaes import gaps as vaes_gaps
-from benchmarks.vaes import kl_term as vaes_kl
-from benchmarks.vaes import ladder as vaes_ladder
-from benchmarks.vaes import likelihoods as vaes_likelihoods
-from benchmarks.vaes import priors as vaes_priors
-from benchmarks.vaes import published as vaes_published
-from benchmarks.vaes import structures as vaes_structures
-from zoo.provenance import provenance
+from benchmarks import records
+from benchmarks.vaes import (
+    bounds,
+    gaps,
+    kl_term,
+    ladder,
+    likelihoods,
+    priors,
+    published,
+    structures,
+)
 
-RESULTS = Path(__file__).parents[1] / "results" / "vaes"
-MADE = ("command", "commit", "date")
+RESULTS = records.RESULTS / "vaes"
 SECTIONS = {  # name -> what runs it, and what its rows are named by
-    "ladder": (vaes_ladder, ("variant",)),
-    "priors": (vaes_priors, ("prior",)),
-    "bounds": (vaes_bounds, ("trained by",)),
-    "likelihoods": (vaes_likelihoods, ("likelihood",)),
-    "structures": (vaes_structures, ("structure",)),
-    "kl": (vaes_kl, ("KL term",)),
-    "published": (vaes_published, ("setting", "steps")),
-    "gaps": (vaes_gaps, ("trained with",)),
+    "ladder": (ladder, ("variant",)),
+    "priors": (priors, ("prior",)),
+    "bounds": (bounds, ("trained by",)),
+    "likelihoods": (likelihoods, ("likelihood",)),
+    "structures": (structures, ("structure",)),
+    "kl": (kl_term, ("KL term",)),
+    "published": (published, ("setting", "steps")),
+    "gaps": (gaps, ("trained with",)),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sections", nargs="*", help=", ".join(SECTIONS))
+    parser.add_argument("sections", nargs="*", choices=SECTIONS, help="default: all of them")
     parser.add_argument("--share", type=float, default=1.0, help="of each setting's steps")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", help="settings whose name holds this text")
+    parser.add_argument("--only", default="", help="settings whose name holds this text")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    unknown = set(asked.sections) - set(SECTIONS)
-    if unknown:
-        parser.error(f"Expected sections among {', '.join(SECTIONS)}; got {', '.join(unknown)}.")
-    asked.out.mkdir(parents=True, exist_ok=True)
     for name in asked.sections or SECTIONS:
-        (section, heads), path = SECTIONS[name], asked.out / f"{name}.json"
-        for task, row in section.run(asked.share, asked.seeds, asked.only or "", asked.out):
-            record = provenance(task.data) | {"date": str(date.today())}
-            row |= {"share": asked.share} | {key: record[key] for key in MADE}
-            print(row, flush=True)
-            record["rows"] = [*others(path, heads, row), row]
-            path.write_text(json.dumps(record, indent=1))
+        path = asked.out / f"{name}.json"
+        measure(name, path, asked.share, asked.seeds, asked.only)
         if path.exists():
-            print(section.table(json.loads(path.read_text())["rows"]), flush=True)
+            print(SECTIONS[name][0].table(records.read(path)["rows"]), flush=True)
+
+
+def measure(name: str, path: Path, share: float, seeds: int, only: str) -> None:
+    """Runs a section; writes its record after each row."""
+    section, heads = SECTIONS[name]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for task, row in section.run(share, seeds, only, path.parent):
+        record = records.made_now(task.data)
+        row |= {"share": share} | {key: record[key] for key in records.MADE}
+        print(row, flush=True)
+        records.write(path, record | {"rows": [*others(path, heads, row), row]})
 
 
 def others(path: Path, heads: tuple[str, ...], row: dict) -> list[dict]:
-    """The rows that the file holds, without that of the same name and seed or another length."""
-    held = json.loads(path.read_text())["rows"] if path.exists() else []
+    """The rows that the file holds, without those that this row replaces."""
+    held = records.read(path)["rows"] if path.exists() else []
     return [
         old
         for old in held

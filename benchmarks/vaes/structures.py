@@ -1,10 +1,10 @@
-"""Structures of latents on digits: groups upon groups, and a picture's own coarse copy.
+"""Structures of latents on digits: hierarchies of groups, and a coarse copy of the picture.
 
 The same hierarchy under three guides: bottom-up, which walks from the data to the top; top-down,
 which shares the model's path; ladder, which merges both precisions. `self_vae` draws a coarse
 picture between z and x, a deterministic function of the data; its log p(x) is that of both.
-"one group, wide" has one group of latents and as many parameters as two groups, top-down: it tells
-what mere size gains.
+"one group, wide" has one group of latents and as many parameters as two groups, top-down: it shows
+what the number of parameters alone gains.
 """
 
 from collections.abc import Callable, Iterator

@@ -162,7 +162,7 @@ def test_a_module_built_before_or_after_the_setting(local):
 
 def test_without_adoption_a_guide_built_before_the_setting_cannot_run(monkeypatch):
     """Pyro reads the setting where a module is built, and breaks where it has changed since."""
-    monkeypatch.setattr("zoo.program.adopt", lambda modules: None)
+    monkeypatch.setattr("zoo.program.building.adopt", lambda modules: None)
     model, x, y = regression()
     with a_capture(model, auto_guide(model, local=True), (x, y)):
         pass

@@ -66,7 +66,7 @@ def test_a_gradient_that_float32_cannot_hold_to_the_tolerance_is_captured(monkey
         trainer = prepare(task, AmortisedDiscrete, settings, "cpu", None).trainer
         parts = trainer.program, trainer.rows, trainer.parameters
         found = capture(*parts)
-        monkeypatch.setattr("zoo.compile.verify.ROUNDING", 0.0)
+        monkeypatch.setattr("zoo.compile.verify.ROUNDING_ERRORS", 0.0)
         with pytest.raises(CaptureError, match=r"gradient of guide\."):
             verify(Claim(found.graph, found.layout, found.noise), *parts)
 

@@ -1,6 +1,5 @@
 """The evaluation harness against exact answers, and the honesty of its standard errors."""
 
-import importlib
 import math
 from dataclasses import asdict
 
@@ -28,7 +27,7 @@ from guides import (
     MeanField,
     PerDatum,
 )
-from zoo.evaluation.evaluate import QUICKEST, default_draws
+from zoo.evaluation.evaluate import QUICKEST
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.sampling import importance_weights as log_weights
@@ -36,6 +35,8 @@ from zoo.sampling.importance_weights import weight_chunks
 from zoo.task import Task
 
 IDENTITY = 1e-8
+
+
 BOUNDS = ("elbo", "iwae_10", "iwae_100", "log_evidence")
 
 
@@ -282,26 +283,3 @@ def test_latents_that_rows_share_are_scored_where_they_were_inferred():
     assert result.task.data.test
     assert found.split == "train"
     assert found["elbo"].unit == "nats"
-
-
-@pytest.mark.parametrize(("weights", "draws"), [(2_000_000, 1000), (12_000, 400), (1, 200)])
-def test_the_usual_draws_are_fewer_where_rows_are_many(exact, monkeypatch, weights, draws):
-    module = importlib.import_module("zoo.evaluation.evaluate")
-    monkeypatch.setattr(module, "MOST_WEIGHTS", weights)
-    found = evaluate(exact, metrics=["elbo"])
-    assert (found.rows, found.draws) == (30, draws)
-
-
-@pytest.mark.parametrize(
-    ("rows", "draws"), [(1, 10_000), (1000, 10_000), (4000, 2500), (1_000_000, 1000)]
-)
-def test_a_single_weight_gets_more_draws(rows, draws):
-    """At 1000 draws its k-hat has an error of 0.17."""
-    assert default_draws(rows, one_weight=True) == draws
-
-
-def test_a_model_of_one_weight_is_scored_on_ten_thousand_draws():
-    result = zoo.fit(conjugate, MeanField, torch.randn(12), steps=3)
-    found = zoo.evaluate(result, metrics=["k_hat"])
-    assert found.draws == 10_000
-    assert found["k_hat"].se < 0.12

@@ -70,6 +70,17 @@ def batch_gradients(program, x, batches=BATCHES, copies=COPIES):
     return torch.stack(found)
 
 
+def minibatch_gradients(program, x, draws, size=4):
+    """The gradient of each of `draws` random minibatches of x, shape (draws, all parameters)."""
+    found = []
+    for _ in range(draws):
+        rows = torch.randperm(len(x))[:size]
+        program.zero_grad(set_to_none=True)
+        program.backward(clock(), rows, x[rows])
+        found.append(flat(p.grad for p in parameters(program)))
+    return torch.stack(found)
+
+
 def largest_z(found, exact):
     """The largest distance from the exact value over all coordinates, in standard errors."""
     return float(((found.mean(0) - exact).abs() / standard_error(found).clamp(min=1e-12)).max())

@@ -9,21 +9,23 @@ from collections import Counter
 import pytest
 import torch
 
-from benchmarks.robustness import fuzz_calls
+from benchmarks.robustness.fuzz_calls import calls
+from benchmarks.robustness.fuzz_doors import DOORS
+from benchmarks.robustness.fuzz_outcomes import Call, outcome
 from zoo.isolation import isolated
 
 
-@pytest.fixture
-def fuzz():
-    """The calls of benchmarks/robustness/fuzz.py, with all random state set aside."""
+@pytest.fixture(autouse=True)
+def alone():
+    """All random state is set aside: the calls train and draw."""
     with isolated(seed=0):
-        yield fuzz_calls
+        yield
 
 
-def outcomes(fuzz, count, seed):
+def outcomes(count, seed):
     found, foreign = Counter(), []
-    for call in fuzz.calls(count, seed):
-        end, error = fuzz.outcome(call)
+    for call in calls(count, seed):
+        end, error = outcome(call)
         found[end] += 1
         if end == "foreign":
             foreign.append(f"{call.door}, {call.kind}: {call.said}: {error!r}")
@@ -32,31 +34,31 @@ def outcomes(fuzz, count, seed):
     return found
 
 
-def test_no_wrong_argument_ends_deep_inside(fuzz):
-    found = outcomes(fuzz, 200, seed=1)
+def test_no_wrong_argument_ends_deep_inside():
+    found = outcomes(200, seed=1)
     assert set(found) == {"accepted", "refused", "signature", "own model"}
 
 
 @pytest.mark.slow
-def test_no_wrong_argument_of_many_ends_deep_inside(fuzz):
-    outcomes(fuzz, 2000, seed=0)
+def test_no_wrong_argument_of_many_ends_deep_inside():
+    outcomes(2000, seed=0)
 
 
 @pytest.mark.parametrize("name", ["fit", "evaluate", "compare", "load", "load_data", "mismatch"])
-def test_the_calls_are_right_before_they_are_made_wrong(name, fuzz):
-    function, first, settings = fuzz.DOORS[name]()
+def test_the_calls_are_right_before_they_are_made_wrong(name):
+    function, first, settings = DOORS[name]()
     function(*first.values(), **settings)
 
 
-def test_a_seed_fixes_the_calls_and_fewer_are_the_first_of_more(fuzz):
-    few, many = ([call.said for call in fuzz.calls(count, 3)] for count in (20, 30))
+def test_a_seed_fixes_the_calls_and_fewer_are_the_first_of_more():
+    few, many = ([call.said for call in calls(count, 3)] for count in (20, 30))
     assert many[:20] == few
-    assert [call.said for call in fuzz.calls(20, 4)] != few
+    assert [call.said for call in calls(20, 4)] != few
 
 
-def test_an_error_of_torch_inside_the_zoo_is_foreign(fuzz):
+def test_an_error_of_torch_inside_the_zoo_is_foreign():
     """The judge is not blind: what is refused by no line of the zoo is found."""
-    deep = fuzz.Call("torch", "deep", "", lambda: torch.zeros(2) @ torch.zeros(3))
-    assert fuzz.outcome(deep)[0] == "foreign"
-    implicit = fuzz.Call("int", "deep", "", lambda: int("ten"))
-    assert fuzz.outcome(implicit)[0] == "foreign"
+    deep = Call("torch", "deep", "", lambda: torch.zeros(2) @ torch.zeros(3))
+    assert outcome(deep)[0] == "foreign"
+    implicit = Call("int", "deep", "", lambda: int("ten"))
+    assert outcome(implicit)[0] == "foreign"

@@ -1,27 +1,24 @@
 """The committed results bear out what the gallery says of them."""
 
-import json
 import math
 import re
 import shlex
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks import records
 from benchmarks.pages import estimators, failures, gallery, known_evidence, readme
+from benchmarks.records import DOCS, RESULTS
 from benchmarks.vaes import run
 from zoo.cli.app import app
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-RESULTS = BENCHMARKS / "results"
-DOCS = BENCHMARKS.parent / "docs"
 PAGES = {"harness": known_evidence, "museum": failures}
 
 
 def read(name):
-    return json.loads((RESULTS / name).read_text())
+    return records.read(RESULTS / name)
 
 
 def by_seed(rows, head, name, metric):
@@ -39,7 +36,7 @@ def above(better, worse):
 
 
 def test_the_page_is_that_of_the_results():
-    assert (gallery.DOCS / "gallery.md").read_text() == gallery.page()
+    assert (DOCS / "gallery.md").read_text() == gallery.page()
     assert "No results yet" not in gallery.page()
 
 
@@ -73,7 +70,7 @@ def commands(node):
     "path", [*RESULTS.rglob("*.json"), *DOCS.glob("*.json")], ids=lambda path: path.name
 )
 def test_recorded_commands_can_be_run(path):
-    found = set(commands(json.loads(path.read_text())))
+    found = set(commands(records.read(path)))
     assert found
     for command in found:
         first, *rest = shlex.split(command)

@@ -1,24 +1,20 @@
 """The verdict against known posteriors: the committed table, and a few fits anew."""
 
-import json
-from pathlib import Path
-
 import pyro
 import pytest
 import torch
 from pyro import poutine
 
+from benchmarks import records
 from benchmarks.evaluation import verdict_problems, verdicts
-from benchmarks.pages import verdicts as pages
+from benchmarks.pages.verdicts import page
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-RECORD = json.loads((BENCHMARKS / "results" / "verdicts.json").read_text())
+RECORD = records.read(records.RESULTS / "verdicts.json")
 ROWS = RECORD["rows"]
 
 
 def test_the_page_is_that_of_the_results():
-    page = pages
-    assert (page.DOCS / "verdict.md").read_text() == page.page(RECORD)
+    assert (records.DOCS / "verdict.md").read_text() == page(RECORD)
 
 
 def test_there_are_300_fits_of_every_family_guide_and_fault():

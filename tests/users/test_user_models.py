@@ -1,13 +1,11 @@
 """Models and guides of a user's own, as Pyro's tutorials write them, under `zoo.fit` unchanged."""
 
-import random
-
-import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
 import torch
 from cases import IDENTITY
+from foreign.belongings import process
 from pyro import poutine
 from pyro.infer import (
     RenyiELBO,
@@ -160,19 +158,6 @@ PAIRS = {  # name -> (model and guide, arguments, names of trained parameters, s
     "module, AutoNormal instance": (lambda: reference(Regression()), pairs, 5, {}),
     "module, minibatches": (lambda: (Regression(), MeanField), pairs, 5, {"batch_size": 4}),
 }
-
-
-def process():
-    return {
-        "torch": torch.get_rng_state().tolist(),
-        "numpy": np.random.get_state()[1].tolist(),
-        "python": random.getstate(),
-        "store": {name: value.tolist() for name, value in pyro.get_param_store().items()},
-        "validation": pyro.infer.util.is_validation_enabled(),
-        "torch validation": torch.distributions.Distribution._validate_args,
-        "settings": pyro.settings.get(),
-        "dtype": torch.get_default_dtype(),
-    }
 
 
 def contents(fn):

@@ -1,1 +1,1 @@
-"""What a user passes, checked at the door, and errors that say where they arose."""
+"""Checks of what a user passes, and errors that say what is wrong and where it arose."""

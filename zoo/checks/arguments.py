@@ -1,10 +1,12 @@
-"""Checks of arguments: each gives the value as the zoo uses it, or a ValueError of one form.
+"""Checks of arguments: each returns the value as the zoo uses it, or raises a ValueError.
+
+All errors have one form:
 
     Expected steps to be a whole number above 0; got 'ten'. Pass e.g. steps=1000.
 
-Every public function takes its arguments through these, and so does the command line, so that the
-same mistake reads the same everywhere. Numbers of numpy are numbers; booleans, tensors and text
-are not.
+Every public function and the command line pass their arguments through these checks, so that the
+same mistake gets the same sentence everywhere. Numbers of numpy count as numbers; booleans,
+tensors and text do not.
 """
 
 import math
@@ -17,56 +19,26 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import Tensor
 
+from zoo.checks.shown import shown
 from zoo.errors import unknown
 
-LARGEST = 10**9  # no count is above it: a typing error, or a run that never ends
-MANY = 10**7  # draws held side by side
-SEEDS = 2**32 - 1
-LONGEST = 60  # characters of a value that are shown
+LARGEST = 10**9  # a count above it is a typing error, or a run that never ends
+MANY = 10**7  # the most draws that are held in memory together
+LARGEST_SEED = 2**32 - 1
 
 Value = TypeVar("Value")
 
 
 def refusal(name: str, wanted: str, got: object, way: str) -> ValueError:
-    """For the caller to raise: what was expected of the argument, what came, and a way out."""
+    """The error for an argument, which the caller raises.
+
+    Args:
+        name: of the argument.
+        wanted: what it was expected to be.
+        got: what was passed.
+        way: how to mend it, a sentence.
+    """
     return ValueError(f"Expected {name} to be {wanted}; got {shown(got)}. {way}")
-
-
-def shown(value: object) -> str:
-    """A value in few words; the ``repr`` of a foreign object is never asked for."""
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
-    if isinstance(value, np.ndarray):
-        return f"a numpy array of shape {value.shape} and type {value.dtype}"
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if isinstance(value, np.generic):
-        return shown(value.item())
-    if isinstance(value, int) and value.bit_length() > 200:
-        return f"a number of {value.bit_length()} bits"
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
-        return _short(repr(value))
-    if type(value) in (list, tuple):
-        return _parts(value)  # type: ignore[arg-type]
-    return _named(value)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-def _parts(values: list | tuple) -> str:
-    inside = ", ".join(shown(value) for value in values[:4]) + (", ..." if len(values) > 4 else "")
-    if isinstance(values, list):
-        return f"[{inside}]"
-    return f"({inside},)" if len(values) == 1 else f"({inside})"
-
-
-def _named(value: object) -> str:
-    name = getattr(value, "__name__", None)
-    if callable(value) and isinstance(name, str):
-        return f"the function {name}"
-    return f"an object of class {type(value).__name__}"
 
 
 def whole(
@@ -77,8 +49,8 @@ def whole(
     Args:
         name: of the argument.
         value: what was passed.
-        least: smallest one allowed.
-        most: largest one allowed.
+        least: the smallest number that is allowed.
+        most: the largest number that is allowed.
         way: how to mend it, a sentence; default: an example.
 
     Raises:
@@ -103,7 +75,7 @@ def number(
     most: float | None = None,
     way: str | None = None,
 ) -> float:
-    """A finite number within the limits.
+    """The value as a finite float within the limits.
 
     Args:
         name: of the argument.
@@ -169,10 +141,10 @@ def flag(name: str, value: object) -> bool:
 
 
 def one_of(name: str, value: object, allowed: Iterable[Value]) -> Value:
-    """One of the values allowed; True is not 1.
+    """The allowed value that this one equals; True does not equal 1 here.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other value.
     """
     choices = list(allowed)
     for choice in choices:
@@ -186,7 +158,7 @@ def look_up(kind: str, name: object, table: Mapping[str, Value]) -> Value:
     """What a table holds under a name.
 
     Raises:
-        ValueError: for a name that is not in it, with a near one or all of them.
+        ValueError: for a name that is not in the table; it gives a similar name, or all names.
     """
     if not isinstance(name, str) or name not in table:
         raise unknown(kind, name, table)
@@ -194,7 +166,7 @@ def look_up(kind: str, name: object, table: Mapping[str, Value]) -> Value:
 
 
 def instance(name: str, value: Value, kind: type, way: str) -> Value:
-    """An object of a class.
+    """The value, an object of the class `kind`.
 
     Raises:
         ValueError: for anything else, the class itself included.
@@ -205,7 +177,7 @@ def instance(name: str, value: Value, kind: type, way: str) -> Value:
 
 
 def function(name: str, value: object, way: str) -> Callable[..., Any]:
-    """Something to call that is no class.
+    """The value, something to call that is no class.
 
     Raises:
         ValueError: for anything else.
@@ -216,10 +188,10 @@ def function(name: str, value: object, way: str) -> Callable[..., Any]:
 
 
 def several(name: str, value: object, way: str) -> list[Any]:
-    """A list, tuple or the like with at least one member; text is not taken letter by letter.
+    """The members of a list, a tuple or another collection that is not empty.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for anything else; text and arrays are no collections here.
     """
     single = isinstance(value, (str, bytes, Tensor, np.ndarray))
     if single or isinstance(value, type) or not isinstance(value, Iterable):
@@ -231,10 +203,10 @@ def several(name: str, value: object, way: str) -> list[Any]:
 
 
 def place(name: str, value: object) -> Path:
-    """A path to a file or folder, from text or a path.
+    """The path of a file or a folder, which may be given as text.
 
     Raises:
-        ValueError: for anything else, and for an empty one.
+        ValueError: for anything else, and for an empty text.
     """
     given = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(given, str) or not given or "\0" in given:
@@ -243,18 +215,18 @@ def place(name: str, value: object) -> Path:
 
 
 def seed_given(value: object, *, count: int = 1, name: str = "seed") -> int:
-    """A seed, so that `count` of them from there on are seeds too.
+    """The first of `count` seeds that follow each other.
 
     Raises:
-        ValueError: for anything but a whole number from 0 to 2^32 - 1.
+        ValueError: if they are not all whole numbers from 0 to 2^32 - 1.
     """
-    return whole(name, value, least=0, most=SEEDS - count + 1, way=f"Pass e.g. {name}=0.")
+    return whole(name, value, least=0, most=LARGEST_SEED - count + 1, way=f"Pass e.g. {name}=0.")
 
 
 def keep_whole(
     record: object, *names: str, least: int = 1, most: int = MANY, way: str | None = None
 ) -> None:
-    """Checks fields of a frozen dataclass, and keeps them as Python's own whole numbers.
+    """Checks fields of a frozen dataclass, and replaces each by the same number as an int.
 
     Raises:
         ValueError: as :func:`whole` does.
@@ -273,7 +245,7 @@ def keep_number(
     most: float | None = None,
     way: str | None = None,
 ) -> None:
-    """Checks fields of a frozen dataclass, and keeps them as Python's own numbers.
+    """Checks fields of a frozen dataclass, and replaces each by the same number as a float.
 
     Raises:
         ValueError: as :func:`number` does.
@@ -286,7 +258,7 @@ def keep_number(
 
 
 def keep_wholes(record: object, name: str, *, least: int = 1, way: str) -> None:
-    """Checks a field of a frozen dataclass that lists whole numbers, and keeps it as a tuple.
+    """Checks a field of a frozen dataclass that lists whole numbers, and makes it a tuple.
 
     Raises:
         ValueError: for anything else.

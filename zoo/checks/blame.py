@@ -1,4 +1,4 @@
-"""Why a step cannot be captured: what went wrong, and at which line of whose code."""
+"""Why a step cannot be captured: what the tracer raised, and at which line of the user's code."""
 
 import traceback
 from pathlib import Path
@@ -9,21 +9,21 @@ import torch
 
 FILES = (str(torch.__file__), str(pyro.__file__), traceback.__file__)
 OWN = (*(str(Path(file).parent) for file in FILES), str(Path(__file__).parents[1]), "<frozen")
-READS = ("_local_scalar_dense", "data-dependent")  # how torch says that a value was asked for
+VALUE_WAS_READ = ("_local_scalar_dense", "data-dependent")  # words of torch's errors
 
 
 def why_not_traced(error: Exception) -> str:
-    """What stopped the tracer, in sentences.
+    """What stopped the tracer, with the line of code where that is known.
 
     Args:
-        error: what it raised.
+        error: what the tracer raised.
     """
     said = next((line for line in str(error).splitlines() if line.strip()), "")
     place = place_of(error)
     where = "" if place is None else f" It happens at {place}."
     if isinstance(error, OSError):
         return f"a file cannot be read or written: {error}."
-    if not any(word in str(error) for word in READS):
+    if not any(word in str(error) for word in VALUE_WAS_READ):
         return f"{type(error).__name__}: {said}{where}"
     return (
         f"the values of a tensor are read.{where} The likely cause is control flow that depends "
@@ -33,9 +33,10 @@ def why_not_traced(error: Exception) -> str:
 
 
 def place_of(error: BaseException) -> str | None:
-    """The last line that ran outside of Python's library, torch, Pyro and the zoo; else None.
+    """The innermost line of the user's code on the way to an error; None if there is none.
 
-    An error that was raised from another happened where that one did.
+    The user's code is all that lies outside of Python's library, torch, Pyro and the zoo. An error
+    that was raised from another one is placed where that one arose.
     """
     if error.__cause__ is not None:
         found = place_of(error.__cause__)

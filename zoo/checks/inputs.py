@@ -1,6 +1,6 @@
-"""What a user hands over, checked at the door: a model and its arguments.
+"""Checks of a model and its arguments before anything runs.
 
-What the user's own code raises when it runs is not touched here.
+What the user's own code raises when it runs is not changed here.
 """
 
 import inspect
@@ -16,7 +16,7 @@ PRECISIONS = (torch.float32, torch.float64)
 
 
 def check_model(model: object) -> Callable[..., object]:
-    """A Pyro model: something to call, and no class.
+    """The model, something to call that is no class.
 
     Raises:
         ValueError: for anything else.
@@ -32,15 +32,15 @@ def check_model(model: object) -> Callable[..., object]:
 
 
 def check_call(model: object, args: tuple, kwargs: Mapping[str, object]) -> None:
-    """Refuses arguments that a function or a module cannot be called with.
+    """Refuses arguments that do not fit the signature of a function or a module.
 
     Raises:
-        ValueError: with what it takes.
+        ValueError: with the signature.
     """
     called = model.forward if isinstance(model, nn.Module) else model
     try:
         signature = inspect.signature(called)  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # some built-in functions do not tell
+    except (TypeError, ValueError):  # some built-in functions have no signature
         return
     try:
         signature.bind(*args, **kwargs)
@@ -52,11 +52,12 @@ def check_call(model: object, args: tuple, kwargs: Mapping[str, object]) -> None
 
 
 def check_data(args: tuple, kwargs: Mapping[str, object] | None = None) -> None:
-    """Refuses arguments of a model that cannot be trained on; others are its own affair.
+    """Refuses arrays and tensors that cannot be trained on; other arguments are not checked.
 
     Raises:
-        ValueError: for arrays of numpy, tensors without rows, and tensors that are neither dense
-            numbers in single or double precision, nor integers, nor booleans.
+        ValueError: for an array of numpy, and for a tensor that has no rows, is not dense, has no
+            values, has a gradient, or holds complex numbers or floats of another precision than
+            float32 and float64.
     """
     for i, value in enumerate(args):
         _check_value(f"argument {i}", value)
@@ -65,10 +66,10 @@ def check_data(args: tuple, kwargs: Mapping[str, object] | None = None) -> None:
 
 
 def check_kwargs(kwargs: object) -> dict[str, object]:
-    """Keyword arguments of a model, as a dict of names.
+    """Keyword arguments of a model as a dict; an empty one for None.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for anything but a dict from names to values.
     """
     if kwargs is None:
         return {}

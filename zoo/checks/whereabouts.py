@@ -1,4 +1,4 @@
-"""Where an error of the user's own model arose: a note on it, which leaves its class as it is."""
+"""A note on an error that says where it arose; the error itself stays as it is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def noted(where: str) -> Iterator[None]:
-    """Adds a note to any error that comes out: "It arose in ...".
+    """Adds the note "It arose in ..." to any error that is raised inside.
 
     Args:
-        where: what was going on, such as "step 3 of training".
+        where: what runs inside, such as "step 3 of training".
     """
     try:
         yield

@@ -1,1 +1,1 @@
-"""A step of training as machine code: captured, verified against the plain step, compiled."""
+"""Training steps as machine code: captured, verified against the plain step, compiled."""

@@ -1,8 +1,8 @@
 """One SVI step as a pure tensor program, backward pass included.
 
-Parameters (one vector), buffers, step number, row numbers, noise and data go in; loss, gradient
-and new buffers come out. The program is traced by ``make_fx`` from the very code that the plain
-step runs, and is then held against that step under the same noise before anybody may use it.
+Its inputs are the parameters, the buffers, the step number, the row numbers, the noise and the
+data; its outputs are the loss, the gradient and the new buffers. It is traced by ``make_fx`` from
+the code of the plain step, and is compared with that step under the same noise before it is used.
 """
 
 import sys
@@ -34,13 +34,13 @@ COPY = torch.ops.aten.copy.default
 
 @dataclass(frozen=True)
 class Captured:
-    """A captured step, pure.
+    """A captured step: a function of tensors without side effects.
 
     Attributes:
-        pieces: the program ``pieces(parts, held, step, picked, noise, args)``; its parameters and
-            their gradients are tuples of tensors.
-        layout: how its vector is laid out.
-        noise: the noise it takes, in order.
+        pieces: the program ``pieces(parts, held, step, picked, noise, args)``; it takes the
+            parameters, and returns their gradients, as tuples of tensors.
+        layout: where each parameter lies in the vector of all of them.
+        noise: the noise that it takes, in order.
     """
 
     pieces: GraphModule
@@ -56,14 +56,14 @@ class Captured:
         noise: tuple[Tensor, ...],
         args: tuple,
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """The step with all parameters, and their gradient, in one vector.
+        """Loss, gradient and other tensors after one step; all parameters are in one vector.
 
         Args:
             flat: all trained parameters, shape (size,).
-            held: its other tensors.
+            held: the program's other tensors: buffers, and parameters that are not trained.
             step: number of the step, shape ().
             picked: row numbers, shape (batch,); empty where all rows are used.
-            noise: see :attr:`noise`.
+            noise: one tensor for each of :attr:`noise`.
             args: the training arguments, all rows.
 
         Returns:
@@ -75,22 +75,23 @@ class Captured:
 
 
 def capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
-    """Captures one step of a program, and checks the capture.
+    """One step of a program, captured and verified.
 
     Run it inside :func:`zoo.isolation.isolated`; it leaves the program as it was.
 
     Args:
         program: the program, in train mode.
         rows: its training data.
-        parameters: the parameters that move.
+        parameters: those that are trained.
 
     Raises:
-        CaptureError: if a part of the step cannot be traced, or the traced step does not equal
-            the plain one on fresh inputs; says which tensor differs and what the likely cause is.
+        CaptureError: if a part of the step cannot be traced, or if the captured step does not
+            equal the plain one on fresh inputs; it names the tensor that differs and the likely
+            cause.
     """
     _refuse_packed(rows.args)
     guard = NoLateParameters(program.store, program, CaptureError)
-    averages = pyro.get_param_store()  # which TraceGraph_ELBO's baselines move
+    averages = pyro.get_param_store()  # TraceGraph_ELBO keeps the averages of its baselines there
     with averages.scope(averages.get_state()), same_parameters(program) as lost, guard:
         found = _capture(program, rows, parameters)
     if lost:
@@ -143,6 +144,11 @@ def _is_packed(value: object) -> bool:
 
 
 def _refuse_hidden_noise(graph: GraphModule) -> None:
+    """Refuses a step that still draws random numbers by itself.
+
+    Raises:
+        CaptureError: naming the function that draws them.
+    """
     for node in graph.graph.nodes:
         tags = getattr(node.target, "tags", ())
         if torch.Tag.nondeterministic_seeded in tags:
@@ -155,7 +161,10 @@ def _refuse_hidden_noise(graph: GraphModule) -> None:
 
 
 def _skip_copies(graph: GraphModule) -> None:
-    """What was written in place ends up in copies, which vmap would take one replica at a time."""
+    """Removes copies of a tensor onto one of the same shape and type.
+
+    In-place operations leave them behind, and vmap would do them one replica at a time.
+    """
     for node in graph.graph.find_nodes(op="call_function", target=COPY):
         into, source = (argument.meta["val"] for argument in node.args[:2])
         if (into.shape, into.dtype) == (source.shape, source.dtype):
@@ -168,13 +177,13 @@ def step_function(
     layout: FlatParameters,
     source_of: Callable[[Sequence[Tensor]], Source],
 ) -> Callable:
-    """The step as a function of tensors, in terms of the program's own modules.
+    """The plain step as a function of tensors, which runs the program's own modules on them.
 
     Args:
         program: the program.
         rows: its training data.
         layout: of the parameters.
-        source_of: makes the source of noise from the step's noise inputs.
+        source_of: makes a source of noise from the noise that the step is given.
     """
 
     def step_of(
@@ -201,13 +210,13 @@ def step_function(
 
 TRUTH = torch.Tensor.__bool__
 GRADIENT = torch.Tensor.requires_grad.__get__  # type: ignore[attr-defined]
-ANSWERS = {  # what Pyro and torch ask of a tensor, and where -> the answer in any finite step
-    # TraceEnum_ELBO: is every probability above 0? If not, it spares terms that are 0 anyway.
+ANSWERS = {  # (what Pyro and torch ask of a tensor, and where) -> the answer in a finite step
+    # TraceEnum_ELBO: is every probability above 0? If not, it leaves out terms that are 0.
     (TRUTH, "pyro.infer.util.Dice.compute_expectation"): True,
-    # TraceEnum_ELBO: is the loss to be warned of, now or in the backward pass?
+    # TraceEnum_ELBO: should it warn that the loss, or its gradient, is not a number?
     (TRUTH, "pyro.util.warn_if_nan"): False,
     (GRADIENT, "pyro.util.warn_if_nan"): False,
-    # A distribution built while validation was on, and kept: are its values and arguments valid?
+    # A distribution that was built while validation was on: are its values and arguments valid?
     (TRUTH, "torch.distributions.distribution._all_true_or_runtime_assert"): True,
     (TRUTH, "torch.distributions.distribution.Distribution._validate_sample"): True,
     (TRUTH, "torch.distributions.distribution.Distribution.__init__"): True,
@@ -215,21 +224,21 @@ ANSWERS = {  # what Pyro and torch ask of a tensor, and where -> the answer in a
 
 
 class Answers(TorchFunctionMode):
-    """Answers :data:`ANSWERS` where library code asks; nobody else is answered."""
+    """Gives library code the answers of :data:`ANSWERS`; all other code reads real values."""
 
     def __torch_function__(
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
     ) -> object:
-        """Answers for the function that called; lets everything else through."""
+        """The answer for the function that asks, if there is one; else what `func` returns."""
         frame = sys._getframe(1)
         question = func, f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
         return ANSWERS[question] if question in ANSWERS else func(*args, **(kwargs or {}))
 
 
 def example_inputs(program: Program, rows: Batches, layout: FlatParameters) -> tuple:
-    """Inputs of a step without its noise; every tensor a copy of its own.
+    """Inputs of a step without its noise, each tensor a copy of its own.
 
-    Tensors that are one object would become one input of the program.
+    The tracer would take two inputs that are the same tensor for one input.
     """
     flat, held = layout.read(program)
     parts = tuple(part.clone() for part in layout.split(flat).values())

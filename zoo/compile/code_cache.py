@@ -1,8 +1,8 @@
 """Compiled code kept on disk: a later process loads it in milliseconds.
 
 ``torch.compile`` does not keep the code of a loop. So the loop is exported, compiled ahead of
-time, and stored under a hash of everything that it is made of. Beside it lies the hash of the file
-itself: a package that was damaged is compiled again.
+time, and stored in a file that is named by a hash of all that the code depends on. The hash of the
+file itself is stored beside it, so that a damaged file is noticed and compiled again.
 """
 
 import hashlib
@@ -34,22 +34,22 @@ Options = dict[str, Any]
 
 
 class CompileError(RuntimeError):
-    """A function that cannot be turned into machine code here."""
+    """A function cannot be compiled on this machine."""
 
 
 class CacheWarning(UserWarning):
-    """Compiled code cannot be kept for the next process."""
+    """Compiled code cannot be kept on disk for later processes."""
 
 
 class Packaged:
     """A pure function of tensors as machine code, compiled or loaded at its first call.
 
     Args:
-        function: takes and returns nested tuples of tensors; what else they hold is a constant.
+        function: takes and returns nested tuples of tensors; anything else in them is a constant.
         options: of the compiler.
 
     Raises:
-        CompileError: at the first call, if there is no compiler or it fails; says what it said.
+        CompileError: at the first call, if there is no compiler or it fails, with its message.
     """
 
     def __init__(self, function: Callable, options: Options) -> None:
@@ -57,7 +57,7 @@ class Packaged:
         self.code: Callable | None = None
 
     def __call__(self, *args: object) -> Any:
-        """Runs the code."""
+        """What the function returns, from the compiled code."""
         if self.code is None:
             try:
                 self.code = self._load(args)
@@ -78,7 +78,11 @@ class Packaged:
 
 
 class _Flat(nn.Module):
-    """The function on a list of tensors; it notes the structure of what comes out."""
+    """The function with flat lists of tensors as input and output.
+
+    Attributes:
+        structure: of what the function returned, to nest the output again.
+    """
 
     def __init__(self, function: Callable, args: tuple) -> None:
         super().__init__()
@@ -97,7 +101,7 @@ def _tensors(args: tuple) -> tuple[Tensor, ...]:
 
 
 def _code(program: ExportedProgram, options: Options) -> Callable:
-    """The program's code from the cache; compiled if it is not there, or not whole."""
+    """The program's code from the cache; compiled first if it is missing there or damaged."""
     path = Path(cache_dir()) / "zoo" / f"{fingerprint(program, options)}.pt2"
     if is_whole(path):
         return aoti_load_package(str(path))
@@ -117,12 +121,13 @@ def _code(program: ExportedProgram, options: Options) -> Callable:
 
 
 def is_whole(path: Path) -> bool:
-    """Is the package there, with the hash that was noted when it was made?"""
-    noted = _noted(path)
-    return path.is_file() and noted.is_file() and noted.read_text() == _hash_of(path)
+    """Is the file there, and has it still the hash that was stored when it was made?"""
+    stored = _stored_hash(path)
+    return path.is_file() and stored.is_file() and stored.read_text() == _hash_of(path)
 
 
-def _noted(path: Path) -> Path:
+def _stored_hash(path: Path) -> Path:
+    """The file beside `path` that holds its hash."""
     return path.with_suffix(".sha256")
 
 
@@ -131,7 +136,7 @@ def _hash_of(path: Path) -> str:
 
 
 def cannot_write(folder: Path) -> str | None:
-    """Why no file can be made in a folder, as the system says it; None if one can."""
+    """The system's reason why no file can be made in a folder; None if one can be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -142,7 +147,7 @@ def cannot_write(folder: Path) -> str | None:
 
 @contextmanager
 def _temporary_cache() -> Iterator[Path]:
-    """A folder for what the compiler writes, gone afterwards; loaded code stays in memory."""
+    """A folder for the compiler's output, removed afterwards; loaded code stays in memory."""
     name, before = "TORCHINDUCTOR_CACHE_DIR", os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ[name] = folder
@@ -155,7 +160,7 @@ def _temporary_cache() -> Iterator[Path]:
 
 
 def _build(program: ExportedProgram, path: Path, options: Options) -> None:
-    """Compiles into a file of another name first: nobody finds half of a package."""
+    """Compiles into another folder first, so that no process finds a file half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         built = aoti_compile_and_package(
@@ -164,11 +169,11 @@ def _build(program: ExportedProgram, path: Path, options: Options) -> None:
         note = Path(folder) / "hash"
         note.write_text(_hash_of(Path(built)))
         os.replace(built, path)
-        os.replace(note, _noted(path))
+        os.replace(note, _stored_hash(path))
 
 
 def fingerprint(program: ExportedProgram, options: Options) -> str:
-    """Hash of the program, its constants, the compiler's settings and the machine's abilities."""
+    """Hash of all that the code depends on: program, constants, settings, versions, processor."""
     text = program.graph_module.print_readable(print_output=False, include_stride=True)
     parts = [
         *(line for line in text.splitlines() if not line.lstrip().startswith("#")),
@@ -186,7 +191,7 @@ def fingerprint(program: ExportedProgram, options: Options) -> str:
 
 
 def _processor() -> tuple[str, ...]:
-    """What code may use of this processor; no compiler is asked, for there may be none."""
+    """The processor's kind and abilities, found without a compiler: there may be none."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.is_file() else []
     flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")

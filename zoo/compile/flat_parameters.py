@@ -1,4 +1,4 @@
-"""Where a program's parameters lie in one vector, so that one update moves all of them at once."""
+"""All parameters of a program in one vector, which a single update moves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from zoo.program import Program
 
 @dataclass(frozen=True)
 class FlatParameters:
-    """Where the parameters lie in one vector, and which tensors of the program move.
+    """Where each trained parameter lies in the vector, and which other tensors there are.
 
     Attributes:
-        names: of the parameters that are trained, in order.
-        shapes: theirs.
+        names: of the trained parameters, in the order of the vector.
+        shapes: of the trained parameters.
         held: names of all other tensors of the program: buffers, which a step may change, and
             parameters that are not trained.
     """
@@ -31,14 +31,14 @@ class FlatParameters:
         return {name: part.reshape(shape) for name, part, shape in named}
 
     def read(self, program: Program) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The parameters as one vector, and the held tensors, copied out of a program."""
+        """Copies of the trained parameters as one vector, and of the held tensors."""
         tensors = all_tensors(program)
         flat = torch.cat([tensors[name].detach().reshape(-1) for name in self.names])
         return flat, tuple(tensors[name].detach().clone() for name in self.held)
 
     @torch.no_grad()
     def write(self, program: Program, flat: Tensor, held: Sequence[Tensor]) -> None:
-        """Copies a vector and held tensors back into a program."""
+        """Copies a vector of parameters and held tensors into a program."""
         tensors = all_tensors(program)
         for name, part in self.split(flat).items():
             tensors[name].copy_(part)
@@ -47,12 +47,12 @@ class FlatParameters:
 
 
 def all_tensors(program: Program) -> dict[str, Tensor]:
-    """Parameters and buffers of a program by name, the tensors themselves."""
+    """The parameters and buffers of a program by name, not copied."""
     return dict(program.named_parameters()) | dict(program.named_buffers())
 
 
 def flat_parameters_of(program: Program, parameters: Sequence[nn.Parameter]) -> FlatParameters:
-    """The layout of a program in which these parameters move."""
+    """The layout of a program in which these parameters are trained."""
     moving = {id(parameter) for parameter in parameters}
     tensors = all_tensors(program)
     named = {name: value for name, value in tensors.items() if id(value) in moving}

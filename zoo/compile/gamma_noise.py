@@ -1,7 +1,7 @@
 """Gamma and Dirichlet draws as functions of a given number of normals and uniforms.
 
-The usual sampler proposes until it accepts. Here all proposals are made at once, and the first
-that is accepted is taken. That none is has a probability below 1e-15.
+The usual sampler proposes values until one is accepted. Here a fixed number of proposals is made
+at once, and the first accepted one is taken. The probability that none is accepted is below 1e-15.
 
 Source: Marsaglia and Tsang (2000), A simple method for generating gamma variables; gradients by
 Figurnov, Mohamed and Mnih (2018), Implicit reparameterization gradients.
@@ -18,16 +18,16 @@ from torch.fx import GraphModule
 
 from zoo.torch_private import dirichlet_grad, standard_gamma_grad
 
-PROPOSALS = 12  # each is accepted with probability 0.95 or more, so that 0.05^12 = 2e-16
+PROPOSALS = 12  # each is refused with probability 0.05 or less, all of them with 0.05^12 = 2e-16
 
 
 class GammaNoise(NamedTuple):
-    """What one tensor of gamma draws is a function of.
+    """The normals and uniforms that one tensor of gamma draws is computed from.
 
     Attributes:
         normals: one for each proposal, shape (PROPOSALS, *shape).
-        uniforms: which of them are accepted, shape (PROPOSALS, *shape).
-        powers: uniforms for shapes below 1, shape (*shape).
+        uniforms: decide which proposals are accepted, shape (PROPOSALS, *shape).
+        powers: uniforms that are used where the concentration is below 1, shape (*shape).
     """
 
     normals: Tensor
@@ -36,13 +36,14 @@ class GammaNoise(NamedTuple):
 
 
 def log_gamma_draw(concentration: Tensor, noise: GammaNoise) -> Tensor:
-    """Logarithm of a draw from Gamma(concentration, 1), without a gradient.
+    """Logarithms of draws from Gamma(concentration, 1), without a gradient.
 
-    A draw for a shape below 1 is one for that shape plus 1, times a power of a uniform.
+    Where the concentration c is below 1, a draw is one of Gamma(c + 1, 1) times u^(1/c) with a
+    uniform u.
 
     Args:
-        concentration: the shapes, above 0, shape (*shape).
-        noise: what the draws are made of.
+        concentration: above 0, shape (*shape).
+        noise: what the draws are computed from.
     """
     small = concentration < 1
     d = torch.where(small, concentration + 1, concentration) - 1 / 3
@@ -52,10 +53,10 @@ def log_gamma_draw(concentration: Tensor, noise: GammaNoise) -> Tensor:
 
 
 def _first_accepted(noise: GammaNoise, width: Tensor) -> Tensor:
-    """The first accepted proposal, or the last where none is; Gamma is d (1 + proposal)^3."""
+    """The first accepted proposal t, or the last where none is; the draw is d (1 + t)^3."""
     x, t = noise.normals, width * noise.normals
     log_ratio = x**2 / 6 - x**2 * t / 9 + (torch.log1p(t) - t) / (3 * width**2)
-    accepted = torch.log1p(-noise.uniforms) < log_ratio  # is false where 1 + t is not positive
+    accepted = torch.log1p(-noise.uniforms) < log_ratio  # false where 1 + t is not positive
     chosen = t[-1]
     for i in reversed(range(len(t) - 1)):
         chosen = torch.where(accepted[i], t[i], chosen)
@@ -63,11 +64,11 @@ def _first_accepted(noise: GammaNoise, width: Tensor) -> Tensor:
 
 
 class StandardGamma(Function):
-    """Draws from Gamma(concentration, 1); differentiated as torch differentiates its own."""
+    """Draws from Gamma(concentration, 1), with the gradient that torch gives its own draws."""
 
     @staticmethod
     def forward(ctx: Any, concentration: Tensor, *noise: Tensor) -> Tensor:
-        """The draws, no smaller than torch's."""
+        """The draws, at least the smallest positive number as torch's own are."""
         draw = log_gamma_draw(concentration, GammaNoise(*noise)).exp()
         draw = draw.clamp(min=torch.finfo(draw.dtype).tiny)
         ctx.save_for_backward(concentration, draw)
@@ -76,13 +77,13 @@ class StandardGamma(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """By the change of a draw that leaves its distribution function where it is."""
+        """The implicit gradient: a draw moves so that its distribution function stays the same."""
         own = gradients[0] * standard_gamma_grad(*ctx.saved_tensors)
         return own, *(None for _ in GammaNoise._fields)
 
 
 def dirichlet_draw(concentration: Tensor, noise: GammaNoise) -> Tensor:
-    """A point on the simplex, within torch's limits; torch differentiates it by itself.
+    """Draws from a Dirichlet, clamped as torch clamps its own; torch has their gradient.
 
     Args:
         concentration: shape (*batch, classes).
@@ -94,7 +95,7 @@ def dirichlet_draw(concentration: Tensor, noise: GammaNoise) -> Tensor:
 
 
 class Elementwise(Function):
-    """One of torch's functions of tensors of one shape that torch cannot take under vmap."""
+    """A function of tensors of one shape under vmap, for functions of torch that refuse vmap."""
 
     @staticmethod
     def forward(function: Callable, *tensors: Tensor) -> Tensor:
@@ -103,13 +104,13 @@ class Elementwise(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        """Nothing is kept: it is used inside of gradients."""
+        """Saves nothing: these functions are gradients, and are not differentiated again."""
 
     @staticmethod
     def vmap(
         info: Any, in_dims: tuple, function: Callable, *tensors: Tensor
     ) -> tuple[Tensor, int]:
-        """All of a batch at once."""
+        """The function of the whole batch in one call."""
         moved = [
             value.unsqueeze(0) if dim is None else value.movedim(dim, 0)
             for value, dim in zip(tensors, in_dims[1:], strict=True)
@@ -118,12 +119,12 @@ class Elementwise(Function):
 
 
 def gamma_gradient(concentration: Tensor, draw: Tensor) -> Tensor:
-    """Torch's derivative of a gamma draw by its shape, under vmap too."""
+    """Torch's derivative of gamma draws with respect to the concentration, under vmap too."""
     return Elementwise.apply(standard_gamma_grad, concentration, draw)
 
 
 def dirichlet_gradient(draw: Tensor, concentration: Tensor, total: Tensor) -> Tensor:
-    """Torch's derivative of each part of a Dirichlet draw by its own shape, under vmap too."""
+    """Torch's derivative of each part of Dirichlet draws by its concentration, under vmap too."""
     return Elementwise.apply(dirichlet_grad, draw, concentration, total)
 
 
@@ -134,7 +135,7 @@ GRADIENTS = {
 
 
 def take_batches(graph: GraphModule) -> None:
-    """Lets the gradients of these draws run under vmap, which would take them one by one."""
+    """Replaces the gradients of these draws in a graph by ones that take a whole vmap batch."""
     for function, batched in GRADIENTS.items():
         for node in graph.graph.find_nodes(op="call_function", target=function):
             node.target = batched

@@ -1,9 +1,9 @@
-"""Linear algebra that fails inside a captured step: NaN in the place of an exception.
+"""Factorisations that fail inside a captured step give NaN in the place of an exception.
 
-A compiled loop cannot raise: the check that a Cholesky factor exists is an effect that the
-compiler refuses there, and without it an unfinished factor would be taken for one. The factor of
-a matrix that is not positive definite becomes NaN, and so do loss and gradients, which the
-training loop finds as it finds any divergence.
+A compiled loop cannot raise an exception, so torch's check that a Cholesky factor exists cannot be
+compiled. Without the check an unfinished factor would be used as if it were right. So the factor
+of a matrix that is not positive definite is set to NaN. Loss and gradients become NaN too, and the
+training loop stops as for any other divergence.
 """
 
 import math
@@ -16,7 +16,7 @@ CHECK = aten._linalg_check_errors.default
 
 
 def poison_failures(graph: GraphModule) -> None:
-    """Takes every check of a factorisation out of a graph, and makes failed factors NaN."""
+    """Removes every check of a factorisation from a graph; factors that fail it become NaN."""
     for check in graph.graph.find_nodes(op="call_function", target=CHECK):
         info = check.args[0]
         assert isinstance(info, Node)
@@ -26,13 +26,14 @@ def poison_failures(graph: GraphModule) -> None:
 
 
 def _factors(info: Node) -> list[Node]:
-    """The first result of the factorisation whose second is `info`, where a graph takes it."""
+    """The nodes that take the factor out of the factorisation that returned (factor, info)."""
     whole = info.args[0]
     assert isinstance(whole, Node)
     return [user for user in whole.users if user.args[1:] == (0,)]
 
 
 def _poison(graph: GraphModule, factor: Node, info: Node) -> None:
+    """Replaces a factor by NaN in every matrix whose `info` is not 0."""
     order = list(graph.graph.nodes)
     with graph.graph.inserting_before(order[max(map(order.index, (factor, info))) + 1]):
         failed = graph.graph.call_function(aten.ne.Scalar, (info, 0))

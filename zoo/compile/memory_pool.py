@@ -1,9 +1,8 @@
 """A pool of small CPU buffers for compiled loops.
 
-A compiled step on small tensors asks malloc for many buffers of a few bytes each and frees them
-within the step, which costs more than its arithmetic. While a block runs, torch takes buffers of
-up to 64 KiB from lists of freed ones instead; larger ones are allocated as ever. Values do not
-change.
+A compiled step on small tensors allocates and frees many buffers of a few bytes each, which takes
+longer than its arithmetic. While a block of steps runs, torch takes buffers of up to 64 KiB from
+lists of freed ones instead; larger buffers are allocated as usual. Values do not change.
 """
 
 import ctypes
@@ -90,9 +89,9 @@ def _library() -> ctypes.CDLL:
 
 @cache
 def can_pool() -> bool:
-    """Is the pool at hand? Without a C++ compiler or a folder for its output it is not.
+    """Can the pool be used? It needs a C++ compiler and a folder for its output.
 
-    Nothing but speed depends on it.
+    Without the pool, steps are slower and their values the same.
     """
     try:
         _library()
@@ -103,7 +102,7 @@ def can_pool() -> bool:
 
 @contextmanager
 def pooled() -> Iterator[None]:
-    """Small buffers come from the pool inside."""
+    """Inside, torch takes small CPU buffers from the pool."""
     library = _library()
     library.enter_arena()
     try:

@@ -1,11 +1,13 @@
 """Noise as an explicit input: every draw of a step becomes a function of normals and uniforms.
 
-A captured step must not draw for itself: functionalised, `empty().normal_()` gives all replicas
-the same draw, and two programs can be compared only under the same noise.
+A captured step must not draw random numbers by itself, for two reasons. Under vmap,
+`empty().normal_()` would give all replicas the same draw; and two programs can be compared only
+under the same noise.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -31,9 +33,10 @@ class Spec(NamedTuple):
 
 
 def draw_noise(specs: Sequence[Spec], replicas: int | None = None) -> tuple[Tensor, ...]:
-    """Fresh noise for each spec; with replicas, noise of its own for each of them in front.
+    """Fresh noise for each spec; with replicas, their dimension comes first.
 
-    All specs of one kind are cut from one draw: a small step is bound by the number of its calls.
+    All specs of one kind are cut from one draw, because the time of a small step depends on the
+    number of calls.
     """
     kinds = list(dict.fromkeys((spec.normal, spec.dtype, spec.device) for spec in specs))
     cut = {kind: iter(_draw_kind(kind, specs, replicas)) for kind in kinds}
@@ -43,6 +46,7 @@ def draw_noise(specs: Sequence[Spec], replicas: int | None = None) -> tuple[Tens
 def _draw_kind(
     kind: tuple[bool, torch.dtype, torch.device], specs: Sequence[Spec], replicas: int | None
 ) -> list[Tensor]:
+    """The noise of all specs of one kind, in order."""
     normal, dtype, device = kind
     shapes = [spec.shape for spec in specs if (spec.normal, spec.dtype, spec.device) == kind]
     sizes = [math.prod(shape) for shape in shapes]
@@ -65,7 +69,7 @@ class ExplicitNoise(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
     ) -> object:
-        """Replaces a random function by its rule; lets everything else through."""
+        """The result of a random function's rule; of any other function its own result."""
         rule = RULES.get(func)
         if rule is None:
             return func(*args, **(kwargs or {}))
@@ -84,8 +88,11 @@ class ExplicitNoise(TorchFunctionMode):
         )
 
 
+Noise = Callable[[ExplicitNoise, Sequence[int], Tensor], Tensor]
+
+
 def record(specs: list[Spec]) -> Source:
-    """A source that draws fresh noise and notes what it was asked for."""
+    """A source that draws fresh noise, and adds what it was asked for to `specs`."""
 
     def source(spec: Spec) -> Tensor:
         specs.append(spec)
@@ -122,36 +129,27 @@ def _normal(
     return mean + std * mode.normal(shape, mean)
 
 
-def _randn(
+def _filled(
+    noise: Noise,
     mode: ExplicitNoise,
     *shape: object,
     size: Sequence[int] | None = None,
     dtype: torch.dtype | None = None,
     device: object = None,
 ) -> Tensor:
-    return mode.normal(_shape(shape if size is None else tuple(size)), _like(dtype, device))
+    """torch.randn or torch.rand, with normals or uniforms as `noise`."""
+    return noise(mode, _shape(shape if size is None else tuple(size)), _like(dtype, device))
 
 
-def _rand(
+def _filled_like(
+    noise: Noise,
     mode: ExplicitNoise,
-    *shape: object,
-    size: Sequence[int] | None = None,
+    x: Tensor,
     dtype: torch.dtype | None = None,
     device: object = None,
 ) -> Tensor:
-    return mode.uniform(_shape(shape if size is None else tuple(size)), _like(dtype, device))
-
-
-def _randn_like(
-    mode: ExplicitNoise, x: Tensor, dtype: torch.dtype | None = None, device: object = None
-) -> Tensor:
-    return mode.normal(x.shape, _like(dtype or x.dtype, device or x.device))
-
-
-def _rand_like(
-    mode: ExplicitNoise, x: Tensor, dtype: torch.dtype | None = None, device: object = None
-) -> Tensor:
-    return mode.uniform(x.shape, _like(dtype or x.dtype, device or x.device))
+    """torch.randn_like or torch.rand_like, with normals or uniforms as `noise`."""
+    return noise(mode, x.shape, _like(dtype or x.dtype, device or x.device))
 
 
 def _uniform_(mode: ExplicitNoise, x: Tensor, low: float = 0, high: float = 1) -> Tensor:
@@ -176,7 +174,11 @@ def _multinomial(
     num_samples: int,
     replacement: bool = False,
 ) -> Tensor:
-    """Inverse distribution function; without replacement by the exponential race."""
+    """Draws by the inverse distribution function.
+
+    Without replacement, the classes are in the order of independent exponential times whose rates
+    are their probabilities.
+    """
     if replacement or num_samples == 1:
         edges = probs.cumsum(-1)
         shape = (*probs.shape[:-1], num_samples)
@@ -196,7 +198,10 @@ def _gamma_noise(mode: ExplicitNoise, like: Tensor) -> GammaNoise:
 
 def _standard_gamma(mode: ExplicitNoise, concentration: Tensor, generator: None = None) -> Tensor:
     if generator is not None:
-        raise ValueError("A gamma draw with a generator of its own has no noise to be given.")
+        raise ValueError(
+            "Expected a gamma draw from torch's global random state; got a generator of its own. "
+            "Leave the generator out, or use the plain step, compile=False."
+        )
     return StandardGamma.apply(concentration, *_gamma_noise(mode, concentration))
 
 
@@ -222,19 +227,19 @@ def _dropout(
 
 
 def _one_hot(mode: ExplicitNoise, index: Tensor, num_classes: int = -1) -> Tensor:
-    """Not random, but torch's own reads a value off the device to check it."""
+    """One-hot vectors; nothing random, but torch's own function reads values to check them."""
     if num_classes < 0:
         num_classes = int(index.max()) + 1
     return (index.unsqueeze(-1) == torch.arange(num_classes, device=index.device)).long()
 
 
-RULES: dict[Callable, Callable] = {
+RULES: dict[Callable, Callable] = {  # random function -> the same from the mode's noise
     torch.Tensor.normal_: _normal_,
     torch.normal: _normal,
-    torch.randn: _randn,
-    torch.rand: _rand,
-    torch.randn_like: _randn_like,
-    torch.rand_like: _rand_like,
+    torch.randn: partial(_filled, ExplicitNoise.normal),
+    torch.rand: partial(_filled, ExplicitNoise.uniform),
+    torch.randn_like: partial(_filled_like, ExplicitNoise.normal),
+    torch.rand_like: partial(_filled_like, ExplicitNoise.uniform),
     torch.Tensor.uniform_: _uniform_,
     torch.Tensor.exponential_: _exponential_,
     torch.bernoulli: _bernoulli,

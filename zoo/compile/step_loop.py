@@ -1,4 +1,4 @@
-"""Blocks of captured steps in one compiled call: noise, minibatch, gradient and update."""
+"""Blocks of captured steps as one compiled loop: noise, minibatch, gradient and update."""
 
 import logging
 import warnings
@@ -18,17 +18,17 @@ from zoo.optim.update import Update
 from zoo.torch_private import LOGGERS, make_fx, tree_map, while_loop
 
 BLOCK = 500
-SMALL = 2**17  # numbers in a step's largest tensor below which a second thread only costs
-TINY = 2**8  # parameters below which a tensor costs more than what is in it
+SMALL = 2**17  # numbers in a step's largest tensor up to which one thread is the fastest
+TINY = 2**8  # parameters up to which a loop is fastest with all of them in one tensor
 CONVOLUTION = torch.ops.aten.convolution.default
 
 
 class State(NamedTuple):
-    """What one step hands to the next; with replicas, every tensor leads with them.
+    """What changes from step to step; with replicas, theirs is the first dimension.
 
     Attributes:
-        parts: the parameters: one vector, or, where that is long, one tensor each.
-        moments: running averages, each in as many tensors as the parameters.
+        parts: the parameters: all in one vector if the step is small, else one tensor each.
+        moments: the optimizer's running averages, each in as many tensors as the parameters.
         held: the program's other tensors.
     """
 
@@ -38,7 +38,7 @@ class State(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What a block of steps is given besides its state.
+    """What stays the same in a block of steps.
 
     Attributes:
         start: number of the first step, shape ().
@@ -60,7 +60,13 @@ Block = Callable[[Tensor, State, Tensor, Inputs], tuple[Tensor, State]]
 
 
 def step_with_update(captured: Captured, update: Update, replicas: int | None) -> Step:
-    """One captured step with its noise and its update, as a function of tensors."""
+    """One captured step that draws its noise and updates the parameters.
+
+    Args:
+        captured: the step.
+        update: how parameters move.
+        replicas: number of fits that are trained together; None for a single one.
+    """
     rule, small = RULES[update.optimizer], is_small(captured)
 
     def gradient_of(parts: Tensors, *inputs: Any) -> tuple[Tensor, Tensors, Tensors]:
@@ -94,13 +100,13 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
 
 
 def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -> Step:
-    """The step of replicas without vmap, which a loop that is exported cannot hold.
+    """The step of replicas, traced into operations without vmap, so that a loop can be exported.
 
     Args:
         step: one step.
-        state: an example of what it takes.
+        state: an example of the state.
         update: how parameters move.
-        inputs: an example.
+        inputs: an example of the inputs.
     """
     rates = rates_of(update, inputs.start, inputs.lr)
     with torch.no_grad():
@@ -108,27 +114,29 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
 
 
 def _beside(rates: Rates, part: Tensor) -> Rates:
-    """Rates, one of each replica where they lead, shaped to multiply a part."""
+    """The rates, shaped to multiply a part: with replicas, each has a rate of its own."""
     return tuple(r.reshape(r.shape + (1,) * (part.dim() - 1)) if r.dim() else r for r in rates)
 
 
 def rates_of(update: Update, step: Tensor, lr: Tensor) -> Rates:
-    """What the update rule asks for at a step, given the learning rate (of each replica)."""
+    """The rates of the update rule at a step, from the learning rate or that of each replica."""
     if update.lr_schedule is not None:
         lr = lr * update.lr_schedule(step)
     return RULES[update.optimizer].rates(step + 1, lr)
 
 
 def block_of_steps(step: Step, update: Update, *, packed: bool) -> Block:
-    """Up to BLOCK steps in a loop of their own; what does not change is closed over.
+    """A function that takes up to BLOCK steps in one loop.
 
-    The rates of the next step are handed on, so that no element of the update computes them.
+    Tensors that do not change in the loop are closed over, since a loop copies what it carries.
+    The rates of the next step are computed once in each step and carried, since otherwise they
+    would be computed again for each element of the parameters.
 
     Args:
         step: one step.
         update: how parameters move.
-        packed: hand on one vector in the place of many tensors? On small ones each tensor costs
-            more than what is in it.
+        packed: carry one vector in the place of many tensors? Of few parameters, each tensor takes
+            more time than the numbers in it.
     """
 
     def run(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tuple[Tensor, State]:
@@ -154,12 +162,12 @@ def block_of_steps(step: Step, update: Update, *, packed: bool) -> Block:
         _, _, after = unpack(tuple(end), state, len(first), packed=packed)
         return losses, tree_map(torch.clone, after) if packed else after
 
-    run.__code__ = run.__code__.replace()  # the compiler stops after 8 results of one code object
+    run.__code__ = run.__code__.replace()  # the compiler gives up on a code object used 8 times
     return run
 
 
 def pack(rates: Rates, lr: Tensor, state: State, *, packed: bool) -> tuple[Tensor, ...]:
-    """What one step hands to the next, as the tensors of a loop."""
+    """Rates, learning rate and state as the tensors that a loop carries."""
     scalars = torch.stack([*rates, lr], dim=-1)
     vectors = [*state.parts, *(value for moment in state.moments for value in moment)]
     if packed:
@@ -170,7 +178,7 @@ def pack(rates: Rates, lr: Tensor, state: State, *, packed: bool) -> tuple[Tenso
 def unpack(
     tensors: tuple[Tensor, ...], like: State, rates: int, *, packed: bool
 ) -> tuple[Rates, Tensor, State]:
-    """Rates, learning rate and state out of the tensors of a loop."""
+    """Rates, learning rate and state from the tensors that a loop carries; undoes :func:`pack`."""
     kinds, parts = 1 + len(like.moments), len(like.parts)
     if packed:
         sizes = [rates + 1] + [like.parts[0].shape[-1]] * kinds
@@ -185,7 +193,7 @@ def unpack(
 def compile_block(step: Step, captured: Captured, update: Update) -> Block:
     """The block as machine code: a C++ loop, on one thread where the tensors are small.
 
-    The compiler keeps its output on disk; a later process with the same shapes starts from it.
+    The compiled code is kept on disk, where a later process finds it for the same shapes.
     """
     block = block_of_steps(step, update, packed=is_tiny(captured))
     if any(value.device.type == "cuda" for value in _tensors_of(captured)):
@@ -197,7 +205,7 @@ def compile_block(step: Step, captured: Captured, update: Update) -> Block:
 
 
 def on_one_thread(block: Block, *, pool: bool) -> Block:
-    """The block with torch's own threads held back: for small tensors a second one only costs."""
+    """The block, run on one thread and, if asked, with the pool of small buffers."""
 
     def run(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tuple[Tensor, State]:
         threads = torch.get_num_threads()
@@ -212,29 +220,29 @@ def on_one_thread(block: Block, *, pool: bool) -> Block:
 
 
 def is_small(captured: Captured) -> bool:
-    """Is the largest tensor of a step too small for a second thread to pay?"""
+    """Is the largest tensor of a step so small that one thread is the fastest?"""
     return max(value.numel() for value in _tensors_of(captured)) <= SMALL
 
 
 def convolves(captured: Captured) -> bool:
-    """Has the step convolutions? Their library frees raw buffers, which the pool does not take."""
+    """Has the step convolutions? Their library frees buffers in a way that the pool cannot."""
     return bool(captured.pieces.graph.find_nodes(op="call_function", target=CONVOLUTION))
 
 
 def _tensors_of(captured: Captured) -> list[Tensor]:
-    """Every tensor of a captured step, as metadata."""
+    """Every tensor of a captured step, without its values."""
     values = [node.meta.get("val") for node in captured.pieces.graph.nodes]
     return [value for value in values if isinstance(value, Tensor)]
 
 
 def is_tiny(captured: Captured) -> bool:
-    """Are there so few parameters that they and their averages are best kept in one vector?"""
+    """Are there so few parameters that a loop is fastest with all of them in one vector?"""
     return sum(shape.numel() for shape in captured.layout.shapes) <= TINY and is_small(captured)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the compiler's remarks to itself; its errors still come through."""
+    """Hides the compiler's warnings and log messages; its errors are still raised."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -1,7 +1,7 @@
-"""What torch's tracer keeps of an exported loop, released.
+"""Releases the memory that torch's tracer keeps for an exported loop.
 
-``torch.export`` hands a loop to Dynamo, which keeps the compiled function, its backend and its
-guards for later calls, for as long as the process lives. They hold the whole program, and a loop
+``torch.export`` passes a loop to Dynamo, which keeps the traced function, its backend and its
+guards for later calls until the process ends. These hold the whole program in memory, and a loop
 that has become machine code is never called through them again.
 """
 
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 from zoo.torch_private import eval_frame, input_codes, output_codes, while_loop
 
-LOOPS = sys.modules[while_loop.__module__]  # the module; its name leads to the function
+LOOPS = sys.modules[while_loop.__module__]  # importing it by name would give the function
 
 
 @contextmanager
 def released() -> Iterator[None]:
-    """Drops what Dynamo has kept of the loops that are exported inside; nothing else of its."""
+    """Removes from Dynamo's memory the loops that are exported inside, and nothing else."""
     backends, names = set(eval_frame.cached_backends), set(vars(LOOPS))
     try:
         yield

@@ -1,8 +1,8 @@
-"""Is a captured step the plain step? Both are run on fresh inputs under the same noise.
+"""Compares a captured step with the plain step on fresh inputs under the same noise.
 
-In float32 a score-function gradient of many rows is the small difference of large numbers: two
-orders of the same sums differ by more than the tolerance. A step that fails there is therefore run
-in float64 too, and may differ by a few times what the plain step itself is off by.
+In float32 a score-function gradient of many rows is a small difference of large numbers. Two
+orders of the same sum then differ by more than the tolerance. So a step that fails in float32 is
+run in float64 too, and may differ by a few times the rounding error of the plain step itself.
 """
 
 import copy
@@ -21,22 +21,28 @@ from zoo.handlers.parameters import named_tensors, restore
 from zoo.isolation import in_double
 from zoo.program import Program
 
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-ROUNDING = 4.0  # times the plain step's own rounding error, where that is more than the tolerance
-MOST = 1e-3  # of the largest value: more is not taken for rounding
-LAST_BITS = 4  # of the largest gradient: what any other may be off by
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # relative to the largest value
+ROUNDING_ERRORS = 4.0  # rounding errors of the plain step that a captured one may differ by
+MOST_ROUNDING = 1e-3  # of the largest value: a larger difference is never taken for rounding
+LAST_BITS = 4  # units in the last place of the largest gradient that any gradient may differ by
 CASES = ((3.0, 0.0), (7.0, 1e-2), (7.0, 3e-2))  # step number, size of a random move of parameters
 
 Named = dict[str, Tensor]
 
 
 class CaptureError(RuntimeError):
-    """A step that cannot be captured, or whose capture does not equal it."""
+    """A step cannot be captured, or the captured step does not equal the plain one."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A captured step that claims to be the plain one: see `zoo.compile.capture.Captured`."""
+    """A captured step that is to be compared with the plain one.
+
+    Attributes:
+        graph: the step, as :meth:`zoo.compile.capture.Captured.graph`.
+        layout: of its parameters.
+        noise: that it takes.
+    """
 
     graph: Callable
     layout: FlatParameters
@@ -48,7 +54,7 @@ def verify(
 ) -> None:
     """Compares loss, every gradient and every new buffer with the plain step's.
 
-    Parameters, step number, rows and noise differ from those the capture was made with. The
+    Parameters, step number, rows and noise differ from those that the step was captured with. The
     program is left as it was.
 
     Raises:
@@ -121,7 +127,7 @@ def step_in_double(
     picked: Tensor | None,
     noise: Sequence[Tensor],
 ) -> Named | None:
-    """The plain step of a float64 copy under the same noise; None where float32 is written in."""
+    """The plain step of a float64 copy under the same noise; None if it needs float32."""
     same = replace(rows, args=tuple(_double(arg) for arg in rows.args))
     double = copy.deepcopy(program).double()
     with in_double():
@@ -138,15 +144,20 @@ def _double(value: Any) -> Any:
 
 
 def gradient_of(parameter: Tensor) -> Tensor:
-    """Its gradient; zeros if it has none."""
+    """The gradient of a parameter; zeros if it has none."""
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
 def first_difference(found: Named, expected: Named, exact: Named | None = None) -> str | None:
-    """Name of the first tensor that differs beyond the tolerance of its dtype, or None.
+    """Name of the first tensor that differs beyond the tolerance of its dtype; None if none does.
 
-    Not a number equals not a number: a step that diverges is captured, and diverges. With `exact`,
-    the expected values in float64, their rounding error is allowed for.
+    NaN equals NaN here: a step that diverges may be captured, and diverges when it is compiled.
+
+    Args:
+        found: tensors of the captured step.
+        expected: tensors of the plain step.
+        exact: the expected tensors in float64; with them, differences of the size of the plain
+            step's own rounding error are allowed.
     """
     gradients = [value for name, value in expected.items() if name.startswith("gradient of ")]
     step = max((float(_largest(value)) for value in gradients), default=0.0)
@@ -155,11 +166,11 @@ def first_difference(found: Named, expected: Named, exact: Named | None = None) 
         same = (other == value) | ((other != other) & (value != value))
         error = torch.where(same, 0.0, (other - value).abs().double())
         limit = TOLERANCE.get(value.dtype, 0.0) * largest + torch.finfo(torch.float32).tiny
-        if value.is_floating_point():  # what cancels to almost nothing keeps others' rounding
+        if value.is_floating_point():  # sums that cancel keep the rounding error of their terms
             limit = torch.clamp(limit, min=LAST_BITS * torch.finfo(value.dtype).eps * step)
         if exact is not None and value.numel():
-            rounding = ROUNDING * (value - exact[name]).abs().max().nan_to_num(0.0)
-            limit = torch.maximum(limit, torch.minimum(rounding, MOST * largest))
+            rounding = ROUNDING_ERRORS * (value - exact[name]).abs().max().nan_to_num(0.0)
+            limit = torch.maximum(limit, torch.minimum(rounding, MOST_ROUNDING * largest))
         if not (error <= limit).all():
             return name
     return None

@@ -12,7 +12,7 @@ Source: Salakhutdinov and Murray (2008), On the quantitative analysis of deep be
 import torch
 from torch import Tensor
 
-from zoo.checks.arguments import shown
+from zoo.checks.shown import shown
 from zoo.data.data import Batch, Observe, Splits, keep
 from zoo.data.stream import stream
 

@@ -8,7 +8,8 @@ from typing import get_args
 from pyro.infer.autoguide import AutoContinuous, AutoGuide, AutoMessenger
 from torch import nn
 
-from zoo.checks.arguments import MANY, flag, instance, number, refusal, shown, whole
+from zoo.checks.arguments import MANY, flag, instance, number, refusal, whole
+from zoo.checks.shown import shown
 from zoo.latents import Family, Kind, Latents
 
 COMMON = (AutoGuide, AutoContinuous, AutoMessenger, Family)

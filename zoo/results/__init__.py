@@ -1,1 +1,1 @@
-"""What a fit was asked, what came of it, and how that is written down."""
+"""A fit: its settings, its result, and the record of both that is saved."""

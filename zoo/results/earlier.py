@@ -1,4 +1,4 @@
-"""The state of a fit apart from its program: what is saved, and what a fit goes on from."""
+"""The state of an earlier fit without its program: what is saved, and what a fit resumes from."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,7 +15,11 @@ Tensors = dict[str, Tensor]
 
 @dataclass
 class Earlier:
-    """Where a fit was, as in :class:`zoo.Fit`, and the `steps` that it was to take."""
+    """The state of a fit, with the attributes of :class:`zoo.Fit`.
+
+    Attributes:
+        steps: the number that the fit was asked to take.
+    """
 
     losses: Tensor
     last: dict = field(repr=False)
@@ -30,18 +34,18 @@ class Earlier:
 
     @property
     def whole(self) -> bool:
-        """Did it come to its end?"""
+        """Did the fit come to its end?"""
         return self.stopped in ("finished", "converged", "early")
 
     def put_into(self, fit: Fit) -> None:
-        """Makes a fit that was just prepared the earlier one, all but its program."""
+        """Gives a new fit the state of the earlier one; its program is left as it is."""
         fit.losses, fit.last, fit.best = self.losses, self.last, self.best
         fit.valid, fit.seconds, fit.stopped = list(self.valid), self.seconds, self.stopped
         fit.convergence, fit.backend = self.convergence, self.backend
 
 
 def earlier_of(fit: Fit) -> Earlier:
-    """The state of a fit that is at hand."""
+    """The state of a fit in memory."""
     return Earlier(
         losses=fit.losses,
         last=fit.last,
@@ -57,7 +61,7 @@ def earlier_of(fit: Fit) -> Earlier:
 
 
 def numbers_of(fit: Fit) -> dict[str, Any]:
-    """The part of a fit's state that goes to JSON."""
+    """The part of a fit's state that is saved as JSON."""
     return {
         "steps_taken": len(fit.losses),
         "statements": _statements(fit.last),
@@ -73,7 +77,7 @@ def numbers_of(fit: Fit) -> dict[str, Any]:
 
 
 def tensors_of(fit: Fit) -> Tensors:
-    """The part of a fit's state that goes to safetensors, on the CPU."""
+    """The part of a fit's state that is saved as safetensors, on the CPU."""
     last = fit.last
     tensors = {"losses": fit.losses}
     tensors |= {f"best/{name}": value for name, value in (fit.best or {}).items()}
@@ -87,7 +91,7 @@ def tensors_of(fit: Fit) -> Tensors:
 
 
 def earlier_from(record: dict, tensors: Tensors) -> Earlier:
-    """The state of a fit from what was saved of it."""
+    """The state of a fit from its saved record and its saved tensors."""
     groups, going = record["optimizer_groups"], _below("going/", tensors)
     statements = record["statements"]
     last = _snapshot(_below("last/", tensors), groups, record["steps_taken"], statements[0])
@@ -111,7 +115,7 @@ def earlier_from(record: dict, tensors: Tensors) -> Earlier:
 
 
 def _of_snapshot(snapshot: dict) -> Tensors:
-    """Tensors of a trainer's snapshot, by flat names."""
+    """The tensors of a trainer's snapshot, by names such as "program/guide.loc"."""
     tensors = {"random": snapshot["random"]}
     tensors |= {f"cuda_random/{i}": state for i, state in enumerate(snapshot["cuda_random"])}
     tensors |= {f"program/{name}": value for name, value in snapshot["program"].items()}
@@ -122,11 +126,12 @@ def _of_snapshot(snapshot: dict) -> Tensors:
 
 
 def _statements(last: dict) -> list[list[str]]:
-    """Names of the ``pyro.param`` statements of the last state, and of the one it goes on from."""
+    """Names of the ``pyro.param`` statements after the last step, and of the state to resume."""
     return [list(last["statements"]), list(last.get("going", last)["statements"])]
 
 
 def _snapshot(tensors: Tensors, groups: list, step: int, statements: list[str]) -> dict:
+    """A trainer's snapshot from its tensors; undoes :func:`_of_snapshot`."""
     state: dict[int, Tensors] = {}
     for name, value in _below("optimizer/", tensors).items():
         i, key = name.split("/", 1)
@@ -143,4 +148,5 @@ def _snapshot(tensors: Tensors, groups: list, step: int, statements: list[str]) 
 
 
 def _below(prefix: str, tensors: Tensors) -> Tensors:
+    """The tensors whose names begin with the prefix, by the rest of their names."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

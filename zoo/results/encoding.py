@@ -1,4 +1,4 @@
-"""Settings as JSON: numbers, strings, lists, the zoo's own dataclasses, Pyro's ELBOs by name."""
+"""Settings as JSON and back: plain values, the zoo's dataclasses, and Pyro's ELBOs by name."""
 
 import inspect
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from zoo.optim.update import Update
 from zoo.results.result import Settings
 
 GUIDES = "guides"  # the only package a saved guide is looked up in
-OWN = "own"
+OWN = "own"  # the key of what JSON cannot hold
 
 
 def encode(value: object) -> object:
-    """A value as JSON; what JSON cannot say becomes {"own": its name}, to be passed again."""
+    """A value as JSON; what JSON cannot hold becomes {"own": its name}, and is passed again."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
@@ -35,7 +35,11 @@ def encode(value: object) -> object:
 
 
 def decode(value: object) -> Any:
-    """A value from what :func:`encode` made of it, where nothing in it has to be passed again."""
+    """The value that :func:`encode` encoded.
+
+    Raises:
+        ValueError: for a class that this version of the zoo does not know.
+    """
     if isinstance(value, list):
         return tuple(decode(part) for part in value)
     if not isinstance(value, dict):
@@ -50,7 +54,7 @@ def decode(value: object) -> Any:
 
 
 def own_name(value: Any) -> str | None:
-    """Name of what has to be passed again, anywhere inside an encoded value; None if nothing."""
+    """The name of a part of an encoded value that has to be passed again; None if no part has."""
     if isinstance(value, dict):
         return value[OWN] if OWN in value else own_name(list(value.values()))
     parts: list = value if isinstance(value, list) else []
@@ -72,7 +76,7 @@ def decode_guide(record: dict) -> Callable:
     """The guide of the zoo that a record names.
 
     Raises:
-        ValueError: if it is of the user's own.
+        ValueError: if the guide is one of the user's own.
     """
     if OWN in record:
         raise ValueError(
@@ -84,13 +88,13 @@ def decode_guide(record: dict) -> Callable:
 
 
 def name_of(value: object) -> str:
-    """Name of a function or class; for any other object that of its class."""
+    """The name of a function or a class; for any other object that of its class."""
     named = value if isinstance(value, type) or inspect.isroutine(value) else type(value)
     return str(named.__name__)
 
 
 def _constructor_values(elbo: ELBO) -> dict[str, object]:
-    """What to pass to an ELBO's class to get it again; Pyro keeps each under its own name."""
+    """The constructor's arguments for an equal ELBO; Pyro keeps each as an attribute."""
     held, parameters = vars(elbo), inspect.signature(type(elbo).__init__).parameters
     values = {name: held[name] for name in parameters if name in held}
     if elbo.vectorize_particles and elbo.num_particles > 1:
@@ -99,11 +103,13 @@ def _constructor_values(elbo: ELBO) -> dict[str, object]:
 
 
 def _of_pyro(name: str) -> type | None:
+    """Pyro's ELBO of that name, if there is one."""
     kind = vars(pyro.infer).get(name)
     return kind if isinstance(kind, type) and issubclass(kind, ELBO) else None
 
 
 def _known() -> dict[str, type]:
+    """The zoo's dataclasses that settings are made of, by name."""
     members = [*vars(objectives).values(), *vars(schedules).values(), Settings, Update]
     return {
         kind.__name__: kind for kind in members if isinstance(kind, type) and is_dataclass(kind)

@@ -1,11 +1,11 @@
-"""What `fit.json` says, and the check that a file says all of it.
+"""The format of `fit.json`, and the check that a file has this format and is not damaged.
 
     {"format": 2, "fit": FIT or null, "sha256": ...}               one fit
     {"format": 2, "replicas": [FIT or null, ...], "sha256": ...}   seeds side by side
 
-Null is a fit that was ended before its first checkpoint. Each FIT names the file of its tensors
-and that file's SHA-256; the last entry is the SHA-256 of the rest. A file is refused unless it
-is, byte for byte, what its contents would be written as.
+Null stands for a fit that ended before its first checkpoint. Each FIT names the file of its
+tensors and the SHA-256 of that file; the last entry is the SHA-256 of the rest. A file is refused
+unless writing its contents again gives the same bytes.
 """
 
 import json
@@ -43,13 +43,15 @@ FIT: Schema = {
 
 
 def written(content: dict) -> str:
-    """The text of a record: strict JSON, with its checksum at the end."""
+    """A record as the text of `fit.json`: strict JSON with a checksum at its end."""
     body = {"format": FORMAT, **{name: _strict(part) for name, part in content.items()}}
     return with_checksum(body)
 
 
 def read_record(folder: Path) -> tuple[list[dict | None], bool]:
-    """The fits that a folder's record lists, None for one not begun; are they replicas?
+    """The fits in a folder's record, and whether they are replicas.
+
+    A fit that ended before its first checkpoint is None.
 
     Raises:
         ValueError: if there is no record, it is of another format, or it is damaged.
@@ -64,7 +66,7 @@ def read_record(folder: Path) -> tuple[list[dict | None], bool]:
         text = path.read_bytes().decode()
         record = json.loads(text)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise damaged(path, f"it is no JSON ({error})") from None
+        raise damaged(path, f"it is not JSON ({error})") from None
     found = record.get("format") if isinstance(record, dict) else None
     if found != FORMAT:
         raise ValueError(
@@ -83,14 +85,18 @@ def read_record(folder: Path) -> tuple[list[dict | None], bool]:
 
 
 def damaged(path: Path, how: str) -> ValueError:
-    """For the caller to raise."""
+    """The error for a damaged file, which the caller raises; `how` says what is wrong with it."""
     return ValueError(
         f"{path} is damaged or was changed by hand: {how}. Take it from a copy, or fit again."
     )
 
 
 def _check(value: object, schema: Schema, path: str, where: str) -> None:
-    """Refuses a record with a key missing, a key too many, or a value of another type."""
+    """Refuses a record that lacks a key, has an unknown one, or a value of another type.
+
+    Raises:
+        ValueError: naming the key.
+    """
     if not isinstance(value, dict):
         raise ValueError(f"Expected an object at '{where or 'fit'}' of {path}; got {value!r}.")
     for name in sorted(schema.keys() ^ value.keys()):
@@ -110,13 +116,13 @@ def _check(value: object, schema: Schema, path: str, where: str) -> None:
 
 
 def with_checksum(body: dict) -> str:
-    """A record as text, with the SHA-256 of all that comes before as its last entry."""
+    """A record as text, with the SHA-256 of its other entries as the last one."""
     digest = sha256(json.dumps(body).encode()).hexdigest()
     return json.dumps(body | {"sha256": digest}, indent=2)
 
 
 def _strict(value: object) -> object:
-    """JSON has no infinity and no NaN: they go as {"number": "inf"}."""
+    """The value with infinities and NaN as {"number": "inf"}, since JSON has no such numbers."""
     if isinstance(value, dict):
         return {name: _strict(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -127,6 +133,7 @@ def _strict(value: object) -> object:
 
 
 def _loose(value: object) -> Any:
+    """The value that :func:`_strict` wrote."""
     if isinstance(value, dict):
         if value.keys() == {"number"}:
             return float(value["number"])

@@ -1,4 +1,4 @@
-"""What a fit was asked to do, as JSON: two fits are one and the same if it is."""
+"""What a fit is asked to do, as JSON, to tell whether another fit may resume it."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,8 +7,8 @@ from zoo.results.encoding import encode, encode_guide
 from zoo.results.result import Settings
 from zoo.task import Task
 
-# What may differ between a fit and the one it goes on from. "compile" changes the order in which
-# noise is drawn and not what is computed; Pyro works "max_plate_nesting" out as it runs.
+# What may differ between a fit and the one that it resumes. "compile" changes only the order in
+# which noise is drawn, and Pyro sets "max_plate_nesting" by itself when it runs.
 FREE = ("steps", "compile", "max_plate_nesting")
 
 
@@ -27,12 +27,12 @@ def asked(task: Task, guide: Callable, settings: Settings, kwargs: dict[str, obj
 
 
 def refuse_other(saved: dict, now: dict, where: str) -> None:
-    """Refuses to go on from a fit with what it was not made with.
+    """Refuses to resume a fit with other settings than its own.
 
     Args:
-        saved: what the earlier fit was asked; other keys do not count.
-        now: what this one is asked.
-        where: the earlier fit, for the error.
+        saved: what the earlier fit was asked; only the keys of `now` are compared.
+        now: what this fit is asked.
+        where: names the earlier fit in the error.
 
     Raises:
         ValueError: naming each difference, with both values.
@@ -47,7 +47,7 @@ def refuse_other(saved: dict, now: dict, where: str) -> None:
 
 
 def _differences(name: str, saved: object, now: object) -> Iterator[tuple[str, object, object]]:
-    """Where two records differ, innermost first, by a name that a user knows."""
+    """The innermost parts in which two records differ: name, saved value, value now."""
     if isinstance(saved, dict) and isinstance(now, dict) and saved.keys() == now.keys():
         for key in saved:
             if key not in FREE:
@@ -57,5 +57,6 @@ def _differences(name: str, saved: object, now: object) -> Iterator[tuple[str, o
 
 
 def _joined(name: str, key: str) -> str:
+    """The name of a part as a user knows it: settings are arguments of `zoo.fit`."""
     plain = name in ("settings", "update")
     return key if plain else f"{name}.{key}"

@@ -1,4 +1,4 @@
-"""What a fit is asked to do, and what comes of it."""
+"""The settings of a fit, and the fit itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from zoo.traces import Pair, as_guide
 
 @dataclass(frozen=True)
 class Settings:
-    """What a fit was asked to do; together with the task and the guide it fixes the result."""
+    """The settings of a fit; task, guide and settings together determine its result."""
 
     objective: Objective
     steps: int
@@ -37,24 +37,25 @@ class Settings:
 
 @dataclass
 class Fit:
-    """A trained pair of model and guide, and how it came about.
+    """A trained pair of model and guide, and how it was trained.
 
     Attributes:
-        task: what it was trained on.
-        settings: how.
+        task: the model and the data that it was trained on.
+        settings: how it was trained.
         program: model, guide and objective, at the best state if there was a validation bound.
         guide_spec: the guide as it was passed to `fit`.
         losses: loss of every step in nats for the full data, shape (steps taken,).
         valid: pairs (step, validation loss in nats).
-        last: state after the last step; resuming goes on from it.
+        best: the tensors of the program at the lowest validation loss; None without one.
+        last: state after the last step, from which the fit can be resumed.
         seconds: time taken by the steps.
-        convergence: what the last look at the iterates found, with until="converged".
+        convergence: what the last check for convergence found, with until="converged".
         stopped: "finished", "converged", "early", "interrupted" or "diverged"; "unfinished" in a
             checkpoint of a fit that is still training.
-        backend: which loop ran: "plain" or "compiled".
-        backend_reason: why.
-        densities: what model and guide computed before training, to know them again; see
-            :mod:`zoo.results.same_code`.
+        backend: the training loop that ran: "plain" or "compiled".
+        backend_reason: why that loop was chosen.
+        densities: log-densities of model and guide before training, by which their code is
+            recognised later; see :mod:`zoo.results.same_code`.
         build_seconds: time taken to capture and compile, part of `seconds`.
     """
 
@@ -76,10 +77,10 @@ class Fit:
 
     @property
     def model(self) -> Model:
-        """The trained model; the one that was passed in is untouched.
+        """The trained model; the one that was passed to `fit` is not changed.
 
-        Where it has ``pyro.param`` statements it is wrapped, so that they take their trained
-        values wherever it runs, whatever Pyro's global store holds.
+        A model with ``pyro.param`` statements is wrapped, so that they take their trained values
+        and not those of Pyro's global store.
         """
         names = self.program.store.names
         return trained(self.program.model, self.program.store, names)
@@ -103,11 +104,11 @@ class Fit:
 
     @property
     def amortised(self) -> bool:
-        """Can the guide be put on new rows as it is?"""
+        """Can the guide be used on new rows without further training?"""
         guide = self.program.guide
         return not isinstance(guide, Family) or guide.amortised
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return next(self.program.parameters()).device

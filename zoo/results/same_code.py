@@ -1,8 +1,8 @@
-"""Is a function that is passed again the one that was fitted? Its densities at set values tell.
+"""Tells whether a model or a guide that is passed again is the one that was fitted.
 
-A function's code cannot be compared, nor what it refers to, but what it computes can: the
-log-density of every site, with all parameters and latents at values that do not depend on the
-random numbers of a machine.
+The code of a function, with all that it refers to, cannot be compared. What it computes can: the
+log-density of every site, with all parameters and latents at fixed values that are the same on
+every machine.
 """
 
 import math
@@ -25,30 +25,31 @@ from zoo.program import Program
 from zoo.sampling.importance_weights import some_rows
 from zoo.traces import sample_sites
 
-Densities = dict[str, list[float]]  # of each site: the sum, a sum with signs, and its scale
+Densities = dict[str, list[float]]  # site -> the sum, a sum with signs, and its scale
 
-TOLERANCE = 1e-4  # of the scale: more than another device or version of torch changes
-MOST_SITES = 10_000  # a loop that ends at a random draw may never end at set values
-SMALLER = 0.05  # what latents are multiplied with where they give no finite densities
+TOLERANCE = 1e-4  # of the scale; another device or version of torch changes less
+MOST_SITES = 10_000  # a loop that ends by a random draw may not end where draws are fixed
+SMALLER = 0.05  # factor of the latents where they give no finite densities
 
 
 def densities(program: Program, args: tuple) -> dict[str, Densities]:
-    """What "model" and "guide" compute at each site, at set parameters and latents.
+    """Summaries of the log-density of each site of "model" and "guide", at fixed values.
 
-    Of the log-density's n elements, in nats, a site has the sum; a sum in which half of them count
-    negatively, which sees changes that cancel in the first; and root n times their typical size,
-    which such a sum is of the order of. Of rows that are independent a few are enough.
+    Each site has three numbers, in nats: the sum of the elements of its log-density; a sum in
+    which half of them count negatively, which shows changes that cancel in the first sum; and the
+    square root of the sum of their squares, the scale of such a sum. Where rows are independent,
+    a few of them are used.
 
-    What cannot be run so, such as a guide whose log q is known only at its own draws, has none.
-    Guides of the zoo and of Pyro are left out, for they are known by name, and so are programs
-    that make parameters as they go.
+    A model or a guide that cannot be run at fixed values, such as a guide whose log q is known
+    only at its own draws, has no entries. Guides of the zoo and of Pyro are left out, because they
+    are known by name, and so are programs that make parameters during training.
     """
     taken, picked = some_rows(program, args)
     wanted = {"model": reaching(program.model, program.found[0])}
     if not isinstance(program.guide, Family | AutoGuide | AutoMessenger):
         wanted["guide"] = program.pair.guide
     found: dict[str, Densities] = {}
-    if program.store.late:  # it is another function at every step
+    if program.store.late:  # what it computes depends on the step
         return found
     device = next(program.parameters()).device
     with isolated(seed=0), torch.no_grad(), poutine.block(), set_to(program, _of_order_one):
@@ -62,7 +63,7 @@ def densities(program: Program, args: tuple) -> dict[str, Densities]:
 
 
 def refuse_other_code(saved: dict[str, Densities], now: dict[str, Densities]) -> None:
-    """Refuses a model or a guide that computes something else than the one that was fitted.
+    """Refuses a model or a guide that computes other log-densities than the one that was fitted.
 
     Raises:
         ValueError: naming the first site that differs, with both log-densities.
@@ -86,7 +87,7 @@ def refuse_other_code(saved: dict[str, Densities], now: dict[str, Densities]) ->
 
 
 def _is_close(one: list[float], other: list[float]) -> bool:
-    if not all(map(math.isfinite, [*one, *other])):  # set values need not make sense to a model
+    if not all(map(math.isfinite, [*one, *other])):  # a model need not allow the fixed values
         return True
     limit = TOLERANCE * max(one[2], other[2], 1.0)
     return abs(one[1] - other[1]) < limit and abs(one[2] - other[2]) < limit
@@ -97,7 +98,7 @@ def _of_sites(fn: Callable, args: tuple, kwargs: dict, values: "SetValues") -> D
         with values:
             trace = poutine.trace(fn).get_trace(*args, **kwargs)
             trace.compute_log_prob()
-    except Exception:  # noqa: BLE001  a user's code under values that it may not be made for
+    except Exception:  # noqa: BLE001  the user's code need not accept the fixed values
         return {}
     if values.drawn:
         return {}
@@ -108,19 +109,19 @@ def _of_sites(fn: Callable, args: tuple, kwargs: dict, values: "SetValues") -> D
 def _summed(log_prob: Tensor) -> list[float]:
     terms = log_prob.detach().double().cpu().flatten()
     order = torch.arange(len(terms))
-    signs = 1.0 - 2.0 * ((order * 2654435761 >> 16) & 1)  # a fixed mixture of both
+    signs = 1.0 - 2.0 * ((order * 2654435761 >> 16) & 1)  # +1 and -1 in a fixed irregular order
     return [float(terms.sum()), float((terms * signs).sum()), float(terms.norm())]
 
 
 class SetValues(Messenger):
-    """Gives each latent a value in its support that depends on its shape alone.
+    """Gives each latent a value in its support that depends only on its shape.
 
     Args:
         device: of the values.
-        size: of those that are not discrete; smaller values are nearer to the middle.
+        size: factor of the unconstrained values of continuous latents.
 
     Attributes:
-        drawn: sites for which none is known, and which are drawn.
+        drawn: names of the sites that are drawn, because no value in their support is known.
     """
 
     def __init__(self, device: torch.device, size: float = 1.0) -> None:
@@ -144,6 +145,7 @@ class SetValues(Messenger):
 
 
 def _inside(fn: Distribution, device: torch.device, size: float = 1.0) -> Tensor | None:
+    """A value in the support of a distribution; None if none is known."""
     if fn.has_enumerate_support:
         first = fn.enumerate_support(expand=False)[0]
         return first.expand(fn.batch_shape + fn.event_shape)
@@ -164,6 +166,9 @@ def _type_of(fn: Distribution) -> torch.dtype:
 
 
 def _of_order_one(value: Tensor) -> Tensor:
-    """Positive values of order one; a matrix is divided by its width, so that layers keep it."""
+    """Fixed positive values for a parameter; those of a matrix are divided by its width.
+
+    The outputs of a linear layer are then of order one, as its inputs are.
+    """
     width = value.numel() // max(1, len(value)) if value.dim() > 1 else 1
     return spread(value.shape, 0.5, 1.5) / max(1, width)

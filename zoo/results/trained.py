@@ -11,16 +11,16 @@ from pyro.poutine.runtime import Message
 from zoo.handlers.parameters import StoreParameters
 from zoo.latents import Family
 
-SHOWN = ("__name__", "__qualname__", "__self__", "__wrapped__")  # of the callable's own names
+SHOWN = ("__name__", "__qualname__", "__self__", "__wrapped__")  # special names that pass through
 
 
 def trained(fn: Callable, store: StoreParameters, own: Collection[str]) -> Callable:
-    """The callable, made to find its trained values in `store` and not in Pyro's global store.
+    """The callable, whose ``pyro.param`` statements take their values from `store`.
 
     Args:
         fn: a model or a guide.
         store: the trained values.
-        own: names of the statements that it may make; without any it comes back as it is.
+        own: names of the statements of `fn`; without any, `fn` itself is returned.
     """
     if not own or isinstance(fn, Family):
         return fn
@@ -28,7 +28,7 @@ def trained(fn: Callable, store: StoreParameters, own: Collection[str]) -> Calla
 
 
 class Trained(partial):
-    """A callable under its trained values; attributes are those of the callable."""
+    """A callable that runs with its trained values; its attributes are those of the callable."""
 
     def __getattr__(self, name: str) -> Any:
         special = name.startswith("__") and name not in SHOWN
@@ -38,10 +38,10 @@ class Trained(partial):
 
 
 class Values(Messenger):
-    """Answers ``pyro.param`` statements from a store, in the place of Pyro's global one.
+    """Gives ``pyro.param`` statements their values from a store in the place of Pyro's global one.
 
-    Handlers around it see an ordinary statement, which they may lift, or train: where another fit
-    does, these are the values that it starts from.
+    Handlers outside of it see an ordinary statement. They may lift it to a random variable, or
+    train it: another fit then starts from these values.
     """
 
     def __init__(self, store: StoreParameters) -> None:

@@ -1,1 +1,1 @@
-"""What a sample site is: its support, its kind, its plates."""
+"""One sample site: its support, its kind and its plates."""

@@ -13,8 +13,12 @@ from zoo.sites.supports import Kind, class_count, of_one_element
 class Plate:
     """A vectorised ``pyro.plate``.
 
-    `size` is its full size and `subsample` what one call holds; `given` says whether that is the
-    number of rows in the arguments (else the model subsamples for itself).
+    Attributes:
+        name: of the plate.
+        size: its full size.
+        dim: its dimension, counted from the right.
+        subsample: how many of its elements one call of the model holds.
+        given: is that the number of rows in the arguments? Else the model subsamples by itself.
     """
 
     name: str
@@ -28,8 +32,15 @@ class Plate:
 class Latent:
     """One unobserved sample site.
 
-    `batch_shape` is the shape of its plates at their full sizes, `local` says whether the site
-    lies inside the plate over data rows, `dtype` is that of the prior's draws.
+    Attributes:
+        name: of the site.
+        support: of its prior.
+        event_shape: of one event.
+        batch_shape: the shape of its plates at their full sizes.
+        plates: that it lies in.
+        kind: continuous, discrete or unbijectable.
+        local: does it lie inside the plate over data rows?
+        dtype: of the prior's draws.
     """
 
     name: str
@@ -43,7 +54,7 @@ class Latent:
 
     @property
     def scope(self) -> str:
-        """Where it lies: "local" inside the plate over data rows, else "global"."""
+        """A word for where it lies: "local" inside the plate over data rows, else "global"."""
         return "local" if self.local else "global"
 
     @property
@@ -63,5 +74,5 @@ class Latent:
 
     @property
     def classes(self) -> int:
-        """Number of values one discrete element can take; 0 if it is not finite."""
+        """Number of values that one discrete element can take; 0 if they are not finitely many."""
         return class_count(self.support, self.event_shape)

@@ -1,4 +1,4 @@
-"""What follows from a support alone: what kind of latent it makes, and how many values it has."""
+"""The kind of a latent and the number of its values, both from its support alone."""
 
 from enum import Enum
 
@@ -8,7 +8,11 @@ from torch.distributions.constraints import Constraint, MixtureSameFamilyConstra
 
 
 class Kind(Enum):
-    """What can be done with a latent; it follows from the support alone."""
+    """The kind of a latent, which decides the guides that can cover it.
+
+    A continuous latent has a bijection from unconstrained numbers onto its support; an
+    unbijectable one, such as a point on a sphere, has none.
+    """
 
     CONTINUOUS = "continuous"
     DISCRETE = "discrete"
@@ -16,7 +20,7 @@ class Kind(Enum):
 
 
 def kind_of(support: Constraint) -> Kind:
-    """Discrete, continuous if a bijection from unconstrained numbers exists, or neither."""
+    """The kind of a latent with this support."""
     if support.is_discrete:
         return Kind.DISCRETE
     try:
@@ -49,7 +53,7 @@ def of_one_element(support: Constraint) -> Constraint:
 
 
 def class_count(support: Constraint, event_shape: torch.Size) -> int:
-    """Number of values one discrete element can take; 0 if it is not finite."""
+    """Number of values that one discrete element can take; 0 if they are not finitely many."""
     element = of_one_element(support)
     if element is constraints.boolean:
         return 2
