@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch.distributions import Distribution
 
+from zoo.isolation import seed_all
+
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 
@@ -92,7 +94,7 @@ def leaks(before, after):
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test starts from the same random state, whatever ran before it."""
-    torch.manual_seed(0)
+    seed_all(0)
 
 
 @pytest.fixture(autouse=True)

@@ -3,15 +3,20 @@
 Checked on torch 2.15. A name that a later version moves is mended here.
 """
 
+from collections.abc import Callable
+
 import torch
+from torch import fx
 from torch._dynamo import eval_frame
 from torch._dynamo.convert_frame import input_codes, output_codes
 from torch._dynamo.exc import TorchDynamoException
+from torch._guards import TracingContext, tracing
 from torch._higher_order_ops.while_loop import while_loop
 from torch._inductor.codecache import CppCodeCache
 from torch._inductor.exc import InductorError, InvalidCxxCompiler
 from torch._inductor.runtime.cache_dir_utils import cache_dir
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental import proxy_tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 aoti_load_package = torch._inductor.aoti_load_package
@@ -19,6 +24,20 @@ aoti_compile_and_package = torch._inductor.aoti_compile_and_package
 standard_gamma, standard_gamma_grad = torch._standard_gamma, torch._standard_gamma_grad
 sample_dirichlet, dirichlet_grad = torch._sample_dirichlet, torch._dirichlet_grad
 LOGGERS = ("torch.utils.cpp_extension", "torch._inductor")  # of what tells of compiling
+
+
+def make_fx(function: Callable) -> Callable[..., fx.GraphModule]:
+    """Traces a function into a graph, as torch's make_fx does.
+
+    It notes every value's shape in a fake mode, and takes one for the whole trace: torch's own
+    makes one for every value, which takes longer than the rest, as each notes the stack of calls.
+    """
+
+    def traced(*args: object) -> fx.GraphModule:
+        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
+            return proxy_tensor.make_fx(function)(*args)
+
+    return traced
 
 
 def inductor_settings() -> str:

@@ -12,7 +12,7 @@ from model_case import ROWS, ModelCase, Site, local_normal, pixels, reals
 from torch import Tensor, nn
 
 from guides import GUIDES
-from zoo.isolation import isolated
+from zoo.isolation import isolated, seed_all
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.discrete.gaussian_mixture import GaussianMixture
@@ -213,7 +213,7 @@ def clock(device="cpu", step=0.0) -> Tensor:
 def step_of(program, args, *, seed=0, rows=None, step=0.0):
     """Loss and the gradients of all parameters by name, at a seed."""
     program.zero_grad(set_to_none=True)
-    torch.manual_seed(seed)
+    seed_all(seed)
     loss = program.backward(clock(args[0].device, step), rows, *args)
     grads = {name: p.grad for name, p in program.named_parameters() if p.grad is not None}
     return loss, {name: grad.clone() for name, grad in grads.items()}

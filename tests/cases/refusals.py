@@ -234,7 +234,7 @@ RULES = {
         case("ppca"),
         PerDatum,
         "wake_sleep",
-        "trains the guide on rows that the model simulates; PerDatum has parameters of their own",
+        "rows that the model simulates; PerDatum has parameters for the given rows only",
         "Use an amortised guide, or forward_kl, which simulates no data.",
     ),
     "the same for a share of sleep": (

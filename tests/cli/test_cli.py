@@ -50,6 +50,7 @@ def test_list_names_everything():
         assert name in printed
 
 
+@pytest.mark.thorough
 def test_list_shows_which_pairs_go_together():
     """What is printed, read back: group numbers stand for objectives, a block for its models."""
     objectives, pairs = call("list").split("Which guides go on")
@@ -86,7 +87,7 @@ def test_list_as_json():
     }
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(12)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_is_fitted_as_it_usually_is(model):
     printed = json.loads(call("fit", model, *FEW, "--json", "--metrics", "weights,posterior"))

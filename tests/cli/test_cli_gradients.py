@@ -46,6 +46,7 @@ def written(tmp_path_factory):
     return call("gradients", *FEW, *words, "--out", str(out)), out
 
 
+@pytest.mark.thorough
 def test_the_table_has_a_line_for_each_estimator(written):
     printed, _ = written
     for name in ("rloo", "rws", "gumbel_rao:trace 0.3", "gumbel_rao:trace 1", "p, no bias"):
@@ -53,6 +54,7 @@ def test_the_table_has_a_line_for_each_estimator(written):
     assert "AmortisedDiscrete: 128 draws, 8 rows of digits" in printed
 
 
+@pytest.mark.thorough
 def test_the_json_is_complete(written):
     record = json.loads((written[1] / "gradients.json").read_text())
     assert len(record["rows"]) == 8
@@ -69,6 +71,7 @@ def test_the_json_is_complete(written):
     assert {"command", "commit", "versions", "data"} <= record.keys()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["variance.png", "temperature.png"])
 def test_pictures_show_something(name, written):
     with Image.open(written[1] / name) as picture:

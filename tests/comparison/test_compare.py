@@ -73,6 +73,7 @@ def test_every_pair_that_goes_together_is_run_for_every_seed(found):
     assert set(found.fits) == {f"{g}-{o}-seed{s}" for g, o, s in runs}
 
 
+@pytest.mark.thorough
 def test_mismatches_are_reported_and_the_rest_runs(found, record):
     assert set(found.mismatches) == {f"mean_field x {objective}" for objective in OBJECTIVES}
     for sentence in found.mismatches.values():

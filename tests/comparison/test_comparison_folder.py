@@ -86,6 +86,7 @@ def test_what_is_whole_is_not_done_again(whole, tmp_path, monkeypatch):
     assert same_results(compared(out, resume=True), whole[0])
 
 
+@pytest.mark.thorough
 def test_ctrl_c_stops_and_keeps_what_is_whole(whole, tmp_path, monkeypatch):
     ends(monkeypatch, STEPS + 3, KeyboardInterrupt)
     found = compared(tmp_path)
@@ -113,6 +114,7 @@ def test_the_command_says_what_is_unfinished(monkeypatch, tmp_path):
     assert "Go on with the same command and --resume." in result.stdout
 
 
+@pytest.mark.thorough
 def test_scoring_that_was_interrupted_is_done_again(whole, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

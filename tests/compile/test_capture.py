@@ -115,6 +115,7 @@ def test_the_captured_step_is_the_plain_step(name, objective):
         assert equal_on_fresh_inputs(captured, program, rows)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("name", ["modules", "AutoNormal"])
 def test_minibatches_and_a_kl_weight(name):
     model, guide, args = pairs()[name]
@@ -152,7 +153,7 @@ PYROS = [
 ]
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize(("elbo", "model", "guide"), PYROS)
 def test_pyros_own_elbos(elbo, model, guide):
     made, args = MODEL_CASES[model].make()

@@ -110,7 +110,7 @@ PAIRS = {
 }
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(12)
 @pytest.mark.parametrize("elbo", [Trace_ELBO(num_particles=2), TraceGraph_ELBO()])
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_captured_step_is_the_plain_step(name, elbo):
@@ -157,7 +157,7 @@ def still(name, steps, seed=0):
     return torch.stack([one.losses for one in fitted(name, steps=steps, seed=seed, **settings)])
 
 
-@pytest.mark.thin(2)
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["Beta", "Gamma"])
 def test_each_step_of_each_replica_has_noise_of_its_own(name, uncompiled):
     losses = still(name, 60)

@@ -80,7 +80,7 @@ def test_every_member_of_the_tables_occurs():
     assert {objective for _, _, objective in DEFAULT} == set(OBJECTIVES)
 
 
-@pytest.mark.thin(6)
+@pytest.mark.thin(138)
 @pytest.mark.parametrize(("model", "guide", "objective"), [case(*c) for c in PRODUCT])
 def test_the_captured_step_is_the_plain_step(model, guide, objective):
     made, args = MODEL_CASES[model].make(rows=4)

@@ -120,6 +120,7 @@ MOVING = {
 }
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("name", MOVING)
 def test_numbers_that_move_go_on_moving(name, monkeypatch):
     """Four steps of the compiled program against four plain ones under the same noise."""
@@ -276,6 +277,7 @@ def ancestors(node):
     return found
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(
     ("spoil", "tensor"), [(spoil_gradient, "gradient of "), (spoil_loss, "loss")]
 )

@@ -87,7 +87,7 @@ def test_compiled_replicas_are_the_program_step_by_step(monkeypatch):
     assert equal(compiled, plain, 100 * EXACT)
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize(("small", "tiny"), [(0, 0), (2**17, 0), (2**17, 2**17)])
 def test_however_the_parameters_are_laid_out(small, tiny, replicas, monkeypatch):
@@ -125,6 +125,7 @@ def same(first, second):
     return all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+@pytest.mark.thorough
 def test_a_compiled_fit_from_its_seed_whole_and_in_parts(monkeypatch):
     """Reproducible, resumable and cut into any blocks: the same numbers bit for bit."""
     steps = BLOCK + 30
@@ -151,6 +152,7 @@ def test_a_compiled_fit_from_its_seed_whole_and_in_parts(monkeypatch):
     assert start.mean() - end.mean() > 5 * (start.var() / 50 + end.var() / 50).sqrt()
 
 
+@pytest.mark.thorough
 def test_a_process_may_compile_any_number_of_fits():
     """The compiler gives up on code that it has compiled often; each block is code of its own."""
     with torch._dynamo.config.patch(recompile_limit=1):
@@ -166,6 +168,7 @@ def uncompiled(monkeypatch):
 compiled_ppca = partial(zoo.fit, guide=AmortisedNormal, compile=True)
 
 
+@pytest.mark.thorough
 def test_early_stopping(uncompiled):
     task, settings = ppca_task(rows=6, features=5, latent=4), {"lr": 0.05, "seed": 2}
     stopped = compiled_ppca(task, steps=1500, patience=3, valid_every=10, **settings)
@@ -177,7 +180,7 @@ def test_early_stopping(uncompiled):
     assert all(torch.equal(v, best.last["program"][k]) for k, v in stopped.best.items())
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_an_interrupt_between_blocks(uncompiled, monkeypatch, at):
     advance, calls = CompiledTrainer.advance, []
@@ -211,6 +214,7 @@ def test_divergence(uncompiled):
     assert all(value.isfinite().all() for value in kept.last["program"].values())
 
 
+@pytest.mark.thorough
 def test_settings_reach_the_compiled_steps(uncompiled):
     """Each setting changes the numbers, under one seed."""
     variants = [

@@ -55,6 +55,7 @@ def eager_to_compile(monkeypatch):
     monkeypatch.setattr("zoo.training.backend.AUTO_STEPS", 10)
 
 
+@pytest.mark.thorough
 def test_auto_from_its_number_of_steps_on(uncompiled, eager_to_compile):
     assert [zoo.fit(shifted, MeanField, X, steps=n).backend for n in (9, 10)] == [
         "plain",
@@ -103,6 +104,7 @@ def test_without_a_compiler_what_was_asked_for_raises(replicas, monkeypatch):
         zoo.fit(shifted, MeanField, X, steps=12, compile=True, replicas=replicas)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("replicas", [None, 2])
 def test_without_a_compiler_auto_goes_on_plain(replicas, monkeypatch, eager_to_compile):
     monkeypatch.setattr("zoo.compile.code_cache.Packaged._load", missing)

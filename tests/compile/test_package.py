@@ -72,6 +72,7 @@ def test_the_code_computes_what_the_function_does(disk):
     assert disk[0].exists()
 
 
+@pytest.mark.thorough
 def test_a_second_process_would_find_it(disk):
     """Another object, the same program: nothing is compiled, and the code is the first one's."""
     call(power_of(2.0))
@@ -79,6 +80,7 @@ def test_a_second_process_would_find_it(disk):
     assert len(disk) == 1
 
 
+@pytest.mark.thorough
 def test_a_damaged_package_is_compiled_again(disk):
     call(power_of(2.0))
     (path,) = disk
@@ -91,6 +93,7 @@ def test_a_damaged_package_is_compiled_again(disk):
     assert is_whole(path)
 
 
+@pytest.mark.thorough
 def test_a_folder_that_cannot_be_written_is_named(disk, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
     (tmp_path / "zoo").write_text("a file where the folder should be")
@@ -121,6 +124,7 @@ def key(function, x=X, fixed=0.5, options=None):
         return fingerprint(program, options or {})
 
 
+@pytest.mark.thorough
 def test_whatever_changes_the_code_changes_the_key():
     keys = [
         key(power_of(2.0)),

@@ -65,6 +65,7 @@ def test_every_member_has_a_case(name):
     assert name in CASES
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("name", CASES)
 def test_default_matches_its_case(name, load):
     case, data = CASES[name], load(name)
@@ -92,6 +93,7 @@ def check_range(data):
             assert ((batch[0] == 0) | (batch[0] == 1)).all() == bits
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("name", [n for n in CASES if CASES[n].source])
 def test_splits_are_disjoint_and_complete(name, load):
     case = CASES[name]
@@ -134,7 +136,7 @@ def test_official_split_takes_valid_from_the_end_of_train(load):
     assert mnist.load(binarize="none", valid_rows=100).rows == 59_900
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize(("name", "mode"), PAIRS)
 def test_values_are_in_range_and_follow_the_seed(name, mode, load):
     before = torch.get_rng_state(), np.random.get_state()[1].copy()

@@ -192,6 +192,7 @@ def test_replicas_go_through_the_convolutions():
                 close(found[i], expected)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(("make", "found"), [(NADE, False), (PIXEL, True)])
 def test_convolutions_are_found(make, found):
     """Their library takes no buffers of the compiled path's pool."""

@@ -14,7 +14,7 @@ from guides import AmortisedNormal, PerDatum
 from zoo.cli.demos import PICTURES
 from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
 from zoo.demos.four_points import (
-    CELLS,
+    GRID_CELLS,
     GRID_END,
     GuidePair,
     evidence,
@@ -86,7 +86,7 @@ def test_the_quadrature_is_exact(found):
         p = torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1).exp()
     error = float((p.var(0) / p.mean(0) ** 2 / len(p)).sum().sqrt()) / len(x)
     assert abs(float(p.mean(0).log().mean()) - exact.value) < ERRORS * error
-    assert log_joint(fit).shape == (4, CELLS + 1, CELLS + 1)
+    assert log_joint(fit).shape == (4, GRID_CELLS + 1, GRID_CELLS + 1)
     assert GRID_END > 5
 
 

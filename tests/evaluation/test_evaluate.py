@@ -264,6 +264,7 @@ def conjugate(x):
         pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("guide", [MeanField, AutoNormal])
 @pytest.mark.parametrize("batch", [None, 4])
 def test_a_users_own_model(guide, batch):

@@ -12,7 +12,7 @@ IDENTITY = 1e-8
 BOUNDS = ("elbo", "iwae_10", "iwae_100", "log_evidence")
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(18)
 @pytest.mark.parametrize("model", ["eight_schools", "eight_schools_noncentred"])
 @pytest.mark.parametrize("guide", [MeanField, FullRank, IAF])
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -63,7 +63,7 @@ def test_every_name_belongs_to_one_part():
     assert not set(NAMES) & (set(GROUPS) - {"gaps", "sbc", "vsbc"} - {"latents"})
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("fit", ["exact", "shared", "pictures"])
 @pytest.mark.parametrize("part", QUICK, ids=lambda part: part.names[0])
 def test_a_part_gives_its_names_or_a_reason(part, fit, request):

@@ -101,6 +101,7 @@ def test_gaps_are_alike_on_test_rows_and_the_evidence_is_not_a_gap(shifted, foun
     assert set(more) == {*found.splits["test"].per_row(), "log_evidence", "elbo"}
 
 
+@pytest.mark.thorough
 def test_a_flow_goes_beyond_the_diagonal(shifted):
     flow, search = partial(PerDatumIAF, hidden=8), Search(block=40, stalls=2, limit=400)
     found = measure_gaps(shifted, (flow,), rows=3, draws=300, objective=Trace(4), search=search)
@@ -128,6 +129,7 @@ class Unknown(torch.nn.Module):
         return self.inner(x)
 
 
+@pytest.mark.thorough
 def test_the_evidence_is_sampled_where_it_is_not_known():
     known_task = fitted_ppca_task()
     model = known_task.build()

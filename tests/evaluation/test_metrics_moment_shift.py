@@ -110,6 +110,7 @@ def healthy():
     return zoo.fit(normal_mean, FullRank, torch.randn(10), steps=600, lr=0.03, compile=False)
 
 
+@pytest.mark.thorough
 def test_a_healthy_fit_is_moved_by_nothing(healthy):
     found = zoo.evaluate(healthy, metrics=["psis", "from_prior", "weights"])
     assert found.draws == 10_000
@@ -121,6 +122,7 @@ def test_a_healthy_fit_is_moved_by_nothing(healthy):
     assert found.answers.weights.answer == "yes"
 
 
+@pytest.mark.thorough
 def test_a_missed_mode_is_found_from_the_prior_only():
     torch.manual_seed(0)
     fit = zoo.fit(two_modes, FullRank, torch.randn(5) + 4, steps=600, lr=0.03, compile=False)

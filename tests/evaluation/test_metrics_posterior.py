@@ -38,6 +38,7 @@ def mixture():
     return zoo.fit(model, responsibilities, *rows, objective="rloo", **STILL)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("seed", range(6))
 def test_the_exact_posterior_of_labels_is_not_accused(mixture, seed):
     found = zoo.evaluate(mixture, metrics="posterior", draws=400, seed=seed)
@@ -99,6 +100,7 @@ def test_the_error_of_a_vanishing_bound_is_finite():
     assert (errors < 5).all()
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("name", ["neals_funnel", "banana"])
 def test_a_target_that_observes_nothing_has_exact_draws(name):
     """Its posterior is its prior."""

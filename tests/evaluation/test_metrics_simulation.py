@@ -83,6 +83,7 @@ def test_the_best_diagonal_guide_is_too_narrow():
     assert all(ranks.spread.value > 1 + 3 * ranks.spread.se for ranks in found.values())
 
 
+@pytest.mark.thorough
 def test_p_values_of_uniform_ranks_are_uniform():
     tests = [uniformity(torch.randint(20, (100,)), 19) for _ in range(150)]
     for name in ("chi_square_p", "ecdf_p"):

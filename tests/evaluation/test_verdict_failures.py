@@ -35,7 +35,7 @@ def test_no_exhibit_is_left_out():
     assert list(EXPECTED) == list(exhibits.EXHIBITS)
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("name", [NARROW, *OTHERS])
 def test_every_exhibit(name):
     _, sick = exhibits.pair(name, ROWS)
@@ -86,6 +86,7 @@ def test_fits_that_never_arrived(fault):
     assert answer(trained(**fault)).draws.answer == "no"
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(("shift", "said"), [(0.05, "yes"), (0.5, "no"), (2.0, "no")])
 def test_shifts(shift, said):
     """In posterior sds; the closed form puts the guide where it belongs first."""

@@ -129,6 +129,7 @@ def test_ais_from_the_guide_gets_there_sooner(ppca):
     assert guide.se < prior.se
 
 
+@pytest.mark.thorough
 def test_rows_in_chunks_are_the_rows(ppca, monkeypatch):
     asked = AnnealedImportance(chains=8, temperatures=20, leapfrogs=2)
     monkeypatch.setattr("zoo.evidence.estimator.MOST_CHAINS_AT_ONCE", 8 * 11)
@@ -149,6 +150,7 @@ def conjugate(x):
         pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("start", ["prior", "guide"])
 def test_a_users_own_model(start):
     x = torch.randn(12) + 1

@@ -45,7 +45,7 @@ def assert_between(found, exact):
     assert gap.value > -ERRORS * gap.se
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_the_sandwich_holds_the_exact_evidence(name):
     assert_between(*sandwich(name, ROWS, chains=8, temperatures=30, leapfrogs=4))
@@ -60,6 +60,7 @@ def test_the_sandwich_closes(name):
     assert found["bdmc_gap"].value < 0.5
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(
     "asked",
     [

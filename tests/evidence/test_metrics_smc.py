@@ -84,6 +84,7 @@ class ManyNormals:
         return dist.Normal(0.0, (1 + self.sd**2).sqrt()).log_prob(torch.ones(self.size)).sum()
 
 
+@pytest.mark.thorough
 def test_few_particles_in_many_dimensions_are_not_biased():
     density = ManyNormals()
     found = TemperedSMC(particles=32, runs=400, leapfrogs=4).run(density)
@@ -92,6 +93,7 @@ def test_few_particles_in_many_dimensions_are_not_biased():
     assert abs(w.mean() - 1) < 5 * w.std() / 400**0.5
 
 
+@pytest.mark.thorough
 def test_rows_of_ppca(monkeypatch):
     task = fitted_ppca_task()
     result = untrained(task, best_diagonal_guide(task))

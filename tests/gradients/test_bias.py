@@ -91,6 +91,7 @@ def test_hotelling_is_exact_for_normal_blocks():
     assert uniform([hotelling(torch.randn(30, 10) @ mix) for _ in range(SEEDS)])
 
 
+@pytest.mark.thorough
 def test_a_reference_with_noise_counts_its_own():
     sample, p_values = correlated(), []
     for seed in range(SEEDS):

@@ -38,7 +38,7 @@ def same_distribution(found, exact):
     return True
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CASES)
 def test_draws_are_distributed_as_plain_gradients(name):
     model, guide, objective = CASES[name]
@@ -87,7 +87,7 @@ def test_exact_gradients_have_no_variance():
     assert draws.gradients.abs().max() > 0
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize("draws", [1, 7, 10])
 def test_chunks_make_up_the_draws_asked_for(draws, monkeypatch):
     """Cut into chunks of three; other numbers of the same distribution."""
@@ -104,6 +104,7 @@ def test_chunks_make_up_the_draws_asked_for(draws, monkeypatch):
     assert same_distribution(many.gradients, whole.gradients)
 
 
+@pytest.mark.thorough
 def test_the_seed_fixes_the_draws():
     made, args = MODEL_CASES["ppca"].make()
     with a_program(made, guide_of("amortised_normal"), args) as (program, rows, _):

@@ -48,7 +48,7 @@ def measure(objectives, **settings):
     return zoo.measure_gradients(causes_task(), AmortisedDiscrete, objectives, **chosen)
 
 
-def a_scene(seed=0, draws=1024):
+def an_experiment(seed=0, draws=1024):
     """At parameters moved off the first ones, so that no gradient vanishes by symmetry."""
     task = causes_task()
     trajectory = Trajectory(task, AmortisedDiscrete, LeaveOneOut(), 40, 0.05, seed, "cpu")
@@ -57,7 +57,7 @@ def a_scene(seed=0, draws=1024):
     return Experiment(task, AmortisedDiscrete, args, "trained", values, draws, 20, seed)
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(12)
 @pytest.mark.parametrize("objective", UNBIASED, ids=str)
 def test_no_bias_is_found_where_there_is_none(objective):
     (row,) = measure([objective]).rows
@@ -68,6 +68,7 @@ def test_no_bias_is_found_where_there_is_none(objective):
     assert row.reference.startswith("sum over")
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("objective", [RELAXED, ForwardKL(2)], ids=str)
 def test_bias_is_found_where_there_is_some(objective):
     (row,) = measure([objective], at="trained", draws=8192, steps=100, lr=0.05).rows
@@ -87,7 +88,7 @@ def test_an_exact_gradient_has_neither_bias_nor_variance():
 
 @pytest.mark.thorough
 def test_p_values_of_an_estimator_are_uniform_over_seeds():
-    experiment, draws = a_scene(), 256
+    experiment, draws = an_experiment(), 256
     with isolated(seed=0), in_double():
         one = experiment.build(LeaveOneOut())
         exact = zoo.gradients.experiment.reference(LeaveOneOut().target, experiment.build, 0)
@@ -99,8 +100,9 @@ def test_p_values_of_an_estimator_are_uniform_over_seeds():
     assert uniform(p_values)
 
 
+@pytest.mark.thorough
 def test_the_variance_is_that_of_the_gradients():
-    experiment = a_scene()
+    experiment = an_experiment()
     row = experiment.measure(zoo.Estimator("rloo", LeaveOneOut()), None)
     with isolated(seed=0), in_double():
         one = experiment.build(LeaveOneOut())
@@ -119,7 +121,7 @@ def test_the_variance_is_that_of_the_gradients():
 
 
 def test_all_estimators_stand_at_the_same_parameters():
-    experiment = a_scene()
+    experiment = an_experiment()
     with isolated(seed=0), in_double():
         plain = experiment.build(LeaveOneOut())
         relaxed = experiment.build(Trace(), partial(Relaxed, temperature=0.3))
@@ -141,6 +143,7 @@ def test_tuning_lowers_the_variance():
     assert spread[0].value - spread[1].value > ERRORS * (spread[0].se + spread[1].se)
 
 
+@pytest.mark.thorough
 def test_places_are_before_half_way_and_after_the_fit():
     task = causes_task()
     trajectory = Trajectory(task, AmortisedDiscrete, LeaveOneOut(), 6, 0.01, 3, "cpu")
@@ -156,6 +159,7 @@ def test_places_are_before_half_way_and_after_the_fit():
     assert [row.at for row in found] == ["trained", "initial"]
 
 
+@pytest.mark.thorough
 def test_temperatures_are_estimators_of_their_own():
     rows = measure(["rloo", RELAXED], temperatures=(0.1, 1.0), draws=1024).rows
     assert [(row.objective, row.temperature) for row in rows] == [
@@ -203,6 +207,7 @@ def test_continuous_latents_are_held_against_a_long_run(guide):
     assert not found.mismatches
 
 
+@pytest.mark.thorough
 def test_the_seed_fixes_everything_but_the_time():
     def numbers(seed):
         (row,) = measure(["rloo"], seed=seed, draws=128).rows

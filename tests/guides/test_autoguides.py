@@ -45,7 +45,7 @@ def test_a_guide_inside_a_handler():
 MESSENGERS = (AutoNormalMessenger, AutoHierarchicalNormalMessenger, AutoRegressiveMessenger)
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("make", MESSENGERS)
 def test_messengers_reach_the_bound_of_the_same_family(make, compiled):

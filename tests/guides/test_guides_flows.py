@@ -144,7 +144,7 @@ def grid_of(lows, highs, points):
     return torch.cartesian_prod(*axes), area
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @torch.no_grad()
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_density_integrates_to_one(name):

@@ -95,6 +95,7 @@ def same_moments(one, two):
         assert (gap.abs() < ERRORS * error.sqrt()).all()
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("objective", [Trace(), MeanFieldKL()], ids=str)
 def test_the_mean_of_straight_through_with_less_variance(name, objective):

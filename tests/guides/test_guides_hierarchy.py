@@ -133,6 +133,7 @@ def test_parameters_of_the_path_appear_once():
     assert not any("entrance" in name or "cells" in name for name in names if "guide" in name)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(
     ("objective", "reference"),
     [(StickingTheLanding(2), Trace(2)), (DoublyReparameterised(3), IWAE(3))],
@@ -222,7 +223,7 @@ def test_what_is_refused():
         built(hierarchy(), BottomUp, as_objective("mean_field"), (x,)).__enter__()
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "vamp"), [("ladder", False), ("top_down", True), ("bottom_up", False)]
 )

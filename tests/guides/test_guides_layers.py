@@ -126,6 +126,7 @@ def test_one_hot_layers_and_minibatches():
         assert traces.guide.nodes["top"]["value"].shape == (5, 2, 4)
 
 
+@pytest.mark.thorough
 def test_it_recovers_a_posterior_in_its_family():
     """Of one unit above one: q(z1 | x) q(z2 | z1) holds the exact posterior, since z2 sees z1."""
     model = SigmoidBeliefNet(1, (1, 1), learned_prior=True)

@@ -99,6 +99,7 @@ def relaxed_evidence(model, x, temperature):
     return log_p.logsumexp(-1) - torch.tensor(200_000.0).log()
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("temperature", [0.3, 1.0])
 def test_it_is_a_bound_on_the_relaxed_model(temperature):
     """And a tight one with many particles, so it is that model's and no other's."""

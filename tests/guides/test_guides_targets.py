@@ -93,6 +93,7 @@ def gap(fitted, evidence, *args):
     return evidence - log_w.mean(), standard_error(log_w)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(("family", "orthogonal"), [(FullRank, False), (MeanField, True)])
 def test_a_gaussian_posterior(family, orthogonal):
     model = Linear(orthogonal=orthogonal)
@@ -151,7 +152,7 @@ ROWWISE = {
 }
 
 
-@pytest.mark.thin(2)
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ROWWISE)
 def test_a_gaussian_posterior_of_every_row(name):
     family, orthogonal = ROWWISE[name]
@@ -199,6 +200,7 @@ def test_a_fixed_scale_has_the_right_mean_and_no_more():
     assert (missing - known).abs() < ERRORS * error
 
 
+@pytest.mark.thorough
 def test_a_binary_posterior():
     """With one cause the exact logit is affine in x, and so is the encoder."""
     model = BernoulliLatent(3, (4,), 1)

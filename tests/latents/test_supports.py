@@ -43,6 +43,7 @@ def test_independent_mixtures_are_unwrapped_inside():
     assert unmixed(whole.support).base_constraint is constraints.real
 
 
+@pytest.mark.thorough
 def test_a_mixture_prior_is_fitted_and_scored():
     def model(y):
         z = pyro.sample("z", mixture(dist.Normal(torch.tensor([-2.0, 2.0]), 0.5)))

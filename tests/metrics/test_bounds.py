@@ -226,6 +226,7 @@ def bounds(objective, x, batch, repeats=300):
     return torch.stack(found)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     "objective", [IWAE(PARTICLES), Renyi(PARTICLES, 0.5), Renyi(PARTICLES, 0.0)], ids=str
 )
@@ -238,6 +239,7 @@ def test_ours_stays_a_bound_under_minibatches(objective):
     assert (found.mean() - whole.mean()).abs() < ERRORS * error
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("vectorised", [False, True])
 def test_pyros_stock_bound_exceeds_the_evidence(vectorised):
     """The defect that the warning is about; when Pyro mends it, drop the warning."""

@@ -113,6 +113,7 @@ def repeated():
     return [zoo.evaluate(result, metrics=names, draws=400, seed=seed) for seed in range(SEEDS)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", HONEST)
 def test_standard_errors_are_honest(name, repeated):
     values = torch.tensor([found[name].value for found in repeated])

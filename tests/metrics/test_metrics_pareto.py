@@ -56,6 +56,7 @@ def coverage(k, draws=1000, rows=1500):
     return [float((off < 1.96 * se).double().mean()) for se in (plain, error)]
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("k", [0.5, 0.6, 0.65])
 def test_intervals_cover_better_where_the_variance_ends(k):
     plain, ours = coverage(k)
@@ -71,6 +72,7 @@ def draws_of(shape, rows):
     return 2 * torch.randn(1000, rows) - 2
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("shape", ["pareto", "lognormal"])
 def test_the_error_is_wide_rather_than_narrow_near_the_threshold(shape):
     """What the docstring says of the error and of the bias, where k-hat is near 0.7."""
@@ -98,6 +100,7 @@ def test_equal_weights_raise_no_warning(spread):
         k_hat(torch.full((1000, 3), -7.0) + spread * torch.randn(1000, 3))
 
 
+@pytest.mark.thorough
 def test_the_mean_over_many_rows_counts_that_each_is_low():
     """Weights exp(N(-s^2 / 2, s^2)) have mean 1; the log of a mean of 50 is low by about .006."""
     metric, held, narrow = WEIGHT_METRICS["log_evidence"], [], []

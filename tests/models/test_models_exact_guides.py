@@ -46,7 +46,7 @@ GUIDES_ON = {
 TRAINED = [(model, *pair) for model, pairs in GUIDES_ON.items() for pair in pairs]
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(36)
 @pytest.mark.parametrize(("model", "guide", "objective"), TRAINED)
 def test_no_bound_passes_the_exact_evidence(model, guide, objective):
     made, args = MODEL_CASES[model].make()

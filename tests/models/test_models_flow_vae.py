@@ -99,6 +99,7 @@ class Outputs(torch.nn.Module):
         return z.new_zeros(*z.shape[:-1], 2, 1)
 
 
+@pytest.mark.thorough
 def test_captured_equals_plain():
     x = torch.randint(5, (4, 6)) / 4.0
     with a_capture(small_flow_vae(), AmortisedIAF, (x,), batch=2) as parts:

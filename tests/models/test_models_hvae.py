@@ -135,6 +135,7 @@ def test_what_an_encoder_mirrors():
     assert not describe(BernoulliVAE(6), *pixels(ROWS)).descends
 
 
+@pytest.mark.thorough
 def test_captured_equals_plain():
     with a_capture(hierarchy((1, 2, 3)), TopDown, pixels(ROWS), batch=3) as parts:
         assert equal_on_fresh_inputs(*parts)

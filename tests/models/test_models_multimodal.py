@@ -94,6 +94,7 @@ def test_the_joint_counts_what_is_seen(labelled, seen):
     close(trace.log_prob_sum(), expected)
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("seen", PATTERNS[:3])
 @pytest.mark.parametrize("guide", [ProductOfExperts, AmortisedNormal])
 def test_it_bounds_the_exact_evidence_of_what_is_seen(guide, seen):
@@ -108,6 +109,7 @@ def test_it_bounds_the_exact_evidence_of_what_is_seen(guide, seen):
     assert iwae.mean() - elbo.mean() > ERRORS * standard_error(elbo)
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("seen", PATTERNS[:3])
 @pytest.mark.parametrize("objective", [Trace(), IWAE(200), MeanFieldKL()], ids=str)
 def test_it_bounds_the_evidence_under_another_prior(objective, seen):
@@ -185,7 +187,7 @@ def test_one_argument_is_one_expert_times_the_prior():
         close(loc, t * mean / (1 + t))
 
 
-@pytest.mark.thin(2)
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", [Trace(2), WakeSleep()], ids=str)
 @pytest.mark.parametrize("components", [0, 3])
 def test_captured_equals_plain(objective, components):
@@ -208,6 +210,7 @@ def a_fit(model, args, guide=ProductOfExperts, steps=300, **settings):
     return zoo.fit(model, guide, *args, steps=steps, lr=1e-2, device="cpu", **settings)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("given", [0, 1])
 def test_conditionals_equal_quadrature(given):
     args = rows(PATTERNS[0])

@@ -115,6 +115,7 @@ def test_mean():
     close(model.mean(u, z), model.mean(u))
 
 
+@pytest.mark.thorough
 def test_captured_equals_plain():
     x = torch.bernoulli(torch.full((6, 8), 0.5))
     with a_capture(small((2, 4), 2), AmortisedNormal, (x,), batch=3) as parts:

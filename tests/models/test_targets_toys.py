@@ -45,6 +45,7 @@ def square(x):
     return (x**2).sum(-1)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(("target", "expected"), [(0.45, 0.015939), (0.499, 0.015625)])
 @pytest.mark.parametrize("objective", [TraceGraph(), Reinforce()], ids=str)
 def test_reinforce_on_one_bit(objective, target, expected):
@@ -52,6 +53,7 @@ def test_reinforce_on_one_bit(objective, target, expected):
         assert has_variance(toy_gradients(program, 40_000), expected)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("target", [0.45, 0.499])
 def test_disarm_on_one_bit_has_no_variance(target):
     cost, logits = square_distance(target), torch.zeros(1)
@@ -74,6 +76,7 @@ def mean_cost():
     return (TARGET**2 + (1 - TARGET) ** 2) / 2
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     ("objective", "expected"),
     [
@@ -90,6 +93,7 @@ def test_two_hundred_bits(objective, expected):
     assert has_variance(found, expected)
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize("particles", [1, 10])
 @pytest.mark.parametrize("baseline", [0.0, 5.0, 7.0])
 def test_reinforce_on_a_gaussian(particles, baseline):
@@ -101,6 +105,7 @@ def test_reinforce_on_a_gaussian(particles, baseline):
     assert has_variance(found, (87 - 14 * baseline + baseline**2) / particles)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("particles", [1, 10])
 @pytest.mark.parametrize("kind", [MeanFieldKL, StickingTheLanding])
 def test_the_reparameterised_gradient_on_a_gaussian(kind, particles):

@@ -71,7 +71,7 @@ def test_a_density_of_levels_with_noise_is_refused(model, likelihood, decoder):
         MODELS[model].make(data_for(model, likelihood), parts)
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize(
     ("model", "seed"),
     [

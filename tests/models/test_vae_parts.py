@@ -67,7 +67,7 @@ def chosen(count, seed=0):
     return found
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(12)
 @pytest.mark.parametrize("names", chosen(20), ids="-".join)
 def test_any_parts_with_any_guide_and_objective(names):
     """A sentence, or a finite loss and gradients; four guides and objectives for each."""
@@ -103,7 +103,7 @@ def with_likelihood(name):
         return VAE(decoder, likelihood, SMALL["standard"](3)), levels
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("name", SMALL)
 def test_the_captured_step_with_a_prior_is_the_plain_one(name):
     """Dreams, so that the prior is drawn from as well as scored."""
@@ -111,7 +111,7 @@ def test_the_captured_step_with_a_prior_is_the_plain_one(name):
         assert equal_on_fresh_inputs(*parts)
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_the_captured_step_with_a_likelihood_is_the_plain_one(name):
     model, levels = with_likelihood(name)

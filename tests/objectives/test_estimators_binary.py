@@ -69,6 +69,7 @@ def a_network(objective, spread=1.0):
         yield program, rows
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize("spread", [0.1, 1.0])
 @pytest.mark.parametrize("objective", UNBIASED, ids=str)
 def test_the_mean_gradient_is_exact(objective, spread):
@@ -79,7 +80,7 @@ def test_the_mean_gradient_is_exact(objective, spread):
     assert standard_error(found).norm() < 0.2 * exact.norm()
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(24)
 @pytest.mark.parametrize("logits", [LOGITS, -LOGITS, torch.tensor([4.0, -3.0, 0.0])], ids=str)
 @pytest.mark.parametrize("objective", UNBIASED, ids=str)
 def test_the_mean_gradient_of_a_toy_is_exact(objective, logits):
@@ -163,6 +164,7 @@ def below(less, more):
     return bool(more[0] - less[0] > ERRORS * error)
 
 
+@pytest.mark.thorough
 def test_arm_has_more_variance_than_disarm():
     assert below(toy_variance(DisARM()), toy_variance(ARM()))
     assert below(network_variance(DisARM()), network_variance(ARM()))
@@ -180,17 +182,20 @@ def test_variances_on_a_network_have_the_known_order():
     assert below(found[ARMS(4)], found[ARMS(3)])
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("particles", [2, 3])
 def test_antithetic_draws_beat_independent_ones_on_a_toy(particles):
     assert below(toy_variance(ARMS(particles)), toy_variance(LeaveOneOut(particles)))
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", ONE_OF_EACH, ids=str)
 def test_captured_equals_plain(objective):
     with a_capture(causes(), AmortisedDiscrete, (ROWS,), objective) as (captured, program, rows):
         assert equal_on_fresh_inputs(captured, program, rows)
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", ONE_OF_EACH, ids=str)
 def test_a_minibatch_gradient_is_unbiased_for_all_rows(objective):
     x = ROWS.repeat(5, 1)
@@ -200,6 +205,7 @@ def test_a_minibatch_gradient_is_unbiased_for_all_rows(objective):
     assert largest_z(found, exact) < ERRORS
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("objective", ONE_OF_EACH, ids=str)
 def test_particles_in_a_loop_are_unbiased_too(objective):
     x = ROWS[:1].repeat(50, 1)
@@ -213,6 +219,7 @@ def test_particles_in_a_loop_are_unbiased_too(objective):
     assert largest_z(torch.stack(found), exact) < ERRORS
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", ONE_OF_EACH, ids=str)
 def test_the_value_is_the_negative_elbo(objective):
     with a_network(objective, 0.1) as (program, rows):

@@ -153,6 +153,7 @@ def test_the_stein_operator_is_its_definition_and_has_mean_zero():
         assert (chance * value).sum().abs() <= IDENTITY * value.abs().max()
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("objective", [DoubleControlVariates(2), RODEO(2, hidden=12)], ids=str)
 def test_learned_control_variates_lower_the_variance(objective):
     plain = network_variance(LeaveOneOut(2), draws=1000)

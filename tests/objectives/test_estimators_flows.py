@@ -112,7 +112,7 @@ def two_normals():
     pyro.sample("x", dist.Normal(z.sum(-1), 0.5), obs=torch.tensor(1.0))
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SAME_MEAN)
 def test_the_mean_gradient_is_that_of_the_plain_estimator(name):
     plain, others = SAME_MEAN[name]
@@ -156,6 +156,7 @@ def test_pyros_own_flow_is_right_and_falls_back_to_the_plain_step(monkeypatch):
     assert (fitted.backend, len(fitted.losses)) == ("plain", 3)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("objective", [StickingTheLanding(), LeaveOneOut(), VIMCO(3)], ids=str)
 def test_a_flow_is_captured_although_it_is_inverted(objective):
     made, args = MODEL_CASES["logistic_regression"].make()

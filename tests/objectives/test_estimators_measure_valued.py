@@ -86,6 +86,7 @@ def mean_of_all(x):
         pyro.sample("x", dist.Normal(z.sum(-1, keepdim=True), 1.0), obs=x)
 
 
+@pytest.mark.thorough
 def test_measure_valued_under_shared_latents():
     x = torch.tensor([1.0, 2.0, -0.5])
     with a_program(mean_of_all, MeanField, (x,), MeasureValued()) as (program, rows, _):
@@ -130,6 +131,7 @@ def rates(x):
         pyro.sample("x", dist.Normal(rate * share[..., :1].squeeze(-1), 1.0), obs=x)
 
 
+@pytest.mark.thorough
 def test_measure_valued_on_other_supports_agrees_with_reparameterisation():
     """A number and a point of the simplex: (1 + 2) coordinates with two parameters each."""
     x, means = torch.tensor([1.0, 2.0, -0.5]), []

@@ -54,6 +54,7 @@ def test_dreg_has_the_gradient_of_the_importance_weighted_bound(change):
     assert standard_error(found).norm() < 0.2 * exact.norm()
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(
     ("model", "guide"), [("logistic_regression", "full_rank"), ("eight_schools", "mean_field")]
 )
@@ -174,6 +175,7 @@ def test_the_tail_adaptive_gradient_is_not_the_elbos():
     assert largest_z(found[:, size:], exact[size:]) > 2 * ERRORS
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize(
     "objective", [DoublyReparameterised(3), TailAdaptive(3), MeasureValued()], ids=str
 )

@@ -65,6 +65,7 @@ def two_site_elbo(program, x):
     return bound
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize(
     "objective", [ARM(), ARMS(3), DoubleControlVariates(3), RODEO(hidden=6)], ids=str
 )

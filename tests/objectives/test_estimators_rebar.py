@@ -43,6 +43,7 @@ LEARNED = [REBAR(), RELAX(hidden=(8,))]
 ALL = [MuProp(), *LEARNED]
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", [*ALL, REBAR(0.1, 0.7), REBAR(2.0, -1.0)], ids=str)
 def test_the_mean_gradient_is_exact(objective):
     with built(seeded(causes), AmortisedDiscrete, objective, (ROWS,)) as program:
@@ -52,6 +53,7 @@ def test_the_mean_gradient_is_exact(objective):
         assert standard_error(found).norm() < 0.2 * exact.norm()
 
 
+@pytest.mark.thin(9)
 @pytest.mark.parametrize("model", [categorical, layers, Grid])
 @pytest.mark.parametrize("objective", ALL, ids=str)
 def test_the_mean_gradient_is_exact_for_other_latents(model, objective):
@@ -62,6 +64,7 @@ def test_the_mean_gradient_is_exact_for_other_latents(model, objective):
     assert standard_error(found).norm() < 0.2 * exact.norm()
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize(
     "objective", [REBAR(3.0, -0.5), RELAX(3.0, -0.5, hidden=(8,))], ids=lambda o: type(o).__name__
 )
@@ -79,6 +82,7 @@ def test_training_its_own_parameters_lowers_the_variance_and_adds_no_bias(object
         assert found.var(0).sum() < before
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("objective", ALL, ids=str)
 @pytest.mark.parametrize("model", [causes, categorical])
 def test_the_variance_is_lower_than_of_reinforce(model, objective):
@@ -202,6 +206,7 @@ def test_muprop_has_no_noise_where_f_is_linear():
     assert relative_error(found, exact.expand_as(found)) < IDENTITY
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("objective", LEARNED, ids=str)
 def test_shared_latents_are_taken(objective):
     cost, logits = square_distance(0.45), torch.tensor([0.3, -0.8])

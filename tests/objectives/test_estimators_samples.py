@@ -248,7 +248,7 @@ def test_a_minibatch_counts_for_all_rows(objective):
     assert relative_error(flat(scaled_grads.values()), 3 * flat(grads.values())) < IDENTITY
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("objective", ANY_GUIDE + [MeasureValued()], ids=str)
 def test_captured_with_discrete_latents(objective):
     made, args = MODEL_CASES["bernoulli_latent"].make()
@@ -256,7 +256,7 @@ def test_captured_with_discrete_latents(objective):
         assert equal_on_fresh_inputs(*found)
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(8)
 @pytest.mark.parametrize("objective", ANY_GUIDE + PATHS, ids=str)
 def test_captured_with_shared_latents(objective):
     made, args = MODEL_CASES["eight_schools"].make()

@@ -52,6 +52,7 @@ CASES = {
 }
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("name", CASES)
 def test_the_mean_gradient_is_exact(name):
     objective, bound = CASES[name]
@@ -113,6 +114,7 @@ def spread(objective, bound=exact_elbo):
         return errors.mean(), standard_error(errors)
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize(
     ("better", "worse", "bound"),
     [
@@ -153,7 +155,7 @@ def test_vimco_survives_weights_far_apart():
         assert leave_one_out(log_w, geometric=geometric).isfinite().all()
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(8)
 @pytest.mark.parametrize("model", [categorical, layers])
 @pytest.mark.parametrize(
     "objective",
@@ -166,6 +168,7 @@ def test_a_captured_step_equals_the_plain_one(model, objective):
         assert equal_on_fresh_inputs(*found)
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize(
     "objective",
     [Reinforce(2, (DecayingAverage(),)), VIMCO(2), LocalSum(), LayerSum(), LeaveOneOut()],

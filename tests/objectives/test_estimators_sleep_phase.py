@@ -45,6 +45,7 @@ def test_the_helmholtz_machine():
     assert (exact != 0).all()
 
 
+@pytest.mark.thorough
 def test_the_helmholtz_machine_captured():
     model = SigmoidBeliefNet(3, (2, 2), learned_prior=True)
     with a_capture(model, AmortisedLayers, (ROWS,), ReweightedWakeSleep(3)) as parts:
@@ -70,6 +71,7 @@ def gap_after(objective, model, x):
         return (model.log_evidence(x).sum() - elbo).item()
 
 
+@pytest.mark.thorough
 def test_wake_sleep_lags_behind_the_elbo_where_dreams_do_not_look_like_the_data():
     """An affine network learns the posterior of simulated data at the cost of that of the data."""
     torch.manual_seed(3)

@@ -48,6 +48,7 @@ STRUCTURED = {
 }
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("name", STRUCTURED)
 def test_the_mean_gradient_is_exact_for_other_latents(name):
     model, guide, objective = STRUCTURED[name]

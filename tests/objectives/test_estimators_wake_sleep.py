@@ -224,6 +224,7 @@ def test_by_hand():
 OBJECTIVES = [WakeSleep(), WakeSleep(2), ReweightedWakeSleep(3), ForwardKL(3)]
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
 def test_captured_equals_plain(objective):
     with a_capture(causes(), AmortisedDiscrete, (ROWS.repeat(2, 1),), objective, batch=3) as parts:

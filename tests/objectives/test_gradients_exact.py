@@ -65,6 +65,7 @@ def test_a_case_elsewhere_names_its_class(name):
     assert f"{type(OBJECTIVES[name]).__name__}(" in source
 
 
+@pytest.mark.thin(7)
 @pytest.mark.parametrize("name", NOISY)
 def test_the_mean_gradient_is_exact(name, device):
     objective, bound = NOISY[name]
@@ -132,12 +133,14 @@ def bias(straight_through, temperature, bound, weight):
     return along.mean(), standard_error(along)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("straight_through", [False, True])
 def test_the_relaxed_gradient_is_biased(straight_through):
     length, error = bias(straight_through, 1.0, exact_elbo, 1.0)
     assert length > ERRORS * error
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("straight_through", [False, True])
 def test_the_bias_through_the_likelihood_falls_with_the_temperature(straight_through):
     """The KL term's does not: see the guide's own tests."""
@@ -147,6 +150,7 @@ def test_the_bias_through_the_likelihood_falls_with_the_temperature(straight_thr
     assert warm - cold > ERRORS * (warm_error**2 + cold_error**2).sqrt()
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize(
     "objective",
     [Trace(), TraceGraph(), MeanFieldKL(), Trace(3), MeanFieldKL(3), IWAE(1), Renyi(1, 0.5)]
@@ -162,6 +166,7 @@ def test_reparameterised_gradients_against_closed_form(objective, device):
         assert standard_error(found).norm() < 0.2 * exact.norm()
 
 
+@pytest.mark.thorough
 def test_a_minibatch_gradient_is_unbiased_for_all_rows():
     """Score-function gradients carry N / batch once, not twice."""
     x = ROWS.repeat(5, 1)
@@ -172,6 +177,7 @@ def test_a_minibatch_gradient_is_unbiased_for_all_rows():
             assert largest_z(minibatch_gradients(program, x, 400), exact) < ERRORS
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("objective", [Trace(8), MeanFieldKL(8)], ids=str)
 def test_a_minibatch_counts_the_kl_term_for_all_rows(objective):
     x = torch.tensor([[1.0, -0.5, 2.0], [0.3, 0.1, -1.0], [0.0, 2.0, 0.4], [1.0, 1.0, -1.0]])

@@ -197,7 +197,7 @@ def test_renyi_of_rows_is_the_sum_over_rows():
     assert found.item() == pytest.approx(-bound.item(), rel=IDENTITY)
 
 
-@pytest.mark.thin(4)
+@pytest.mark.thin(16)
 @pytest.mark.parametrize("name", ["trace", "trace_graph", "mean_field", "renyi", "iwae"])
 @pytest.mark.parametrize(("model", "guide"), [PAIRS[0], PAIRS[3], PAIRS[8]])
 def test_particles_in_a_plate_equal_a_loop_in_expectation(name, model, guide):

@@ -8,6 +8,7 @@ from zoo.objectives import OBJECTIVES
 NAMES = {type(objective): name for name, objective in reversed(OBJECTIVES.items())}
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("kind", NAMES, ids=NAMES.values())
 def test_every_objective_has_an_example_that_runs(kind):
     example = example_of(kind)

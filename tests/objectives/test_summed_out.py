@@ -42,7 +42,7 @@ def exact_evidence():
     return (joint.logsumexp(0) + (m[1] - m[0]).log()).item()
 
 
-@pytest.mark.thin(3)
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("marked", [True, False])
 @pytest.mark.parametrize("guide", ["hand", "auto", "zoo"])
 def test_the_evidence_is_that_of_the_sum(guide, marked):

@@ -30,6 +30,7 @@ def evidence(effect):
     return dist.MultivariateNormal(design.sum(1), design @ design.T + torch.eye(4)).log_prob(Y)
 
 
+@pytest.mark.thorough
 def test_an_effect_that_starts_at_zero_is_seen():
     fit = zoo.fit(of_the_mean, FullRank, Y, objective=Trace(3), steps=300, lr=0.02, compile=False)
     assert "two particles at once do not score as each does alone" in fit.latents.narrow

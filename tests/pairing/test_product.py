@@ -12,6 +12,7 @@ from zoo.objectives import OBJECTIVES
 from zoo.pairing.mismatch import PairingError, mismatch
 
 
+@pytest.mark.thin(13)
 @pytest.mark.parametrize("guide", GUIDES)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_sentence_or_a_finite_gradient(model, guide, device):
@@ -39,6 +40,7 @@ def found_wrong(program, args, device):
     return [claim for claim, holds in claims.items() if not holds]
 
 
+@pytest.mark.thin(41)
 @pytest.mark.parametrize("guide", GUIDES)
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_refused_is_not_built(model, guide, device):

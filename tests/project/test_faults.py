@@ -25,6 +25,7 @@ SMALL = {
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("replicas", "compare")]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["fit", *SLOW])
 def test_what_was_killed_goes_on_to_the_same_numbers(name, faults, tmp_path, monkeypatch):
     monkeypatch.setitem(faults.JOBS, "small", SMALL[name])

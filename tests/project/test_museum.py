@@ -80,6 +80,7 @@ def test_every_exhibit_is_in_the_table(name):
     assert name in TABLE
 
 
+@pytest.mark.thin(8)
 @pytest.mark.parametrize(("name", "part"), CASES)
 def test_the_table(name, part):
     _, sick = exhibits.pair(name, ROWS)
@@ -90,6 +91,7 @@ def test_the_table(name, part):
     ), found
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", ["narrow", "one_mode", "heavy_tails"])
 def test_the_healthy_twin_passes(name, part):

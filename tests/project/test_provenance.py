@@ -21,6 +21,7 @@ def test_the_command_line_is_named_as_one_types_it(start, monkeypatch):
     assert command() == "zoo fit vae --out 'my runs'"
 
 
+@pytest.mark.thorough
 def test_a_script_is_named_with_its_path_and_its_quotes(tmp_path):
     script = tmp_path / "my script.py"
     script.write_text("from zoo.provenance import command; print(command())")

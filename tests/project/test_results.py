@@ -87,6 +87,7 @@ def examples():
     return sorted({" ".join(line.split()) for line in lines if "fashion" not in line})
 
 
+@pytest.mark.thin(9)
 @pytest.mark.parametrize("line", examples())
 def test_the_examples_of_the_pages_run(line):
     brief = ["--steps", "2", "--metrics", "elbo", "--draws", "20", "--compile", "off"]

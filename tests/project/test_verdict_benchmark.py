@@ -44,6 +44,7 @@ def test_few_wrong_fits_get_a_yes_and_few_right_ones_do_not():
 SEEDS = (3, 2, 22)  # a coin as it should be, a scale that is off, two hills of which one is missed
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_fit_anew_is_judged_rightly(seed):
     benchmark = verdicts

@@ -89,6 +89,7 @@ def test_another_archive_is_no_reference(tmp_path):
         load(tmp_path / "other.npz")
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("name", NONCENTRED)
 def test_noncentred_draws_are_mapped_back(name):
     """The sampled eta become theta = loc + scale eta, under the model's own names."""
@@ -216,6 +217,7 @@ def test_a_references_own_error_enters():
         assert "reference's own error is larger" in large[name].note
 
 
+@pytest.mark.thorough
 def test_evaluate_takes_the_reference_of_a_model_that_knows_nothing(found, monkeypatch):
     task = zoo.load("logistic_regression")
     sites = {

@@ -86,6 +86,7 @@ def test_predictive_draws_from_the_posterior(fitted):
     assert draws.std().item() == pytest.approx(scale, rel=0.1)
 
 
+@pytest.mark.thorough
 def test_a_fit_of_the_trained_model_starts_from_its_values(fitted):
     for compiled in (False, True):
         again = zoo.fit(fitted.model, fitted.guide, X, steps=1, lr=1e-30, compile=compiled)

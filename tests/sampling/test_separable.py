@@ -53,6 +53,7 @@ def test_models_are_told_apart(model, is_apart):
     assert (apart(fit.program, (X,)) is None) == bool(is_apart)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("metrics", [["log_evidence"], ["elbo", "psis"]])
 def test_rows_known_by_their_position_are_scored_together(metrics):
     fit = zoo.fit(trend, PerDatum, X, steps=600, lr=0.05)

@@ -74,6 +74,7 @@ def test_a_bound_of_parts_is_unbiased_and_its_error_counts_them():
     assert "another subsample of plate 'obs'" in found[0].note
 
 
+@pytest.mark.thorough
 def test_weights_of_parts_are_skipped_with_a_way_out():
     asked = ["weights", "elpd_loo", "predictive_p"]
     found = zoo.evaluate(zoo.fit(parts_of_it, exact, X, **STILL), metrics=asked)
@@ -110,6 +111,7 @@ def table():
     return x, truth.mean().item()
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", MEANS)
 def test_columns_within_rows_count_as_often_as_there_are(objective):
     x, truth = table()
@@ -127,6 +129,7 @@ def test_logarithms_of_means_refuse_random_weights(objective):
         zoo.fit(columns(PART), of_columns, x, objective=objective, **STILL)
 
 
+@pytest.mark.thorough
 def test_the_error_of_columns_is_that_of_all_rows_together():
     x, truth = table()
     whole = zoo.evaluate(zoo.fit(columns(COLUMNS), of_columns, x, **STILL), metrics="weights")
@@ -158,6 +161,7 @@ def test_a_point_has_no_density(build):
         draw_weighted(fit.program.eval(), (X,), 10)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("guide", [AutoNormal, AutoMultivariateNormal, AutoIAFNormal])
 def test_draws_by_way_of_auxiliary_values_have_one(guide):
     with isolated(seed=0):

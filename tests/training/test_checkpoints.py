@@ -55,6 +55,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("case", SETTINGS)
 @pytest.mark.parametrize("at", [1, 3, 6])
 def test_a_fit_that_died_goes_on_from_its_checkpoint(case, at, tmp_path, monkeypatch):
@@ -91,6 +92,7 @@ def test_a_fit_that_died_after_its_last_step_ends(tmp_path, monkeypatch):
     assert on.stopped == "finished"
 
 
+@pytest.mark.thorough
 def test_a_fit_that_watches_its_iterates_goes_on(tmp_path, monkeypatch):
     watched = partial(zoo.fit, conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000)
     whole = watched(seed=1)
@@ -104,6 +106,7 @@ def test_a_fit_that_watches_its_iterates_goes_on(tmp_path, monkeypatch):
     assert (on.stopped, on.convergence) == ("converged", whole.convergence)
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_replicas_that_died_go_on_together(at, uncompiled, tmp_path, monkeypatch):
     place = zoo.Checkpoint(tmp_path, seconds=0)

@@ -83,6 +83,7 @@ def test_a_change_that_its_error_hides_is_not_called_still(change, error, level,
     assert found.reached == (answer == "yes")
 
 
+@pytest.mark.thorough
 def test_a_fit_stops_by_itself_near_the_exact_posterior(tmp_path):
     found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=0.05, steps=4000, seed=1)
     assert found.stopped == "converged"
@@ -95,6 +96,7 @@ def test_a_fit_stops_by_itself_near_the_exact_posterior(tmp_path):
     assert of_guide(loaded) == of_guide(found)
 
 
+@pytest.mark.thorough
 def test_the_mean_of_the_iterates_beats_the_last_one():
     errors = []
     for seed in range(3):
@@ -105,6 +107,7 @@ def test_the_mean_of_the_iterates_beats_the_last_one():
     assert averaged < 0.25 * final
 
 
+@pytest.mark.thorough
 def test_a_fit_that_still_drifts_does_not_stop():
     found = zoo.fit(conjugate, MeanField, Y, until="converged", lr=1e-4, steps=1500)
     assert found.stopped == "finished"

@@ -51,6 +51,7 @@ def differ(first, second):
     return not torch.equal(first.losses, second.losses)
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("case", CASES)
 def test_the_seed_fixes_everything(case):
     make, guide, settings = CASES[case]
@@ -60,6 +61,7 @@ def test_the_seed_fixes_everything(case):
     assert differ(once, zoo.fit(make(), guide, steps=20, seed=4, **settings))
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("case", CASES)
 def test_a_resumed_fit_equals_an_uninterrupted_one(case):
     make, guide, settings = CASES[case]

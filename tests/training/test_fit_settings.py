@@ -89,6 +89,7 @@ def test_validation_needs_held_out_rows():
         zoo.fit(own_plate, MeanField, torch.randn(12), steps=2, patience=1)
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(optimizer):
     rate = {"sgd": 1e-4, "adagrad": 0.1}.get(optimizer, 1e-2)

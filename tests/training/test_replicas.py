@@ -70,6 +70,7 @@ def test_drawing_under_vmap_gives_all_replicas_the_same_or_fails():
     assert (drawn == drawn[0]).all()
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", [Trace(2), TraceGraph(baselines=(DecayingAverage(),))])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_each_replica_takes_the_single_step_under_its_noise(objective, optimizer, monkeypatch):
@@ -118,6 +119,7 @@ def stacked(states):
 # Fits
 
 
+@pytest.mark.thorough
 def test_replicas_are_fits_of_their_own(uncompiled, tmp_path):
     task = ppca_task()
     found = fits(task, batch_size=16, seed=5)
@@ -148,6 +150,7 @@ def test_replicas_start_where_their_seed_starts(uncompiled):
         assert equal(*({"all": flat(each.program.parameters())} for each in (one, alone)))
 
 
+@pytest.mark.thorough
 def test_replicas_are_reproducible(uncompiled):
     first, again = fits(batch_size=16), fits(batch_size=16)
     assert all(equal_fits(*both) for both in zip(first, again, strict=True))
@@ -195,6 +198,7 @@ def test_a_gradient_that_is_not_finite_is_a_divergence(uncompiled):
     assert all(v.isfinite().all() for one in found for v in one.program.state_dict().values())
 
 
+@pytest.mark.thorough
 def test_an_interrupt_keeps_whole_blocks(uncompiled, monkeypatch):
     advance = zoo.training.compiled_trainer.CompiledTrainer.advance
     calls = []

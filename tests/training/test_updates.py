@@ -125,6 +125,7 @@ def deterministic():
     return build, captured
 
 
+@pytest.mark.thin(16)
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", RULES)
 def test_captured_steps_with_their_update_equal_the_plain_loop(deterministic, name, variant):
@@ -163,6 +164,7 @@ def a_trainer(name):
     return prepare(ppca_task(), AmortisedNormal, settings, "cpu", None).trainer
 
 
+@pytest.mark.thin(6)
 @pytest.mark.parametrize("name", RULES)
 def test_moments_pass_between_the_two_loops(name, monkeypatch):
     """Plain, compiled, plain: what one leaves the other finds, and the state is torch's own."""
@@ -202,6 +204,7 @@ def same_optimizer(first, second):
     return True
 
 
+@pytest.mark.thin(3)
 @pytest.mark.parametrize("name", RULES)
 def test_the_plain_loop_goes_on_from_the_compiled_one(deterministic, name, monkeypatch):
     """Without noise the two are one sequence, whoever takes which step."""

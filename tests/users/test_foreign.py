@@ -150,6 +150,7 @@ class OnlyCaptured:
         return trainer
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize("name", CAPTURED)
 def test_it_is_captured_or_refused_for_an_honest_reason(name, monkeypatch):
     """Either way the program is left as it was: it goes on as if nothing had been tried."""
@@ -169,6 +170,7 @@ def test_it_is_captured_or_refused_for_an_honest_reason(name, monkeypatch):
         assert re.search(case.captured.reason, str(tried.error)), tried.error
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize("name", TRAINED)
 def test_its_bound_and_evidence_are_true_or_refused(name):
     """Nothing is trained, so that the numbers are those of the initial values."""
@@ -226,6 +228,7 @@ def same_tensors(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_is_saved_and_loaded(name, tmp_path):
     """The loaded fit has the same losses and tensors, and its next step is the same."""

@@ -21,6 +21,7 @@ from guides import MeanField
 from zoo.objectives import OBJECTIVES
 
 
+@pytest.mark.thin(5)
 @pytest.mark.parametrize("name", PLACES)
 def test_a_registered_network_is_trained_wherever_it_lies(name):
     torch.manual_seed(1)

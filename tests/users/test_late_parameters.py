@@ -43,6 +43,7 @@ def test_a_parameter_met_late_is_trained_from_then_on():
     assert found == pytest.approx(expected, rel=IDENTITY)
 
 
+@pytest.mark.thin(2)
 @pytest.mark.parametrize("optimizer", ["adagrad", "sgd", "rmsprop", "clipped_adam"])
 def test_any_optimizer_takes_it(optimizer):
     fitted = zoo.fit(shifted, takes_a_branch, Y, steps=200, lr=0.05, optimizer=optimizer)

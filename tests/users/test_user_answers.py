@@ -28,6 +28,7 @@ def hand_written(x):
     pyro.sample("mean", dist.Normal(loc, scale))
 
 
+@pytest.mark.thin(4)
 @pytest.mark.parametrize("batch_size", [None, 5])
 @pytest.mark.parametrize("guide", [hand_written, MeanField, AutoNormal, AutoDiagonalNormal])
 def test_the_conjugate_answer(guide, batch_size):

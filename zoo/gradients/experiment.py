@@ -4,15 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
-
 from zoo.gradients.bias import Bias, Reference, bias, length
 from zoo.gradients.estimator import Estimator
 from zoo.gradients.exact import reference
 from zoo.gradients.fixed_program import FixedProgram, Parameters, measured
 from zoo.gradients.moments import Moments, moments
 from zoo.gradients.results import GradientRow, Value
-from zoo.isolation import in_double, isolated
+from zoo.isolation import in_double, isolated, seed_all
 from zoo.metrics.means import mean_error
 from zoo.objectives import Objective
 from zoo.objectives.target import Target
@@ -54,7 +52,7 @@ class Experiment:
         with isolated(seed=self.seed), in_double():
             one = self.build(estimator.objective, estimator.guide)
             tuned = one.tune(self.tune)
-            torch.manual_seed(self.seed)
+            seed_all(self.seed)
             found = moments(one.sampler, self.draws, one.groups)
             seconds = one.seconds()
         return row_of(estimator, self.at, one, found, known, tuned, seconds)

@@ -12,7 +12,7 @@ from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
 from zoo.compile.noise import draw_noise
 from zoo.compile.verify import gradient_of
 from zoo.data.batches import Batches
-from zoo.isolation import isolated
+from zoo.isolation import isolated, seed_all
 from zoo.program import Program
 
 Sampler = Callable[[int], Tensor]
@@ -54,7 +54,7 @@ def gradient_draws(
     parameters = [parameter for parameter in program.parameters() if parameter.requires_grad]
     with isolated(seed=seed):
         captured = capture(program, rows, parameters)
-        torch.manual_seed(seed)
+        seed_all(seed)
         return draw_gradients(captured, program, rows, draws, step=step)
 
 

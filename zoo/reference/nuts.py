@@ -14,7 +14,7 @@ from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
 from zoo.checks.arguments import number, seed_given, whole
-from zoo.isolation import in_double, isolated
+from zoo.isolation import in_double, isolated, seed_all
 from zoo.latents import Model
 from zoo.provenance import provenance
 from zoo.reference.checks import check, summarise
@@ -67,7 +67,7 @@ def sample_reference(
         posterior = Posterior(task.build(), rows, sites)
         runs = []
         for chain in range(chains):
-            torch.manual_seed(seed + SEED_STEP * (chain + 1))
+            seed_all(seed + SEED_STEP * (chain + 1))
             runs.append(_run(posterior, draws, warmup, accept, _teller(shown, chain)))
         values = posterior.values(torch.cat([u for u, _ in runs]))
     found = summarise(values, chains)

@@ -11,7 +11,7 @@ from zoo.data import keep
 from zoo.data.batches import Batches, Shuffle
 from zoo.device import to_device
 from zoo.handlers.parameters import restore
-from zoo.isolation import isolated
+from zoo.isolation import isolated, seed_all
 from zoo.latents import Family, Latents, describe
 from zoo.pairing.validation import check_rows
 from zoo.program import Program, build
@@ -76,7 +76,7 @@ def prepare(
     _say_narrow(program)
     _say_unnamed(program)
     trainer = Trainer(program, rows, settings.update, _moving(program, settings))
-    torch.manual_seed(settings.seed)
+    seed_all(settings.seed)
     valid = _validation(task, settings, program) if settings.patience is not None else ()
     fit = Fit(task, settings, program, guide, torch.zeros(0), densities=densities(program, args))
     return Run(fit, trainer, tuple(to_device(arg, device) for arg in valid))
