@@ -115,6 +115,7 @@ def budgeted(tmp_path_factory):
     return out
 
 
+@pytest.mark.thorough
 def test_runs_of_equal_budget(budgeted):
     record = json.loads((budgeted / "results.json").read_text())
     assert [(r["objective"], r["steps"]) for r in record["rows"]] == [

@@ -87,7 +87,7 @@ def test_compiled_replicas_are_the_program_step_by_step(monkeypatch):
     assert equal(compiled, plain, 100 * EXACT)
 
 
-@pytest.mark.thin(6)
+@pytest.mark.thorough
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize(("small", "tiny"), [(0, 0), (2**17, 0), (2**17, 2**17)])
 def test_however_the_parameters_are_laid_out(small, tiny, replicas, monkeypatch):

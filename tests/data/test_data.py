@@ -136,7 +136,7 @@ def test_official_split_takes_valid_from_the_end_of_train(load):
     assert mnist.load(binarize="none", valid_rows=100).rows == 59_900
 
 
-@pytest.mark.thin(6)
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "mode"), PAIRS)
 def test_values_are_in_range_and_follow_the_seed(name, mode, load):
     before = torch.get_rng_state(), np.random.get_state()[1].copy()

@@ -47,6 +47,7 @@ def is_a_picture(path):
     return np.asarray(Image.open(path).convert("L")).std() > 0
 
 
+@pytest.mark.thorough
 def test_no_bound_passes_the_exact_evidence(found):
     (shown,) = found.values()
     for elbo, exact, gap in zip(shown.elbo, shown.log_evidence, shown.gap, strict=True):

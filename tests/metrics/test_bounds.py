@@ -239,7 +239,7 @@ def test_ours_stays_a_bound_under_minibatches(objective):
     assert (found.mean() - whole.mean()).abs() < ERRORS * error
 
 
-@pytest.mark.thin(2)
+@pytest.mark.thorough
 @pytest.mark.parametrize("vectorised", [False, True])
 def test_pyros_stock_bound_exceeds_the_evidence(vectorised):
     """The defect that the warning is about; when Pyro mends it, drop the warning."""

@@ -30,6 +30,7 @@ def test_a_script_is_named_with_its_path_and_its_quotes(tmp_path):
     assert shlex.split(told) == ["python", *asked]
 
 
+@pytest.mark.thorough
 def test_a_line_of_code_is_repeated():
     code = "from zoo.provenance import command; print(command())"
     assert shlex.split(printed([sys.executable, "-c", code])) == ["python", "-c", code]

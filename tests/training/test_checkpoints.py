@@ -122,6 +122,7 @@ def test_replicas_that_died_go_on_together(at, uncompiled, tmp_path, monkeypatch
     assert [one.backend for one in on] == ["compiled"] * 3
 
 
+@pytest.mark.thorough
 def test_a_replica_that_diverged_stays_as_it_ended(uncompiled, tmp_path, monkeypatch):
     rates = {"lr": [1e-6, 1e6, 1e-6], "optimizer": "sgd", "steps": BLOCK + 20}
     several = partial(zoo.fit, TASK, AmortisedNormal, replicas=3, compile=True, **rates)
