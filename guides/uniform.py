@@ -1,11 +1,11 @@
-"""Uniform dequantisation: noise on [0, 1] is uniform, whatever the row; the rest is a guide's.
+"""Uniform dequantisation: latents on [0, 1] are uniform; another guide covers the others.
 
     q(z, u | x) = q(z | x) Uniform(u; 0, 1).
 
 Noise that depends on the row is what every other guide for local latents gives: then it is
 variational dequantisation, with a flow as in the paper.
 
-Parameters: those of the guide of the rest.
+Parameters: those of the other guide.
 Sources: Uria, Murray & Larochelle 2013, "RNADE" (uniform); Ho et al. 2019, "Flow++" (variational).
 """
 

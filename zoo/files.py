@@ -54,7 +54,7 @@ def remove_partial(folder: Path) -> None:
 
 
 def held(folder: Path) -> list[str]:
-    """Names in a folder, without what a killed process left: half a file, tensors of no record."""
+    """Names in a folder, without partial files and without tensors that no record names."""
     names = sorted(path.name for path in folder.iterdir() if not path.name.endswith(PARTIAL))
     return names if any(not STATE.fullmatch(name) for name in names) else []
 

@@ -55,7 +55,7 @@ class Task:
         Raises:
             ValueError: if there are no such rows.
         """
-        batch = self.scored(split)
+        batch = self.scoring_args(split)
         return replace(self, data=replace(self.data, train=batch, observe=keep))
 
     def split(self, name: str) -> tuple:
@@ -70,7 +70,7 @@ class Task:
             raise ValueError(f"No split {shown(name)} in data '{self.data.name}'; it has {kept}.")
         return splits[name]
 
-    def scored(self, name: str) -> tuple:
+    def scoring_args(self, name: str) -> tuple:
         """The arguments of the model for a split whose rows are to be scored, not trained on.
 
         Train rows of dynamic data are intensities in [0, 1], and training draws their bits afresh

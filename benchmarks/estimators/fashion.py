@@ -18,7 +18,7 @@ import torch
 import guides
 import zoo
 from benchmarks import markdown
-from zoo.gradients.fixed_program import GUIDE, measured, parameters_of
+from zoo.gradients.fixed_program import GUIDE, build_fixed, parameters_of
 from zoo.gradients.moments import moments
 from zoo.gradients.sampler import sampler
 from zoo.gradients.trajectory import fixed_rows
@@ -91,7 +91,7 @@ def _measure(task: zoo.Task, fit: zoo.Fit, objective: zoo.objectives.Objective) 
     begin = time.perf_counter()
     with isolated(seed=1), in_double():
         values = {name: value.double() for name, value in parameters_of(fit.program).items()}
-        one = measured(task, guides.AmortisedDiscrete, objective, args, values)
+        one = build_fixed(task, guides.AmortisedDiscrete, objective, args, values)
         one.tune(TUNE)
         encoder = [p for name, p in one.program.named_parameters() if name.startswith(GUIDE)]
         torch.manual_seed(1)

@@ -21,7 +21,7 @@ from benchmarks import records
 from benchmarks.evaluation.planted_failures import EXHIBITS, exact, pair
 from guides.per_datum_full_rank import PerDatumFullRank
 from zoo.evaluation.gaps import measure_gaps
-from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.latent_usage import latent_usage
 from zoo.evaluation.local_optimisation import Search
 from zoo.evaluation.sbc import rank_calibration, signed_rank_p
 from zoo.evidence import AnnealedImportance
@@ -36,7 +36,7 @@ SEEDS = 3
 ROWS = 100
 WEIGHTS = ("elbo", "iwae_100", "log_evidence", "ess", "k_hat", "exact_log_evidence", "gap")
 ERRORS = 5.0
-FIRST = 5  # rows in a two-sample test
+TWO_SAMPLE_ROWS = 5
 COMPARED = 500  # draws in it
 RANGES = {  # metric -> healthy range
     "gap": (-INF, 0.05),
@@ -115,8 +115,8 @@ def of_draws(fit: Fit, draws: int, seed: int) -> dict[str, Metric]:
     """Two-sample tests against exact draws, all dimensions of a few rows at once."""
     (x,) = fit.task.split("train")
     with isolated(seed=seed + 1), torch.no_grad():
-        sampled = draw(fit.program, (x,), draws, rows=FIRST).latents
-        reference = exact(fit.model, x[:FIRST]).sample((draws,))
+        sampled = draw(fit.program, (x,), draws, rows=TWO_SAMPLE_ROWS).latents
+        reference = exact(fit.model, x[:TWO_SAMPLE_ROWS]).sample((draws,))
     found = two_sample(sampled, {"z": reference}, seed=seed)
     return {f"two-sample {name}": found[name] for name in ("mmd_p", "classifier_knn")}
 
@@ -137,7 +137,7 @@ def of_ranks(fit: Fit, seed: int, repeats: int = 10) -> dict[str, Metric]:
 
 def of_latents(fit: Fit, seed: int) -> dict[str, Metric]:
     """KL, mutual information, active units, and the aggregated posterior against the prior."""
-    health = latent_health(fit.program, fit.task.split("train"), draws=100, seed=seed)
+    health = latent_usage(fit.program, fit.task.split("train"), draws=100, seed=seed)
     site = health.sites["z"]
     size = len(site.mean_variance[0])
     active = site.active

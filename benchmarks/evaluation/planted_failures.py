@@ -20,7 +20,7 @@ from zoo.results.result import Fit
 
 NARROW = 0.4  # of each sd
 HALF = 3  # of six features
-MODE, INNER, NOISE = 4.0, 0.5, 4.0
+CLUSTER_CENTRE, CLUSTER_SD, NOISE_SD = 4.0, 0.5, 4.0
 FREEDOM, CORRELATION = 2.0, 0.8
 BEST_SCALE = 1.2602196988  # sd of the normal of least KL(q || p) to a standard Student-t with 3 df
 
@@ -40,10 +40,10 @@ class TwoModes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with pyro.plate("data", len(x)):
-            clouds = dist.Normal(x.new_tensor([-MODE, MODE]), INNER)
+            clouds = dist.Normal(x.new_tensor([-CLUSTER_CENTRE, CLUSTER_CENTRE]), CLUSTER_SD)
             weights = dist.Categorical(x.new_tensor([0.5, 0.5]))
             z = pyro.sample("z", Mixture(weights, clouds))
-            return pyro.sample("x", dist.Normal(z + self.shift, NOISE), obs=x)
+            return pyro.sample("x", dist.Normal(z + self.shift, NOISE_SD), obs=x)
 
     def log_evidence(self, x: Tensor) -> Tensor:
         return self._by_mode(x).logsumexp(-1)
@@ -59,15 +59,15 @@ class TwoModes(nn.Module):
 
     def modes(self, x: Tensor) -> dist.Normal:
         """The posterior given each mode, (rows, 2)."""
-        precision = INNER**-2 + NOISE**-2
-        centres = x.new_tensor([-MODE, MODE]) / INNER**2
-        loc = (centres + (x - self.shift)[:, None] / NOISE**2) / precision
+        precision = CLUSTER_SD**-2 + NOISE_SD**-2
+        centres = x.new_tensor([-CLUSTER_CENTRE, CLUSTER_CENTRE]) / CLUSTER_SD**2
+        loc = (centres + (x - self.shift)[:, None] / NOISE_SD**2) / precision
         return dist.Normal(loc, torch.full_like(loc, precision**-0.5))
 
     def _by_mode(self, x: Tensor) -> Tensor:
         """Log p(x, mode), (rows, 2)."""
-        centres = x.new_tensor([-MODE, MODE]) + self.shift
-        spread = (INNER**2 + NOISE**2) ** 0.5
+        centres = x.new_tensor([-CLUSTER_CENTRE, CLUSTER_CENTRE]) + self.shift
+        spread = (CLUSTER_SD**2 + NOISE_SD**2) ** 0.5
         return dist.Normal(centres, spread).log_prob(x[:, None]) - torch.tensor(2.0).log()
 
 

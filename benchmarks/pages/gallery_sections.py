@@ -95,7 +95,7 @@ SECTIONS = (
         "Gaussian VAE: the KL term in closed form or by one draw",
         "z ~ N(0, I),   x ~ N(f(z), s^2 I)",
         "Gradients at the same trained parameters. With the scale fixed, the closed form and "
-        "sticking the landing have about 600 times less variance in the encoder's gradient than "
+        "sticking the landing have 580 to 700 times less variance in the encoder's gradient than "
         "one draw; with it learned, the closed form has a fifth less, and sticking the landing "
         "six to seven times less. All three have the same mean by theory; of the twelve "
         "p-values, which share their noise, the smallest is 0.01.",
@@ -132,7 +132,7 @@ SECTIONS = (
         "One decoder, one number of steps. The last column is the gain over N(0, I) in log "
         "p(x), seed by seed. The VampPrior's encoder is its own, gated and wider; its second "
         "row has the encoder of the others: of the gain of 0.46 nats, 0.16 remain there. With "
-        "its pseudo-rows and the network that reads them the VampPrior has eight to nine times "
+        "its pseudo-rows and the network that reads them the VampPrior has six to nine times "
         "the parameters of the others.",
         ("zoo fit vae --prior maf",),
         "python -m benchmarks.vaes.run priors",
@@ -280,7 +280,7 @@ SECTIONS = (
         "are over rows: the claim is on the difference, taken row by row. Under the decoder "
         "that was trained with the flow, a fitted flow is 8 nats above a fitted diagonal, under "
         "the other one half a nat, as 6 and 0 are published. At 15 % of the steps, and with "
-        "k-hat high on a third to a half of the rows, no more can be said.",
+        "k-hat high on 37 % and 57 % of the rows, no more can be said.",
         (),
         "python -m benchmarks.vaes.run gaps",
         "vaes_gaps.png",

@@ -41,8 +41,8 @@ def introduction(record: dict) -> str:
 
 `zoo.evaluate(fit).verdict` answers three questions with yes, no, or cannot tell: is the bound what
 it should be, may the importance weights be trusted, and may the guide's own draws be trusted? Its
-limits, with their sources, are in `verdict_bound.py`, `verdict_weights.py` and `verdict_draws.py`
-of `zoo/evaluation/`. A metric that is missing is never taken for a good one.
+limits, with their sources, are in the files `verdict_*.py` of `zoo/evaluation/`. A metric that is
+missing is never taken for a good one.
 
 Here the third answer is set against the truth: {len(rows)} random fits of small models whose
 posterior means and sds are known in closed form or by quadrature, with random guides, some spoilt

@@ -19,7 +19,7 @@ import guides
 import zoo
 from benchmarks import records
 from zoo.decoders.pixel import PixelDecoder
-from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.latent_usage import latent_usage
 from zoo.likelihoods import BernoulliLikelihood
 from zoo.models.vaes.vae import VAE
 from zoo.objectives import FreeBits, MeanFieldKL, Objective
@@ -70,7 +70,7 @@ def measure(case: Case, seed: int) -> dict:
         compile=True,
     )
     scores = zoo.evaluate(fit, metrics=("elbo", "log_evidence", "k_hat"), draws=DRAWS)
-    health = latent_health(fit.program, task.split("test"))
+    health = latent_usage(fit.program, task.split("test"))
     metrics = {**health.metrics(), **scores}
     return {
         "kernel": case.kernel,

@@ -21,7 +21,7 @@ from torchvision.utils import make_grid
 import guides
 import zoo
 from benchmarks import records
-from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.latent_usage import latent_usage
 from zoo.isolation import isolated
 from zoo.optim.schedules import Linear
 from zoo.sampling.draws import draw_prior
@@ -49,7 +49,7 @@ def run(levels, seed):
     found = zoo.evaluate(
         result, draws=SETTINGS["draws"], metrics=["elbo", "log_evidence", "k_hat"]
     )
-    health = latent_health(result.program, task.split("test"), rows=100)
+    health = latent_usage(result.program, task.split("test"), rows=100)
     record = {
         "levels": levels,
         "seed": seed,

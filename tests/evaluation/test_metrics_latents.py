@@ -14,7 +14,7 @@ import zoo
 from guides import AmortisedDiscrete, AmortisedIAF, AmortisedNormal, MeanField, PerDatum
 from guides.parts.plates import positive
 from guides.per_datum_full_rank import PerDatumFullRank
-from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.latent_usage import latent_usage
 
 IDENTITY = 1e-8
 
@@ -50,7 +50,7 @@ def health(slope, rows=150, shift=0.0, **options):
     slope = torch.as_tensor(slope)
     x = (1 + slope**2).sqrt() * torch.randn(rows, 2)
     fit = zoo.fit(Gaussian(slope), Exact(slope, shift), x, steps=1, lr=1e-30)
-    return fit, x, latent_health(fit.program, (x,), rows=rows, permutations=100, **options)
+    return fit, x, latent_usage(fit.program, (x,), rows=rows, permutations=100, **options)
 
 
 @torch.no_grad()
@@ -84,7 +84,7 @@ def test_the_closed_form_is_taken_where_the_guide_declares_independence():
     (moments,) = fit.guide.encoder((x,))
     loc, scale = moments.detach().chunk(2, dim=-1)
     truth = kl_divergence(Normal(loc, positive(scale)), Normal(0.0, 1.0))
-    found = latent_health(fit.program, (x,), draws=5, permutations=20)
+    found = latent_usage(fit.program, (x,), draws=5, permutations=20)
     value, error = found.sites["z"].kl_per_dimension
     torch.testing.assert_close(value, truth.mean(0), rtol=1e-6, atol=1e-6)
     assert found.sites["z"].kl.value == pytest.approx(truth.sum(-1).mean().item(), rel=1e-6)
@@ -97,7 +97,7 @@ def test_a_full_covariance_has_a_kl_but_no_dimensions():
     (x,) = task.split("test")
     prior = dist.MultivariateNormal(torch.zeros(2), torch.eye(2))
     truth = kl_divergence(fit.model.posterior(x)["z"], prior).mean().item()
-    found = latent_health(fit.program, (x,), draws=100, permutations=20)
+    found = latent_usage(fit.program, (x,), draws=100, permutations=20)
     assert within(found.sites["z"].kl, truth)
     assert found.sites["z"].kl_per_dimension is None
 
@@ -152,7 +152,7 @@ def test_two_layers_add_up():
 
     x = torch.randn(30)
     fit = zoo.fit(model, PerDatum, x, steps=50)
-    found = latent_health(fit.program, (x,), draws=20, permutations=20)
+    found = latent_usage(fit.program, (x,), draws=20, permutations=20)
     parts = [site.kl for site in found.sites.values()]
     total = sum(part.value for part in parts)
     noise = math.hypot(found.kl.se, *(part.se for part in parts))
@@ -165,7 +165,7 @@ def test_two_layers_add_up():
 def test_flows_and_joint_guides_have_metrics(guide):
     task = fitted_ppca_task()
     fit = zoo.fit(task, guide, steps=1)
-    found = latent_health(fit.program, task.split("train"), rows=40, draws=4, permutations=20)
+    found = latent_usage(fit.program, task.split("train"), rows=40, draws=4, permutations=20)
     assert (found.sites["z"].kl is None) == (guide is PerDatumFullRank)
     assert all(math.isfinite(metric.value) for metric in found.metrics().values())
     information = found.mutual_information
@@ -175,7 +175,7 @@ def test_flows_and_joint_guides_have_metrics(guide):
 def test_discrete_latents_have_metrics():
     task = causes_task()
     fit = zoo.fit(task, AmortisedDiscrete, objective="rloo", steps=1)
-    found = latent_health(fit.program, task.split("train"), draws=4, permutations=20)
+    found = latent_usage(fit.program, task.split("train"), draws=4, permutations=20)
     (site,) = found.sites.values()
     assert len(site.kl_per_dimension[0]) == 3
     assert site.kl.value >= 0
@@ -189,7 +189,7 @@ def test_models_with_a_loop_over_draws():
 
     x = torch.randn(10)
     fit = zoo.fit(model, PerDatum, x, steps=1)
-    found = latent_health(fit.program, (x,), draws=3, permutations=20)
+    found = latent_usage(fit.program, (x,), draws=3, permutations=20)
     truth = kl_divergence(
         Normal(0.0, fit.guide.unconstrained_scale[0].exp().log1p() + 1e-6), Normal(0.0, 1.0)
     )
@@ -205,4 +205,4 @@ def test_shared_latents_are_refused():
 
     fit = zoo.fit(model, MeanField, torch.randn(5), steps=1)
     with pytest.raises(ValueError, match=r"\['loc'\] are shared by all rows"):
-        latent_health(fit.program, (torch.randn(5),))
+        latent_usage(fit.program, (torch.randn(5),))

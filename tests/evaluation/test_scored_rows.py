@@ -41,24 +41,24 @@ def are_bits(x):
 
 def test_the_bits_are_those_of_static_data_at_every_call(task, bits):
     random = torch.get_rng_state()
-    first, second = task.scored("train"), task.scored("train")
+    first, second = task.scoring_args("train"), task.scoring_args("train")
     assert torch.equal(random, torch.get_rng_state())
     assert torch.equal(first[0], bits)
     assert torch.equal(second[0], bits)
     torch.manual_seed(17)
-    assert torch.equal(task.scored("train")[0], bits)
+    assert torch.equal(task.scoring_args("train")[0], bits)
 
 
 def test_either_precision_has_the_same_bits(task, bits):
     single = replace(task.data, train=tuple(x.float() for x in task.data.train))
-    (found,) = replace(task, data=single).scored("train")
+    (found,) = replace(task, data=single).scoring_args("train")
     assert found.dtype == torch.float32
     assert torch.equal(found, bits.float())
 
 
 def test_training_goes_on_drawing_from_intensities(task):
     hash_ = task.data.hash
-    task.scored("train")
+    task.scoring_args("train")
     assert not are_bits(task.split("train")[0])
     assert task.data.observe is draw_bits
     assert task.data.hash == hash_
@@ -68,17 +68,17 @@ def test_training_goes_on_drawing_from_intensities(task):
 def test_other_rows_are_scored_as_they_are(task, binarize):
     given = replace(task, data=load_data("digits", binarize=binarize))
     for split in ("train", "valid", "test"):
-        assert given.scored(split) is given.split(split)
+        assert given.scoring_args(split) is given.split(split)
     for split in ("valid", "test"):
-        assert task.scored(split) is task.split(split)
+        assert task.scoring_args(split) is task.split(split)
     with pytest.raises(ValueError, match="No split 'all'"):
-        task.scored("all")
+        task.scoring_args("all")
 
 
 @pytest.mark.parametrize("data", ["digits_labels", "digits_halves"])
 def test_both_views_are_bits_and_none_is_hidden(data):
     pair = zoo.load("multimodal_vae", data=data)
-    x, y, seen = pair.scored("train")
+    x, y, seen = pair.scoring_args("train")
     assert are_bits(x)
     assert are_bits(y)
     assert seen.eq(1).all()

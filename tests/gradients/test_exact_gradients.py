@@ -12,10 +12,10 @@ from zoo.gradients.exact import count_states, exact_gradient
 from zoo.gradients.fixed_program import FixedProgram
 from zoo.gradients.sampler import sampler
 from zoo.objectives import Enumerate, LeaveOneOut, Thermodynamic, Trace
-from zoo.objectives.target import Compromise, Evidence, Inclusive, Largest, PowerMean
+from zoo.objectives.target import Compromise, Elbo, Inclusive, Largest, PowerMean
 
 BOUNDS = {
-    "elbo": (Evidence(), elbo),
+    "elbo": (Elbo(), elbo),
     "iwae, 1": (PowerMean(1), elbo),
     "iwae, 3": (PowerMean(3), iwae(3)),
     "ciwae": (Compromise(2, 0.3), ciwae(0.3)),
@@ -41,7 +41,7 @@ def test_it_is_the_gradient_that_enumerate_gives():
     with a_pair(Enumerate()) as program:
         one = FixedProgram(program, Batches((BITS,), keep, None))
         found = one.sampler(2)
-        assert relative_error(exact_gradient(one, Evidence()), found[0]) < IDENTITY
+        assert relative_error(exact_gradient(one, Elbo()), found[0]) < IDENTITY
 
 
 def test_the_inclusive_divergence_by_its_definition():
@@ -58,7 +58,7 @@ def test_the_thermodynamic_bound_in_one_strip_is_the_elbo():
     bound = Thermodynamic(partitions=1).target.model
     with a_pair() as program:
         one = FixedProgram(program, Batches((BITS,), keep, None))
-        exact = exact_gradient(one, Evidence())
+        exact = exact_gradient(one, Elbo())
         assert relative_error(exact_gradient(one, bound), exact) < IDENTITY
 
 
@@ -86,6 +86,6 @@ def test_a_step_that_cannot_be_captured_is_drawn_one_by_one():
             some, layout = sampler(program, one.rows, one.parameters)
         found = some(400)
         assert list(layout.names) == one.names
-        exact = exact_gradient(one, Evidence())
+        exact = exact_gradient(one, Elbo())
         error = found.std(0) / 400**0.5
         assert ((found.mean(0) - exact).abs() <= ERRORS * error + 1e-12).all()

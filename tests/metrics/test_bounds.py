@@ -25,7 +25,7 @@ from torch.distributions import constraints
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, Empty, MeanField
 from zoo.objectives import IWAE, Enumerate, Renyi, as_objective
-from zoo.objectives.target import Evidence, PowerMean
+from zoo.objectives.target import Elbo, PowerMean
 
 N, B, PARTICLES = 100, 10, 8
 
@@ -274,7 +274,7 @@ def test_renyis_bound_grows_with_particles_below_order_one_and_falls_above(alpha
     log_p, log_q = torch.randn(3, 1), torch.randn(3, 1).log_softmax(0)
     bounds = [PowerMean(k, alpha).exact(log_p, log_q).item() for k in (1, 2, 3, 4)]
     assert bounds == sorted(bounds, reverse=alpha > 1)
-    assert bounds[0] == pytest.approx(Evidence().exact(log_p, log_q).item(), rel=IDENTITY)
+    assert bounds[0] == pytest.approx(Elbo().exact(log_p, log_q).item(), rel=IDENTITY)
 
 
 def test_an_amortised_guide_is_summed_exactly():

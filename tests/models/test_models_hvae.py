@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import zoo
 from guides import AmortisedNormal, TopDown
 from zoo.cli.app import app
-from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.latent_usage import latent_usage
 from zoo.latents import describe
 from zoo.likelihoods import BernoulliLikelihood, GaussianLikelihood
 from zoo.models.vaes.bernoulli_vae import BernoulliVAE
@@ -143,7 +143,7 @@ def test_captured_equals_plain():
 
 def test_health_of_every_group():
     with built(hierarchy(), TopDown, Trace(), pixels(ROWS)) as program:
-        found = latent_health(program, pixels(ROWS), draws=200, permutations=20)
+        found = latent_usage(program, pixels(ROWS), draws=200, permutations=20)
     total = sum(site.kl.value for site in found.sites.values())
     assert list(found.sites) == ["z_2", "z_1"]
     assert total == pytest.approx(found.kl.value, rel=IDENTITY)

@@ -31,7 +31,7 @@ CHOICES = {
     "groups": ((3,), (2, 3), (2, 1, 3)),
 }
 REFUSED = {  # likelihood and decoder
-    "hvae": [(name, None) for name, choice in LIKELIHOODS.items() if choice.fills],
+    "hvae": [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises],
     "dequantised_vae": [(None, "nade"), (None, "pixel")],
     "flow_vae": [(None, "nade"), (None, "pixel")],
 }

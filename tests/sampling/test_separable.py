@@ -7,7 +7,7 @@ import torch
 
 import zoo
 from guides import AmortisedNormal, PerDatum
-from zoo.sampling.separable import apart
+from zoo.sampling.separable import why_inseparable
 
 ERRORS = 5
 X = torch.linspace(-1.0, 1.0, 40) + 0.3 * torch.arange(40.0)
@@ -50,7 +50,7 @@ def alone(x):
 )
 def test_models_are_told_apart(model, is_apart):
     fit = zoo.fit(model, PerDatum, X, steps=1)
-    assert (apart(fit.program, (X,)) is None) == bool(is_apart)
+    assert (why_inseparable(fit.program, (X,)) is None) == bool(is_apart)
 
 
 @pytest.mark.thin(2)

@@ -73,7 +73,7 @@ def test_replicas_go_on_as_replicas(tmp_path):
     several = fit(steps=3, replicas=2, checkpoint=tmp_path / "two")
     with pytest.raises(ValueError, match="has 2 replicas; got replicas=3. Pass replicas=2"):
         fit(replicas=3, resume=several)
-    with pytest.raises(ValueError, match="holds 2 replicas; other was asked for"):
+    with pytest.raises(ValueError, match="holds 2 replicas; the call asks for one fit"):
         fit(resume=tmp_path / "two")
     further, whole = fit(replicas=2, resume=several), fit(replicas=2)
     assert all(same(*both) for both in zip(further, whole, strict=True))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from zoo.metrics import Metric
 
-SEPARATE = 1.96
+Z_95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,6 @@ def is_best(cell: Cell, baselines: Sequence[Cell]) -> bool:
     others = [baseline for baseline in baselines if baseline is not cell]
     sign = {"higher": 1, "lower": -1}.get(cell.better, 0)
     return bool(others and sign) and all(
-        sign * (cell.value - baseline.value) > SEPARATE * (cell.se + baseline.se)
+        sign * (cell.value - baseline.value) > Z_95 * (cell.se + baseline.se)
         for baseline in others
     )

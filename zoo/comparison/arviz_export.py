@@ -31,7 +31,7 @@ def arviz_groups(result: Fit) -> Groups:
         "observed_data"; without those that the model or the guide has nothing for.
     """
     split = held_out_split(result) if result.amortised else "train"
-    args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
+    args = tuple(to_device(arg, result.device) for arg in result.task.scoring_args(split))
     program, rows = result.program, ROWS if result.latents.rowwise else None
     found: dict[str, dict[str, Tensor]] = {}
     with isolated(seed=result.settings.seed):

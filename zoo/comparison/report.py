@@ -1,4 +1,4 @@
-"""Tables and pictures of a comparison: what people would rather look at than read."""
+"""Tables and pictures of a comparison."""
 
 import math
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def image_picture(result: Fit, path: Path, count: int = 24) -> Path | None:
 def _panels(result: Fit, count: int) -> dict[str, Tensor]:
     assert isinstance(result.model, HasMean)
     split = "test" if result.task.data.test and result.amortised else "train"
-    args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
+    args = tuple(to_device(arg, result.device) for arg in result.task.scoring_args(split))
     model, names = result.model, result.latents.names[:1]
     names = model.names if isinstance(model, Descends) else names
     posterior = draw(result.program, args, 1, rows=count).latents

@@ -210,7 +210,7 @@ def step_function(
 
 TRUTH = torch.Tensor.__bool__
 GRADIENT = torch.Tensor.requires_grad.__get__  # type: ignore[attr-defined]
-ANSWERS = {  # (what Pyro and torch ask of a tensor, and where) -> the answer in a finite step
+ANSWERS = {  # (method of a tensor, function that calls it) -> its value in a step without NaN
     # TraceEnum_ELBO: is every probability above 0? If not, it leaves out terms that are 0.
     (TRUTH, "pyro.infer.util.Dice.compute_expectation"): True,
     # TraceEnum_ELBO: should it warn that the loss, or its gradient, is not a number?

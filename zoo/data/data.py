@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 Batch = tuple[Tensor, ...]
@@ -89,22 +88,6 @@ class Data:
     def features(self) -> int:
         """Last dimension of the first tensor in train."""
         return self.train[0].shape[-1]
-
-    def to(self, device: torch.device | str) -> "Data":
-        """Copy of this data set with its tensors on a device.
-
-        Args:
-            device: Where the tensors go, such as "cpu" or "cuda".
-
-        Returns:
-            The same data set, hash included, on that device.
-        """
-        return replace(
-            self,
-            train=tuple(tensor.to(device) for tensor in self.train),
-            valid=tuple(tensor.to(device) for tensor in self.valid),
-            test=tuple(tensor.to(device) for tensor in self.test),
-        )
 
 
 def make_data(

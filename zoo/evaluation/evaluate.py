@@ -20,7 +20,7 @@ from zoo.metrics.metric import joined
 from zoo.program import Program
 from zoo.results.result import Fit
 from zoo.sampling.importance_weights import independent_rows, row_count
-from zoo.sampling.separable import together
+from zoo.sampling.separable import with_rows_together
 from zoo.training.refit import fit_again
 
 QUICKEST = (
@@ -128,8 +128,8 @@ def evaluate(
     result.task.split(split)
     asked, seed = check_scoring(metrics, draws), seed_given(seed)
     program, note = _for_rows_of(result, split)
-    args = tuple(to_device(arg, result.device) for arg in result.task.scored(split))
-    program = together(program, args)
+    args = tuple(to_device(arg, result.device) for arg in result.task.scoring_args(split))
+    program = with_rows_together(program, args)
     rows = row_count(program, args)
     wide = program.latents.vectorises and not program.latents.rowwise
     draws = draws or default_draws(rows, one_weight=wide)

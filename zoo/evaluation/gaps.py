@@ -172,7 +172,7 @@ def _gaps_on(
     objective: Objective,
     search: Search,
 ) -> RowGaps:
-    args = tuple(to_device(arg, fit.device) for arg in fit.task.scored(split))
+    args = tuple(to_device(arg, fit.device) for arg in fit.task.scoring_args(split))
     total = row_count(fit.program, args)
     own, args = _first_rows(fit.program, args, min(rows, total), total, draws)
     weights, steps, settled = {}, {}, {}

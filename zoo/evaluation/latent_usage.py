@@ -81,7 +81,7 @@ class LatentUsage:
 
 
 @torch.no_grad()
-def latent_health(
+def latent_usage(
     program: Program,
     args: tuple,
     *,

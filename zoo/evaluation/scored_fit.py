@@ -150,7 +150,7 @@ class Scored:
     def divergence(self) -> str:
         """The explanation to add where a metric is not finite."""
         diverged = self.result.stopped == "diverged"
-        return ": training diverged, and the state before is no better" if diverged else ""
+        return ": training diverged, and so does the last state before" if diverged else ""
 
     def require_draws(self, *, of_all: bool = True) -> None:
         """Refuses a guide that leaves latents out, or draws a subsample of a plate of latents.

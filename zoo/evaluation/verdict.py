@@ -5,9 +5,8 @@
 - May the guide's own draws be trusted as draws from the posterior?
 
 A missing metric never counts as a good one: the answer is then "cannot tell", with what to try.
-The limits of each question and their sources are in `verdict_bound`, `verdict_weights` and
-`verdict_draws`. How often the answer about the draws is right is measured by
-``benchmarks/evaluation/verdicts.py``.
+The limits of each question and their sources are in the files `verdict_*.py`. How often
+the answer about the draws is right is measured by ``benchmarks/evaluation/verdicts.py``.
 """
 
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ def verdict(
     wrong, trusted = "; ".join(impossible(found)), weights(found, draws, skipped)
     missed = "; ".join(more_evidence(found))
     if missed and trusted.answer != NO:
-        trusted = Answer(NO, f"{missed}: they see only where the guide goes")
+        trusted = Answer(NO, f"{missed}: the weights see only where the guide has draws")
     if wrong:
         trusted = Answer(NO, f"the density of the guide or of the model is wrong: {wrong}")
     of_bound = bound(found, trusted, skipped, trains_model=trains_model)

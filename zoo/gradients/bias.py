@@ -26,7 +26,7 @@ from zoo.gradients.moments import ROUNDING, Moments
 
 DIRECTIONS = 10
 SMALLEST_SPREAD = 0.05  # of the mean one; smaller sds count as this one
-RARE = math.log(1e6)  # n draws miss an event of probability RARE / n once in 1e6 times
+MISSED_EVENT = math.log(1e6)  # n draws miss an event of probability this / n once in 1e6 times
 SMALLEST = 1e-300  # in place of 0 in a denominator
 ROUNDING_OF_SUMS = 16  # times the rounding error of a coordinate
 RELATIVE_RANK = 1e-12  # eigenvalues of a covariance below this count as 0
@@ -127,7 +127,7 @@ def _still_ones_agree(found: Moments, error: Tensor, exact: Tensor) -> bool:
     if not len(error):
         return True
     rounding = ROUNDING_OF_SUMS * ROUNDING * float(exact.abs().max())
-    rare = found.largest * RARE / found.draws
+    rare = found.largest * MISSED_EVENT / found.draws
     return float(error.abs().max()) <= rounding + rare
 
 

@@ -27,7 +27,7 @@ from zoo.objectives import (
     Trace,
     VRMax,
 )
-from zoo.objectives.target import Bound, Compromise, Evidence, Largest, PowerMean, Target
+from zoo.objectives.target import Bound, Compromise, Elbo, Largest, PowerMean, Target
 from zoo.pairing.mismatch import mismatch
 from zoo.traces import Assign, run, weigh
 
@@ -163,7 +163,7 @@ def _pilot(objective: Objective, build: Build) -> float | None:
 def unbiased(bound: Bound) -> tuple[Objective, ...]:
     """Objectives that estimate the gradient of the bound without bias, for any pair."""
     match bound:
-        case Evidence():
+        case Elbo():
             return StickingTheLanding(), MeanFieldKL(), Trace(), LeaveOneOut(4)
         case PowerMean(particles=count, alpha=0.0) if count > 1:
             return DoublyReparameterised(count), VIMCO(count), IWAE(count)

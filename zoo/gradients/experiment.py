@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from zoo.gradients.bias import Bias, Reference, bias, length
 from zoo.gradients.estimator import Estimator
 from zoo.gradients.exact import reference
-from zoo.gradients.fixed_program import FixedProgram, Parameters, measured
+from zoo.gradients.fixed_program import FixedProgram, Parameters, build_fixed
 from zoo.gradients.moments import Moments, moments
 from zoo.gradients.results import GradientRow, Value
 from zoo.isolation import in_double, isolated, seed_all
@@ -45,7 +45,7 @@ class Experiment:
 
     def build(self, objective: Objective, guide: Callable | None = None) -> FixedProgram:
         """The pair with an objective, at the parameters of this place."""
-        return measured(self.task, guide or self.guide, objective, self.args, self.values)
+        return build_fixed(self.task, guide or self.guide, objective, self.args, self.values)
 
     def measure(self, estimator: Estimator, known: Reference | None) -> GradientRow:
         """The bias, variance and cost of an estimator, after its own parameters are tuned."""

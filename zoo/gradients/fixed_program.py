@@ -117,7 +117,7 @@ class FixedProgram:
         self.program.backward(clock, None, *self.rows.args)
 
 
-def measured(
+def build_fixed(
     task: Task, guide: Callable, objective: Objective, args: tuple, values: Parameters
 ) -> FixedProgram:
     """Model, guide and objective on fixed rows, with their parameters set to given values.

@@ -200,14 +200,14 @@ def set_to(module: nn.Module, new: Callable[[Tensor], Tensor]) -> Iterator[None]
 
 
 def shares_memory(tensor: Tensor) -> bool:
-    """Is it no plain tensor that can be written to: do elements of it share memory?"""
+    """Do several elements share memory, or is the tensor not strided?"""
     if tensor.layout != torch.strided:
         return True
     return any(n > 1 and s == 0 for n, s in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 def spread(shape: torch.Size, low: float, high: float) -> Tensor:
-    """Numbers from `low` to `high`, each another: values that are special in no way."""
+    """Equally spaced numbers from `low` to `high`, no two equal and none a special value."""
     return torch.linspace(low, high, shape.numel()).reshape(shape)
 
 

@@ -1,4 +1,4 @@
-"""What a guide declares of itself, so that pairing asks no names."""
+"""The properties that a guide class declares, which the rules of pairing read."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Likelihoods of a row of D numbers: one a file; this table names them.
+"""Likelihoods of a row of D numbers, and the table of those that any VAE may take.
 
 Each is a module that takes `numbers` outputs of a decoder for each dimension. Called on outputs
 (..., D, numbers) it gives the distribution of a row, event shape (D,); `mean` gives its mean.
@@ -25,12 +25,12 @@ class LikelihoodChoice:
         build: grey levels of the data -> the likelihood; 0 where they are no levels.
         takes: "bits", "levels" or "numbers": pixels of 0 and 1, grey levels evenly spaced over
             [0, 1], or any real numbers.
-        fills: is it a density of levels that are dequantised, y = (k + u) / L?
+        dequantises: is it a density of levels that are dequantised, y = (k + u) / L?
     """
 
     build: Callable[[int], nn.Module]
     takes: Literal["bits", "levels", "numbers"]
-    fills: bool = False
+    dequantises: bool = False
 
 
 LIKELIHOODS: dict[str, LikelihoodChoice] = {
@@ -41,7 +41,9 @@ LIKELIHOODS: dict[str, LikelihoodChoice] = {
     ),
     "categorical": LikelihoodChoice(CategoricalLikelihood, "levels"),
     "logistic_mixture": LikelihoodChoice(LogisticMixtureLikelihood, "levels"),
-    "dequantised": LikelihoodChoice(lambda levels: DequantisedLikelihood(), "levels", fills=True),
+    "dequantised": LikelihoodChoice(
+        lambda levels: DequantisedLikelihood(), "levels", dequantises=True
+    ),
 }
 
 __all__ = [

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 FEWEST_EXCEEDANCES = 5
-PRIOR_K = 0.5  # k is shrunk towards this value,
-PRIOR_COUNT = 10  # which counts as this many exceedances
+PRIOR_K = 0.5  # prior mean of k
+PRIOR_COUNT = 10  # weight of the prior mean, in exceedances
 LARGEST_K = 0.8  # V grows without limit as k nears 1, so a larger k counts as this one
 
 

@@ -17,11 +17,11 @@ from torch import Tensor
 from zoo.metrics.metric import PerRow
 from zoo.metrics.pareto import fit_tail, tail_length
 
-TIES_AT_TOP = 5  # so many draws with the largest weight: the states are discrete and few
-SHARE_OF_TIES = 0.5  # so many of the largest weights equal to the next: likewise
+TIES_AT_TOP = 5  # from so many draws with the largest weight on, the latent has few states
+SHARE_OF_TIES = 0.5  # beyond this share of large weights equal to the next, likewise
 EQUAL = 1e-6  # nats; a smaller range of log-weights counts as none
 TIED = "the largest weights are of few states, so no tail can be fitted; see ess, largest_weight"
-ROUNDING = 16  # units in the last place, between two weights of the same state
+ROUNDING = 16  # units in the last place; weights that are closer count as equal
 
 
 def k_hat(log_w: Tensor, *, discrete: bool = True) -> PerRow:

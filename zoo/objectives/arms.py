@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from zoo.checks.arguments import keep_whole
 from zoo.latents.forms import BITS
 from zoo.objectives.bernoulli_draws import wide_logits
-from zoo.objectives.log_ratio import apart, at, spread
+from zoo.objectives.log_ratio import at, spread, unstacked
 from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.scored_draws import estimate, others
 from zoo.traces import Pair, add_up
@@ -77,7 +77,7 @@ class ARMS(Objective):
         latents = pair.latents
         logits = wide_logits(pair, args, kwargs, type(self).__name__)
         b = {name: antithetic(logit.detach(), self.particles) for name, logit in logits.items()}
-        weights = at(pair, apart(b), args, kwargs)
+        weights = at(pair, unstacked(b), args, kwargs)
         f = weights.log_w.detach()
         terms = []
         for name, logit in logits.items():

@@ -64,12 +64,12 @@ def at_with_slopes(
     """
     with torch.enable_grad():  # a validation loss is taken without
         reals = {name: value.detach().requires_grad_() for name, value in values.items()}
-        weights = at(pair, apart(reals), args, kwargs)
+        weights = at(pair, unstacked(reals), args, kwargs)
         slopes = torch.autograd.grad(weights.log_w.sum(), list(reals.values()), retain_graph=True)
     return weights, dict(zip(reals, slopes, strict=True))
 
 
-def apart(values: Values) -> list[Values]:
+def unstacked(values: Values) -> list[Values]:
     """One dict for each particle out of one dict of all particles."""
     return [dict(zip(values, one, strict=True)) for one in zip(*values.values(), strict=True)]
 

@@ -118,7 +118,7 @@ class MeasureValued(Objective):
         return of_single_elements(FORMS)
 
     def evaluations(self, latents: Latents) -> int:
-        """Two a parameter of each coordinate, Normal ones having two; and one."""
+        """Two for each parameter of each coordinate (a Normal has two), and one for the model."""
         pairs = 0
         for latent in latents.sites:
             by_row = latents.rowwise and latents.row_plate is not None

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from zoo.latents import Kind, Latents
 from zoo.latents.forms import Form
-from zoo.objectives.target import Evidence, Target, both
+from zoo.objectives.target import Elbo, Target, both
 from zoo.traces import Pair
 
 
@@ -67,7 +67,7 @@ class Objective(ABC):
     @property
     def target(self) -> Target:
         """The bound that its gradient is for; the ELBO by default."""
-        return both(Evidence())
+        return both(Elbo())
 
     @abstractmethod
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:

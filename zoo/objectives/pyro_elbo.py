@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from zoo.latents import Kind, Latents, Model
 from zoo.objectives import mean_field, trace
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.target import Evidence, Target, both
+from zoo.objectives.target import Elbo, Target, both
 from zoo.traces import Pair, Traces, add_up, with_gradient
 
 NEEDS: dict[type, Needs] = {
@@ -84,7 +84,7 @@ class PyroELBO(Objective):
     def target(self) -> Target:
         """The ELBO; none where all rows are weighed together, or the class is not Pyro's own."""
         joint = isinstance(self.elbo, (RenyiELBO, ReweightedWakeSleep))
-        return both(Evidence()) if self.known and not joint else Target(None, None)
+        return both(Elbo()) if self.known and not joint else Target(None, None)
 
     def evaluations(self, latents: Latents) -> int:
         """One a particle."""

@@ -4,7 +4,7 @@ The Gibbs operator A turns any function h of the D binary latents into one of me
 
     (A h)(x) = 1/D sum_i q_i(1 - x_i) ( h(x with x_i flipped) - h(x) ).
 
-Two such functions come from a network H, which reads the line through f at another draw:
+Two such functions come from a network H of f and its first-order expansion at another draw:
 
     h_k(y) = 1/(K-1) sum_{j != k} H( f(x_j), grad f(x_j)^T (y - x_j) ),   h~_k the same.
 

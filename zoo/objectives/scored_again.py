@@ -14,7 +14,7 @@ from zoo.traces import Assign, Pair, Traces, Weights, sample_sites, weigh
 
 
 def changed(site: Message, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """The value of a site after `change`, which a straight-through draw's relaxed values share."""
+    """Applies `change` to a site's value, and to the relaxed values of a straight-through draw."""
     value = site["value"]
     assert isinstance(value, Tensor)
     found, soft = change(value), vars(value).get("_unquantize")
@@ -29,7 +29,7 @@ def constant(site: Message) -> Tensor:
 
 
 def same(site: Message) -> Tensor:
-    """The value of a site; another object, lest a flow remember what it came from."""
+    """The value of a site as a new tensor: Pyro's flows keep an inverse for each tensor object."""
     return changed(site, lambda value: value.view_as(value))
 
 

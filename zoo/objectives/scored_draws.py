@@ -33,7 +33,7 @@ def draw(pair: Pair, count: int, args: tuple, kwargs: dict, *, fixed: bool) -> W
         count: number of particles.
         args: arguments of both.
         kwargs: their keyword arguments.
-        fixed: are the draws constants? Then `score` is log q of all of them.
+        fixed: are the draws constants? Then the weights have `log_q_constant`.
     """
     with ExitStack() as stack:
         if fixed:

@@ -23,7 +23,7 @@ from zoo.checks.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_again import draw_path
 from zoo.objectives.scored_draws import estimate
-from zoo.objectives.target import Evidence, Target
+from zoo.objectives.target import Elbo, Target
 from zoo.traces import Pair
 
 
@@ -62,7 +62,7 @@ class TailAdaptive(Objective):
     @property
     def target(self) -> Target:
         """The ELBO for the model; no bound for the guide."""
-        return Target(Evidence(), None)
+        return Target(Elbo(), None)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""

@@ -43,7 +43,7 @@ class Bound(ABC):
 
 
 @dataclass(frozen=True)
-class Evidence(Bound):
+class Elbo(Bound):
     """E_q log w: the ELBO, w = p(x, z) / q(z | x)."""
 
     particles: int = 1
@@ -92,7 +92,7 @@ class Compromise(Bound):
     def exact(self, log_p: Tensor, log_q: Tensor) -> Tensor:
         """See the class above."""
         tight = over_tuples(log_p, log_q, self.particles, log_mean)
-        return self.beta * Evidence().exact(log_p, log_q) + (1 - self.beta) * tight
+        return self.beta * Elbo().exact(log_p, log_q) + (1 - self.beta) * tight
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import draw, estimate
 from zoo.objectives.sleep_phase import log_q_of_simulated
-from zoo.objectives.target import Evidence, Target
+from zoo.objectives.target import Elbo, Target
 from zoo.traces import Pair, with_gradient
 
 
@@ -61,7 +61,7 @@ class WakeSleep(Objective):
     @property
     def target(self) -> Target:
         """The ELBO for the model; no bound for the guide."""
-        return Target(Evidence(), None)
+        return Target(Elbo(), None)
 
     def evaluations(self, latents: Latents) -> int:
         """One a particle and one a simulated pair."""

@@ -1,7 +1,7 @@
 """The rules of pairing that look at what a guide's family declares.
 
 Each says in a sentence, with a way out, why a model, a family and an objective do not go together.
-None of them knows a name.
+No rule refers to a class by its name.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def nothing_to_sum(latents: Latents, family: type[Family], objective: Objective)
 
 
 def coverage(latents: Latents, family: type[Family], objective: Objective) -> str | None:
-    """The guide leaves a latent to nobody, or has nothing to cover."""
+    """Neither guide nor objective handles a latent, or the guide covers none."""
     held, summed = covered(latents, family).names, summed_out(latents, objective)
     left = [site for site in latents.sites if site.name not in (*held, *summed)]
     if not left and (held or not family.kinds):

@@ -1,6 +1,7 @@
 """The rules of pairing that look at the model and the objective alone; they hold for any guide.
 
-Each says in a sentence, with a way out, why the two do not go together. None of them knows a name.
+Each says in a sentence, with a way out, why the two do not go together. No rule refers to a class
+by its name.
 """
 
 from collections.abc import Callable

@@ -63,7 +63,7 @@ def sample_reference(
     usual = task.recipe.noncentred if task.recipe else ()
     sites = usual if noncentred is None else tuple(noncentred)
     with isolated(seed=seed), in_double():
-        rows = tuple(as_double(arg) for arg in task.scored("train"))
+        rows = tuple(as_double(arg) for arg in task.scoring_args("train"))
         posterior = Posterior(task.build(), rows, sites)
         runs = []
         for chain in range(chains):

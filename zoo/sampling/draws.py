@@ -110,7 +110,7 @@ def draw_weighted(
         observed = _stacked(traces.model, "log_prob", program, latents.observed, size)
         return Weighted(_latents(traces, program, size), log_p, found.log_q, observed)
 
-    return together(_repeated(program, args, count, rows, one))
+    return join_runs(_repeated(program, args, count, rows, one))
 
 
 @torch.no_grad()
@@ -148,7 +148,7 @@ class _Recorded(Messenger):
             self.values[str(msg["name"])] = msg["value"]  # type: ignore[assignment]
 
 
-def together(parts: Iterable[Weighted]) -> Weighted:
+def join_runs(parts: Iterable[Weighted]) -> Weighted:
     """The draws of several runs in one object."""
     sites, log_p, log_q, observed = zip(*parts, strict=True)
     return Weighted(_join(sites), torch.cat(log_p), torch.cat(log_q), _join(observed))

@@ -24,20 +24,20 @@ ROWS_CHECKED = 64
 Terms = dict[tuple[str, str], Tensor]  # ("model" or "guide", site) -> log-probabilities
 
 
-def together(program: Program, args: tuple) -> Program:
+def with_rows_together(program: Program, args: tuple) -> Program:
     """The program; if rows cannot be split, a copy that always runs on all rows.
 
     A guide that is not a Family is not checked, since it may store what it is called with. Its
     rows are not split anyway unless they are many (see :mod:`zoo.sampling.importance_weights`).
     """
-    if not isinstance(program.guide, Family) or apart(program, args) is None:
+    if not isinstance(program.guide, Family) or why_inseparable(program, args) is None:
         return program
     whole = copy(program)
     whole.latents = replace(program.latents, row_args=())
     return whole
 
 
-def apart(program: Program, args: tuple) -> str | None:
+def why_inseparable(program: Program, args: tuple) -> str | None:
     """Why rows cannot be split; None if they can, or if no argument has rows.
 
     Args:

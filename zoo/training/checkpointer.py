@@ -54,7 +54,7 @@ class Checkpointer:
     Args:
         place: the folder; None writes nothing.
         earlier: where each fit was in an earlier run; None where it begins.
-        records: what that folder says of each already.
+        records: the record of each fit that the folder has already; None where it has none.
         done: has it come to its end, so that nothing is left to do?
         several: are they replicas?
     """
@@ -127,7 +127,7 @@ class Checkpointer:
         assert self.place is not None
         folder = Path(self.place.folder)
         if not (folder / RECORD).exists():
-            self._write_record(folder)  # of fits not begun: states without a record are a loss
+            self._write_record(folder)  # first, as tensors without a record cannot be loaded
         for number, fit in fits.items():
             self.records[number] = write_state(fit, folder)
         self._write_record(folder)
@@ -138,7 +138,7 @@ class Checkpointer:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Inside, SIGTERM ends training at the end of the block; outside, it is what it was.
+        """Lets SIGTERM end training at the end of the block; the handler before is put back.
 
         Only with a folder to write to, and in the main thread, which signals go to.
         """

@@ -46,7 +46,7 @@ class CompiledTrainer:
         self.parameters, self.device = first.parameters, first.device
         self.replicas = len(trainers) if len(trainers) > 1 else None
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):  # what a failure draws would move the plain steps
+        with torch.random.fork_rng(devices):  # a failure must not move the noise
             self.captured = capture(first.program, first.rows, first.parameters)
             step = step_with_update(self.captured, first.update, self.replicas)
             self.state = self._read()

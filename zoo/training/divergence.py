@@ -32,7 +32,7 @@ class DivergenceError(RuntimeError):
         )
 
 
-def blame(
+def replay_to_divergence(
     trainer: Trainer | CompiledTrainer, snapshot: dict, losses: torch.Tensor
 ) -> DivergenceError:
     """Replays a block up to its first bad step and leaves the trainer at the last finite state."""

@@ -8,7 +8,7 @@ from zoo.handlers.parameters import in_eval_mode, named_tensors, restore
 from zoo.isolation import isolated
 from zoo.results.result import Fit, Settings
 from zoo.training.checkpointer import Checkpointer
-from zoo.training.divergence import DivergenceError, all_finite, blame
+from zoo.training.divergence import DivergenceError, all_finite, replay_to_divergence
 from zoo.training.iterates import Iterates
 from zoo.training.progress import Progress
 from zoo.training.run import Run
@@ -51,7 +51,7 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
                 )
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
             if not all_finite([losses, *trainer.parameters]):
-                raise blame(trainer, snapshot, losses)
+                raise replay_to_divergence(trainer, snapshot, losses)
             now = trainer.snapshot()
             bar.reach(trainer.step, float(losses[-1]))
             ending = _ending(run, iterates)
@@ -81,7 +81,7 @@ def _iterates(run: Run) -> Iterates | None:
     """The iterates to watch, those of an earlier fit included unless it had converged."""
     if run.fit.settings.until != "converged":
         return None
-    run.fit.best = None  # the mean that an earlier fit ended at is of the past
+    run.fit.best = None  # not the mean at which an earlier fit ended
     iterates = Iterates([run.trainer])
     if "iterates" in run.fit.last:
         iterates.go_on(run.fit.last["iterates"])

@@ -110,7 +110,7 @@ def _converged(runs: list[Run], iterates: Iterates, losses: Tensor) -> bool:
 def _end(run: Run, losses: Tensor, now: dict, before: dict) -> dict:
     """The snapshot that a replica ends at if it goes no further.
 
-    One that diverged is carried along, and a resumed fit carries along the same numbers.
+    A diverged replica is computed along with the others, also in a resumed fit.
     """
     if run.fit.stopped == "diverged":
         return before | {"going": now}

@@ -86,8 +86,8 @@ def _from_fits(resume: Fit | Sequence[Fit], *, replicated: bool) -> list[Found]:
     if replicated == isinstance(resume, Fit):
         raise ValueError(
             "replicas go on from a list of fits, and one fit from one; got "
-            f"{'one fit' if replicated else f'a list of {len(fits)}'}. Pass the other, or go on "
-            "with each replica by itself, under its own seed."
+            f"{'one fit' if replicated else f'a list of {len(fits)}'}. Pass replicas=n with "
+            "a list, or neither; or go on with each replica by itself, under its own seed."
         )
     return [(_asked_of(fit), earlier_of(fit)) for fit in fits]
 
@@ -101,7 +101,8 @@ def _from_folder(folder: Path, *, replicated: bool) -> list[Found | None]:
     if several != replicated:
         held = f"{len(found)} replicas" if several else "one fit"
         way = f"Pass replicas={len(found)}." if several else "Leave replicas out."
-        raise ValueError(f"{folder} holds {held}; other was asked for. {way}")
+        wanted = "one fit" if several else "replicas"
+        raise ValueError(f"{folder} holds {held}; the call asks for {wanted}. {way}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Everything that stands before the first step: device, rows, program, optimizer."""
+"""Builds the program, the optimizer and the order of rows of a fit, or restores an earlier one."""
 
 import warnings
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from zoo.program import Program, build
 from zoo.results.earlier import Earlier
 from zoo.results.result import Fit, Settings
 from zoo.results.same_code import densities, refuse_other_code
-from zoo.sampling.separable import apart
+from zoo.sampling.separable import why_inseparable
 from zoo.task import Task
 from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.settings import batch_rows
@@ -97,7 +97,7 @@ def _check_rows(latents: Latents, batch: int | None) -> None:
 
 
 def _check_apart(program: Program, args: tuple) -> None:
-    why = apart(program, args)
+    why = why_inseparable(program, args)
     if why is not None:
         raise ValueError(
             f"batch_size takes minibatches, and here rows cannot be taken apart: {why}. Pass what "
@@ -193,7 +193,10 @@ def go_on(run: Run, earlier: Earlier) -> None:
 
 
 def go_on_together(runs: list[Run], earlier: list[Earlier]) -> None:
-    """Puts replicas where they were; one that diverged is carried along, and stays as it ended."""
+    """Puts replicas where earlier ones ended.
+
+    A diverged replica is computed along with the others; its result stays that at divergence.
+    """
     for run, one in zip(runs, earlier, strict=True):
         go_on(run, one)
         run.trainer.restore(one.last.get("going", one.last))

@@ -1,4 +1,4 @@
-"""From the arguments of a fit to its settings, or a clear error; every front door uses it."""
+"""Checks the arguments of a fit and turns them into settings, for `fit` and `compare`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,6 +1,6 @@
 """How much the latents are used, and whether training had converged."""
 
-from zoo.evaluation.latent_usage import latent_health
+from zoo.evaluation.latent_usage import latent_usage
 from zoo.evaluation.scored_fit import Scored
 from zoo.metrics.metric import Metric
 from zoo.results.convergence import change_of_mean
@@ -16,7 +16,7 @@ def latents(scored: Scored) -> dict[str, Metric]:
         ValueError: if rows share latents, or the guide leaves some out.
     """
     scored.require_whole_draws()
-    health = latent_health(scored.program, scored.args, rows=LATENT_ROWS, seed=scored.seed)
+    health = latent_usage(scored.program, scored.args, rows=LATENT_ROWS, seed=scored.seed)
     return {
         name.replace("mmd", "prior_mmd"): metric.noted(scored.note, scored.first(LATENT_ROWS))
         for name, metric in health.metrics().items()

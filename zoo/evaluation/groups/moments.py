@@ -19,7 +19,7 @@ from zoo.metrics.moment_shift import (
     run_shifts,
 )
 from zoo.metrics.shares import share
-from zoo.sampling.draws import draw, draw_summed, draw_weighted, first_rows, together
+from zoo.sampling.draws import draw, draw_summed, draw_weighted, first_rows, join_runs
 from zoo.sampling.importance_weights import row_count
 from zoo.sampling.joint_density import JointDensity
 
@@ -132,7 +132,7 @@ def _weighted(scored: Scored) -> tuple[dict[str, Tensor], Tensor]:
     at_once = max(1, MOST_VALUES_AT_ONCE // max(1, numbers, row_count(scored.program, taken)))
     counts = [min(at_once, scored.draws - i) for i in range(0, scored.draws, at_once)]
     parts = [draw_weighted(scored.program, taken, count) for count in counts]
-    found = together(parts)
+    found = join_runs(parts)
     return found.latents, found.log_w
 
 

@@ -89,7 +89,7 @@ def left_out(scored: Scored) -> dict[str, Metric]:
     """
     _require_shared(scored)
     scored.require_weights()
-    args = scored.result.task.scored("train")
+    args = scored.result.task.scoring_args("train")
     args = tuple(to_device(arg, scored.result.device) for arg in args)
     found = draw_weighted(scored.program, args, scored.draws)
     return loo(_of_observations(found.log_likelihood), found.log_w.sum(1))[0]

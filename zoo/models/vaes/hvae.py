@@ -144,7 +144,7 @@ def from_parts(data: Data, parts: Parts) -> nn.Module:
     assert parts.groups is not None
     check_likelihood(parts.likelihood, data)
     choice = LIKELIHOODS[parts.likelihood]
-    if choice.fills:
+    if choice.dequantises:
         raise ValueError(
             f"Likelihood '{parts.likelihood}' is a density of levels with noise; hvae draws none. "
             "Use model 'dequantised_vae', or the likelihood 'logistic_mixture'."

@@ -83,6 +83,6 @@ def from_parts(data: Data, parts: Parts) -> nn.Module:
     check_likelihood(parts.likelihood, data)
     choice = LIKELIHOODS[parts.likelihood]
     likelihood = choice.build(data.levels)
-    if choice.fills:
+    if choice.dequantises:
         return dequantised(data, parts, parts.likelihood, likelihood)
     return VAE(decoder_of(data, parts, likelihood), likelihood, prior_of(data, parts))
