@@ -12,7 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from guides.guide import Guide
-from guides.parts.cholesky import cholesky_factor, correlated_normal, factor_size
+from guides.parts.cholesky import (
+    cholesky_factor,
+    correlated_normal,
+    factor_size,
+    numbers_of_factor,
+)
 from guides.parts.joint import sample_jointly
 from zoo.latents import Kind, Latents
 
@@ -31,6 +36,7 @@ class FullRank(Guide):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
+    normal: ClassVar[bool] = True
     factorised: ClassVar[bool] = False
     independent: ClassVar[bool] = False
 
@@ -45,3 +51,14 @@ class FullRank(Guide):
         factor = cholesky_factor(self.factor, len(self.loc))
         latents, plates = self.latents, self.plates(args)
         return sample_jointly(latents, plates, correlated_normal(self.loc, factor))
+
+    @torch.no_grad()
+    def start_at(self, mean: Tensor, factor: Tensor) -> None:
+        """Becomes N(mean, factor factor^T) over all unconstrained values.
+
+        Args:
+            mean: site by site, shape (d,).
+            factor: lower triangular with a positive diagonal, shape (d, d).
+        """
+        self.loc.copy_(mean)
+        self.factor.copy_(numbers_of_factor(factor))

@@ -1,9 +1,12 @@
 """Inverse autoregressive flow over all global latents.
 
-    u_0 = m + s * e,  e ~ N(0, I);   u_t = g_t * u_{t-1} + (1 - g_t) * m_t,   z = T(u_T),
+    v_0 = m + s * e,  e ~ N(0, I);   v_t = g_t * v_{t-1} + (1 - g_t) * m_t,   z = T(a + A v_T),
 
-with gates g_t and means m_t autoregressive in u_{t-1}: the Jacobian is triangular, so
-log q(z) = log N(u_0; m, s^2) - sum_t sum_i log g_{t,i} - log |det dT|.
+with gates g_t and means m_t autoregressive in v_{t-1}: the Jacobian is triangular, so
+log q(z) = log N(v_0; m, s^2) - sum_t sum_i log g_{t,i} - log |det A| - log |det dT|.
+
+The frame (a, A) is fixed: (0, I), or the normal that :meth:`IAF.start_at` was given. The flow then
+bends a normal of scale 1, whatever the units of the data.
 
 Parameters: 2 d for the base, and one masked network a step.
 Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
@@ -16,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from guides.guide import Guide
-from guides.parts.flows import autoregressive_stack
+from guides.parts.cholesky import CholeskyAffine
+from guides.parts.flows import GATE_AT_START, autoregressive_stack
 from guides.parts.joint import sample_jointly
 from guides.parts.normal import SMALL_SCALE
-from guides.parts.plates import positive
+from guides.parts.plates import positive, unscaled
 from zoo.latents import Kind, Latents
 
 
@@ -54,10 +58,30 @@ class IAF(Guide):
         self.loc = nn.Parameter(torch.zeros(size))
         self.unconstrained_scale = nn.Parameter(torch.full((size,), SMALL_SCALE))
         self.steps = autoregressive_stack(size, depth, hidden or max(2 * size, 8))
+        self.register_buffer("frame_mean", torch.zeros(size))
+        self.register_buffer("frame_factor", torch.eye(size))
+
+    frame_mean: Tensor
+    frame_factor: Tensor
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples all latents jointly."""
         base = dist.Normal(self.loc, positive(self.unconstrained_scale)).to_event(1)
         latents, plates = self.latents, self.plates(args)
-        q = dist.TransformedDistribution(base, list(self.steps))
+        frame = CholeskyAffine(self.frame_mean, self.frame_factor)
+        q = dist.TransformedDistribution(base, [*self.steps, frame])
         return sample_jointly(latents, plates, q)
+
+    @torch.no_grad()
+    def start_at(self, mean: Tensor, factor: Tensor) -> None:
+        """Starts near N(mean, factor factor^T) over all unconstrained values, and in its frame.
+
+        Args:
+            mean: site by site, shape (d,).
+            factor: lower triangular with a positive diagonal, shape (d, d).
+        """
+        self.frame_mean.copy_(mean)
+        self.frame_factor.copy_(factor)
+        self.loc.zero_()
+        scale = torch.full_like(self.loc, GATE_AT_START ** -len(self.steps))
+        self.unconstrained_scale.copy_(unscaled(scale))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from guides.guide import Guide
 from guides.parts.normal import SMALL_SCALE, normal
-from guides.parts.plates import inside, positive
+from guides.parts.plates import inside, positive, unscaled
 from zoo.latents import Kind, Latents
 
 
@@ -33,6 +33,7 @@ class MeanField(Guide):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
+    normal: ClassVar[bool] = True
 
     def __init__(self, latents: Latents) -> None:
         super().__init__(latents)
@@ -51,3 +52,18 @@ class MeanField(Guide):
             with inside(plates, site):
                 values[site.name] = pyro.sample(site.name, normal(loc, positive(scale), site))
         return values
+
+    @torch.no_grad()
+    def start_at(self, mean: Tensor, factor: Tensor) -> None:
+        """Becomes the independent normals with the mean and the sds of N(mean, factor factor^T).
+
+        Args:
+            mean: of all unconstrained values, site by site, shape (d,).
+            factor: lower triangular, shape (d, d).
+        """
+        at, sd = 0, factor.norm(dim=1)
+        for loc, scale in zip(self.loc, self.unconstrained_scale, strict=True):
+            part = slice(at, at + loc.numel())
+            loc.copy_(mean[part].reshape(loc.shape))
+            scale.copy_(unscaled(sd[part]).reshape(scale.shape))
+            at += loc.numel()

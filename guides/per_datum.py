@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from guides.guide import Guide
 from guides.parts.normal import SMALL_SCALE, normal
-from guides.parts.per_row import unconstrained, unscaled
-from guides.parts.plates import inside, positive
+from guides.parts.per_row import unconstrained
+from guides.parts.plates import inside, positive, unscaled
 from zoo.latents import Kind, Latent, Latents
 
 

@@ -16,9 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from guides.guide import Guide
-from guides.parts.cholesky import cholesky_factor, correlated_normal, factor_size
-from guides.parts.normal import SMALL_SCALE
-from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
+from guides.parts.cholesky import (
+    cholesky_factor,
+    correlated_normal,
+    factor_size,
+    numbers_of_factor,
+)
+from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows
 from zoo.latents import Kind, Latents
 
 
@@ -66,7 +70,5 @@ class PerDatumFullRank(Guide):
         covariance = torch.einsum("sni,snj->nij", centred, centred) / (len(u) - 1)
         ridge = 1e-8 * torch.eye(u.shape[-1], dtype=u.dtype, device=u.device)
         factor = torch.linalg.cholesky(covariance + ridge)
-        row, column = torch.tril_indices(u.shape[-1], u.shape[-1], offset=-1)
-        diagonal = unscaled(factor.diagonal(dim1=-2, dim2=-1)) - SMALL_SCALE
         self.loc.copy_(u.mean(0))
-        self.factor.copy_(torch.cat([diagonal, factor[:, row, column]], dim=-1))
+        self.factor.copy_(numbers_of_factor(factor))

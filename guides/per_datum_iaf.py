@@ -19,12 +19,11 @@ from pyro.distributions.transforms import AffineAutoregressive
 from torch import Tensor, nn
 
 from guides.guide import Guide
+from guides.parts.flows import GATE_AT_START
 from guides.parts.normal import SMALL_SCALE
-from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows, unscaled
-from guides.parts.plates import positive
+from guides.parts.per_row import joined, of_rows, require_rows, sample_in_rows
+from guides.parts.plates import positive, unscaled
 from zoo.latents import Kind, Latents
-
-GATE_AT_START = torch.tensor(2.0).sigmoid()
 
 
 class PerDatumIAF(Guide):
@@ -86,7 +85,7 @@ class PerDatumIAF(Guide):
     def start(self, draws: Mapping[str, Tensor]) -> None:
         """Takes the mean and sd of each row's draws; site -> (draws, *batch, *event)."""
         u = joined(draws, self.latents)
-        shrunk = GATE_AT_START.to(u) ** len(self.steps)
+        shrunk = GATE_AT_START ** len(self.steps)
         self.loc.copy_(u.mean(0) / shrunk)
         self.unconstrained_scale.copy_(unscaled(u.std(0) / shrunk))
 

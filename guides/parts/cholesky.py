@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.distributions import Transform, constraints
 
 from guides.parts.normal import SMALL_SCALE
-from guides.parts.plates import positive
+from guides.parts.plates import positive, unscaled
 
 
 def factor_size(dimension: int) -> int:
@@ -31,6 +31,14 @@ def cholesky_factor(values: Tensor, dimension: int) -> Tensor:
     index = (row * dimension + column).expand_as(below)
     strict = strict.scatter(-1, index, below).unflatten(-1, (dimension, dimension))
     return strict + torch.diag_embed(positive(diagonal + SMALL_SCALE))
+
+
+def numbers_of_factor(factor: Tensor) -> Tensor:
+    """The numbers of a factor (..., d, d): the inverse of :func:`cholesky_factor`."""
+    size = factor.shape[-1]
+    row, column = torch.tril_indices(size, size, offset=-1, device=factor.device)
+    diagonal = unscaled(factor.diagonal(dim1=-2, dim2=-1)) - SMALL_SCALE
+    return torch.cat([diagonal, factor[..., row, column]], dim=-1)
 
 
 def correlated_normal(loc: Tensor, factor: Tensor) -> dist.TransformedDistribution:

@@ -1,10 +1,13 @@
 """Stacks of inverse autoregressive steps, with or without a context."""
 
+import math
+
 import torch
 from pyro.distributions import transforms
 from pyro.nn import AutoRegressiveNN, ConditionalAutoRegressiveNN
 from torch import nn
 
+GATE_AT_START = 1 / (1 + math.exp(-2))  # of a step before training, about
 LEAST_HIDDEN = 32  # of a network that also reads a context
 
 

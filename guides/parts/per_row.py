@@ -85,8 +85,3 @@ def joined(draws: Mapping[str, Tensor], latents: Latents) -> Tensor:
     found = unconstrained(draws, latents)
     rows = latents.row_plate.size if latents.row_plate else 1
     return torch.cat([u.reshape(len(u), rows, -1) for u in found.values()], dim=-1)
-
-
-def unscaled(scale: Tensor) -> Tensor:
-    """What :func:`guides.parts.plates.positive` maps to `scale`."""
-    return (scale - 1e-6).clamp(min=1e-8).expm1().log()

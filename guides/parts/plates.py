@@ -10,6 +10,7 @@ from torch import Tensor
 from zoo.latents import Latent
 
 Plates = dict[str, SubsampleMessenger]
+SMALLEST = 1e-12  # scale: data in large units have coefficients in small ones
 
 
 @contextmanager
@@ -22,5 +23,11 @@ def inside(plates: Plates, latent: Latent) -> Iterator[None]:
 
 
 def positive(unconstrained: Tensor) -> Tensor:
-    """A scale from an unconstrained number: softplus, with a floor below any posterior's sd."""
-    return torch.nn.functional.softplus(unconstrained) + 1e-6
+    """A scale from an unconstrained number: softplus, with a floor against 0."""
+    return torch.nn.functional.softplus(unconstrained) + SMALLEST
+
+
+def unscaled(scale: Tensor) -> Tensor:
+    """The unconstrained number of a scale: the inverse of :func:`positive`."""
+    scale = (scale - SMALLEST).clamp(min=SMALLEST)
+    return scale + (-torch.expm1(-scale)).log()

@@ -100,7 +100,7 @@ def best_diagonal_guide(task):
 
 def unscaled(scale):
     """What `guides.parts.plates.positive` maps to `scale`."""
-    return (scale - 1e-6).expm1().log()
+    return scale.expm1().log()
 
 
 @torch.no_grad()

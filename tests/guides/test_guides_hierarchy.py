@@ -13,9 +13,9 @@ from model_case import pixels
 from pyro import poutine
 from steps import a_capture, equal_on_fresh_inputs
 from torch import nn
-from torch.nn.functional import softplus
 
 from guides import AmortisedNormal, BottomUp, SharedEncoder, TopDown, guide_named
+from guides.parts.plates import positive
 from guides.top_down import shifted, weighed
 from zoo.isolation import isolated
 from zoo.latents import describe
@@ -37,7 +37,7 @@ def hierarchy(groups=(2, 3), *, vamp=False):
 
 def moments(outputs):
     loc, unscaled = outputs.chunk(2, -1)
-    return loc, softplus(unscaled) + 1e-6
+    return loc, positive(unscaled)
 
 
 def by_hand(guide, model, x, values, combine):
@@ -165,7 +165,7 @@ def test_with_the_exact_posterior_every_weight_is_the_evidence():
             program.guide.networks, (2 / 3, 1 / 2), (2 / 3, 1 / 2), strict=True
         ):
             layer.weight.copy_(torch.tensor([[slope], [0.0]]))
-            layer.bias.copy_(torch.tensor([0.0, math.log(math.expm1(variance**0.5 - 1e-6))]))
+            layer.bias.copy_(torch.tensor([0.0, math.log(math.expm1(variance**0.5))]))
         found = weigh(program.pair.draw(4, (x,), {}), program.latents, rowwise=True).log_w
     exact = dist.Normal(0.0, 3.0**0.5).log_prob(x[:, 0])
     close(found, exact.expand(4, ROWS))

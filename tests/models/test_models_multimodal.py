@@ -182,7 +182,7 @@ def test_one_argument_is_one_expert_times_the_prior():
     with built(made, ProductOfExperts, Trace(), (x,)) as program, torch.no_grad():
         loc, scale = moments(program.guide, (x,))
         ((output,),) = (expert((x,)) for expert in program.guide.experts)
-        mean, t = output[:, :3], (nn.functional.softplus(output[:, 3:]) + 1e-6) ** -2
+        mean, t = output[:, :3], nn.functional.softplus(output[:, 3:]) ** -2
         close(scale, (1 + t) ** -0.5)
         close(loc, t * mean / (1 + t))
 

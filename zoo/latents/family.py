@@ -19,6 +19,8 @@ class Family:
         amortised: are local parameters computed from the data row, so that new rows need no fit?
         relaxes: are discrete latents replaced by continuous ones while training?
         row_families: families with parameters for each row that this one is an amortised form of.
+        normal: are its members normals over the unconstrained latents, all of them or all
+            independent ones, that `start_at(mean, factor)` sets?
         takes_model: is it built as `guide(latents, model)`, to share networks of the model? It
             keeps the model in a tuple, so that each parameter stays the model's alone.
     """
@@ -31,6 +33,7 @@ class Family:
     amortised: ClassVar[bool] = True
     relaxes: ClassVar[bool] = False
     row_families: ClassVar[tuple[type["Family"], ...]] = ()
+    normal: ClassVar[bool] = False
     takes_model: ClassVar[bool] = False
 
     @classmethod

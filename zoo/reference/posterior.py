@@ -14,16 +14,12 @@ from pyro.infer.reparam import LocScaleReparam
 from pyro.infer.reparam.reparam import Reparam
 from torch import Tensor, nn
 
-from zoo.handlers.minibatch import Minibatch
-from zoo.handlers.parameters import StoreParameters, adopt, find_statements, reachable_modules
 from zoo.latents import Kind, Latents, Model, describe
-from zoo.objectives import Trace
-from zoo.program import Program
+from zoo.program.guideless import without_guide
 from zoo.reference.record import Scalars
 from zoo.sampling.joint_density import JointDensity
 from zoo.sampling.traced import traced
 from zoo.sampling.unconstrained import Bijected
-from zoo.traces import Pair
 
 LARGEST_START = 2.0  # of each coordinate of a starting point
 TRIES = 100
@@ -56,7 +52,7 @@ class Posterior:
         config: dict[str, Reparam] = {name: LocScaleReparam(0.0) for name in noncentred}
         sampled = poutine.reparam(model, config) if config else model
         self.names, self.args = own.names, args
-        self.density = JointDensity(_program(sampled, args), args)
+        self.density = JointDensity(without_guide(sampled, args), args)
         u = torch.rand(self.density.size)
         self.slope = traced(self.plain, (u,), (0.1 - 0.9 * u,))
 
@@ -137,22 +133,6 @@ def refuse(latents: Latents) -> None:
                 "'data', with a posterior for each row. Score it by ais or iwae_K, or, for few "
                 "rows, name the plate otherwise."
             )
-
-
-def _program(model: Model, args: tuple) -> Program:
-    """The model with an empty guide, since a JointDensity takes a program but no guide."""
-    modules = reachable_modules(model)
-    adopt(modules)
-    latents = describe(model, *args)
-    with Minibatch(None, None), torch.no_grad():
-        trace = poutine.trace(model).get_trace(*args)
-    store = StoreParameters(find_statements([trace], modules))
-    pair = Pair(model, _nothing, latents)
-    return Program(pair, Trace(), kl_weight=None, kwargs={}, store=store).eval()
-
-
-def _nothing(*args: object) -> None:
-    """The empty guide."""
 
 
 def as_double(arg: object) -> object:
