@@ -1,6 +1,6 @@
 """What a comparison is asked for and what it finds."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 from zoo.comparison.aggregate import Cell, Row, summarise
 from zoo.comparison.budget import Curve
@@ -99,5 +99,5 @@ def row_of(result: Fit, metrics: Metrics, guide: str, objective: str) -> Row:
         metrics=dict(metrics),
         skipped=metrics.skipped,
         verdict=metrics.verdict,
-        answers=asdict(metrics.answers),
+        answers=metrics.answers.questions,
     )

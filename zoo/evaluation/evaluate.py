@@ -17,6 +17,7 @@ from zoo.evidence import Evidence
 from zoo.isolation import isolated
 from zoo.metrics import Metric
 from zoo.metrics.metric import joined
+from zoo.normals.difficulties import Difficulty
 from zoo.program import Program
 from zoo.results.result import Fit
 from zoo.sampling.importance_weights import independent_rows, row_count
@@ -59,6 +60,7 @@ class Metrics(Mapping[str, Metric]):
             a latent, and values are in nats.
         draws: draws from the guide for each row.
         trains_model: were parameters of the model trained?
+        difficulties: what the fit found hard about the posterior.
     """
 
     metrics: dict[str, Metric]
@@ -67,6 +69,7 @@ class Metrics(Mapping[str, Metric]):
     rows: int
     draws: int
     trains_model: bool = True
+    difficulties: tuple[Difficulty, ...] = ()
 
     def __getitem__(self, name: str) -> Metric:
         if name in self.skipped:
@@ -83,11 +86,17 @@ class Metrics(Mapping[str, Metric]):
     def answers(self) -> Verdict:
         """The verdict: may bound, weights and draws be trusted? Each answer has a reason."""
         tried = {name: why for name, why in self.skipped.items() if why != SLOW}
-        return verdict(self.metrics, self.draws, tried, trains_model=self.trains_model)
+        return verdict(
+            self.metrics,
+            self.draws,
+            tried,
+            trains_model=self.trains_model,
+            difficulties=self.difficulties,
+        )
 
     @property
     def verdict(self) -> str:
-        """The three answers as three lines of text; see :mod:`zoo.evaluation.verdict`."""
+        """The answers and the difficulties as lines; see :mod:`zoo.evaluation.verdict`."""
         return str(self.answers)
 
 
@@ -139,7 +148,15 @@ def evaluate(
     ordered = {name: found[name] for wanted in asked.names for name in _called(wanted, found)}
     weighed = independent_rows(program, args)
     left = skipped | asked.left
-    return Metrics(ordered, left, split, weighed, draws, trains_model=_trains_model(result))
+    return Metrics(
+        ordered,
+        left,
+        split,
+        weighed,
+        draws,
+        trains_model=_trains_model(result),
+        difficulties=tuple(result.difficulties),
+    )
 
 
 def check_scoring(metrics: Sequence[str | Evidence] | str | None, draws: int | None) -> Asked:
@@ -240,7 +257,8 @@ def metrics_record(metrics: Metrics) -> dict[str, object]:
         "rows": metrics.rows,
         "draws": metrics.draws,
         "verdict": metrics.verdict,
-        "answers": asdict(metrics.answers),
+        "answers": metrics.answers.questions,
+        "difficulties": [asdict(one) for one in metrics.difficulties],
         "metrics": as_numbers(metrics),
         "skipped": metrics.skipped,
     }

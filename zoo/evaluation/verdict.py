@@ -9,39 +9,54 @@ The limits of each question and their sources are in the files `verdict_*.py`. H
 the answer about the draws is right is measured by ``benchmarks/evaluation/verdicts.py``.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from zoo.evaluation.answers import NO, Answer, Found, Skipped
+from zoo.evaluation.answers import NO, UNSURE, YES, Answer, Found, Skipped
 from zoo.evaluation.verdict_bound import bound, impossible
 from zoo.evaluation.verdict_draws import guide_draws
 from zoo.evaluation.verdict_evidence import more_evidence
 from zoo.evaluation.verdict_weights import weights
+from zoo.normals.difficulties import Difficulty
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The three answers; as text they are three lines.
+    """The three answers; as text they are three lines, and one for each difficulty.
 
     Attributes:
         bound: is the bound as it should be?
         weights: may the importance weights be trusted?
         draws: may the guide's own draws be trusted?
+        difficulties: what is hard about the posterior.
     """
 
     bound: Answer
     weights: Answer
     draws: Answer
+    difficulties: tuple[Difficulty, ...] = ()
+
+    @property
+    def questions(self) -> dict[str, dict[str, str]]:
+        """Question -> its answer, reason and what to ask for, as JSON."""
+        return {name: asdict(getattr(self, name)) for name in ("bound", "weights", "draws")}
 
     def __str__(self) -> str:
-        return (
-            f"bound as it should be? {self.bound}\n"
-            f"weights to be trusted? {self.weights}\n"
-            f"guide's draws to be trusted? {self.draws}"
-        )
+        lines = [
+            f"bound as it should be? {self.bound}",
+            f"weights to be trusted? {self.weights}",
+            f"guide's draws to be trusted? {self.draws}",
+            *(f"{one.kind}: {one.sentence}" for one in self.difficulties),
+        ]
+        return "\n".join(lines)
 
 
 def verdict(
-    found: Found, draws: int, skipped: Skipped | None = None, *, trains_model: bool = True
+    found: Found,
+    draws: int,
+    skipped: Skipped | None = None,
+    *,
+    trains_model: bool = True,
+    difficulties: tuple[Difficulty, ...] = (),
 ) -> Verdict:
     """The answers to the three questions, from the metrics that were computed.
 
@@ -50,6 +65,8 @@ def verdict(
         draws: draws from the guide for each row, behind k-hat.
         skipped: name -> why a metric could not be computed; it is not asked for again.
         trains_model: has the model parameters of its own that were trained?
+        difficulties: what the fit found hard about the posterior. Draws that would be trusted
+            are not where there are several modes: weights do not see a mode without draws.
     """
     skipped = skipped or {}
     wrong, trusted = "; ".join(impossible(found)), weights(found, draws, skipped)
@@ -60,4 +77,6 @@ def verdict(
         trusted = Answer(NO, f"the density of the guide or of the model is wrong: {wrong}")
     of_bound = bound(found, trusted, skipped, trains_model=trains_model)
     of_draws = guide_draws(found, trusted, skipped, is_wrong=bool(wrong))
-    return Verdict(Answer(NO, wrong) if wrong else of_bound, trusted, of_draws)
+    if of_draws.answer == YES and any(one.kind == "multimodal" for one in difficulties):
+        of_draws = Answer(UNSURE, "several starts ended in separate modes", "another guide")
+    return Verdict(Answer(NO, wrong) if wrong else of_bound, trusted, of_draws, difficulties)

@@ -11,6 +11,9 @@ have latents of their own. It has stopped rising if the increase plus two standa
 0.1 nats. If the error is too large for either, the answer is "cannot tell". The 0.1 nats are a
 choice. If the gap to the exact evidence is below 0.02 nats, this test is not needed.
 
+A fit until it converged says itself by how much its bound can still rise, and by how many of its
+own sds a mean can still move; more than 0.1 of them is a no.
+
 If the model has no parameters to train, log p(x) is fixed, and training can raise the bound by the
 gap to log p(x) at most. log p(x) is then the exact evidence, or the estimate from trusted weights
 plus what particles from the prior find beyond it. If that gap plus two standard errors is below
@@ -28,6 +31,7 @@ from zoo.metrics import Metric
 from zoo.metrics.metric import difference
 from zoo.results.convergence import R_HAT, RISE
 
+MOVE = 0.1  # guide sds
 SINGLE_PRECISION = 1e-5  # relative rounding error of the values
 ALL_THAT_IS_LEFT = "which is all that training can still gain, as the model has no parameters"
 
@@ -139,6 +143,9 @@ def _moving(found: Found) -> Iterator[str]:
     rise, r_hat = found.get("bound_rise"), found.get("r_hat")
     if rise and rise.value > RISE and rise.low() > 0:
         yield f"it still rose by {shown(rise)} {rise.unit} {rise.note or 'late in training'}"
+    move = found.get("still_to_move")
+    if move and move.value > MOVE:
+        yield f"a mean or an sd has {move.value:.2f} guide sds still to move (limit {MOVE})"
     if r_hat and r_hat.value > R_HAT:
         yield f"R-hat of the iterates is {r_hat.value:.2f} (limit {R_HAT})"
 

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zoo.normals.difficulties import Difficulty
+from zoo.normals.shortfall import Shortfall
 from zoo.results.convergence import Convergence
 from zoo.results.result import Fit
 from zoo.results.same_code import Densities
@@ -27,7 +29,10 @@ class Earlier:
     valid: list[tuple[int, float]]
     seconds: float
     stopped: str
-    convergence: Convergence | None
+    convergence: Convergence | Shortfall | None
+    notes: list[str]
+    difficulties: list[Difficulty]
+    other_evaluations: int
     backend: str
     steps: int
     densities: dict[str, Densities]
@@ -42,6 +47,8 @@ class Earlier:
         fit.losses, fit.last, fit.best = self.losses, self.last, self.best
         fit.valid, fit.seconds, fit.stopped = list(self.valid), self.seconds, self.stopped
         fit.convergence, fit.backend = self.convergence, self.backend
+        fit.notes, fit.other_evaluations = list(self.notes), self.other_evaluations
+        fit.difficulties = list(self.difficulties)
 
 
 def earlier_of(fit: Fit) -> Earlier:
@@ -54,6 +61,9 @@ def earlier_of(fit: Fit) -> Earlier:
         seconds=fit.seconds,
         stopped=fit.stopped,
         convergence=fit.convergence,
+        notes=fit.notes,
+        difficulties=fit.difficulties,
+        other_evaluations=fit.other_evaluations,
         backend=fit.backend,
         steps=fit.settings.steps,
         densities=fit.densities,
@@ -67,10 +77,14 @@ def numbers_of(fit: Fit) -> dict[str, Any]:
         "statements": _statements(fit.last),
         "optimizer_groups": fit.last["optimizer"]["param_groups"],
         "stride": fit.last["iterates"][0] if "iterates" in fit.last else None,
+        "stage": _stage(fit.last),
         "valid": fit.valid,
         "seconds": fit.seconds,
         "stopped": fit.stopped,
-        "convergence": asdict(fit.convergence) if fit.convergence else None,
+        "convergence": _as_record(fit.convergence),
+        "notes": fit.notes,
+        "difficulties": [asdict(one) for one in fit.difficulties],
+        "other_evaluations": fit.other_evaluations,
         "backend": fit.backend,
         "densities": fit.densities,
     }
@@ -87,6 +101,8 @@ def tensors_of(fit: Fit) -> Tensors:
         tensors |= {f"going/{name}": value for name, value in going.items()}
     if "iterates" in last and last["iterates"][1]:
         tensors["iterates"] = torch.stack(last["iterates"][1])
+    if last.get("stage", {}).get("before") is not None:
+        tensors["stage"] = last["stage"]["before"]
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
 
@@ -99,7 +115,8 @@ def earlier_from(record: dict, tensors: Tensors) -> Earlier:
         last["going"] = _snapshot(going, groups, int(going["step"]), statements[1])
     if record["stride"] is not None:
         last["iterates"] = record["stride"], list(tensors.get("iterates", torch.zeros(0)))
-    found = record["convergence"]
+    if record["stage"] is not None:
+        last["stage"] = record["stage"] | {"before": tensors.get("stage")}
     return Earlier(
         losses=tensors["losses"],
         last=last,
@@ -107,11 +124,31 @@ def earlier_from(record: dict, tensors: Tensors) -> Earlier:
         valid=[(step, loss) for step, loss in record["valid"]],
         seconds=record["seconds"],
         stopped=record["stopped"],
-        convergence=Convergence(**found) if found else None,
+        convergence=_from_record(record["convergence"]),
+        notes=record["notes"],
+        difficulties=[Difficulty(**one) for one in record["difficulties"]],
+        other_evaluations=record["other_evaluations"],
         backend=record["backend"],
         steps=record["settings"]["steps"],
         densities=record["densities"],
     )
+
+
+def _stage(last: dict) -> dict | None:
+    """Rate and first step of the stage that a fit is in."""
+    return {n: last["stage"][n] for n in ("rate", "begun")} if "stage" in last else None
+
+
+def _as_record(found: Convergence | Shortfall | None) -> dict | None:
+    return None if found is None else {"kind": type(found).__name__, **asdict(found)}
+
+
+def _from_record(record: dict | None) -> Convergence | Shortfall | None:
+    if record is None:
+        return None
+    values = dict(record)
+    kinds = {kind.__name__: kind for kind in (Convergence, Shortfall)}
+    return kinds[values.pop("kind")](**values)
 
 
 def _of_snapshot(snapshot: dict) -> Tensors:

@@ -1,7 +1,7 @@
 """The format of `fit.json`, and the check that a file has this format and is not damaged.
 
-    {"format": 2, "fit": FIT or null, "sha256": ...}               one fit
-    {"format": 2, "replicas": [FIT or null, ...], "sha256": ...}   seeds side by side
+    {"format": 3, "fit": FIT or null, "sha256": ...}               one fit
+    {"format": 3, "replicas": [FIT or null, ...], "sha256": ...}   seeds side by side
 
 Null stands for a fit that ended before its first checkpoint. Each FIT names the file of its
 tensors and the SHA-256 of that file; the last entry is the SHA-256 of the rest. A file is refused
@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 RECORD = "fit.json"
 
 Schema = dict[str, "type | tuple[type, ...] | Schema"]
@@ -32,10 +32,14 @@ FIT: Schema = {
     "statements": list,
     "optimizer_groups": list,
     "stride": (int, NONE),
+    "stage": (dict, NONE),
     "valid": list,
     "seconds": NUMBER,
     "stopped": str,
     "convergence": (dict, NONE),
+    "notes": list,
+    "difficulties": list,
+    "other_evaluations": int,
     "backend": str,
     "densities": dict,
     "state": {"file": str, "sha256": str},

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from zoo.latents import Family, Latents, Model
+from zoo.normals.difficulties import Difficulty
+from zoo.normals.shortfall import Shortfall
 from zoo.objectives import Objective
 from zoo.optim.schedules import Schedule
 from zoo.optim.update import Update
@@ -20,7 +22,12 @@ from zoo.traces import Pair, as_guide
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a fit; task, guide and settings together determine its result."""
+    """The settings of a fit; task, guide and settings together determine its result.
+
+    Attributes are arguments of :func:`zoo.fit`, with what is usual for the task put in. With
+    `dadvi` no optimizer takes steps: the best normal is found directly, see
+    :mod:`zoo.normals.dadvi`; `steps` is then the most that L-BFGS takes.
+    """
 
     objective: Objective
     steps: int
@@ -33,6 +40,8 @@ class Settings:
     valid_every: int = 500
     compile: bool | str = "auto"
     until: str = "steps"
+    tolerance: float = 0.05
+    dadvi: bool = False
 
 
 @dataclass
@@ -49,7 +58,13 @@ class Fit:
         best: the tensors of the program at the lowest validation loss; None without one.
         last: state after the last step, from which the fit can be resumed.
         seconds: time taken by the steps.
-        convergence: what the last check for convergence found, with until="converged".
+        convergence: with until="converged", what the last check found: a :class:`Shortfall` in
+            nats and guide sds, or a :class:`Convergence` for guides of local latents.
+        notes: what was noticed on the way, such as how the start was found.
+        difficulties: what makes the posterior hard for a normal, where the fit began at one; see
+            :mod:`zoo.normals.difficulties`.
+        other_evaluations: points at which log p(x, z) was computed besides those of the steps: by
+            the search for a start, by DADVI, and by the checks for convergence.
         stopped: "finished", "converged", "early", "interrupted" or "diverged"; "unfinished" in a
             checkpoint of a fit that is still training.
         backend: the training loop that ran: "plain" or "compiled".
@@ -68,12 +83,21 @@ class Fit:
     best: dict[str, Tensor] | None = None
     last: dict = field(default_factory=dict, repr=False)
     seconds: float = 0.0
-    convergence: Convergence | None = None
+    convergence: Convergence | Shortfall | None = None
+    notes: list[str] = field(default_factory=list)
+    difficulties: list[Difficulty] = field(default_factory=list)
+    other_evaluations: int = 0
     stopped: str = "finished"
     backend: str = "plain"
     backend_reason: str = ""
     densities: dict[str, Densities] = field(default_factory=dict, repr=False)
     build_seconds: float = 0.0
+
+    @property
+    def evaluations(self) -> int:
+        """Points at which log p(x, z) was computed, most of them with its gradient."""
+        steps = 0 if self.settings.dadvi else len(self.losses)
+        return self.other_evaluations + steps * self.settings.objective.evaluations(self.latents)
 
     @property
     def model(self) -> Model:

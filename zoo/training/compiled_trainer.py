@@ -74,6 +74,12 @@ class CompiledTrainer:
         self._write()
         return torch.cat(parts, dim=-1)
 
+    def go_on_at(self, lr: float) -> None:
+        """Takes further steps at another learning rate, from the parameters as they are now."""
+        for trainer in self.trainers:
+            trainer.go_on_at(lr)
+        self.state = self._read()
+
     def snapshot(self) -> dict:
         """Everything that the next step of a single fit depends on."""
         return self.snapshots()[0]

@@ -1,8 +1,10 @@
 """`zoo.fit`: one call trains a guide under a model."""
 
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +23,7 @@ from zoo.optim.schedules import Schedule
 from zoo.pairing.guide_input import check_guide
 from zoo.results.result import Fit, Settings
 from zoo.task import Task, task_of
+from zoo.training.arrival import arrive, can_arrive, find_start
 from zoo.training.backend import choose_backend, choose_replicas
 from zoo.training.checkpointer import Checkpoint, Checkpointer, not_kept
 from zoo.training.divergence import DivergenceError
@@ -38,7 +41,7 @@ def fit(
     *args: object,
     objective: str | Objective | ELBO | LossOfPair = "trace",
     steps: int | None = None,
-    optimizer: str = "adam",
+    optimizer: str = "auto",
     lr: float | Sequence[float] | None = None,
     lr_schedule: Schedule | None = None,
     weight_decay: float = 0.0,
@@ -55,7 +58,8 @@ def fit(
     resume: Resume | None = None,
     compile: bool | str = "auto",  # noqa: FBT001
     replicas: int | None = None,
-    until: str = "steps",
+    until: str = "auto",
+    tolerance: float = 0.05,
     checkpoint: str | Path | Checkpoint | None = None,
     **unknown: object,
 ) -> Any:
@@ -81,7 +85,10 @@ def fit(
             from them), or a function ``loss(model, guide, *args, **kwargs)`` as Pyro's SVI takes.
         steps: number of steps in all; a resumed fit counts those it has taken. Default: the
             task's own, else 1000.
-        optimizer: a name of ``zoo.optim.optimizers.OPTIMIZERS``.
+        optimizer: a name of ``zoo.optim.optimizers.OPTIMIZERS``, or "dadvi": for guides that are
+            normals over latents shared by rows, the best one is found by L-BFGS on fixed draws
+            (:mod:`zoo.normals.dadvi`). "auto" is "dadvi" where it applies, `until` is "converged",
+            the objective is "trace" and no setting of steps is given; else "adam".
         lr: learning rate; with replicas, one for each or one for all. Default: the task's own,
             else 0.01.
         lr_schedule: factor on the learning rate at each step.
@@ -105,9 +112,13 @@ def fit(
         compile: True takes the compiled path; False the plain one; "auto" compiles from 5,000
             steps (over all replicas) on, and falls back to the plain step with a warning.
         replicas: train this many independent seeds side by side.
-        until: "converged" stops once the iterates are stationary, and averages them (see
-            :mod:`zoo.results.convergence`); `steps` is then the most it takes, 20 times its
-            default. Replicas are compared with each other, and stop together.
+        until: "steps" takes the number of steps given. "converged" begins near the posterior,
+            lets the learning rate fall in stages, and ends where the guide no longer changes
+            (:mod:`zoo.training.stages`); `steps` is then the most it takes, 20 times its default.
+            Fits with local latents or parameters of the model keep their rate, and end where
+            their iterates are stationary (:mod:`zoo.results.convergence`). "auto" is "converged"
+            where all that is unknown is latents that rows share, and no `steps` are given.
+        tolerance: how far a mean of the guide may still move at the end, in its sds.
         checkpoint: an empty folder, tried before training, that the fit is written to every
             minute and at its end; a :class:`zoo.Checkpoint` says how often. On SIGTERM the fit is
             written at the end of the block of steps, and the process exits with status 143.
@@ -151,8 +162,9 @@ def fit(
         valid_every=valid_every,
         compile=compile,
         until=until,
+        tolerance=tolerance,
     )
-    several, place = request.settings(task, replicas), pick_device(device)
+    several, place = request.settings(task, guide, kwargs, replicas), pick_device(device)
     checkpointer = checkpointer_for(
         task,
         guide,
@@ -202,6 +214,13 @@ def fit_one(
             return run.fit
         if earlier is not None:
             go_on(run, earlier)
+        begun = time.perf_counter()
+        found = find_start(run) if settings.until == "converged" and earlier is None else None
+        run.fit.seconds += time.perf_counter() - begun
+        if settings.dadvi and found is not None and can_arrive(run, found[0]):
+            arrive(run, *found, checkpointer, number)
+            return run.fit
+        run.fit.settings = replace(settings, dadvi=False)
         choose_backend(run)
         with Progress(task.name, settings.steps, shown=progress) as bar:
             train(run, bar, checkpointer, number)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.results.convergence import Convergence, change_of_mean, split_r_hat
 from zoo.training.compiled_trainer import CompiledTrainer
@@ -43,6 +43,11 @@ class Iterates:
         """Steps to take until the next iterate is noted."""
         return self.stride - step % self.stride
 
+    @property
+    def enough(self) -> bool:
+        """Are there enough iterates for a mean?"""
+        return len(self.noted) >= FEWEST
+
     def note(self, losses: Tensor) -> bool:
         """Notes the parameters where it is due; is it time to stop?
 
@@ -63,14 +68,21 @@ class Iterates:
             self.stride *= 2
         return self.found.reached
 
-    def average(self) -> None:
-        """Sets the parameters of each seed to their own mean over the window."""
+    def restart(self) -> None:
+        """Forgets the iterates noted so far: those to come are at another learning rate."""
+        self.stride, self.noted = STRIDE, []
+
+    def average(self) -> Tensor:
+        """Sets the parameters of each seed to their own mean over the window.
+
+        Returns:
+            The means, shape (seeds, numbers).
+        """
         means = torch.stack(self._window()).mean(0)
         for trainer, mean in zip(self.trainers, means, strict=True):
-            parts = mean.split([p.numel() for p in trainer.parameters])
             with torch.no_grad():
-                for parameter, part in zip(trainer.parameters, parts, strict=True):
-                    parameter.copy_(part.reshape(parameter.shape))
+                nn.utils.vector_to_parameters(mean, trainer.parameters)
+        return means
 
     def _window(self) -> list[Tensor]:
         return self.noted[len(self.noted) // 2 :]

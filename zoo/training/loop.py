@@ -12,6 +12,7 @@ from zoo.training.divergence import DivergenceError, all_finite, replay_to_diver
 from zoo.training.iterates import Iterates
 from zoo.training.progress import Progress
 from zoo.training.run import Run
+from zoo.training.stages import Stages, can_be_staged
 
 TRIED = 100  # steps, of which some must have a gradient
 BLOCK_SECONDS = 1.0
@@ -34,7 +35,7 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
     first = trainer.step
     iterates = _iterates(run)
     begin = time.perf_counter() - fit.seconds
-    snapshot = _reached(fit, trainer.snapshot(), iterates, begin)
+    snapshot = _reached(run, trainer.snapshot(), iterates, begin)
     checkpointer.offer({number: fit})
     try:
         while trainer.step < fit.settings.steps:
@@ -55,7 +56,8 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
             now = trainer.snapshot()
             bar.reach(trainer.step, float(losses[-1]))
             ending = _ending(run, iterates)
-            snapshot = _reached(fit, now, None if ending else iterates, begin)
+            now = trainer.snapshot() if run.stages else now  # a stage may have ended
+            snapshot = _reached(run, now, None if ending else iterates, begin)
             if ending is None and checkpointer.stops({number: fit}):
                 ending = "interrupted"
             if ending is not None:
@@ -85,14 +87,21 @@ def _iterates(run: Run) -> Iterates | None:
     iterates = Iterates([run.trainer])
     if "iterates" in run.fit.last:
         iterates.go_on(run.fit.last["iterates"])
+    if can_be_staged(run.fit.program, tuple(run.trainer.rows.args), run.trainer.parameters):
+        run.stages = Stages(run.fit.program, tuple(run.trainer.rows.args), run.fit.settings)
+        if "stage" in run.fit.last:
+            run.stages.go_on(run.fit.last["stage"])
+            run.trainer.go_on_at(run.stages.rate)
     return iterates
 
 
-def _reached(fit: Fit, snapshot: dict, iterates: Iterates | None, begin: float) -> dict:
+def _reached(run: Run, snapshot: dict, iterates: Iterates | None, begin: float) -> dict:
     """Makes a snapshot the fit's last state, together with the iterates noted so far."""
     if iterates is not None:
         snapshot["iterates"] = iterates.state()
-    fit.last, fit.seconds = snapshot, time.perf_counter() - begin
+    if iterates is not None and run.stages is not None:
+        snapshot["stage"] = run.stages.state()
+    run.fit.last, run.fit.seconds = snapshot, time.perf_counter() - begin
     return snapshot
 
 
@@ -105,13 +114,37 @@ def _ending(run: Run, iterates: Iterates | None) -> str | None:
 
 
 def _converged(run: Run, iterates: Iterates) -> bool:
-    """Keeps the mean of the iterates where they have become stationary."""
-    reached = iterates.note(run.fit.losses)
-    run.fit.convergence = iterates.found or run.fit.convergence
-    if reached:
-        iterates.average()
-        run.fit.best = named_tensors(run.fit.program)
-    return reached
+    """Has the fit converged? It then keeps the mean of its iterates.
+
+    In stages the iterates are to become stationary at each rate, and the stage that does so is
+    compared with the one before.
+    """
+    stationary = iterates.note(run.fit.losses)
+    if run.stages is None:
+        run.fit.convergence = iterates.found or run.fit.convergence
+        if stationary:
+            iterates.average()
+            run.fit.best = named_tensors(run.fit.program)
+        return stationary
+    if not stationary and not (iterates.enough and run.stages.overdue(run.trainer.step)):
+        return False
+    return _end_stage(run, run.stages, iterates, stationary=stationary)
+
+
+def _end_stage(run: Run, stages: Stages, iterates: Iterates, *, stationary: bool) -> bool:
+    """Compares a stage with the one before, and begins the next where they differ."""
+    (average,) = iterates.average()
+    found = stages.compare(run.trainer.parameters, average)
+    run.fit.other_evaluations += stages.take_evaluations()
+    if found is not None:
+        run.fit.convergence = found
+        if stationary and found.reached(run.fit.settings.tolerance):
+            run.fit.best = named_tensors(run.fit.program)
+            return True
+    stages.next(run.trainer.step, average)
+    iterates.restart()
+    run.trainer.go_on_at(stages.rate)
+    return False
 
 
 def _until_next_stop(step: int, block: int, settings: Settings) -> int:

@@ -22,6 +22,7 @@ from zoo.sampling.separable import why_inseparable
 from zoo.task import Task
 from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.settings import batch_rows
+from zoo.training.stages import Stages
 from zoo.training.trainer import Trainer
 
 
@@ -33,6 +34,7 @@ class Run:
     trainer: Trainer | CompiledTrainer
     valid_args: tuple
     resumed_backend: str | None = None
+    stages: Stages | None = None
 
 
 def describe_task(task: Task, batch_size: int | str | None = "auto") -> Latents:

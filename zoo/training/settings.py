@@ -1,6 +1,6 @@
 """Checks the arguments of a fit and turns them into settings, for `fit` and `compare`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pyro.infer import ELBO
@@ -10,19 +10,25 @@ from zoo.checks.arguments import (
     look_up,
     number,
     one_of,
+    refusal,
     seed_given,
     several,
     shown,
     whole,
 )
+from zoo.normals.placement import is_normal
 from zoo.objectives import LossOfPair, Objective, as_objective
+from zoo.objectives.target import Elbo
+from zoo.objectives.trace import Trace
 from zoo.optim.optimizers import OPTIMIZERS
 from zoo.optim.schedules import Schedule, check_schedule
 from zoo.optim.update import Update
 from zoo.results.result import Settings
 from zoo.task import Task
+from zoo.training.unknowns import why_not_only_shared
 
 LONGEST_UNTIL_CONVERGED = 20  # times the usual steps
+DADVI = "dadvi"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +41,7 @@ class Request:
 
     objective: str | Objective | ELBO | LossOfPair = "trace"
     steps: int | None = None
-    optimizer: str = "adam"
+    optimizer: str = "auto"
     lr: float | Sequence[float] | None = None
     lr_schedule: Schedule | None = None
     weight_decay: float = 0.0
@@ -47,21 +53,38 @@ class Request:
     patience: int | None = None
     valid_every: int = 500
     compile: bool | str = "auto"
-    until: str = "steps"
+    until: str = "auto"
+    tolerance: float = 0.05
 
-    def settings(self, task: Task, replicas: int | None = None) -> list[Settings]:
+    def settings(
+        self,
+        task: Task,
+        guide: Callable | None = None,
+        kwargs: dict[str, object] | None = None,
+        replicas: int | None = None,
+    ) -> list[Settings]:
         """The settings of the fit on a task, or those of each of its replicas.
+
+        Args:
+            task: what it is trained on.
+            guide: with what; None where that is not known yet, and "auto" then takes steps.
+            kwargs: keyword arguments of the model.
+            replicas: number of seeds side by side.
 
         Raises:
             ValueError: with the name of the argument, what it was, what is expected and a way out.
         """
         count = 1 if replicas is None else whole("replicas", replicas)
-        check_until(self.until, self.patience)
-        steps = self._steps(task)
+        objective, check = as_objective(self.objective), check_until(self.until, self.patience)
+        ask_why = check != "steps" or self.optimizer == DADVI
+        why_not = why_not_only_shared(task, guide, kwargs) if ask_why and guide else "no guide yet"
+        asked = replace(self, until=self._until(task, shared=why_not is None))
+        direct = asked._dadvi(guide, objective, why_not)
+        steps = asked._steps(task)
         rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
         update = self._update(steps)
         first = Settings(
-            objective=as_objective(self.objective),
+            objective=objective,
             steps=steps,
             update=update,
             batch_size=batch_rows(self.batch_size, task),
@@ -71,12 +94,76 @@ class Request:
             patience=None if self.patience is None else whole("patience", self.patience),
             valid_every=whole("valid_every", self.valid_every, way="Pass e.g. valid_every=500."),
             compile=compile_mode(self.compile),
-            until=self.until,
+            until=asked.until,
+            tolerance=number("tolerance", self.tolerance, above=0.0, way="Pass tolerance=0.05."),
+            dadvi=direct,
         )
         return [
             replace(first, seed=first.seed + r, update=replace(update, lr=rate))
             for r, rate in enumerate(rates)
         ]
+
+    def _until(self, task: Task, *, shared: bool) -> str:
+        """How the fit ends, where "auto" is asked for too.
+
+        It converges where all unknowns are latents that rows share, and the caller has said
+        nothing that counts steps; else it takes steps. DADVI converges.
+        """
+        if self.until != "auto":
+            return self.until
+        if self.optimizer == DADVI:
+            return "converged"
+        counted = (self.steps, self.patience, self.lr_schedule, self.kl_weight)
+        whole_data = batch_rows(self.batch_size, task) is None
+        free = shared and whole_data and all(value is None for value in counted)
+        return "converged" if free else "steps"
+
+    def _dadvi(self, guide: Callable | None, objective: Objective, why_not: str | None) -> bool:
+        """Is the best normal found directly?
+
+        Args:
+            guide: the guide; None where it is not known yet.
+            objective: the objective.
+            why_not: why not all unknowns are latents that rows share; None if they are.
+
+        Raises:
+            ValueError: if that was asked for, and another setting rules it out.
+        """
+        of_steps = {
+            "lr": self.lr,
+            "lr_schedule": self.lr_schedule,
+            "clip_norm": self.clip_norm,
+            "kl_weight": self.kl_weight,
+            "patience": self.patience,
+            "weight_decay": self.weight_decay or None,
+        }
+        given = [name for name, value in of_steps.items() if value is not None]
+        normal = guide is not None and is_normal(guide)
+        if self.optimizer == "auto":
+            usual = objective == Trace() and not (given or why_not) and self.compile is not True
+            return self.until == "converged" and normal and usual
+        if self.optimizer != DADVI:
+            return False
+        way = "Pass optimizer='adam' to take steps."
+        if given:
+            raise refusal(given[0], "None, as DADVI takes no steps", of_steps[given[0]], way)
+        if guide is not None and not normal:
+            raise refusal("guide", "MeanField, FullRank or Pyro's normal AutoGuides", guide, way)
+        if not isinstance(objective.target.guide, Elbo):
+            raise refusal("objective", "one whose target is the ELBO", objective, way)
+        if self.batch_size not in (None, "auto"):
+            raise refusal("batch_size", "None, as DADVI takes all rows", self.batch_size, way)
+        if self.compile is True:
+            wanted = "'auto' or False, as DADVI takes no steps"
+            raise refusal("compile", wanted, self.compile, way)
+        if guide is not None and why_not is not None:
+            raise ValueError(
+                f"optimizer='dadvi' finds a normal over latents that rows share, and {why_not}. "
+                f"{way}"
+            )
+        if self.until == "steps":
+            raise refusal("until", "'converged', as DADVI takes no steps", self.until, way)
+        return True
 
     def _steps(self, task: Task) -> int:
         if self.steps is not None:
@@ -86,12 +173,13 @@ class Request:
 
     def _update(self, steps: int) -> Update:
         """The optimizer's settings; each replica puts its own learning rate in."""
-        look_up("optimizer", self.optimizer, OPTIMIZERS)
+        look_up("optimizer", self.optimizer, dict.fromkeys(["auto", DADVI, *OPTIMIZERS]))
+        name = "adam" if self.optimizer in ("auto", DADVI) else self.optimizer
         decay, norm = self.weight_decay, self.clip_norm
         if norm is not None:
             norm = number("clip_norm", norm, above=0.0, way="Pass clip_norm=None to clip nothing.")
         return Update(
-            self.optimizer,
+            name,
             lr_schedule=check_schedule("lr_schedule", self.lr_schedule, steps),
             weight_decay=number(
                 "weight_decay", decay, least=0.0, way="Pass weight_decay=0.0 for none."
@@ -101,12 +189,12 @@ class Request:
 
 
 def check_until(until: object, patience: int | None) -> str:
-    """When training ends: "steps" or "converged".
+    """When training ends: "steps", "converged", or "auto".
 
     Raises:
         ValueError: for anything else, or if patience would end it too.
     """
-    found = one_of("until", until, ("steps", "converged"))
+    found = one_of("until", until, ("auto", "steps", "converged"))
     if found == "converged" and patience is not None:
         raise ValueError(
             "until='converged' watches the fit and stops it by itself; got "

@@ -1,6 +1,7 @@
 """The plain training loop: one Python step after another, in blocks that can be undone."""
 
 import copy
+from dataclasses import replace
 
 import pyro
 import torch
@@ -49,6 +50,12 @@ class Trainer:
         block = None if order is None else order.block(self.step, count).to(self.device)
         losses = [self._one(None if block is None else block[i]) for i in range(count)]
         return torch.stack(losses)
+
+    def go_on_at(self, lr: float) -> None:
+        """Takes further steps at another learning rate, from the parameters as they are now."""
+        self.update = replace(self.update, lr=lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
 
     def _one(self, rows: Tensor | None) -> Tensor:
         step = torch.full((), float(self.step), device=self.device)

@@ -67,7 +67,7 @@ PARTS: tuple[Part, ...] = (
     Part("prediction", ("calibration_error",), prediction.calibrated),
     Part("prediction", COVERAGE, prediction.covered),
     Part("convergence", ("bound_change", "bound_rise"), diagnostics.bound_change),
-    Part("convergence", ("r_hat",), diagnostics.stationarity),
+    Part("convergence", ("r_hat", "still_to_move"), diagnostics.stationarity),
     Part("gaps", GAPS, gaps.losses_of_bound, quick=False),
     Part("sbc", ("sbc_p",), calibration.ranks, quick=False),
     Part("vsbc", ("vsbc_p",), calibration.refits, quick=False),

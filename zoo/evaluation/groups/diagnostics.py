@@ -3,6 +3,7 @@
 from zoo.evaluation.latent_usage import latent_usage
 from zoo.evaluation.scored_fit import Scored
 from zoo.metrics.metric import Metric
+from zoo.normals.shortfall import Shortfall
 from zoo.results.convergence import change_of_mean
 
 LATENT_ROWS = 100
@@ -27,7 +28,7 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
     """The metrics "bound_change" and "bound_rise", of the bound in the last half of training.
 
     The rise is in nats, or in nats/row where rows have latents of their own; the change is
-    relative.
+    relative. A fit that measured its own shortfall has "bound_rise" only: what is still possible.
 
     Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference" (a relative
     change below 0.01 is their rule to stop).
@@ -35,7 +36,10 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
     Raises:
         ValueError: for fewer than 80 steps, or losses that are not finite.
     """
-    losses = scored.result.losses
+    losses, found = scored.result.losses, scored.result.convergence
+    if isinstance(found, Shortfall):
+        note = "which is still possible" if scored.result.settings.dadvi else "in the last stage"
+        return {"bound_rise": Metric(found.rise, found.rise_se, "nats", "lower", note)}
     if len(losses) < FEWEST_STEPS:
         raise ValueError(f"Expected at least {FEWEST_STEPS} steps to compare; got {len(losses)}.")
     late = losses[len(losses) // 2 :]
@@ -53,7 +57,7 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
 
 
 def stationarity(scored: Scored) -> dict[str, Metric]:
-    """The metric "r_hat" of the iterates, which the fit computed during training.
+    """The metric "r_hat" of the iterates, or "still_to_move", which the fit computed itself.
 
     Raises:
         ValueError: if the fit did not compute it.
@@ -61,5 +65,8 @@ def stationarity(scored: Scored) -> dict[str, Metric]:
     found = scored.result.convergence
     if found is None:
         raise ValueError("the fit did not watch its iterates; fit with until='converged'")
+    if isinstance(found, Shortfall):
+        note = "of the mean or the sd that changes most"
+        return {"still_to_move": Metric(found.move, found.move_se, "guide sds", "lower", note)}
     note = f"99 % quantile over parameters, last {found.window} steps"
     return {"r_hat": Metric(found.r_hat, 0.0, "", "lower", note)}

@@ -1,0 +1,119 @@
+"""A start that fits the problem, and the best normal found without steps."""
+
+import time
+import warnings
+
+import torch
+
+from zoo.normals.dadvi import dadvi
+from zoo.normals.difficulties import difficulties
+from zoo.normals.log_density import LogDensity, in_float64
+from zoo.normals.pathfinder import Path, pathfinder, starting_points
+from zoo.normals.placement import place_in
+from zoo.results.result import Fit
+from zoo.training.checkpointer import Checkpointer
+from zoo.training.run import Run
+from zoo.training.trainer import Trainer
+
+PATHS = 4
+MOST_NUMBERS = 500  # of a model's latents: the whole covariance of a start is kept
+MOST_CORRELATED = 200  # where a covariance has 20,000 numbers
+
+
+def find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
+    """Sets a guide of shared latents to the best normal that Pathfinder finds.
+
+    Where there is none, the guide is left as it is, and the fit's notes say why.
+
+    Returns:
+        The log density and the paths; None if there is no start.
+    """
+    fit, place = run.fit, place_in(run.fit.program.guide)
+    if place is None:
+        return None
+    fit.program.eval()
+    try:
+        density = in_float64(
+            fit.task.build(), tuple(run.trainer.rows.args), fit.program.kwargs, fit.program
+        )
+    except ValueError as error:
+        _say_none(fit, str(error))
+        return None
+    if density.size > MOST_NUMBERS:
+        _say_none(fit, f"{density.size} unknown numbers are more than {MOST_NUMBERS}.")
+        return None
+    starts = starting_points(PATHS, density.size, fit.settings.seed)
+    found = [pathfinder(density, start, seed=fit.settings.seed) for start in starts]
+    paths = sorted((path for path in found if path), key=lambda path: -path.elbo)
+    fit.other_evaluations = density.evaluations
+    if not paths:
+        fit.difficulties = difficulties(density, None, [], fit.settings.seed)
+        _say_none(fit, "no point on the way of L-BFGS gave a normal of finite ELBO.")
+        return None
+    place.put(paths[0].normal)
+    elbo = f"{paths[0].elbo:.2f} nats"
+    fit.notes.append(f"start: the best of {len(paths)} paths of L-BFGS, with an ELBO of {elbo}")
+    fit.difficulties = difficulties(density, paths[0].normal, paths, fit.settings.seed)
+    fit.other_evaluations = density.evaluations
+    return density, paths
+
+
+def _say_none(fit: Fit, why: str) -> None:
+    said = f"No start was found, and the guide begins as it is built: {why}"
+    warnings.warn(said, stacklevel=5)
+    fit.notes.append(said)
+
+
+def can_arrive(run: Run, density: LogDensity) -> bool:
+    """Is the guide a normal that is small enough to be found directly?"""
+    place = place_in(run.fit.program.guide)
+    most = MOST_CORRELATED if place is not None and place.correlated else MOST_NUMBERS
+    return place is not None and place.whole and density.size <= most
+
+
+def arrive(
+    run: Run, density: LogDensity, paths: list[Path], checkpointer: Checkpointer, number: int = 0
+) -> None:
+    """Sets a guide of normals to the one of the highest ELBO; the fit ends there.
+
+    Args:
+        run: the fit under way.
+        density: the model's log density.
+        paths: the paths of Pathfinder, the best one first.
+        checkpointer: writes the fit down between rounds and at its end.
+        number: which of the checkpointer's fits it is.
+    """
+    fit, trainer, begin = run.fit, run.trainer, time.perf_counter() - run.fit.seconds
+    place, settings = place_in(fit.program.guide), fit.settings
+    assert place is not None
+    assert isinstance(trainer, Trainer)
+    fit.backend_reason = "DADVI takes no steps of an optimizer"
+    rounds = dadvi(
+        density,
+        paths[0].normal,
+        correlated=place.correlated,
+        tolerance=settings.tolerance,
+        seed=settings.seed,
+        most_steps=settings.steps,
+    )
+    try:
+        for found in rounds:
+            place.put(found.normal)
+            trainer.step = len(found.elbos)
+            fit.losses, fit.convergence = -torch.tensor(found.elbos), found.shortfall
+            fit.other_evaluations = density.evaluations
+            fit.last, fit.seconds = trainer.snapshot(), time.perf_counter() - begin
+            if checkpointer.stops({number: fit}):
+                fit.stopped = "interrupted"
+                break
+    except KeyboardInterrupt:
+        fit.stopped = "interrupted"
+    if fit.stopped != "interrupted" and found.shortfall.reached(settings.tolerance):
+        fit.stopped = "converged"
+    if fit.stopped != "interrupted":
+        fit.difficulties = difficulties(density, found.normal, paths, settings.seed)
+        fit.other_evaluations = density.evaluations
+    fit.seconds = time.perf_counter() - begin
+    fit.last = fit.last or trainer.snapshot()
+    fit.program.eval()
+    checkpointer.end(number, fit)
