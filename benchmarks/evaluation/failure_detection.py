@@ -10,7 +10,6 @@ RANGES gives it (p-values: below that, whatever their error).
 
 import argparse
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -85,7 +84,7 @@ def measure(fit: Fit, *, draws: int = 1000, seed: int = 0) -> dict[str, Metric]:
 def judged(fit: Fit) -> dict[str, dict]:
     """Reader -> question -> answer and reason."""
     return {
-        reader: asdict(zoo.evaluate(fit, metrics=metrics, seed=1).answers)
+        reader: zoo.evaluate(fit, metrics=metrics, seed=1).answers.questions
         for reader, metrics in READERS.items()
     }
 

@@ -15,7 +15,6 @@ import argparse
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def one(seed: int) -> dict:
 
 def said(metrics: Metrics) -> dict:
     """What the verdict says: question -> answer and reason."""
-    return {"verdict": asdict(metrics.answers)}
+    return {"verdict": metrics.answers.questions}
 
 
 def _guide(g: torch.Generator, kind: str, problem: Problem) -> str:
@@ -155,7 +154,7 @@ def judged_again(row: dict) -> dict:
     """The row with today's verdict over its metrics."""
     found = {name: Metric(**metric) for name, metric in row["metrics"].items()}
     return row | {
-        "verdict": asdict(verdict(found, row["draws"], row["skipped"], trains_model=False))
+        "verdict": verdict(found, row["draws"], row["skipped"], trains_model=False).questions
     }
 
 
