@@ -13,6 +13,7 @@ from torch import nn
 import zoo
 from guides import IAF, FullRank, MeanField
 from guides.parts.cholesky import cholesky_factor
+from zoo.comparison.compare import compare
 from zoo.isolation import isolated
 from zoo.normals.placement import place_in
 from zoo.normals.shortfall import Shortfall
@@ -229,3 +230,19 @@ def test_a_hard_posterior_is_named_in_the_verdict(tmp_path):
     assert "'m'" in str(verdict)
     loaded = zoo.load_fit(zoo.save(fit, tmp_path / "fit"), two_modes)
     assert loaded.difficulties == fit.difficulties
+
+
+def test_replicas_arrive_one_by_one():
+    fits = zoo.fit(known_noise, FullRank, X, Y, replicas=2, seed=5)
+    assert [fit.settings.seed for fit in fits] == [5, 6]
+    assert all(fit.stopped == "converged" and fit.settings.dadvi for fit in fits)
+
+
+def test_a_comparison_takes_steps_unless_it_is_asked_to_converge():
+    task = zoo.load("linear_regression")
+    counted = compare(task, ["full_rank"], ["trace"], seeds=1, steps=5, draws=50)
+    (fit,) = counted.fits.values()
+    assert (fit.settings.until, len(fit.losses)) == ("steps", 5)
+    arrived = compare(task, ["full_rank"], ["trace"], seeds=1, until="converged", draws=50)
+    (fit,) = arrived.fits.values()
+    assert fit.stopped == "converged"

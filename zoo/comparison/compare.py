@@ -57,7 +57,8 @@ def compare(
         force: remove what the zoo wrote to `out` before, instead of refusing it.
         seconds: time between two checkpoints.
         **settings: of every fit, by the names that :func:`zoo.fit` gives them: `steps`, `lr`,
-            `optimizer`, `batch_size`, `kl_weight`, `compile` and so on.
+            `optimizer`, `batch_size`, `kl_weight`, `compile` and so on. `until` is "steps" unless
+            it is given, so that all pairs take as many.
 
     Returns:
         What was found; after Ctrl-C the runs that are whole, and `unfinished` names the others.
@@ -98,7 +99,7 @@ def _request(task: Task, settings: dict[str, Any], budget: int | None) -> Reques
     instance("task", task, Task, "Pass zoo.load('ppca').")
     for name in settings:
         look_up("setting of compare", name, dict.fromkeys(COMMON_SETTINGS))
-    request = Request(**settings)
+    request = Request(**({"until": "steps"} | settings))
     if budget is not None and request.steps is not None:
         raise ValueError(
             f"Expected steps or a budget; got steps={request.steps}, budget={budget}. A budget is "

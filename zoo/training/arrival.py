@@ -23,13 +23,15 @@ MOST_CORRELATED = 200  # where a covariance has 20,000 numbers
 def find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
     """Sets a guide of shared latents to the best normal that Pathfinder finds.
 
-    Where there is none, the guide is left as it is, and the fit's notes say why.
+    Where there is none, the guide is left as it is, and the fit's notes say why. Guides of other
+    kinds, and models whose own parameters are trained, begin as they are built.
 
     Returns:
         The log density and the paths; None if there is no start.
     """
     fit, place = run.fit, place_in(run.fit.program.guide)
-    if place is None:
+    of_model = fit.program.of_model()
+    if place is None or any(id(parameter) in of_model for parameter in run.trainer.parameters):
         return None
     fit.program.eval()
     try:

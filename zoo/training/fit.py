@@ -118,6 +118,7 @@ def fit(
             Fits with local latents or parameters of the model keep their rate, and end where
             their iterates are stationary (:mod:`zoo.results.convergence`). "auto" is "converged"
             where all that is unknown is latents that rows share, and no `steps` are given.
+            Compiled replicas are compared with each other, and stop together.
         tolerance: how far a mean of the guide may still move at the end, in its sds.
         checkpoint: an empty folder, tried before training, that the fit is written to every
             minute and at its end; a :class:`zoo.Checkpoint` says how often. On SIGTERM the fit is
@@ -244,7 +245,7 @@ def fit_replicas(
             runs.append(prepare(task, guide, settings, device, kwargs))
     _check_replicas(runs)
     earlier = [one for one in checkpointer.earlier if one is not None]
-    if not all(checkpointer.done):
+    if not all(checkpointer.done) and not several[0].dadvi:
         with isolated(seed=several[0].seed):
             if earlier and earlier[0].backend == "compiled":
                 go_on_together(runs, earlier)
