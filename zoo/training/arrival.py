@@ -5,11 +5,12 @@ import warnings
 
 import torch
 
+from zoo.handlers.parameters import in_eval_mode
 from zoo.normals.dadvi import dadvi
 from zoo.normals.difficulties import difficulties
 from zoo.normals.log_density import LogDensity, in_float64
 from zoo.normals.pathfinder import Path, pathfinder, starting_points
-from zoo.normals.placement import place_in
+from zoo.normals.placement import Place, place_in
 from zoo.results.result import Fit
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.run import Run
@@ -33,11 +34,13 @@ def find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
     of_model = fit.program.of_model()
     if place is None or any(id(parameter) in of_model for parameter in run.trainer.parameters):
         return None
-    fit.program.eval()
+    with in_eval_mode([fit.program]):
+        return _find_start(fit, tuple(run.trainer.rows.args), place)
+
+
+def _find_start(fit: Fit, args: tuple, place: Place) -> tuple[LogDensity, list[Path]] | None:
     try:
-        density = in_float64(
-            fit.task.build(), tuple(run.trainer.rows.args), fit.program.kwargs, fit.program
-        )
+        density = in_float64(fit.task.build(), args, fit.program.kwargs, fit.program)
     except ValueError as error:
         _say_none(fit, str(error))
         return None
@@ -55,8 +58,9 @@ def find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
     place.put(paths[0].normal)
     elbo = f"{paths[0].elbo:.2f} nats"
     fit.notes.append(f"start: the best of {len(paths)} paths of L-BFGS, with an ELBO of {elbo}")
-    fit.difficulties = difficulties(density, paths[0].normal, paths, fit.settings.seed)
-    fit.other_evaluations = density.evaluations
+    if not (fit.settings.dadvi and _is_small(density, place)):
+        fit.difficulties = difficulties(density, paths[0].normal, paths, fit.settings.seed)
+        fit.other_evaluations = density.evaluations
     return density, paths
 
 
@@ -69,8 +73,11 @@ def _say_none(fit: Fit, why: str) -> None:
 def can_arrive(run: Run, density: LogDensity) -> bool:
     """Is the guide a normal that is small enough to be found directly?"""
     place = place_in(run.fit.program.guide)
-    most = MOST_CORRELATED if place is not None and place.correlated else MOST_NUMBERS
-    return place is not None and place.whole and density.size <= most
+    return place is not None and _is_small(density, place)
+
+
+def _is_small(density: LogDensity, place: Place) -> bool:
+    return place.whole and density.size <= (MOST_CORRELATED if place.correlated else MOST_NUMBERS)
 
 
 def arrive(
@@ -89,6 +96,7 @@ def arrive(
     place, settings = place_in(fit.program.guide), fit.settings
     assert place is not None
     assert isinstance(trainer, Trainer)
+    fit.program.eval()
     fit.backend_reason = "DADVI takes no steps of an optimizer"
     rounds = dadvi(
         density,
@@ -117,5 +125,4 @@ def arrive(
         fit.other_evaluations = density.evaluations
     fit.seconds = time.perf_counter() - begin
     fit.last = fit.last or trainer.snapshot()
-    fit.program.eval()
     checkpointer.end(number, fit)

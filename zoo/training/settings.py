@@ -75,10 +75,11 @@ class Request:
             ValueError: with the name of the argument, what it was, what is expected and a way out.
         """
         count = 1 if replicas is None else whole("replicas", replicas)
-        objective, check = as_objective(self.objective), check_until(self.until, self.patience)
-        ask_why = check != "steps" or self.optimizer == DADVI
-        why_not = why_not_only_shared(task, guide, kwargs) if ask_why and guide else "no guide yet"
-        asked = replace(self, until=self._until(task, shared=why_not is None))
+        objective = as_objective(self.objective)
+        why_not: str | None = "its guide is not known yet"
+        if guide is not None and self._may_converge(task):
+            why_not = why_not_only_shared(task, guide, kwargs)
+        asked = replace(self, until=self._until(shared=why_not is None))
         direct = asked._dadvi(guide, objective, why_not)
         steps = asked._steps(task)
         rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
@@ -103,20 +104,24 @@ class Request:
             for r, rate in enumerate(rates)
         ]
 
-    def _until(self, task: Task, *, shared: bool) -> str:
+    def _may_converge(self, task: Task) -> bool:
+        """Does nothing that is asked for count steps, so that the fit may end by itself?"""
+        found = check_until(self.until, self.patience)
+        if found != "auto" or self.optimizer == DADVI:
+            return found != "steps"
+        counted = (self.steps, self.patience, self.lr_schedule, self.kl_weight)
+        whole_data = batch_rows(self.batch_size, task) is None
+        return whole_data and all(value is None for value in counted)
+
+    def _until(self, *, shared: bool) -> str:
         """How the fit ends, where "auto" is asked for too.
 
-        It converges where all unknowns are latents that rows share, and the caller has said
-        nothing that counts steps; else it takes steps. DADVI converges.
+        It converges where it may end by itself, and all unknowns are latents that rows share; else
+        it takes steps. DADVI converges.
         """
         if self.until != "auto":
             return self.until
-        if self.optimizer == DADVI:
-            return "converged"
-        counted = (self.steps, self.patience, self.lr_schedule, self.kl_weight)
-        whole_data = batch_rows(self.batch_size, task) is None
-        free = shared and whole_data and all(value is None for value in counted)
-        return "converged" if free else "steps"
+        return "converged" if shared or self.optimizer == DADVI else "steps"
 
     def _dadvi(self, guide: Callable | None, objective: Objective, why_not: str | None) -> bool:
         """Is the best normal found directly?
