@@ -232,6 +232,25 @@ def test_a_hard_posterior_is_named_in_the_verdict(tmp_path):
     assert loaded.difficulties == fit.difficulties
 
 
+def test_means_that_float32_cannot_hold_are_not_called_converged():
+    """At a level of a million float32 numbers lie 0.06 apart, and the sd is 0.001."""
+
+    def level(x):
+        mean = pyro.sample("mean", dist.Normal(1e6, 100.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(mean, 0.01), obs=x)
+
+    torch.set_default_dtype(torch.float32)
+    try:
+        x = 1e6 + torch.tensor([0.0625, 0.0, 0.0])
+        with pytest.warns(UserWarning, match="rounds them by up to .* guide sds"):
+            fit = zoo.fit(level, MeanField, x)
+    finally:
+        torch.set_default_dtype(torch.float64)
+    assert fit.stopped == "finished"
+    assert fit.convergence.move > 1
+
+
 def test_replicas_arrive_one_by_one():
     fits = zoo.fit(known_noise, FullRank, X, Y, replicas=2, seed=5)
     assert [fit.settings.seed for fit in fits] == [5, 6]

@@ -2,15 +2,17 @@
 
 import time
 import warnings
+from dataclasses import replace
 
 import torch
 
 from zoo.handlers.parameters import in_eval_mode
-from zoo.normals.dadvi import dadvi
+from zoo.normals.dadvi import Best, dadvi
 from zoo.normals.difficulties import difficulties
 from zoo.normals.log_density import LogDensity, in_float64
 from zoo.normals.pathfinder import Path, pathfinder, starting_points
 from zoo.normals.placement import Place, place_in
+from zoo.normals.shortfall import Shortfall
 from zoo.results.result import Fit
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.run import Run
@@ -110,7 +112,8 @@ def arrive(
         for found in rounds:
             place.put(found.normal)
             trainer.step = len(found.elbos)
-            fit.losses, fit.convergence = -torch.tensor(found.elbos), found.shortfall
+            held = _as_rounded(found, trainer.parameters[0].dtype)
+            fit.losses, fit.convergence = -torch.tensor(found.elbos), held
             fit.other_evaluations = density.evaluations
             fit.last, fit.seconds = trainer.snapshot(), time.perf_counter() - begin
             if checkpointer.stops({number: fit}):
@@ -118,11 +121,29 @@ def arrive(
                 break
     except KeyboardInterrupt:
         fit.stopped = "interrupted"
-    if fit.stopped != "interrupted" and found.shortfall.reached(settings.tolerance):
-        fit.stopped = "converged"
     if fit.stopped != "interrupted":
+        fit.stopped = "converged" if held.reached(settings.tolerance) else "finished"
+        if held.move > max(found.shortfall.move, settings.tolerance):
+            _say_rounded(fit, held.move, trainer.parameters[0].dtype)
         fit.difficulties = difficulties(density, found.normal, paths, settings.seed)
         fit.other_evaluations = density.evaluations
     fit.seconds = time.perf_counter() - begin
     fit.last = fit.last or trainer.snapshot()
     checkpointer.end(number, fit)
+
+
+def _as_rounded(found: Best, dtype: torch.dtype) -> Shortfall:
+    """The shortfall of a normal whose means are rounded to the guide's precision."""
+    mean = found.normal.mean
+    rounding = float(((mean.to(dtype).double() - mean).abs() / found.normal.sd).max())
+    return replace(found.shortfall, move=max(found.shortfall.move, rounding))
+
+
+def _say_rounded(fit: Fit, move: float, dtype: torch.dtype) -> None:
+    said = (
+        f"The guide holds its means in {dtype}, which rounds them by up to {move:.2g} guide sds. "
+        "Call torch.set_default_dtype(torch.float64) and pass the data as to(torch.float64), or "
+        "take their level off."
+    )
+    warnings.warn(said, stacklevel=5)
+    fit.notes.append(said)
