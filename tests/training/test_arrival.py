@@ -265,3 +265,66 @@ def test_a_comparison_takes_steps_unless_it_is_asked_to_converge():
     arrived = compare(task, ["full_rank"], ["trace"], seeds=1, until="converged", draws=50)
     (fit,) = arrived.fits.values()
     assert fit.stopped == "converged"
+
+
+def test_gradients_that_lead_nowhere_are_not_believed():
+    """After round() all gradients are those of the prior, at which the guide seems to be best."""
+
+    def rounded(y):
+        n = pyro.sample("n", dist.Normal(5.0, 3.0)).round()
+        with pyro.plate("data", len(y)):
+            pyro.sample("y", dist.Normal(n, 0.5), obs=y)
+
+    fit = zoo.fit(rounded, FullRank, 9 + 0.5 * NOISE[:20])
+    assert fit.stopped == "finished"
+    assert fit.convergence.unsmooth > 1
+    assert "not smooth" in {one.kind for one in fit.difficulties}
+
+
+def test_directions_too_flat_to_see_are_not_called_converged():
+    """A mean-field guide of a random walk: the level is 3e-5 as steep as each coordinate."""
+    seen = torch.tensor([3.5, 2.5])
+
+    def walk():
+        x = pyro.sample("x", dist.Normal(torch.zeros(100), 100.0).to_event(1))
+        pyro.factor("steps", dist.Normal(0.0, 0.004).log_prob(x[..., 1:] - x[..., :-1]).sum(-1))
+        with pyro.plate("seen", 2):
+            pyro.sample("y", dist.Normal(x[..., ::50], 1.0), obs=seen)
+
+    precision = torch.eye(100) / 100**2
+    precision[::50, ::50] += torch.eye(2)
+    steps = torch.eye(100)[1:] - torch.eye(100)[:-1]
+    precision += steps.mT @ steps / 0.004**2
+    weighted = torch.zeros(100)
+    weighted[::50] = seen
+    mean = torch.linalg.solve(precision, weighted)
+    fit = zoo.fit(walk, MeanField)
+    off = ((fit.guide.loc[0] - mean).abs() * precision.diagonal().sqrt()).max()
+    assert fit.stopped == "finished" or off < 2 * fit.settings.tolerance
+
+
+def test_a_hard_edge_is_refused_with_its_name():
+    def edge(y):
+        top = pyro.sample("top", dist.HalfNormal(10.0))
+        with pyro.plate("data", len(y)):
+            pyro.sample("y", dist.Uniform(0.0, top), obs=y)
+
+    with pytest.raises(ValueError, match="'y'"):
+        zoo.fit(edge, MeanField, 3 * torch.rand(30) + 1)
+
+
+def test_an_interrupted_fit_goes_on_to_the_same_normal(monkeypatch):
+    task, whole = zoo.load("eight_schools"), zoo.training.arrival.dadvi
+
+    def cut(*args, **kwargs):
+        yield next(whole(*args, **kwargs))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zoo.training.arrival, "dadvi", cut)
+    first = zoo.fit(task, FullRank)
+    assert first.stopped == "interrupted"
+    monkeypatch.undo()
+    on, at_once = zoo.fit(task, FullRank, resume=first), zoo.fit(task, FullRank)
+    assert on.stopped == at_once.stopped == "converged"
+    assert torch.equal(on.losses, at_once.losses)
+    assert on.convergence == at_once.convergence

@@ -104,8 +104,11 @@ def fit_command(
         _write_beside(result, found, folder, "-".join(names))
     _show_metrics(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
     if not as_json:
-        steps = f"{len(result.losses)} steps in {result.seconds:.1f} s"
-        console.print(f"{steps} ({result.backend}); {result.stopped}.")
+        kind, how = ("steps", result.backend)
+        if result.settings.dadvi:
+            kind, how = "steps of L-BFGS", "DADVI"
+        steps = f"{len(result.losses)} {kind} in {result.seconds:.1f} s"
+        console.print(f"{steps} ({how}); {result.stopped}.")
         if result.stopped == "interrupted" and folder is not None:
             console.print(f"Go on from {folder} with the same command and --resume.")
 

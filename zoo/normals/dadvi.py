@@ -32,7 +32,7 @@ from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
 from zoo.normals.normal import Normal, balanced_draws
-from zoo.normals.shortfall import Shortfall, shortfall
+from zoo.normals.shortfall import RISE, Shortfall, shortfall
 
 FIRST_DRAWS, MORE, MOST_DRAWS = 64, 4, 16_384
 HISTORY = 20
@@ -79,7 +79,7 @@ def dadvi(
         seed: of the draws.
         most_steps: of L-BFGS, in all.
     """
-    normal = start if correlated else start.without_correlations()
+    normal, before = start if correlated else start.without_correlations(), None
     count, elbos = max(FIRST_DRAWS, _fewest(density.size, correlated)), list[float]()
     for attempt in itertools.count(1):
         z = balanced_draws(count, density.size, seed)
@@ -92,9 +92,17 @@ def dadvi(
         )
         yield Best(normal, rest, elbos, count)
         more = min(MORE * count, MOST_DRAWS)
-        if rest.reached(tolerance) or more == count or len(elbos) >= most_steps:
+        over = more == count or len(elbos) >= most_steps
+        if rest.reached(tolerance) or over or _is_stuck(before, rest):
             return
-        count = more
+        count, before = more, rest
+
+
+def _is_stuck(before: Shortfall | None, now: Shortfall) -> bool:
+    """Did more draws leave the same rise, as gradients that lead nowhere do?"""
+    if before is None or before.rise < RISE or now.rise < RISE:
+        return False
+    return abs(now.rise - before.rise) < 2 * (now.rise_se + before.rise_se)
 
 
 def _fewest(size: int, correlated: bool) -> int:  # noqa: FBT001

@@ -16,7 +16,7 @@ from zoo.sampling.joint_density import JointDensity
 from zoo.sampling.traced import Function, traced
 from zoo.torch_private import tree_map
 
-NUMBERS_AT_ONCE = 2**24  # of the largest argument, times points, in one run of the model
+NUMBERS_AT_ONCE = 2**22  # of the largest site, times points, in one run of the model
 CALLS_BEFORE_TRACING = 8  # with as many points; tracing costs about as much as these
 LARGEST_DIFFERENCE = 1e-3  # of the log density in float64 from that in float32, relative
 
@@ -54,8 +54,7 @@ class LogDensity:
         self.joint = JointDensity(program, args)
         self.size, self.evaluations = self.joint.size, 0
         self.device, self.dtype = device_of(args), torch.get_default_dtype()
-        widest = max([1, *(arg.numel() for arg in args if isinstance(arg, Tensor))])
-        self.at_once = max(1, NUMBERS_AT_ONCE // max(widest, self.size))
+        self.at_once = max(1, NUMBERS_AT_ONCE // max(1, self.joint.width, self.size))
         self._calls, self._graphs = dict[int, int](), dict[int, Function]()
         self._many: Function | None = None
 

@@ -11,7 +11,12 @@ nearly so, and half the squared norm of the gradient is what the ELBO can still 
 draws has noise, whose expected square is taken off.
 
 For independent coordinates the curvature in the mean is that of log p itself, R = -E[g z^T], which
-may be far from I; there the rise is half of r^T R^-1 r.
+may be far from I; there the rise is half of r^T R^-1 r. R is the regression of g on z, which has
+no noise where log p is quadratic. Where two halves of the draws disagree about a flat direction,
+the move along it cannot be seen, and its standard error is infinite.
+
+All this believes the gradients. By Stein's identity E[g] = E[z log p], which needs values alone;
+where the two differ the log density is not smooth, and what gradients say is not believed.
 
 Source: the identities are Bonnet's and Price's; see Opper & Archambeau 2009, "The variational
 Gaussian approximation revisited".
@@ -27,7 +32,9 @@ from zoo.normals.normal import Normal
 
 RISE = 0.02  # nats: an ELBO that can rise by less counts as the highest
 FIRST_PAIRS, MORE, MOST_PAIRS = 512, 4, 32_768
-FLATTEST = 1e-2  # a curvature below this share of the normal's counts as this
+FLAT = 1e-2  # share of the normal's curvature below which two halves of the draws are to agree
+UNSMOOTH = 0.2  # a mean gradient, per sd, that only values show; it is worth 0.02 nats
+SURE = 5.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Shortfall:
         move: the largest distance that a mean still has to go, in sds of the guide; or by how many
             of them the last stage moved a mean, or by what share it changed an sd.
         move_se: the standard error of `move`.
+        unsmooth: by how much the gradients differ from what the values show, beyond five standard
+            errors, per sd; 0 for a smooth log density, and for guides trained by steps.
         elbo: the ELBO, nats.
         elbo_se: its standard error.
     """
@@ -53,11 +62,17 @@ class Shortfall:
     move_se: float
     elbo: float
     elbo_se: float
+    unsmooth: float = 0.0
 
     def reached(self, tolerance: float) -> bool:
-        """Has the guide arrived, and can that be seen through the noise?"""
+        """Has the guide arrived?
+
+        The rise is below 0.02 nats, two standard errors included; the move and its standard error
+        are each below the tolerance; and values agree with gradients.
+        """
         risen = abs(self.rise) + 2 * self.rise_se < RISE
-        return risen and self.move < tolerance and self.move_se < tolerance
+        moved = self.move < tolerance and self.move_se < tolerance
+        return risen and moved and self.unsmooth < UNSMOOTH
 
     def answer(self, tolerance: float) -> str:
         """Has it arrived: "yes", "no", or "cannot tell"?"""
@@ -69,7 +84,8 @@ class Shortfall:
         """Would more draws tell: is the rise within its noise, but the noise too large?"""
         risen = abs(self.rise) < max(RISE, 2 * self.rise_se)
         moved = self.move < tolerance + 2 * self.move_se
-        return risen and moved and not self.reached(tolerance)
+        smooth = self.unsmooth < UNSMOOTH
+        return risen and moved and smooth and not self.reached(tolerance)
 
 
 def shortfall(
@@ -110,7 +126,7 @@ def _measured(
     The mean over a pair is exact in what is linear in z, so that a normal posterior leaves no
     noise in the steps of the mean.
     """
-    residual = slopes + z
+    residual, too_flat = slopes + z, False
     pairs, size = z.shape[1:]
     own = residual * z / 2**0.5
     if correlated:
@@ -118,10 +134,7 @@ def _measured(
         means, scales = residual, [own, residual[..., below[0]] * z[..., below[1]]]
         steps = residual.mean(0)
     else:
-        flat = slopes.flatten(0, 1), z.flatten(0, 1)
-        curvature = -(flat[0].mT @ flat[1]) / (2 * pairs)
-        level, axes = torch.linalg.eigh((curvature + curvature.mT) / 2)
-        level = level.clamp(min=FLATTEST)
+        level, axes, too_flat = _curvature(slopes, z)
         means, scales = (residual @ axes) / level.sqrt(), [own]
         steps = (means.mean(0) / level.sqrt()) @ axes.mT
     gradient = torch.cat([means, *scales], -1).mean(0)
@@ -133,4 +146,24 @@ def _measured(
     elbo, elbo_se = float(each.mean()), float(each.std() / pairs**0.5)
     farthest = int(steps.mean(0).abs().argmax())
     move, move_se = float(steps.mean(0)[farthest].abs()), float(steps[:, farthest].std())
-    return Shortfall(rise, rise_se, move, move_se / pairs**0.5, elbo, elbo_se)
+    seen = torch.inf if too_flat else move_se / pairs**0.5
+    by_values = (values - values.mean(0))[..., None] * z - slopes
+    apart, error = by_values.mean((0, 1)), by_values.mean(0).std(0) / pairs**0.5
+    unsmooth = float((apart.abs() - SURE * error).max().clamp(min=0))
+    return Shortfall(rise, rise_se, move, seen, elbo, elbo_se, unsmooth)
+
+
+def _curvature(slopes: Tensor, z: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """Curvatures along the axes of R, the axes, and whether a flat one is hidden by noise."""
+    halves = [-_regression(z[:, part::2], slopes[:, part::2]) for part in (0, 1)]
+    level, axes = torch.linalg.eigh(-_regression(z, slopes))
+    along = [(axes * (half @ axes)).sum(0) for half in halves]
+    hidden = (along[0] - along[1]).abs() > level / 2
+    too_flat = bool((hidden & (level < FLAT)).any())
+    return level.clamp(min=torch.finfo(level.dtype).tiny ** 0.5), axes, too_flat
+
+
+def _regression(z: Tensor, slopes: Tensor) -> Tensor:
+    """The symmetric matrix that takes z to the slopes, from pairs (2, n, d): shape (d, d)."""
+    found = torch.linalg.lstsq(z.flatten(0, 1), slopes.flatten(0, 1)).solution
+    return (found + found.mT) / 2

@@ -106,10 +106,10 @@ def _direction(normal: Normal, columns: Tensor, generator: torch.Generator | Non
 
 def _mass(radii: np.ndarray, values: np.ndarray, count: int) -> float:
     """Mass beyond 4 sds on one line, from log densities of shape (2, radii); 0 if flat."""
-    level = np.clip(values - values.max(), LOWEST, None)
+    level = np.maximum(values - values.max(), LOWEST * count)
     logs = np.linspace(np.log(radii[0]), np.log(radii[-1]), 600)
-    sides = [np.exp(PchipInterpolator(np.log(radii), side)(logs) + count * logs) for side in level]
-    mass = np.cumsum(sum(sides))
+    sides = [PchipInterpolator(np.log(radii), side)(logs) + count * logs for side in level]
+    mass = np.cumsum(np.exp(np.stack(sides) - np.max(sides)).sum(0))
     mass = mass / mass[-1]
     median = float(np.interp(0.5, mass, np.exp(logs)))
     limit = median / chi.ppf(0.5, count) * chi.isf(BEYOND, count)

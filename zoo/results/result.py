@@ -53,7 +53,8 @@ class Fit:
         settings: how it was trained.
         program: model, guide and objective, at the best state if there was a validation bound.
         guide_spec: the guide as it was passed to `fit`.
-        losses: loss of every step in nats for the full data, shape (steps taken,).
+        losses: loss of every step in nats for the full data, shape (steps taken,); for DADVI,
+            after each step of L-BFGS, the negative ELBO on the draws of that round.
         valid: pairs (step, validation loss in nats).
         best: the tensors of the program at the lowest validation loss; None without one.
         last: state after the last step, from which the fit can be resumed.

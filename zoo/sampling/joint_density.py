@@ -151,6 +151,11 @@ class JointDensity:
         sites = self._run(self.program.model, 0)
         return [str(site["name"]) for site in sites if isinstance(site["fn"], Unit)]
 
+    @cached_property
+    def width(self) -> int:
+        """Numbers in the values of the largest site of one run."""
+        return max((site["value"].numel() for site in self._run(self.program.model, 0)), default=1)  # type: ignore[union-attr]
+
     def on(self, observed: dict[str, Tensor]) -> "JointDensity":
         """The density of the same rows given other data; see the argument `observed`.
 

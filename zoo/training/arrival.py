@@ -8,22 +8,51 @@ import torch
 
 from zoo.handlers.parameters import in_eval_mode
 from zoo.normals.dadvi import Best, dadvi
-from zoo.normals.difficulties import difficulties
+from zoo.normals.difficulties import Difficulty, difficulties
 from zoo.normals.log_density import LogDensity, in_float64
 from zoo.normals.pathfinder import Path, pathfinder, starting_points
 from zoo.normals.placement import Place, place_in
-from zoo.normals.shortfall import Shortfall
+from zoo.normals.shortfall import UNSMOOTH, Shortfall
 from zoo.results.result import Fit
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.run import Run
 from zoo.training.trainer import Trainer
 
 PATHS = 4
+NOT_SMOOTH = (
+    "The log density jumps, or has gradients that are not its own, as after round(), a comparison "
+    "or detach(). Its best normal cannot be found along gradients: write it smoothly, sum the "
+    "discrete part out, or use a score-function objective such as objective='reinforce'."
+)
 MOST_NUMBERS = 500  # of a model's latents: the whole covariance of a start is kept
 MOST_CORRELATED = 200  # where a covariance has 20,000 numbers
 
 
-def find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
+def begin_near(run: Run, checkpointer: Checkpointer, number: int = 0) -> None:
+    """Sets a guide near the posterior, and one of normals to the best of them.
+
+    The latter ends the fit there, and so does Ctrl-C; else `settings.dadvi` is False afterwards.
+    A fit that was interrupted begins anew.
+    """
+    fit, begun = run.fit, time.perf_counter()
+    fit.notes, fit.stopped, fit.convergence = [], "finished", None
+    try:
+        found = _find_start(run)
+    except KeyboardInterrupt:
+        fit.stopped, fit.last = "interrupted", fit.last or run.trainer.snapshot()
+        checkpointer.end(number, fit)
+        return
+    finally:
+        fit.seconds += time.perf_counter() - begun
+    place = place_in(fit.program.guide)
+    if fit.settings.dadvi and found is not None and place is not None:
+        if _is_small(found[0], place):
+            _arrive(run, place, *found, checkpointer, number)
+            return
+    fit.settings = replace(fit.settings, dadvi=False)
+
+
+def _find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
     """Sets a guide of shared latents to the best normal that Pathfinder finds.
 
     Where there is none, the guide is left as it is, and the fit's notes say why. Guides of other
@@ -37,10 +66,10 @@ def find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
     if place is None or any(id(parameter) in of_model for parameter in run.trainer.parameters):
         return None
     with in_eval_mode([fit.program]):
-        return _find_start(fit, tuple(run.trainer.rows.args), place)
+        return _found(fit, tuple(run.trainer.rows.args), place)
 
 
-def _find_start(fit: Fit, args: tuple, place: Place) -> tuple[LogDensity, list[Path]] | None:
+def _found(fit: Fit, args: tuple, place: Place) -> tuple[LogDensity, list[Path]] | None:
     try:
         density = in_float64(fit.task.build(), args, fit.program.kwargs, fit.program)
     except ValueError as error:
@@ -55,6 +84,8 @@ def _find_start(fit: Fit, args: tuple, place: Place) -> tuple[LogDensity, list[P
     fit.other_evaluations = density.evaluations
     if not paths:
         fit.difficulties = difficulties(density, None, [], fit.settings.seed)
+        if fit.difficulties and fit.difficulties[0].kind == "dependent support":
+            raise ValueError(fit.difficulties[0].sentence)
         _say_none(fit, "no point on the way of L-BFGS gave a normal of finite ELBO.")
         return None
     place.put(paths[0].normal)
@@ -72,31 +103,30 @@ def _say_none(fit: Fit, why: str) -> None:
     fit.notes.append(said)
 
 
-def can_arrive(run: Run, density: LogDensity) -> bool:
-    """Is the guide a normal that is small enough to be found directly?"""
-    place = place_in(run.fit.program.guide)
-    return place is not None and _is_small(density, place)
-
-
 def _is_small(density: LogDensity, place: Place) -> bool:
     return place.whole and density.size <= (MOST_CORRELATED if place.correlated else MOST_NUMBERS)
 
 
-def arrive(
-    run: Run, density: LogDensity, paths: list[Path], checkpointer: Checkpointer, number: int = 0
+def _arrive(
+    run: Run,
+    place: Place,
+    density: LogDensity,
+    paths: list[Path],
+    checkpointer: Checkpointer,
+    number: int,
 ) -> None:
     """Sets a guide of normals to the one of the highest ELBO; the fit ends there.
 
     Args:
         run: the fit under way.
+        place: how the guide takes a normal.
         density: the model's log density.
         paths: the paths of Pathfinder, the best one first.
         checkpointer: writes the fit down between rounds and at its end.
         number: which of the checkpointer's fits it is.
     """
     fit, trainer, begin = run.fit, run.trainer, time.perf_counter() - run.fit.seconds
-    place, settings = place_in(fit.program.guide), fit.settings
-    assert place is not None
+    settings = fit.settings
     assert isinstance(trainer, Trainer)
     fit.program.eval()
     fit.backend_reason = "DADVI takes no steps of an optimizer"
@@ -119,17 +149,26 @@ def arrive(
             if checkpointer.stops({number: fit}):
                 fit.stopped = "interrupted"
                 break
+        if fit.stopped != "interrupted":
+            _judge(run, density, found, paths)
     except KeyboardInterrupt:
         fit.stopped = "interrupted"
-    if fit.stopped != "interrupted":
-        fit.stopped = "converged" if held.reached(settings.tolerance) else "finished"
-        if held.move > max(found.shortfall.move, settings.tolerance):
-            _say_rounded(fit, held.move, trainer.parameters[0].dtype)
-        fit.difficulties = difficulties(density, found.normal, paths, settings.seed)
-        fit.other_evaluations = density.evaluations
     fit.seconds = time.perf_counter() - begin
     fit.last = fit.last or trainer.snapshot()
     checkpointer.end(number, fit)
+
+
+def _judge(run: Run, density: LogDensity, found: Best, paths: list[Path]) -> None:
+    """Notes what makes the posterior hard, and says how the fit ended."""
+    fit, dtype = run.fit, run.trainer.parameters[0].dtype
+    held = _as_rounded(found, dtype)
+    fit.difficulties = difficulties(density, found.normal, paths, fit.settings.seed)
+    if held.unsmooth >= UNSMOOTH:
+        fit.difficulties.insert(0, Difficulty("not smooth", NOT_SMOOTH))
+    fit.other_evaluations = density.evaluations
+    if held.move > max(found.shortfall.move, fit.settings.tolerance):
+        _say_rounded(fit, held.move, dtype)
+    fit.stopped = "converged" if held.reached(fit.settings.tolerance) else "finished"
 
 
 def _as_rounded(found: Best, dtype: torch.dtype) -> Shortfall:

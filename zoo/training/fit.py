@@ -1,10 +1,8 @@
 """`zoo.fit`: one call trains a guide under a model."""
 
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +21,7 @@ from zoo.optim.schedules import Schedule
 from zoo.pairing.guide_input import check_guide
 from zoo.results.result import Fit, Settings
 from zoo.task import Task, task_of
-from zoo.training.arrival import arrive, can_arrive, find_start
+from zoo.training.arrival import begin_near
 from zoo.training.backend import choose_backend, choose_replicas
 from zoo.training.checkpointer import Checkpoint, Checkpointer, not_kept
 from zoo.training.divergence import DivergenceError
@@ -114,7 +112,9 @@ def fit(
         replicas: train this many independent seeds side by side.
         until: "steps" takes the number of steps given. "converged" begins near the posterior,
             lets the learning rate fall in stages, and ends where the guide no longer changes
-            (:mod:`zoo.training.stages`); `steps` is then the most it takes, 20 times its default.
+            (:mod:`zoo.training.stages`); guides of normals take no such steps, see `optimizer`.
+            `steps` is then the most it takes, of L-BFGS too, 20 times its default. Where a guide
+            was built or trained to start is not used: it begins at Pathfinder's normal.
             Fits with local latents or parameters of the model keep their rate, and end where
             their iterates are stationary (:mod:`zoo.results.convergence`). "auto" is "converged"
             where all that is unknown is latents that rows share, and no `steps` are given.
@@ -215,13 +215,10 @@ def fit_one(
             return run.fit
         if earlier is not None:
             go_on(run, earlier)
-        begun = time.perf_counter()
-        found = find_start(run) if settings.until == "converged" and earlier is None else None
-        run.fit.seconds += time.perf_counter() - begun
-        if settings.dadvi and found is not None and can_arrive(run, found[0]):
-            arrive(run, *found, checkpointer, number)
-            return run.fit
-        run.fit.settings = replace(settings, dadvi=False)
+        if settings.until == "converged" and (earlier is None or settings.dadvi):
+            begin_near(run, checkpointer, number)
+            if run.fit.settings.dadvi or run.fit.stopped == "interrupted":
+                return run.fit
         choose_backend(run)
         with Progress(task.name, settings.steps, shown=progress) as bar:
             train(run, bar, checkpointer, number)

@@ -66,7 +66,8 @@ def stationarity(scored: Scored) -> dict[str, Metric]:
     if found is None:
         raise ValueError("the fit did not watch its iterates; fit with until='converged'")
     if isinstance(found, Shortfall):
-        note = "of the mean or the sd that changes most"
+        of_steps = "of the mean or the sd that the last stage changed most"
+        note = "of the farthest mean" if scored.result.settings.dadvi else of_steps
         return {"still_to_move": Metric(found.move, found.move_se, "guide sds", "lower", note)}
     note = f"99 % quantile over parameters, last {found.window} steps"
     return {"r_hat": Metric(found.r_hat, 0.0, "", "lower", note)}
