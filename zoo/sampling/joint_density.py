@@ -153,8 +153,13 @@ class JointDensity:
 
     @cached_property
     def width(self) -> int:
-        """Numbers in the values of the largest site of one run."""
-        return max((site["value"].numel() for site in self._run(self.program.model, 0)), default=1)  # type: ignore[union-attr]
+        """Numbers in the values of the largest site of one run, at u = 0."""
+        wide = self.latents.vectorises
+        origin = torch.zeros(1, self.rows, self.size, device=self.picked.device)
+        values = self.columns.unpack(origin)
+        with torch.no_grad(), Bijected(values if wide else self._one(values, 0)):
+            sites = self._run(self.program.model, 1 if wide else 0)
+        return max((site["value"].numel() for site in sites), default=1)  # type: ignore[union-attr]
 
     def on(self, observed: dict[str, Tensor]) -> "JointDensity":
         """The density of the same rows given other data; see the argument `observed`.
