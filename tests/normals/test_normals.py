@@ -142,7 +142,6 @@ def test_pathfinder_finds_a_gaussian_of_any_units():
         density = density_of(gaussian, MEAN, FACTOR)
         for start in starting_points(3, 3, seed=0):
             path = pathfinder(density, start)
-            assert path.arrived
             assert -0.1 < path.elbo < 1e-3
             moved = torch.linalg.solve_triangular(
                 FACTOR, (path.normal.mean - MEAN)[:, None], upper=False

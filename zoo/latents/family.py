@@ -1,10 +1,18 @@
 """The properties that a guide class declares, which the rules of pairing read."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from zoo.latents.latents import Latents
 from zoo.sites.latent import Latent
 from zoo.sites.supports import Kind
+
+
+def class_of(guide: Callable) -> type:
+    """The class of a guide: of an instance, of a partial of a class, or the class itself."""
+    family = guide.func if isinstance(guide, partial) else guide
+    return family if isinstance(family, type) else type(family)
 
 
 class Family:

@@ -30,7 +30,6 @@ HISTORY = 6  # differences that make up H
 MOST_STEPS = 500
 ELBO_DRAWS = 32
 CURVED = 1e-12  # a difference of gradients counts if s^T y is more than this times y^T y
-LITTLE = 0.01  # nats
 IMPOSSIBLE = 1e300  # -log p where it is not finite
 
 
@@ -41,13 +40,10 @@ class Path:
     Attributes:
         normal: the normal of the highest ELBO on it.
         elbo: that ELBO, nats, from 32 draws.
-        arrived: did L-BFGS come to a point where the gradient is 0, or a climb along it would gain
-            less than 0.01 nats?
     """
 
     normal: Normal
     elbo: float
-    arrived: bool
 
 
 def pathfinder(density: LogDensity, start: Tensor, *, seed: int = 0) -> Path | None:
@@ -74,9 +70,7 @@ def pathfinder(density: LogDensity, start: Tensor, *, seed: int = 0) -> Path | N
     scored = density(torch.cat([normal.at(z) for normal in normals])).reshape(-1, len(z)).mean(1)
     elbos = scored + torch.tensor([normal.entropy for normal in normals])
     best = int(torch.where(elbos.isfinite(), elbos, -torch.inf).argmax())
-    gain = float(normals[-1].factor.mT.mv(torch.from_numpy(gradients[-1])).square().sum()) / 2
-    arrived = gain < LITTLE
-    return Path(normals[best], float(elbos[best]), arrived) if elbos[best].isfinite() else None
+    return Path(normals[best], float(elbos[best])) if elbos[best].isfinite() else None
 
 
 def starting_points(count: int, size: int, seed: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch.distributions import transform_to
 from torch.distributions.constraints import Constraint
 
 from zoo.latents import Family
+from zoo.latents.family import class_of
 from zoo.normals.normal import Normal
 
 INDEPENDENT = (AutoNormal, AutoDiagonalNormal)
@@ -37,8 +38,7 @@ class Place:
 
 def is_normal(guide: Callable) -> bool:
     """Is a guide, or its class or partial as passed to `zoo.fit`, a family of normals?"""
-    family = guide.func if isinstance(guide, partial) else guide
-    kind = family if isinstance(family, type) else type(family)
+    kind = class_of(guide)
     if issubclass(kind, Family):
         return kind.normal
     return kind in (*INDEPENDENT, AutoMultivariateNormal)

@@ -32,6 +32,7 @@ from zoo.sampling.weighable import require_weights
 FALL = 0.5  # of the rate, from one stage to the next
 LONGEST = 5  # a stage takes at most the steps divided by this
 FIRST_DRAWS, MORE, MOST_DRAWS = 1024, 4, 65_536
+MOST_ONE_BY_ONE = 4096  # of a model that does not broadcast over draws
 AT_ONCE = 1024  # draws in one run of model and guide
 
 
@@ -87,6 +88,7 @@ class Stages:
         if self.before is None or self.before.shape != average.shape:
             return None
         count = FIRST_DRAWS
+        most = MOST_DRAWS if self.program.latents.vectorises else MOST_ONE_BY_ONE
         while True:
             _set(parameters, self.before)
             earlier = self._draw(count)
@@ -94,7 +96,7 @@ class Stages:
             now = self._draw(count)
             found = _between(earlier, now)
             hidden = abs(found.rise) < RISE and not found.reached(self.settings.tolerance)
-            if not hidden or count >= MOST_DRAWS:
+            if not hidden or count >= most:
                 return found
             count *= MORE
 

@@ -1,7 +1,6 @@
 """What is unknown in a model: latents that rows share, local latents, parameters."""
 
 from collections.abc import Callable
-from functools import partial
 
 from pyro import poutine
 from pyro.infer.autoguide import AutoDelta, AutoLaplaceApproximation
@@ -12,6 +11,7 @@ from zoo.handlers.minibatch import Minibatch
 from zoo.handlers.parameters import in_eval_mode
 from zoo.isolation import isolated
 from zoo.latents import Family, describe
+from zoo.latents.family import class_of
 from zoo.task import Task
 
 POINTS = (AutoDelta, AutoLaplaceApproximation)  # guides that train a point, and no distribution
@@ -33,8 +33,7 @@ def why_not_only_shared(
     Returns:
         A clause without a full stop; None where all is shared latents.
     """
-    family = guide.func if isinstance(guide, partial) else guide
-    kind = family if isinstance(family, type) else type(family)
+    kind = class_of(guide)
     if issubclass(kind, POINTS):
         return f"{kind.__name__} trains a point"
     if issubclass(kind, Family) and "global" not in kind.scopes:
