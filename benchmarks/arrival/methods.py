@@ -13,12 +13,11 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import guides
 import zoo
@@ -28,6 +27,8 @@ from benchmarks.arrival.scorer import Density, elbo, in_float64
 from guides.parts.cholesky import cholesky_factor
 from guides.parts.plates import positive
 from zoo.normals.normal import Normal
+from zoo.normals.shortfall import Shortfall
+from zoo.results.convergence import Convergence
 from zoo.results.result import Fit
 
 FAMILIES = {"mean_field": guides.MeanField, "full_rank": guides.FullRank, "iaf": guides.IAF}
@@ -66,15 +67,13 @@ def by_zoo(posterior: Posterior, family: str, seed: int) -> Found:
         except zoo.DivergenceError as error:
             fit = error.fit
     seconds = time.perf_counter() - begin
-    evaluations = getattr(fit, "evaluations", None)
-    if evaluations is None:
-        evaluations = len(fit.losses)
     said = {
-        "stopped": getattr(fit, "stopped", None),
-        "convergence": _as_json(getattr(fit, "convergence", None)),
+        "stopped": fit.stopped,
+        "convergence": _as_json(fit.convergence),
+        "difficulties": [difficulty.kind for difficulty in fit.difficulties],
         "warnings": sorted({str(one.message) for one in caught}),
     }
-    return Found(_normal_of(fit), seconds, int(evaluations), said, fit)
+    return Found(_normal_of(fit), seconds, fit.evaluations, said, fit)
 
 
 def by_adam(posterior: Posterior, family: str, seed: int) -> Found:
@@ -221,20 +220,8 @@ def _or_lowest(value: float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def _as_json(value: object) -> object:
-    """A check of convergence as JSON, with whether it was passed; None where there was none."""
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    known = asdict(value) if is_dataclass(value) and not isinstance(value, type) else {}
-    plain = {
-        name: x if isinstance(x, (str, bool, int)) else _number(x) for name, x in known.items()
-    }
-    return plain | {"reached": getattr(value, "reached", None)}
-
-
-def _number(x: object) -> float | str | None:
-    if isinstance(x, Tensor):
-        x = x.item() if x.numel() == 1 else str(tuple(x.shape))
-    if isinstance(x, float):
-        return x if math.isfinite(x) else None
-    return None if x is None else str(x)
+def _as_json(found: Convergence | Shortfall | None) -> dict[str, float | None] | None:
+    """A check of convergence as JSON, infinities left out; None where there was none."""
+    if found is None:
+        return None
+    return {name: x if math.isfinite(x) else None for name, x in asdict(found).items()}
