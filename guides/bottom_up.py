@@ -55,7 +55,8 @@ class BottomUp(Guide):
     def __init__(self, latents: Latents, hidden: Sequence[int] | None = None) -> None:
         super().__init__(latents)
         require_layers(self, latents)
-        hidden = (max(latents.hidden),) if hidden is None else hidden
+        if hidden is None:
+            hidden = (max(latents.hidden),) if latents.hidden else ()
         self.layers = tuple(reversed(latents.sites))
         read = [latents.context, *(site.event_shape.numel() for site in self.layers)]
         self.networks = nn.ModuleList(

@@ -55,11 +55,14 @@ class Descends(Protocol):
 
 @runtime_checkable
 class Mirrored(Protocol):
-    """A model whose layers do not stand in a row, and which says what an encoder is to mirror."""
+    """A model that says itself what an encoder is to mirror.
+
+    Its layers do not stand in a row, or its posterior mean is linear in a row of the data.
+    """
 
     @property
     def encoder_hidden(self) -> tuple[int, ...]:
-        """Widths of an encoder's hidden layers, from data to latents."""
+        """Widths of an encoder's hidden layers, from data to latents; () for a linear encoder."""
         ...
 
 

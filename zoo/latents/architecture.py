@@ -22,8 +22,10 @@ def architecture(model: object) -> tuple[tuple[int, ...], type[nn.Module]]:
     # what a layer passes on is what the next one takes: a gate halves its outputs
     widths = [module.in_features for module in linear[1:]]
     found = [type(module) for module in modules if isinstance(module, ACTIVATIONS)]
-    declared = model.encoder_hidden if isinstance(model, Mirrored) else tuple(reversed(widths))
-    return declared or DEFAULT_HIDDEN, next(iter(found), nn.ReLU)
+    activation = next(iter(found), nn.ReLU)
+    if isinstance(model, Mirrored):
+        return model.encoder_hidden, activation
+    return tuple(reversed(widths)) or DEFAULT_HIDDEN, activation
 
 
 def _decoder_of(model: object) -> list[nn.Module]:

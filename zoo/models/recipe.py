@@ -24,6 +24,7 @@ class Recipe:
         objective: name of the default objective.
         steps: default number of steps.
         lr: default learning rate of Adam.
+        rate_falls: under the default steps, does the rate fall to 0 along half a cosine?
         batch_size: rows in a step; None for all of them.
         parts: what it is usually put together from; nothing for a model that has no parts.
         noncentred: sites that NUTS samples as loc + scale * eta, with eta standard normal, when
@@ -39,6 +40,7 @@ class Recipe:
     objective: str = "trace"
     steps: int = 2000
     lr: float = 1e-3
+    rate_falls: bool = False
     batch_size: int | None = 100
     parts: Parts = Parts()
     noncentred: tuple[str, ...] = ()

@@ -80,12 +80,12 @@ def dadvi(
         most_steps: of L-BFGS, in all.
     """
     normal, before = start if correlated else start.without_correlations(), None
-    count, elbos = max(FIRST_DRAWS, _fewest(density.size, correlated)), list[float]()
+    count, elbos = max(FIRST_DRAWS, fewest_draws(density.size, correlated)), list[float]()
     for attempt in itertools.count(1):
         z = balanced_draws(count, density.size, seed)
         frame = normal.factor if correlated else start.factor
         left = min(MOST_STEPS, most_steps - len(elbos))
-        normal, path = _climb(density, normal, frame, z, left, correlated=correlated)
+        normal, path = climb(density, normal, frame, z, left, correlated=correlated)
         elbos = elbos + path
         rest = shortfall(
             density, normal, correlated=correlated, tolerance=tolerance, seed=seed + attempt
@@ -105,15 +105,27 @@ def _is_stuck(before: Shortfall | None, now: Shortfall) -> bool:
     return abs(now.rise - before.rise) < 2 * (now.rise_se + before.rise_se)
 
 
-def _fewest(size: int, correlated: bool) -> int:  # noqa: FBT001
+def fewest_draws(size: int, correlated: bool) -> int:  # noqa: FBT001
     """Draws that determine a covariance of that many coordinates, an even number."""
     return 4 * size + 2 if correlated else 2
 
 
-def _climb(
+def climb(
     density: LogDensity, normal: Normal, frame: Tensor, z: Tensor, steps: int, *, correlated: bool
 ) -> tuple[Normal, list[float]]:
-    """L-BFGS on fixed draws, from `normal`; the mean moves along the columns of `frame`."""
+    """L-BFGS on fixed draws z, shape (n, d); the mean moves along the columns of `frame`.
+
+    Args:
+        density: the log density.
+        normal: where to begin.
+        frame: directions in which the curvature is about 1, shape (d, d).
+        z: the draws of N(0, I).
+        steps: the most to take.
+        correlated: a full covariance, or independent coordinates.
+
+    Returns:
+        The best normal on these draws, and the ELBO on them after each step.
+    """
     size, below = density.size, torch.tril_indices(density.size, density.size, offset=-1)
     path, last = list[float](), [np.nan]
 

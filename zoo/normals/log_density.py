@@ -29,7 +29,8 @@ class LogDensity:
 
     Points, values and gradients are float64. The model runs in its own precision; see
     :func:`in_float64` for one that runs in float64 too. A number of points that is asked for
-    often is traced, which saves the time that Python and Pyro take.
+    often is traced, which saves the time that Python and Pyro take. Parameters of the model may be
+    changed in place; the density follows them.
 
     Use it inside :func:`zoo.isolation.isolated`, with the program in eval mode.
 
@@ -38,6 +39,7 @@ class LogDensity:
         args: arguments of the model, on its device.
 
     Attributes:
+        program: the program, whose parameters may be changed in place.
         size: d, numbers in u.
         evaluations: points at which the density was computed so far.
 
@@ -51,7 +53,7 @@ class LogDensity:
                 "A normal over all latents at once needs latents that rows share; here each "
                 "belongs to a row. Use an optimizer that takes steps, such as optimizer='adam'."
             )
-        self.joint = JointDensity(program, args)
+        self.program, self.joint = program, JointDensity(program, args)
         self.size, self.evaluations = self.joint.size, 0
         self.device, self.dtype = device_of(args), torch.get_default_dtype()
         self.at_once = max(1, NUMBERS_AT_ONCE // max(1, self.joint.width, self.size))
@@ -71,6 +73,14 @@ class LogDensity:
         found = [_tried(self._traced, part) for part in u.split(self.at_once)]
         values, gradients = zip(*found, strict=True)
         return torch.cat(values), torch.cat(gradients)
+
+    def slope(self, u: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+        """Mean gradient in some of the model's parameters, side by side: (n, d) -> (numbers,)."""
+        self.evaluations += len(u)
+        with torch.enable_grad():
+            total = torch.stack([self._of_model(part).sum() for part in u.split(self.at_once)])
+            parts = torch.autograd.grad(total.sum(), parameters, materialize_grads=True)
+        return torch.cat([part.flatten().to(u) for part in parts]) / len(u)
 
     def _value(self, u: Tensor) -> Pair:
         self.evaluations += len(u)

@@ -5,11 +5,14 @@ import warnings
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from zoo.handlers.parameters import in_eval_mode
 from zoo.normals.dadvi import Best, dadvi
 from zoo.normals.difficulties import Difficulty, difficulties
+from zoo.normals.learning import Learnt, learn
 from zoo.normals.log_density import LogDensity, in_float64
+from zoo.normals.normal import Normal
 from zoo.normals.pathfinder import Path, pathfinder, starting_points
 from zoo.normals.placement import Place, place_in
 from zoo.normals.shortfall import UNSMOOTH, Shortfall
@@ -56,14 +59,13 @@ def _find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
     """Sets a guide of shared latents to the best normal that Pathfinder finds.
 
     Where there is none, the guide is left as it is, and the fit's notes say why. Guides of other
-    kinds, and models whose own parameters are trained, begin as they are built.
+    kinds begin as they are built, and so do all where steps train the model's own parameters.
 
     Returns:
         The log density and the paths; None if there is no start.
     """
     fit, place = run.fit, place_in(run.fit.program.guide)
-    of_model = fit.program.of_model()
-    if place is None or any(id(parameter) in of_model for parameter in run.trainer.parameters):
+    if place is None or (_learnt(run) and not fit.settings.dadvi):
         return None
     with in_eval_mode([fit.program]):
         return _found(fit, tuple(run.trainer.rows.args), place)
@@ -78,9 +80,7 @@ def _found(fit: Fit, args: tuple, place: Place) -> tuple[LogDensity, list[Path]]
     if density.size > MOST_NUMBERS:
         _say_none(fit, f"{density.size} unknown numbers are more than {MOST_NUMBERS}.")
         return None
-    starts = starting_points(PATHS, density.size, fit.settings.seed)
-    found = [pathfinder(density, start, seed=fit.settings.seed) for start in starts]
-    paths = sorted((path for path in found if path), key=lambda path: -path.elbo)
+    paths = _paths(density, fit.settings.seed)
     fit.other_evaluations = density.evaluations
     if not paths:
         fit.difficulties = difficulties(density, None, [], fit.settings.seed)
@@ -95,6 +95,20 @@ def _found(fit: Fit, args: tuple, place: Place) -> tuple[LogDensity, list[Path]]
         fit.difficulties = difficulties(density, paths[0].normal, paths, fit.settings.seed)
         fit.other_evaluations = density.evaluations
     return density, paths
+
+
+def _paths(density: LogDensity, seed: int) -> list[Path]:
+    """Those of Pathfinder from several starts that found a normal, the best one first."""
+    starts = starting_points(PATHS, density.size, seed)
+    found = [pathfinder(density, start, seed=seed) for start in starts]
+    return sorted((path for path in found if path), key=lambda path: -path.elbo)
+
+
+def _learnt(run: Run) -> dict[str, nn.Parameter]:
+    """The model's own parameters that are trained, by their names in the program."""
+    of_model, trained = run.fit.program.of_model(), {id(p) for p in run.trainer.parameters}
+    named = run.fit.program.named_parameters()
+    return {name: p for name, p in named if id(p) in of_model and id(p) in trained}
 
 
 def _say_none(fit: Fit, why: str) -> None:
@@ -130,18 +144,23 @@ def _arrive(
     assert isinstance(trainer, Trainer)
     fit.program.eval()
     fit.backend_reason = "DADVI takes no steps of an optimizer"
-    rounds = dadvi(
-        density,
-        paths[0].normal,
-        correlated=place.correlated,
-        tolerance=settings.tolerance,
-        seed=settings.seed,
-        most_steps=settings.steps,
-    )
     try:
+        start, learnt = paths[0].normal, None
+        if _learnt(run):
+            learnt = _learn(run, density, start, place)
+            start, paths = learnt.normal, _paths(density, settings.seed) or paths
+        rounds = dadvi(
+            density,
+            start,
+            correlated=place.correlated,
+            tolerance=settings.tolerance,
+            seed=settings.seed,
+            most_steps=settings.steps,
+        )
         for found in rounds:
             place.put(found.normal)
             trainer.step = len(found.elbos)
+            found = _with_parameters(found, learnt)
             held = _as_rounded(found, trainer.parameters[0].dtype)
             fit.losses, fit.convergence = -torch.tensor(found.elbos), held
             fit.other_evaluations = density.evaluations
@@ -158,6 +177,27 @@ def _arrive(
     checkpointer.end(number, fit)
 
 
+def _learn(run: Run, density: LogDensity, start: Normal, place: Place) -> Learnt:
+    """Trains the model's parameters together with the best normal, on the density's program."""
+    settings, own = run.fit.settings, _learnt(run)
+    wide = [density.program.get_parameter(name) for name in own]
+    with torch.no_grad():
+        for parameter, value in zip(wide, own.values(), strict=True):
+            parameter.copy_(value)
+    found = learn(
+        density,
+        start,
+        wide,
+        correlated=place.correlated,
+        seed=settings.seed,
+        most_steps=settings.steps,
+    )
+    with torch.no_grad():
+        for parameter, value in zip(wide, own.values(), strict=True):
+            value.copy_(parameter)
+    return found
+
+
 def _judge(run: Run, density: LogDensity, found: Best, paths: list[Path]) -> None:
     """Notes what makes the posterior hard, and says how the fit ended."""
     fit, dtype = run.fit, run.trainer.parameters[0].dtype
@@ -169,6 +209,16 @@ def _judge(run: Run, density: LogDensity, found: Best, paths: list[Path]) -> Non
     if held.move > max(found.shortfall.move, fit.settings.tolerance):
         _say_rounded(fit, held.move, dtype)
     fit.stopped = "converged" if held.reached(fit.settings.tolerance) else "finished"
+
+
+def _with_parameters(found: Best, learnt: Learnt | None) -> Best:
+    """The best normal, with what the model's parameters leave to be gained too."""
+    if learnt is None:
+        return found
+    rest = found.shortfall
+    rise_se = (rest.rise_se**2 + learnt.rise_se**2) ** 0.5
+    rest = replace(rest, rise=rest.rise + learnt.rise, rise_se=rise_se)
+    return replace(found, shortfall=rest, elbos=learnt.elbos + found.elbos)
 
 
 def _as_rounded(found: Best, dtype: torch.dtype) -> Shortfall:

@@ -89,7 +89,8 @@ def fit(
             the objective is "trace" and no setting of steps is given; else "adam".
         lr: learning rate; with replicas, one for each or one for all. Default: the task's own,
             else 0.01.
-        lr_schedule: factor on the learning rate at each step.
+        lr_schedule: factor on the learning rate at each step. Default: 1; where neither it nor
+            `steps` is given, that of the task's own recipe.
         weight_decay: of the optimizer.
         clip_norm: largest norm of the whole gradient, in nats per unit: of the parameters of the
             model, the guide and the objective together.

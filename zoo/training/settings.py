@@ -21,14 +21,15 @@ from zoo.objectives import LossOfPair, Objective, as_objective
 from zoo.objectives.target import Elbo
 from zoo.objectives.trace import Trace
 from zoo.optim.optimizers import OPTIMIZERS
-from zoo.optim.schedules import Schedule, check_schedule
+from zoo.optim.schedules import Cosine, Schedule, check_schedule
 from zoo.optim.update import Update
 from zoo.results.result import Settings
 from zoo.task import Task
-from zoo.training.unknowns import why_not_only_shared
+from zoo.training.unknowns import Unknowns, unknowns
 
 LONGEST_UNTIL_CONVERGED = 20  # times the usual steps
 DADVI = "dadvi"
+MOST_LEARNT = 50  # numbers in parameters of the model, for DADVI
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +77,15 @@ class Request:
         """
         count = 1 if replicas is None else whole("replicas", replicas)
         objective = as_objective(self.objective)
-        why_not: str | None = "its guide is not known yet"
+        unknown = Unknowns("its guide is not known yet")
         if guide is not None and self._may_converge(task):
-            why_not = why_not_only_shared(task, guide, kwargs)
-        asked = replace(self, until=self._until(shared=why_not is None))
-        direct = asked._dadvi(guide, objective, why_not)
+            frozen = flag("freeze_model", self.freeze_model)
+            unknown = unknowns(task, guide, kwargs, frozen=frozen)
+        direct = self._dadvi(guide, objective, unknown.why_not or _too_many(unknown))
+        asked = replace(self, until=self._until(unknown, direct=direct))
         steps = asked._steps(task)
         rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
-        update = self._update(steps)
+        update = asked._update(task, steps)
         first = Settings(
             objective=objective,
             steps=steps,
@@ -113,7 +115,7 @@ class Request:
         whole_data = batch_rows(self.batch_size, task) is None
         return whole_data and all(value is None for value in counted)
 
-    def _until(self, *, shared: bool) -> str:
+    def _until(self, unknown: Unknowns, *, direct: bool) -> str:
         """How the fit ends, where "auto" is asked for too.
 
         It converges where it may end by itself, and all unknowns are latents that rows share; else
@@ -121,7 +123,8 @@ class Request:
         """
         if self.until != "auto":
             return self.until
-        return "converged" if shared or self.optimizer == DADVI else "steps"
+        only_shared = unknown.why_not is None and unknown.parameters == 0
+        return "converged" if only_shared or direct else "steps"
 
     def _dadvi(self, guide: Callable | None, objective: Objective, why_not: str | None) -> bool:
         """Is the best normal found directly?
@@ -129,7 +132,8 @@ class Request:
         Args:
             guide: the guide; None where it is not known yet.
             objective: the objective.
-            why_not: why not all unknowns are latents that rows share; None if they are.
+            why_not: why not all unknowns are latents that rows share and a few parameters; None
+                if they are.
 
         Raises:
             ValueError: if that was asked for, and another setting rules it out.
@@ -146,7 +150,7 @@ class Request:
         normal = guide is not None and is_normal(guide)
         if self.optimizer == "auto":
             usual = objective == Trace() and not (given or why_not) and self.compile is not True
-            return self.until == "converged" and normal and usual
+            return self.until != "steps" and normal and usual
         if self.optimizer != DADVI:
             return False
         way = "Pass optimizer='adam' to take steps."
@@ -176,8 +180,12 @@ class Request:
         usual = task.recipe.steps if task.recipe else 1000
         return usual * (LONGEST_UNTIL_CONVERGED if self.until == "converged" else 1)
 
-    def _update(self, steps: int) -> Update:
+    def _update(self, task: Task, steps: int) -> Update:
         """The optimizer's settings; each replica puts its own learning rate in."""
+        schedule = self.lr_schedule
+        usual = schedule is None and self.steps is None and self.until != "converged"
+        if usual and task.recipe is not None and task.recipe.rate_falls:
+            schedule = Cosine(steps)
         look_up("optimizer", self.optimizer, dict.fromkeys(["auto", DADVI, *OPTIMIZERS]))
         name = "adam" if self.optimizer in ("auto", DADVI) else self.optimizer
         decay, norm = self.weight_decay, self.clip_norm
@@ -185,12 +193,22 @@ class Request:
             norm = number("clip_norm", norm, above=0.0, way="Pass clip_norm=None to clip nothing.")
         return Update(
             name,
-            lr_schedule=check_schedule("lr_schedule", self.lr_schedule, steps),
+            lr_schedule=check_schedule("lr_schedule", schedule, steps),
             weight_decay=number(
                 "weight_decay", decay, least=0.0, way="Pass weight_decay=0.0 for none."
             ),
             clip_norm=norm,
         )
+
+
+def _too_many(unknown: Unknowns) -> str | None:
+    """Why DADVI does not train the model's parameters; None if it does."""
+    if unknown.parameters <= MOST_LEARNT:
+        return None
+    return (
+        f"the model's parameters, such as '{unknown.named}', are {unknown.parameters} numbers, "
+        f"more than {MOST_LEARNT}"
+    )
 
 
 def check_until(until: object, patience: int | None) -> str:

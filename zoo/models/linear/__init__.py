@@ -13,6 +13,7 @@ LINEAR: dict[str, Recipe] = {
         guide="amortised_full_rank",
         objective="mean_field",
         lr=3e-3,
+        rate_falls=True,
     ),
     "factor_analysis": Recipe(
         build=lambda data: FactorAnalysis(data.features, latent=2),
@@ -21,5 +22,6 @@ LINEAR: dict[str, Recipe] = {
         guide="amortised_full_rank",
         objective="mean_field",
         lr=1e-2,
+        rate_falls=True,
     ),
 }

@@ -44,6 +44,11 @@ class FactorAnalysis(nn.Module):
         self.mu = nn.Parameter(torch.zeros(features))
         self.log_scale = nn.Parameter(torch.zeros(features))
 
+    @property
+    def encoder_hidden(self) -> tuple[int, ...]:
+        """None: the exact posterior mean is linear in a row."""
+        return ()
+
     def forward(self, x: Tensor) -> Tensor:
         """Generates rows: site z, then the observed site x.
 

@@ -19,6 +19,7 @@ TIME_SERIES: dict[str, Recipe] = {
         data="local_level",
         guide="amortised_full_rank",
         objective="mean_field",
-        lr=1e-2,
+        lr=3e-3,
+        rate_falls=True,
     ),
 }

@@ -48,6 +48,11 @@ class LocalLevel(nn.Module):
         self.log_step = nn.Parameter(torch.zeros(()))
         self.log_noise = nn.Parameter(torch.zeros(()))
 
+    @property
+    def encoder_hidden(self) -> tuple[int, ...]:
+        """None: the exact posterior mean is linear in a row."""
+        return ()
+
     def forward(self, x: Tensor) -> Tensor:
         """Generates series: site level, then the observed site x.
 
