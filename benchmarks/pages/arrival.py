@@ -72,6 +72,7 @@ def summary(rows: Sequence[Row], best: dict[tuple[str, str], float]) -> str:
     heads = (
         "method",
         "family",
+        "seeds",
         f"within {CLOSE} nats, median seed",
         f"within {CLOSE} nats, every seed",
         f"said converged, but > {FAR} nats short",
@@ -94,6 +95,7 @@ def summary(rows: Sequence[Row], best: dict[tuple[str, str], float]) -> str:
                 [
                     method,
                     WORDS[family],
+                    str(len({row["seed"] for row in mine})),
                     f"{close_on(mine, best, median)} of {total}",
                     f"{close_on(mine, best, max)} of {total}",
                     f"{wrong} of {len(mine)} fits",
@@ -200,7 +202,7 @@ def number(value: float) -> str:
 def introduction(record: Row, rows: Sequence[Row], best: dict[tuple[str, str], float]) -> str:
     """What was asked and how it was measured."""
     rates = ", ".join(map(str, RATES))
-    seeds, count = (len({row[name] for row in rows}) for name in ("seed", "posterior"))
+    count = len({row["posterior"] for row in rows})
     return f"""# Does a fit end at the best normal?
 
 `zoo.fit(model, guide, data)` with nothing else, on {count} posteriors with raw scales, beside what
@@ -223,7 +225,7 @@ draws that go on from the best. **Short** is how many nats an ELBO is below it.
 The models are in `benchmarks/arrival/`, written three times: in Pyro, NumPyro and PyMC. Seconds
 are wall time on one thread, with all compilation; gradients are counted one for each point. Made
 by `python -m benchmarks.arrival` and `python -m benchmarks.pages.arrival` ({record["date"]}, torch
-{record["versions"]["torch"]}, {seeds} seeds)."""
+{record["versions"]["torch"]})."""
 
 
 def page(record: Row, kept: Row) -> str:

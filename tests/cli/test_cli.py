@@ -106,6 +106,12 @@ def test_fit_prints_a_table():
     assert "finished" in printed
 
 
+def test_a_fit_ends_by_itself_or_takes_steps():
+    arrives = ("fit", "linear_regression", "--metrics", "exact", "--tolerance", "0.1")
+    assert "steps of L-BFGS" in call(*arrives)
+    assert "100 steps in" in call(*arrives[:4], "--until", "steps", "--steps", "100")
+
+
 @pytest.mark.thorough
 def test_the_seed_fixes_what_is_printed():
     first, again, other = (

@@ -101,8 +101,9 @@ def test_a_fit_stops_by_itself_near_the_exact_posterior(tmp_path):
 def test_the_mean_of_the_iterates_beats_the_last_one():
     errors = []
     for seed in range(3):
-        found = zoo.fit(conjugate, MeanField, Y, until="converged", steps=40_000, lr=0.1, seed=seed)
-        last = zoo.fit(conjugate, MeanField, Y, steps=len(found.losses), lr=0.1, seed=seed)
+        settings = {"lr": 0.1, "seed": seed}
+        found = zoo.fit(conjugate, MeanField, Y, until="converged", steps=40_000, **settings)
+        last = zoo.fit(conjugate, MeanField, Y, steps=len(found.losses), **settings)
         errors.append([(of_guide(one) - MEAN) ** 2 for one in (found, last)])
     averaged, final = torch.tensor(errors).mean(0)
     assert averaged < 0.25 * final

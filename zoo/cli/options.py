@@ -80,6 +80,12 @@ class FitOptions:
         ),
     ] = None
     compile: Annotated[str, typer.Option(help="auto, on or off: the compiled path.")] = "auto"
+    until: Annotated[
+        str | None, typer.Option(help="steps, converged or auto: when training ends.")
+    ] = None
+    tolerance: Annotated[
+        float | None, typer.Option(help="How far a mean may still move at the end, in its sds.")
+    ] = None
     device: Device = "auto"
 
     def settings(self) -> dict[str, Any]:
@@ -88,6 +94,7 @@ class FitOptions:
         Raises:
             ValueError: naming the option.
         """
+        of_the_end = (("until", self.until), ("tolerance", self.tolerance))
         return {
             "steps": self.steps,
             "lr": self.lr,
@@ -95,6 +102,7 @@ class FitOptions:
             "kl_weight": warm_up_of(self.kl_warm_up),
             "compile": compile_of(self.compile),
             "device": self.device,
+            **{name: value for name, value in of_the_end if value is not None},
         }
 
 

@@ -32,11 +32,12 @@ from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
 from zoo.normals.normal import Normal, balanced_draws
-from zoo.normals.shortfall import RISE, Shortfall, shortfall
+from zoo.normals.shortfall import Shortfall, shortfall
 
 FIRST_DRAWS, MORE, MOST_DRAWS = 64, 4, 16_384
 HISTORY = 20
 MOST_STEPS = 300
+LARGE_RISE = 0.2  # nats
 IMPOSSIBLE = 1e300  # -F where it is not finite
 
 
@@ -99,8 +100,8 @@ def dadvi(
 
 
 def _is_stuck(before: Shortfall | None, now: Shortfall) -> bool:
-    """Did more draws leave the same rise, as gradients that lead nowhere do?"""
-    if before is None or before.rise < RISE or now.rise < RISE:
+    """Did more draws leave the same large rise, as gradients that lead nowhere do?"""
+    if before is None or min(before.rise, now.rise) < LARGE_RISE:
         return False
     return abs(now.rise - before.rise) < 2 * (now.rise_se + before.rise_se)
 

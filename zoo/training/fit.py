@@ -85,8 +85,9 @@ def fit(
             task's own, else 1000.
         optimizer: a name of ``zoo.optim.optimizers.OPTIMIZERS``, or "dadvi": for guides that are
             normals over latents shared by rows, the best one is found by L-BFGS on fixed draws
-            (:mod:`zoo.normals.dadvi`). "auto" is "dadvi" where it applies, `until` is "converged",
-            the objective is "trace" and no setting of steps is given; else "adam".
+            (:mod:`zoo.normals.dadvi`), and the model's few parameters with it. "auto" is "dadvi"
+            where it applies, `until` is not "steps", the objective is "trace" and no setting of
+            steps is given; else "adam".
         lr: learning rate; with replicas, one for each or one for all. Default: the task's own,
             else 0.01.
         lr_schedule: factor on the learning rate at each step. Default: 1; where neither it nor
@@ -116,9 +117,10 @@ def fit(
             (:mod:`zoo.training.stages`); guides of normals take no such steps, see `optimizer`.
             `steps` is then the most it takes, of L-BFGS too, 20 times its default. Where a guide
             was built or trained to start is not used: it begins at Pathfinder's normal.
-            Fits with local latents or parameters of the model keep their rate, and end where
-            their iterates are stationary (:mod:`zoo.results.convergence`). "auto" is "converged"
-            where all that is unknown is latents that rows share, and no `steps` are given.
+            Where steps train local latents or parameters of the model, the rate stays, and the
+            fit ends where its iterates are stationary (:mod:`zoo.results.convergence`). "auto" is
+            "converged" where no `steps` are given and all that is unknown is latents that rows
+            share, and under a guide of normals up to 50 numbers in parameters of the model.
             Compiled replicas are compared with each other, and stop together.
         tolerance: how far a mean of the guide may still move at the end, in its sds.
         checkpoint: an empty folder, tried before training, that the fit is written to every
