@@ -59,7 +59,7 @@ EFFECTS = Site("continuous", "global", (), (8,), ("schools",), 8)
 
 MODEL_CASES: dict[str, ModelCase] = {
     "ppca": ModelCase(
-        lambda: ProbabilisticPCA(5, 2), reals, {"z": local_normal(2)}, ("x",), "data", 5, (64, 64)
+        lambda: ProbabilisticPCA(5, 2), reals, {"z": local_normal(2)}, ("x",), "data", 5, ()
     ),
     "eight_schools": ModelCase(
         lambda: EightSchools(centred=True),
@@ -120,7 +120,7 @@ MODEL_CASES: dict[str, ModelCase] = {
         (3,),
     ),
     "factor_analysis": ModelCase(
-        lambda: FactorAnalysis(5, 2), reals, {"z": local_normal(2)}, ("x",), "data", 5, (64, 64)
+        lambda: FactorAnalysis(5, 2), reals, {"z": local_normal(2)}, ("x",), "data", 5, ()
     ),
     "linear_regression": ModelCase(
         lambda: LinearRegression(3),
@@ -150,7 +150,7 @@ MODEL_CASES: dict[str, ModelCase] = {
         (64, 64),
     ),
     "local_level": ModelCase(
-        lambda: LocalLevel(5), reals, {"level": local_normal(5)}, ("x",), "data", 5, (64, 64)
+        lambda: LocalLevel(5), reals, {"level": local_normal(5)}, ("x",), "data", 5, ()
     ),
     "gp_regression": ModelCase(
         GPRegression,

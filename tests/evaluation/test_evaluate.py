@@ -117,7 +117,7 @@ def test_a_wrong_guide_is_found_out():
     poor = evaluate(untrained(task, AmortisedFullRank))
     assert poor["elbo"].value < good["elbo"].value - 1
     assert poor["k_hat"].value > 0.7
-    assert poor["k_hat_share"].value > 0.9
+    assert poor["k_hat_share"].value > 0.7
     assert poor["ess"].value < 100
     for name in ("posterior_mean_error", "posterior_sd_error"):
         assert poor[name].value > good[name].value + 5 * (poor[name].se + good[name].se)

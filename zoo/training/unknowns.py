@@ -77,5 +77,8 @@ def _value(trace: poutine.Trace, name: str) -> Tensor:
 def _held(model: Callable) -> dict[str, int]:
     """The parameters that a model's modules hold, those it refers to included."""
     named = (item for module in held_modules(model) for item in module.named_parameters())
-    once = {id(value): (name, value) for name, value in named if value.requires_grad}
+    once = dict[int, tuple[str, Tensor]]()  # a module and a part of it are both held
+    for name, value in named:
+        if value.requires_grad:
+            once.setdefault(id(value), (name, value))
     return {name: value.numel() for name, value in once.values()}
