@@ -1,7 +1,7 @@
 """A model zoo for latent-variable models on Pyro."""
 
 from zoo.compile.capture import CaptureError
-from zoo.compile.code_cache import CompileError
+from zoo.compile.compile_error import CompileError
 from zoo.evaluation.evaluate import Metrics, evaluate
 from zoo.evaluation.gaps import measure_gaps
 from zoo.gradients.estimator import Estimator

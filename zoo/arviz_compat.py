@@ -1,6 +1,7 @@
 """The one place that knows which ArviZ is installed: 0.23 (Python 3.11) or 1.x (from 3.12 on)."""
 
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,15 @@ import numpy as np
 
 from zoo.files import write_whole
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)  # 0.23 announces 1.x at import
-    import arviz
+LEGACY = version("arviz").startswith("0.")
 
-LEGACY = arviz.__version__.startswith("0.")
+
+def _arviz() -> Any:
+    """ArviZ, imported at its first use: that takes a second or two."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # 0.23 announces 1.x at import
+        import arviz
+    return arviz
 
 
 def chain_diagnostics(draws: np.ndarray) -> dict[str, float]:
@@ -42,7 +47,7 @@ def chain_diagnostics(draws: np.ndarray) -> dict[str, float]:
 def _statistics() -> Any:
     """Where rhat, ess and mcse of arrays are."""
     if LEGACY:
-        return arviz
+        return _arviz()
     from arviz_stats.base import array_stats
 
     return array_stats
@@ -57,11 +62,12 @@ def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
         groups: group ("posterior", "log_likelihood", ...) -> variable -> values.
         path: where to.
     """
-    tree = arviz.from_dict(**groups).to_datatree() if LEGACY else arviz.from_dict(groups)  # type: ignore[arg-type]
+    arviz = _arviz()
+    tree = arviz.from_dict(**groups).to_datatree() if LEGACY else arviz.from_dict(groups)
     packed = {f"/{group}": {v: {"zlib": True} for v in tree[group].data_vars} for group in groups}
     return write_whole(path, bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=packed)))
 
 
 def read_netcdf(path: Path) -> object:
     """The file as this ArviZ reads it: InferenceData, or a DataTree from 1.x on."""
-    return arviz.from_netcdf(str(path))
+    return _arviz().from_netcdf(str(path))

@@ -4,26 +4,48 @@ Checked on torch 2.15. A name that a later version moves is mended here.
 """
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
-from torch._dynamo import eval_frame
-from torch._dynamo.convert_frame import input_codes, output_codes
-from torch._dynamo.exc import TorchDynamoException
 from torch._guards import TracingContext, tracing
 from torch._higher_order_ops.while_loop import while_loop
-from torch._inductor.codecache import CppCodeCache
-from torch._inductor.exc import InductorError, InvalidCxxCompiler
-from torch._inductor.runtime.cache_dir_utils import cache_dir
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental import proxy_tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
-aoti_load_package = torch._inductor.aoti_load_package
-aoti_compile_and_package = torch._inductor.aoti_compile_and_package
+if TYPE_CHECKING:
+    from torch._dynamo import eval_frame
+    from torch._dynamo.convert_frame import input_codes, output_codes
+    from torch._dynamo.exc import TorchDynamoException
+    from torch._inductor import aoti_compile_and_package, aoti_load_package
+    from torch._inductor.codecache import CppCodeCache
+    from torch._inductor.exc import InductorError, InvalidCxxCompiler
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+OF_THE_COMPILER = {
+    "eval_frame": "torch._dynamo",
+    "input_codes": "torch._dynamo.convert_frame",
+    "output_codes": "torch._dynamo.convert_frame",
+    "TorchDynamoException": "torch._dynamo.exc",
+    "aoti_compile_and_package": "torch._inductor",
+    "aoti_load_package": "torch._inductor",
+    "CppCodeCache": "torch._inductor.codecache",
+    "InductorError": "torch._inductor.exc",
+    "InvalidCxxCompiler": "torch._inductor.exc",
+    "cache_dir": "torch._inductor.runtime.cache_dir_utils",
+}
 standard_gamma, standard_gamma_grad = torch._standard_gamma, torch._standard_gamma_grad
 sample_dirichlet, dirichlet_grad = torch._sample_dirichlet, torch._dirichlet_grad
 LOGGERS = ("torch.utils.cpp_extension", "torch._inductor")  # of what tells of compiling
+
+
+def __getattr__(name: str) -> Any:
+    """What belongs to torch's compiler is imported at its first use: that takes seconds."""
+    if name not in OF_THE_COMPILER:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(OF_THE_COMPILER[name]), name)
 
 
 def make_fx(function: Callable) -> Callable[..., fx.GraphModule]:
@@ -42,7 +64,7 @@ def make_fx(function: Callable) -> Callable[..., fx.GraphModule]:
 
 def inductor_settings() -> str:
     """A hash of the compiler's settings."""
-    return torch._inductor.config.get_hash().hex()
+    return import_module("torch._inductor.config").get_hash().hex()
 
 
 __all__ = [

@@ -186,7 +186,7 @@ def figures(rows: Sequence[Row], best: dict[tuple[str, str], float]) -> str:
                 counts[method] = close_on(mine, best, max), len({r["posterior"] for r in mine})
         listed = ", ".join(f"{method} {n} of {total}" for method, (n, total) in counts.items())
         parts.append(f"{WORDS[family]}: {listed}")
-    return f"Within {CLOSE} nats of the best known normal with every seed: {'; '.join(parts)}."
+    return f"Within {CLOSE} nats of the best known normal with every seed run: {'; '.join(parts)}."
 
 
 def number(value: float) -> str:
@@ -255,11 +255,22 @@ def page(record: Row, kept: Row) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def line(record: Row, kept: Row) -> str:
+    """README's line: what was asked, the figures, and where the page is."""
+    rows = record["rows"]
+    found = figures(rows, best_known(rows, kept.get("best", {})))
+    return (
+        f"`zoo.fit(model, guide, data)` with nothing else, on {len(POSTERIORS)} posteriors with "
+        f"raw scales, ends where it should or says that it did not. {found} "
+        "[How it was measured](docs/arrival.md)."
+    )
+
+
 def main() -> None:
-    results = Results()
+    results, readme = Results(), records.DOCS.parent / "README.md"
     record, kept = results.read("fits"), results.read("best")
     (records.DOCS / "arrival.md").write_text(page(record, kept))
-    print(figures(record["rows"], best_known(record["rows"], kept.get("best", {}))))
+    readme.write_text(markdown.fill(readme.read_text(), "arrival", line(record, kept)))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,22 @@
 """The benchmark of arrival: its data, its three ways to write a model, its scorer, its page."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks import records
 from benchmarks.arrival import fixed_draws, methods
 from benchmarks.arrival.posteriors import POSTERIORS
+from benchmarks.arrival.recipes import RECIPES
 from benchmarks.arrival.records import Results, as_numbers, from_numbers
 from benchmarks.arrival.scorer import Density, Moments, elbo, in_float64
 from benchmarks.pages import arrival as pages
 from zoo.normals.normal import Normal
 
+RESULTS = Results()
 SIZES = {
     "raw_regression": 5,
     "collinear_regression": 6,
@@ -237,14 +241,37 @@ def row(method, elbo, seed=0, stopped="finished", family="mean_field"):
     }
 
 
+def test_the_page_and_the_line_of_readme_are_those_of_the_results():
+    record, kept = RESULTS.read("fits"), RESULTS.read("best")
+    assert (records.DOCS / "arrival.md").read_text() == pages.page(record, kept)
+    assert pages.line(record, kept) in (records.DOCS.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("family", ["mean_field", "full_rank"])
+def test_the_default_arrives_and_never_says_so_wrongly(family):
+    """On at least 12 of 14 posteriors within 0.05 nats with every seed, and never beyond 0.2."""
+    rows = RESULTS.read("fits")["rows"]
+    best = pages.best_known(rows, RESULTS.read("best")["best"])
+    mine = pages.of(rows, method="zoo", family=family)
+    assert {(row["posterior"], row["seed"]) for row in mine} == set(product(SIZES, range(5)))
+    assert pages.close_on(mine, best, max) >= 12
+    assert not [row for row in mine if pages.said_converged(row) and pages.short(row, best) > 0.2]
+
+
+def test_recipes_whose_guide_holds_the_posterior_end_at_the_evidence():
+    rows = RESULTS.read("fits")["recipes"]
+    assert {(row["model"], row["seed"]) for row in rows} == set(product(RECIPES, range(5)))
+    assert all(abs(row["short"]) < 0.02 + 2 * row["short_se"] for row in rows)
+
+
 def test_the_page_counts_who_arrived_and_who_only_said_so():
     rows = [row("zoo", -10.0), row("zoo", -10.03, 1), row("adam", -10.3, 0, "converged")]
     rows += [row("adam", None, 1), row("zoo", -9.0, 0, family="iaf")]
     best = pages.best_known(rows, {"garch/mean_field": {"elbo": -9.99}})
     assert best == {("garch", "mean_field"): -9.99}
     table = pages.summary(rows, best)
-    assert "| zoo | mean field | 1 of 1 | 1 of 1 | 0 of 2 fits | 0 | 10 | 1.000 |" in table
-    assert "| adam | mean field | 0 of 1 | 0 of 1 | 1 of 2 fits | 1 | 10 | 1.000 |" in table
+    assert "| zoo | mean field | 2 | 1 of 1 | 1 of 1 | 0 of 2 fits | 0 | 10 | 1.000 |" in table
+    assert "| adam | mean field | 2 | 0 of 1 | 0 of 1 | 1 of 2 fits | 1 | 10 | 1.000 |" in table
     made = {"date": "today", "versions": {"torch": "2"}, "rows": rows}
     text = pages.page(made, {"best": {"garch/full_rank": {"elbo": -9.5}}})
     assert "| garch | 0.015 (0.030) | failed (failed) |" in text

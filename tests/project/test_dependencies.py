@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from configparser import ConfigParser
 from importlib.metadata import packages_distributions
@@ -41,3 +42,11 @@ def test_every_import_is_declared_and_every_declaration_is_used():
     known = packages_distributions()
     needed = {normal(DISTRIBUTION.get(name) or known[name][0]) for name in imported()}
     assert needed | ENGINES == declared()
+
+
+def test_the_package_is_imported_without_the_heavy_ones():
+    """Each takes from half a second to three, and is imported where it is used."""
+    heavy = ("torch._dynamo", "torch._inductor", "torchvision", "sklearn", "scipy.stats", "arviz")
+    look = f"import sys, zoo.cli.app; print([m for m in {heavy} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

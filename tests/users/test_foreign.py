@@ -155,7 +155,7 @@ class OnlyCaptured:
 def test_it_is_captured_or_refused_for_an_honest_reason(name, monkeypatch):
     """Either way the program is left as it was: it goes on as if nothing had been tried."""
     case, tried = CASES[name], OnlyCaptured()
-    monkeypatch.setattr("zoo.training.backend.CompiledTrainer", tried)
+    monkeypatch.setattr("zoo.training.compiled_trainer.CompiledTrainer", tried)
     plain = plain_fits(case)[-1]
     with room(case):
         try:

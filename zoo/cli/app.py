@@ -35,7 +35,7 @@ from zoo.comparison.arviz_export import arviz_groups
 from zoo.comparison.compare import compare
 from zoo.comparison.report import image_picture, loss_picture
 from zoo.compile.capture import CaptureError
-from zoo.compile.code_cache import CompileError
+from zoo.compile.compile_error import CompileError
 from zoo.evaluation.evaluate import Metrics, check_scoring, evaluate, metrics_record
 from zoo.files import write_whole
 from zoo.training.divergence import DivergenceError

@@ -11,7 +11,6 @@ import torch
 from matplotlib.figure import Figure as Picture
 from rich.table import Table
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from zoo.comparison.aggregate import Cell, Summary, is_best
 from zoo.device import to_device
@@ -82,6 +81,8 @@ def loss_picture(fits: dict[str, Fit], path: Path) -> Path:
 
 def image_picture(result: Fit, path: Path, count: int = 24) -> Path | None:
     """Samples from the model beside test rows and their reconstructions; None without images."""
+    from torchvision.utils import make_grid  # torchvision takes two seconds to import
+
     shape = result.task.data.image
     if shape is None or not isinstance(result.model, HasMean) or not result.latents.rowwise:
         return None

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from zoo.compile.compile_error import CompileError
 from zoo.compile.tracer_memory import released
 from zoo.torch_private import (
     aoti_compile_and_package,
@@ -31,10 +32,6 @@ from zoo.torch_private import (
 )
 
 Options = dict[str, Any]
-
-
-class CompileError(RuntimeError):
-    """A function cannot be compiled on this machine."""
 
 
 class CacheWarning(UserWarning):

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from pyro import poutine
-from scipy.stats import wilcoxon
 from torch import Tensor
 
 from zoo.isolation import isolated
@@ -228,4 +227,6 @@ def signed_rank_p(values: Tensor) -> float:
     """
     if not values.any():
         return 1.0
+    from scipy.stats import wilcoxon
+
     return float(wilcoxon(values.numpy(), zero_method="wilcox", method="asymptotic").pvalue)

@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
+from scipy.special import fdtrc, stdtr
 from torch import Tensor
 
 from zoo.gradients.moments import ROUNDING, Moments
@@ -169,7 +169,7 @@ def hotelling(error: Tensor, reference: Tensor | None = None) -> float:
         return 1.0
     along = vectors.mT @ error.mean(0)
     squared = float((along[kept] ** 2 / values[kept]).sum())
-    return float(stats.f.sf(squared * (count - k) / (k * (count - 1)), k, count - k))
+    return float(fdtrc(k, count - k, squared * (count - k) / (k * (count - 1))))
 
 
 def _covariance_of_mean(values: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ def sidak(z: float, coordinates: int, draws: int) -> float:
     """p-value of the largest |z| of so many coordinates; an upper bound under any correlation."""
     if not coordinates:
         return 1.0
-    one = 2 * stats.t.sf(abs(z), draws - 1)
+    one = 2 * stdtr(draws - 1, -abs(z))
     return float(-math.expm1(coordinates * math.log1p(-min(one, 1 - 1e-16))))
 
 

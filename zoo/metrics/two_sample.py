@@ -8,11 +8,9 @@ tests".
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from zoo.isolation import isolated
@@ -20,6 +18,9 @@ from zoo.metrics.means import sample_mean
 from zoo.metrics.metric import Metric
 from zoo.metrics.posterior import posterior_errors
 from zoo.metrics.shares import share_error
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 Draws = dict[str, Tensor]
 COVERAGE_LEVELS = (0.5, 0.9)
@@ -51,6 +52,9 @@ def two_sample(draws: Draws, reference: Draws, *, seed: int = 0) -> dict[str, Me
         for order in (1, 2):
             found[f"sliced_wasserstein_{order}"] = sliced_wasserstein(x, y, order=order)
         found["mmd"], found["mmd_p"] = mmd(x, y)
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.neighbors import KNeighborsClassifier
+
         found["classifier_logistic"] = classifier(x, y, LogisticRegression(), seed=seed)
         found["classifier_knn"] = classifier(x, y, KNeighborsClassifier(15), seed=seed)
         for level in COVERAGE_LEVELS:
@@ -193,9 +197,7 @@ def _mmd_error(kernel: Tensor, n: int) -> float:
     return float((4 * (n - 2) * single + 2 * whole).div(n * (n - 1)).sqrt())
 
 
-def classifier(
-    x: Tensor, y: Tensor, model: LogisticRegression | KNeighborsClassifier, *, seed: int = 0
-) -> Metric:
+def classifier(x: Tensor, y: Tensor, model: "ClassifierMixin", *, seed: int = 0) -> Metric:
     """Cross-validated accuracy of a classifier that tells the two samples apart; 0.5 is chance.
 
     Args:
@@ -204,6 +206,8 @@ def classifier(
         model: a classifier of scikit-learn.
         seed: of the folds.
     """
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+
     n = min(len(x), len(y), MOST_DRAWS)
     both = torch.cat([evenly(x, n), evenly(y, n)]).detach().cpu().numpy()
     labels = (torch.arange(2 * n) < n).long().numpy()

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
+from scipy.special import chdtrc
 from torch import Tensor
 
 from zoo.metrics.means import sample_mean
@@ -116,7 +116,7 @@ def uniformity(ranks: Tensor, most: int, *, bins: int = 20) -> Uniformity:
         ranks=ranks,
         most=most,
         bins=counts,
-        chi_square_p=float(stats.chi2.sf(chi_square, len(counts) - 1)),
+        chi_square_p=float(chdtrc(len(counts) - 1, chi_square)),
         ecdf_p=_ecdf_p(ranks, most),
         spread=sample_mean(square, note="should be 1"),
         offset=sample_mean(u, target=0.5, note="should be 0"),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.interpolate import PchipInterpolator
-from scipy.stats import norm
+from scipy.special import ndtr
 from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
@@ -42,7 +42,7 @@ NEWTON = 4  # steps of Newton at each place
 SETTLED = 0.02  # nats that a step can still gain
 FALLEN = 5.0  # nats below the highest: beyond it is no mass
 MOST_COORDINATES = 60
-TAIL = float(norm.cdf(-1.5))
+TAIL = float(ndtr(-1.5))
 
 
 @dataclass(frozen=True)

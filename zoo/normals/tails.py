@@ -15,7 +15,7 @@ There is a line for each coordinate, and some in random directions for each late
 import numpy as np
 import torch
 from scipy.interpolate import PchipInterpolator
-from scipy.stats import chi
+from scipy.special import gammainccinv
 from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
@@ -112,5 +112,5 @@ def _mass(radii: np.ndarray, values: np.ndarray, count: int) -> float:
     mass = np.cumsum(np.exp(np.stack(sides) - np.max(sides)).sum(0))
     mass = mass / mass[-1]
     median = float(np.interp(0.5, mass, np.exp(logs)))
-    limit = median / chi.ppf(0.5, count) * chi.isf(BEYOND, count)
+    limit = median * float(np.sqrt(gammainccinv(count / 2, BEYOND) / gammainccinv(count / 2, 0.5)))
     return 1 - float(np.interp(np.log(limit), logs, mass))

@@ -2,17 +2,18 @@
 
 import time
 import warnings
+from typing import TYPE_CHECKING
 
+from zoo import torch_private
 from zoo.compile.capture import CaptureError
-from zoo.compile.code_cache import CompileError
-from zoo.torch_private import InductorError, InvalidCxxCompiler, TorchDynamoException
-from zoo.training.compiled_trainer import CompiledTrainer
+from zoo.compile.compile_error import CompileError
 from zoo.training.run import Run
 from zoo.training.trainer import Trainer
 
-AUTO_STEPS = 5000  # from here on, compiling (about ten seconds) costs less than it saves
-COMPILER_ERRORS = (CompileError, TorchDynamoException, InductorError, InvalidCxxCompiler, OSError)
+if TYPE_CHECKING:
+    from zoo.training.compiled_trainer import CompiledTrainer
 
+AUTO_STEPS = 5000  # from here on, compiling (about ten seconds) costs less than it saves
 WAY_OUT = "Install a C++ compiler such as g++, or pass compile='auto' or False for the plain step."
 
 
@@ -50,7 +51,7 @@ def _decide(
     runs: list[Run],
     asked: bool | str,  # noqa: FBT001
     steps: int,
-) -> tuple[CompiledTrainer | None, str]:
+) -> "tuple[CompiledTrainer | None, str]":
     if asked is False:
         return None, "compile=False"
     if asked == "auto" and steps < AUTO_STEPS:
@@ -58,6 +59,8 @@ def _decide(
             None,
             f"{steps} steps take less time than compiling; auto compiles from {AUTO_STEPS}",
         )
+    from zoo.training.compiled_trainer import CompiledTrainer  # brings torch's compiler along
+
     begin = time.perf_counter()
     try:
         trainer = CompiledTrainer(*(_plain(run) for run in runs))
@@ -65,7 +68,7 @@ def _decide(
         if asked is True:
             raise
         return None, _warn(str(error))
-    except COMPILER_ERRORS as error:
+    except _compiler_errors() as error:
         reason = f"the compiler failed: {_first_line(error)}"
         if asked is True:
             raise CompileError(f"compile=True, but {reason}. {WAY_OUT}") from error
@@ -74,6 +77,16 @@ def _decide(
         run.fit.build_seconds = time.perf_counter() - begin
         run.fit.seconds += run.fit.build_seconds
     return trainer, "asked for" if asked is True else f"{steps} steps pay for compiling"
+
+
+def _compiler_errors() -> tuple[type[Exception], ...]:
+    return (
+        CompileError,
+        torch_private.TorchDynamoException,
+        torch_private.InductorError,
+        torch_private.InvalidCxxCompiler,
+        OSError,
+    )
 
 
 def _plain(run: Run) -> Trainer:

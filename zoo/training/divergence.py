@@ -1,14 +1,17 @@
 """What to say when training leaves the finite numbers: at which step, and by which site."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from pyro import poutine
 
 from zoo.program import Program
 from zoo.traces import run
-from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from zoo.training.compiled_trainer import CompiledTrainer
 
 
 class DivergenceError(RuntimeError):
@@ -33,7 +36,7 @@ class DivergenceError(RuntimeError):
 
 
 def replay_to_divergence(
-    trainer: Trainer | CompiledTrainer, snapshot: dict, losses: torch.Tensor
+    trainer: "Trainer | CompiledTrainer", snapshot: dict, losses: torch.Tensor
 ) -> DivergenceError:
     """Replays a block up to its first bad step and leaves the trainer at the last finite state."""
     trainer.restore(snapshot)
@@ -53,7 +56,7 @@ def all_finite(values: Iterable[torch.Tensor]) -> bool:
     return all(bool(value.isfinite().all()) for value in values)
 
 
-def _non_finite_sites(trainer: Trainer | CompiledTrainer) -> tuple[str, ...]:
+def _non_finite_sites(trainer: "Trainer | CompiledTrainer") -> tuple[str, ...]:
     program: Program = trainer.program
     order = trainer.rows.order
     rows = None if order is None else order.block(trainer.step, 1)[0].to(trainer.device)

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from zoo.results.convergence import Convergence, change_of_mean, split_r_hat
-from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from zoo.training.compiled_trainer import CompiledTrainer
 
 STRIDE = 10  # steps between two noted iterates, to begin with
 FEWEST, MOST = 100, 200  # iterates kept; at MOST every second is dropped
@@ -23,7 +26,7 @@ class Iterates:
         trainers: one of each seed.
     """
 
-    def __init__(self, trainers: Sequence[Trainer | CompiledTrainer]) -> None:
+    def __init__(self, trainers: "Sequence[Trainer | CompiledTrainer]") -> None:
         self.trainers = trainers
         size = sum(parameter.numel() for parameter in trainers[0].parameters) * len(trainers)
         self.most = max(FEWEST, min(MOST, LARGEST // size))
@@ -102,5 +105,5 @@ class Iterates:
         return Convergence(float(r_hat), float(change), float(error), steps, level)
 
 
-def _vector(trainer: Trainer | CompiledTrainer) -> Tensor:
+def _vector(trainer: "Trainer | CompiledTrainer") -> Tensor:
     return torch.cat([parameter.detach().reshape(-1) for parameter in trainer.parameters])

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -9,11 +10,13 @@ from torch import Tensor
 from zoo.handlers.parameters import named_tensors, restore
 from zoo.results.result import Fit
 from zoo.training.checkpointer import Checkpointer
-from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.divergence import all_finite
 from zoo.training.iterates import Iterates
 from zoo.training.progress import Progress
 from zoo.training.run import Run
+
+if TYPE_CHECKING:
+    from zoo.training.compiled_trainer import CompiledTrainer
 
 
 def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -> list[Fit]:
@@ -22,8 +25,7 @@ def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -
     A replica whose loss or parameters leave the finite numbers ends as "diverged", at the start
     of that block; the others go on.
     """
-    trainer, settings = runs[0].trainer, runs[0].fit.settings
-    assert isinstance(trainer, CompiledTrainer)
+    trainer, settings = cast("CompiledTrainer", runs[0].trainer), runs[0].fit.settings
     begin = time.perf_counter() - _seconds(runs)
     iterates, losses = _iterates(runs, trainer), _losses(runs, trainer.step)
     ends = [_end_so_far(*each) for each in zip(runs, trainer.snapshots(), strict=True)]
@@ -63,7 +65,7 @@ def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -
     return [run.fit for run in runs]
 
 
-def _iterates(runs: list[Run], trainer: CompiledTrainer) -> Iterates | None:
+def _iterates(runs: list[Run], trainer: "CompiledTrainer") -> Iterates | None:
     """The iterates to watch, those of earlier fits included unless they had converged."""
     if runs[0].fit.settings.until != "converged":
         return None

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,12 @@ from zoo.results.result import Fit, Settings
 from zoo.results.same_code import densities, refuse_other_code
 from zoo.sampling.separable import why_inseparable
 from zoo.task import Task
-from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.settings import batch_rows
 from zoo.training.stages import Stages
 from zoo.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from zoo.training.compiled_trainer import CompiledTrainer
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Run:
     """A fit under way: the result so far and what advances it."""
 
     fit: Fit
-    trainer: Trainer | CompiledTrainer
+    trainer: "Trainer | CompiledTrainer"
     valid_args: tuple
     resumed_backend: str | None = None
     stages: Stages | None = None
