@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import zoo
-from guides import AmortisedNormal, PerDatum
+from guides import AmortisedDiscrete, AmortisedFullRank, AmortisedNormal, PerDatum
+from zoo.isolation import isolated
 from zoo.sampling.separable import why_inseparable
 
 ERRORS = 5
@@ -65,7 +66,30 @@ def test_rows_known_by_their_position_are_scored_together(metrics):
             assert -ERRORS * found[name].se < gap < 0.05
 
 
-@pytest.mark.parametrize("model", [trend, of_the_mean])
-def test_they_take_no_minibatches(model):
+def of_two_levels(x):
+    """A latent that indexes: its values are not to be moved by their rounding in the check."""
+    t = torch.arange(len(x)) * 0.3
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Bernoulli(0.5))
+        pyro.sample("x", dist.Normal(torch.tensor([-2.0, 2.0])[z.long()] + t, 1.0), obs=x)
+
+
+@pytest.mark.parametrize(
+    ("model", "guide"),
+    [(trend, AmortisedNormal), (of_the_mean, AmortisedNormal), (of_two_levels, AmortisedDiscrete)],
+)
+def test_they_take_no_minibatches(model, guide):
     with pytest.raises(ValueError, match="rows cannot be taken apart: .* batch_size=None"):
-        zoo.fit(model, AmortisedNormal, X, steps=1, batch_size=10)
+        zoo.fit(model, guide, X, steps=1, batch_size=10)
+
+
+def test_a_correlated_guide_may_round_strongly():
+    """In float32 its log-probability moves by more than the square root of the precision."""
+    with isolated():
+        torch.set_default_dtype(torch.float32)
+        try:
+            task = zoo.load("local_level")
+            fit = zoo.fit(task, AmortisedFullRank, steps=1)
+        finally:
+            torch.set_default_dtype(torch.float64)
+    assert why_inseparable(fit.program, task.split("train")) is None

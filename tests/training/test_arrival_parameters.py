@@ -12,7 +12,7 @@ import zoo
 from guides import GUIDES, IAF, FullRank, MeanField
 from zoo.isolation import in_double, isolated
 from zoo.task import task_of
-from zoo.training.settings import MOST_LEARNT, Request
+from zoo.training.settings import MOST_BESIDE, MOST_LEARNT, Request
 
 X = torch.randn(60, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 NOISE = torch.randn(60, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -98,6 +98,88 @@ def test_parameters_that_are_held_stay_where_they_are():
         built = task.build()
     for one, other in zip(fit.program.model.parameters(), built.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def levelled(x, y):
+    level = pyro.param("level", torch.tensor(0.0))
+    noise = pyro.param("noise", torch.tensor(1.0), constraint=dist.constraints.positive)
+    b = pyro.sample("b", dist.Normal(0.0, 1.0))
+    with pyro.plate("data", len(x)):
+        pyro.sample("y", dist.Normal(level + b * x, noise), obs=y)
+
+
+@pytest.mark.parametrize(("level", "noise"), [(1e2, 0.1), (1e4, 1.0), (1e7, 1e3)])
+def test_parameters_are_found_in_their_own_units(level, noise):
+    """Both begin near 1, where the level is 10,000 sds of the noise and more away."""
+    x, y = X[:, 0], level + 0.5 * X[:, 0] + noise * NOISE
+
+    def evidence(u):
+        covariance = x[:, None] * x + (2 * u[1]).exp() * torch.eye(len(x), dtype=torch.float64)
+        mean = (level + noise * u[0]).expand(len(x))
+        return dist.MultivariateNormal(mean, covariance).log_prob(y)
+
+    fit = zoo.fit(levelled, MeanField, x, y)
+    assert fit.stopped == "converged"
+    best = best_evidence(evidence, [0.0, float(torch.tensor(noise).log())])
+    assert fit.convergence.elbo == pytest.approx(best, abs=0.02)
+
+
+def test_a_parameter_that_changes_nothing_does_no_harm():
+    def idle(x, y):
+        pyro.param("idle", torch.tensor(1.5))
+        learns_its_noise(x, y)
+
+    fit, without = zoo.fit(idle, FullRank, X, Y), zoo.fit(learns_its_noise, FullRank, X, Y)
+    assert fit.stopped == "converged"
+    assert fit.convergence.elbo == pytest.approx(without.convergence.elbo, abs=1e-3)
+
+
+def test_a_statement_that_is_met_late_is_trained_by_steps():
+    def late(x, y):
+        a = pyro.sample("a", dist.Normal(0.0, 10.0))
+        s = pyro.param("s", torch.tensor(4.0), constraint=dist.constraints.positive)
+        mean = a + pyro.param("slope", torch.tensor(0.0)) * x if s.item() < 3 else a
+        with pyro.plate("data", len(x)):
+            pyro.sample("y", dist.Normal(mean, s), obs=y)
+
+    x, expected = X[:, 0], "the statement 'slope' was met only after these had moved"
+    with pytest.warns(UserWarning, match=expected):
+        fit = zoo.fit(late, MeanField, x, 3 * x + 0.5 * NOISE, compile=False)
+    assert not fit.settings.dadvi
+    assert any(expected in note for note in fit.notes)
+    values = dict(zip(fit.program.store.names, fit.program.store.values, strict=True))
+    assert abs(values["slope"].item() - 3) < 0.5
+
+
+def test_an_elbo_without_a_bound_is_named():
+    """The data are on a line exactly: the noise goes to 0."""
+    fit = zoo.fit(levelled, MeanField, X[:, 0], 2 * X[:, 0], optimizer="dadvi", steps=500)
+    assert fit.stopped == "finished"
+    assert "unbounded" in {difficulty.kind for difficulty in fit.difficulties}
+    assert "Give such a parameter a prior" in zoo.evaluate(fit, draws=100).verdict
+
+
+def test_models_that_cost_too_much_take_steps():
+    def large(x, y):
+        scale = pyro.param("scale", torch.tensor(1.0), constraint=dist.constraints.positive)
+        z = pyro.sample("z", dist.Normal(torch.zeros(MOST_BESIDE + 1), scale).to_event(1))
+        with pyro.plate("data", len(x)):
+            pyro.sample("y", dist.Normal(z.sum(-1, keepdim=True), 1.0), obs=y)
+
+    (settings,) = Request().settings(task_of(large, (X, Y)), MeanField)
+    assert (settings.dadvi, settings.until) == (False, "steps")
+    with pytest.raises(ValueError, match="beside parameters such as 'scale' .* up to 200 numbers"):
+        zoo.fit(large, MeanField, X, Y, optimizer="dadvi")
+
+    def branches(x, y):
+        noise = pyro.param("noise", torch.tensor(1.0), constraint=dist.constraints.positive)
+        b = pyro.sample("b", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("y", dist.Normal(b if b.item() > 0 else 0.0 * b, noise), obs=y)
+
+    with pytest.warns(UserWarning, match="the model runs draw by draw"):
+        fit = zoo.fit(branches, MeanField, X, Y, optimizer="dadvi", steps=200)
+    assert not fit.settings.dadvi
 
 
 def test_many_parameters_and_other_guides_take_steps_by_default():

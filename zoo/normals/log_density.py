@@ -74,13 +74,38 @@ class LogDensity:
         values, gradients = zip(*found, strict=True)
         return torch.cat(values), torch.cat(gradients)
 
+    @property
+    def one_by_one(self) -> bool:
+        """Do points run one after another: does the model neither broadcast nor map over them?
+
+        Known once some have run.
+        """
+        return not self.joint.latents.vectorises and self._many == self._plain
+
     def slope(self, u: Tensor, parameters: list[nn.Parameter]) -> Tensor:
         """Mean gradient in some of the model's parameters, side by side: (n, d) -> (numbers,)."""
         self.evaluations += len(u)
-        with torch.enable_grad():
-            total = torch.stack([self._of_model(part).sum() for part in u.split(self.at_once)])
-            parts = torch.autograd.grad(total.sum(), parameters, materialize_grads=True)
-        return torch.cat([part.flatten().to(u) for part in parts]) / len(u)
+        total = u.new_zeros(sum(parameter.numel() for parameter in parameters))
+        for part in u.split(self.at_once):
+            with torch.enable_grad():
+                total += _flat(_gradients(self._of_model(part).sum(), parameters), u)
+        return total / len(u)
+
+    def curvature(self, u: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+        """Minus the mean second derivatives in parameters of the model: (n, d) -> (p, p).
+
+        Raises:
+            RuntimeError: if the model has none.
+        """
+        self.evaluations += len(u)
+        rows = list[Tensor]()
+        for part in u.split(self.at_once):
+            with torch.enable_grad():
+                value = self._of_model(part).sum()
+                slope = _flat(_gradients(value, parameters, again=True), u)
+                each = [_flat(_gradients(own, parameters, again=True), u) for own in slope]
+            rows.append(torch.stack(each).detach())
+        return -torch.stack(rows).sum(0) / len(u)
 
     def _value(self, u: Tensor) -> Pair:
         self.evaluations += len(u)
@@ -134,6 +159,19 @@ class LogDensity:
             torch.set_default_dtype(default)
 
 
+def _gradients(
+    value: Tensor, parameters: list[nn.Parameter], *, again: bool = False
+) -> tuple[Tensor, ...]:
+    """The gradients in each parameter, zeros where the value does not depend on it."""
+    if not value.requires_grad:
+        return tuple(torch.zeros_like(parameter) for parameter in parameters)
+    return torch.autograd.grad(value, parameters, create_graph=again, materialize_grads=True)
+
+
+def _flat(parts: tuple[Tensor, ...], like: Tensor) -> Tensor:
+    return torch.cat([part.flatten().to(like) for part in parts])
+
+
 def _tried(run: Callable[[Tensor], Pair], points: Tensor) -> Pair:
     """Runs on halves of the points where it raises on all, as Cholesky does far from the mode."""
     try:
@@ -167,6 +205,8 @@ def in_float64(
             own = copy.deepcopy(model).double() if isinstance(model, nn.Module) else model
             wide = tuple(_as_double(arg) for arg in args)
             double = without_guide(own, wide, _as_double(kwargs))
+            for value in double.store.values:
+                value.data = value.data.double()
             found = LogDensity(double, wide)
             u = torch.linspace(-0.5, 0.5, plain.size)[None]
             same = torch.allclose(found(u), plain(u), rtol=LARGEST_DIFFERENCE, atol=1e-2)

@@ -11,15 +11,18 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from zoo.handlers.parameters import in_eval_mode
 from zoo.isolation import isolated
 from zoo.latents import Family
 from zoo.program import Program
 from zoo.sampling.importance_weights import row_count, take_rows
+from zoo.sites.supports import of_one_element
 from zoo.traces import Assign, Traces, run, sample_sites
 
 ROWS_CHECKED = 64
+MOST_ROUNDING = 0.01  # of the largest log-probability
 ROUNDING = 10  # times what the rounding of the values changes in a log-probability
 
 Terms = dict[tuple[str, str], Tensor]  # ("model" or "guide", site) -> log-probabilities
@@ -58,7 +61,7 @@ def why_inseparable(program: Program, args: tuple) -> str | None:
         except Exception as error:  # a user's model may raise anything
             return f"the model and the guide cannot be run on some of the rows ({_line(error)})"
         try:
-            nudged = _run(program, args, half, {k: _nudged(v) for k, v in values.items()})
+            nudged = _run(program, args, half, _nudged(values, first))
         except Exception:  # noqa: BLE001  a value at the edge of its support may have left it
             nudged = second
     return _difference(
@@ -109,13 +112,18 @@ def _some(program: Program, value: Tensor, event: int, half: Tensor) -> Tensor:
     return value.index_select(dim, half)
 
 
-def _nudged(value: Tensor) -> Tensor:
-    """The value with each number changed by its rounding, up and down in turn."""
-    if not value.is_floating_point():
-        return value
-    signs = torch.ones_like(value).flatten()
-    signs[1::2] = -1
-    return value * (1 + torch.finfo(value.dtype).eps * signs.view_as(value))
+def _nudged(values: dict[str, Tensor], traces: Traces) -> dict[str, Tensor]:
+    """The values, real vectors and numbers changed by their rounding, up and down in turn."""
+    nudged = dict(values)
+    for trace in traces:
+        for site in sample_sites(trace):
+            name, support = str(site["name"]), site["fn"].support  # type: ignore[attr-defined]
+            if name in values and of_one_element(support) is constraints.real:
+                signs = torch.ones_like(values[name]).flatten()
+                signs[1::2] = -1
+                eps = torch.finfo(values[name].dtype).eps
+                nudged[name] = values[name] * (1 + eps * signs.view_as(values[name]))
+    return nudged
 
 
 def _difference(first: Terms, second: Terms, nudged: Terms) -> str | None:
@@ -128,9 +136,10 @@ def _difference(first: Terms, second: Terms, nudged: Terms) -> str | None:
         return "the sites are others when some rows are left out"
     for (who, name), value in first.items():
         other = second[who, name]
-        rounding = (nudged[who, name] - other).abs().nan_to_num().max()
         scale = 1 + value.abs().nan_to_num(posinf=0.0).max()
-        limit = scale * torch.finfo(value.dtype).eps ** 0.5 + ROUNDING * rounding
+        rounding = (nudged[who, name] - other).abs().nan_to_num(posinf=0.0)
+        allowed = (ROUNDING * rounding).clamp(max=MOST_ROUNDING * scale)
+        limit = scale * torch.finfo(value.dtype).eps ** 0.5 + allowed
         apart = (other - value).abs().nan_to_num(nan=0.0)
         if (
             apart.shape != torch.broadcast_shapes(value.shape, other.shape)

@@ -2,30 +2,38 @@
 
 import time
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.handlers.parameters import in_eval_mode
 from zoo.normals.dadvi import Best, dadvi
 from zoo.normals.difficulties import Difficulty, difficulties
-from zoo.normals.learning import Learnt, learn
+from zoo.normals.learning import Learnt, NotLearntError, UnboundedError, learn, measured
 from zoo.normals.log_density import LogDensity, in_float64
 from zoo.normals.normal import Normal
 from zoo.normals.pathfinder import Path, pathfinder, starting_points
 from zoo.normals.placement import Place, place_in
-from zoo.normals.shortfall import UNSMOOTH, Shortfall
+from zoo.normals.shortfall import RISE, UNSMOOTH, Shortfall
 from zoo.results.result import Fit
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.run import Run
 from zoo.training.trainer import Trainer
 
 PATHS = 4
+ENDLESS = 10.0  # nats that the model's parameters still promise where they are given up
+LEARNT_AGAIN = 3  # rounds of training the model's parameters and then the normal
 NOT_SMOOTH = (
     "The log density jumps, or has gradients that are not its own, as after round(), a comparison "
     "or detach(). Its best normal cannot be found along gradients: write it smoothly, sum the "
     "discrete part out, or use a score-function objective such as objective='reinforce'."
+)
+UNBOUNDED = (
+    "The ELBO still rises steeply in the model's own parameters, as where an sd goes to 0 and "
+    "nothing bounds the likelihood. Give such a parameter a prior, by pyro.sample in place of "
+    "pyro.param, or a bound."
 )
 MOST_NUMBERS = 500  # of a model's latents: the whole covariance of a start is kept
 MOST_CORRELATED = 200  # where a covariance has 20,000 numbers
@@ -50,8 +58,11 @@ def begin_near(run: Run, checkpointer: Checkpointer, number: int = 0) -> None:
     place = place_in(fit.program.guide)
     if fit.settings.dadvi and found is not None and place is not None:
         if _is_small(found[0], place):
-            _arrive(run, place, *found, checkpointer, number)
-            return
+            try:
+                _arrive(run, place, *found, checkpointer, number)
+                return
+            except NotLearntError as error:
+                _say_steps(fit, error)
     fit.settings = replace(fit.settings, dadvi=False)
 
 
@@ -111,6 +122,16 @@ def _learnt(run: Run) -> dict[str, nn.Parameter]:
     return {name: p for name, p in named if id(p) in of_model and id(p) in trained}
 
 
+def _say_steps(fit: Fit, why: NotLearntError) -> None:
+    """Steps of Adam take over. Where nothing bounds the ELBO they are not called converged."""
+    said = f"The model's parameters are trained by steps of Adam: {why}."
+    warnings.warn(said, stacklevel=5)
+    fit.notes.append(said)
+    if isinstance(why, UnboundedError):
+        fit.settings = replace(fit.settings, until="steps")
+        fit.difficulties = [Difficulty("unbounded", UNBOUNDED)]
+
+
 def _say_none(fit: Fit, why: str) -> None:
     said = f"No start was found, and the guide begins as it is built: {why}"
     warnings.warn(said, stacklevel=5)
@@ -145,22 +166,10 @@ def _arrive(
     fit.program.eval()
     fit.backend_reason = "DADVI takes no steps of an optimizer"
     try:
-        start, learnt = paths[0].normal, None
-        if _learnt(run):
-            learnt = _learn(run, density, start, place)
-            start, paths = learnt.normal, _paths(density, settings.seed) or paths
-        rounds = dadvi(
-            density,
-            start,
-            correlated=place.correlated,
-            tolerance=settings.tolerance,
-            seed=settings.seed,
-            most_steps=settings.steps,
-        )
+        rounds = _rounds(run, place, density, paths[0].normal)
         for found in rounds:
             place.put(found.normal)
             trainer.step = len(found.elbos)
-            found = _with_parameters(found, learnt)
             held = _as_rounded(found, trainer.parameters[0].dtype)
             fit.losses, fit.convergence = -torch.tensor(found.elbos), held
             fit.other_evaluations = density.evaluations
@@ -168,6 +177,7 @@ def _arrive(
             if checkpointer.stops({number: fit}):
                 fit.stopped = "interrupted"
                 break
+        paths = _paths(density, settings.seed) or paths if _learnt(run) else paths
         if fit.stopped != "interrupted":
             _judge(run, density, found, paths)
     except KeyboardInterrupt:
@@ -177,25 +187,59 @@ def _arrive(
     checkpointer.end(number, fit)
 
 
-def _learn(run: Run, density: LogDensity, start: Normal, place: Place) -> Learnt:
-    """Trains the model's parameters together with the best normal, on the density's program."""
+def _rounds(run: Run, place: Place, density: LogDensity, start: Normal) -> Iterator[Best]:
+    """The best normals with ever more draws; the model's parameters are trained with them.
+
+    Where the normal moved on after the parameters were found, they are found again.
+    """
     settings, own = run.fit.settings, _learnt(run)
     wide = [density.program.get_parameter(name) for name in own]
-    with torch.no_grad():
-        for parameter, value in zip(wide, own.values(), strict=True):
+    _copy(list(own.values()), wide)
+    given = [parameter.detach().clone() for parameter in own.values()]
+    elbos = list[float]()
+    for attempt in range(LEARNT_AGAIN if own else 1):
+        learnt, seed = None, settings.seed + attempt
+        if own:
+            try:
+                learnt = learn(
+                    density,
+                    start,
+                    wide,
+                    correlated=place.correlated,
+                    seed=seed,
+                    most_steps=settings.steps - len(elbos),
+                )
+            except NotLearntError:
+                _copy(given, list(own.values()))
+                raise
+            _copy(wide, list(own.values()))
+            start, elbos = learnt.normal, elbos + learnt.elbos
+        found = None
+        for found in dadvi(
+            density,
+            start,
+            correlated=place.correlated,
+            tolerance=settings.tolerance,
+            seed=seed,
+            most_steps=max(1, settings.steps - len(elbos)),
+        ):
+            yield _with_parameters(found, learnt, elbos)
+        if learnt is None or found is None:
+            return
+        learnt = measured(density, learnt, found.normal, wide, seed + 1)
+        yield _with_parameters(found, learnt, elbos)
+        little = learnt.rise + 2 * learnt.rise_se < RISE / 2
+        if little or learnt.rise > ENDLESS or len(elbos) >= settings.steps:
+            return
+        start, elbos = found.normal, elbos + found.elbos
+
+
+@torch.no_grad()
+def _copy(values: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
+    """Sets parameters to values, each in its own precision."""
+    for parameter, value in zip(parameters, values, strict=True):
+        if parameter is not value:
             parameter.copy_(value)
-    found = learn(
-        density,
-        start,
-        wide,
-        correlated=place.correlated,
-        seed=settings.seed,
-        most_steps=settings.steps,
-    )
-    with torch.no_grad():
-        for parameter, value in zip(wide, own.values(), strict=True):
-            value.copy_(parameter)
-    return found
 
 
 def _judge(run: Run, density: LogDensity, found: Best, paths: list[Path]) -> None:
@@ -205,20 +249,27 @@ def _judge(run: Run, density: LogDensity, found: Best, paths: list[Path]) -> Non
     fit.difficulties = difficulties(density, found.normal, paths, fit.settings.seed)
     if held.unsmooth >= UNSMOOTH:
         fit.difficulties.insert(0, Difficulty("not smooth", NOT_SMOOTH))
+    if _learnt(run) and held.rise > ENDLESS:
+        fit.difficulties.insert(0, Difficulty("unbounded", UNBOUNDED))
     fit.other_evaluations = density.evaluations
     if held.move > max(found.shortfall.move, fit.settings.tolerance):
         _say_rounded(fit, held.move, dtype)
     fit.stopped = "converged" if held.reached(fit.settings.tolerance) else "finished"
 
 
-def _with_parameters(found: Best, learnt: Learnt | None) -> Best:
-    """The best normal, with what the model's parameters leave to be gained too."""
-    if learnt is None:
-        return found
-    rest = found.shortfall
-    rise_se = (rest.rise_se**2 + learnt.rise_se**2) ** 0.5
-    rest = replace(rest, rise=rest.rise + learnt.rise, rise_se=rise_se)
-    return replace(found, shortfall=rest, elbos=learnt.elbos + found.elbos)
+def _with_parameters(found: Best, learnt: Learnt | None, before: list[float]) -> Best:
+    """The best normal, with what the model's parameters leave to be gained too.
+
+    Args:
+        found: the normal.
+        learnt: what is known of the parameters; None if none are trained.
+        before: the ELBOs of earlier steps, nats.
+    """
+    rest, elbos = found.shortfall, before + found.elbos
+    if learnt is not None:
+        rise_se = (rest.rise_se**2 + learnt.rise_se**2) ** 0.5
+        rest = replace(rest, rise=rest.rise + learnt.rise, rise_se=rise_se)
+    return replace(found, shortfall=rest, elbos=elbos)
 
 
 def _as_rounded(found: Best, dtype: torch.dtype) -> Shortfall:

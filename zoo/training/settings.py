@@ -30,6 +30,7 @@ from zoo.training.unknowns import Unknowns, unknowns
 LONGEST_UNTIL_CONVERGED = 20  # times the usual steps
 DADVI = "dadvi"
 MOST_LEARNT = 50  # numbers in parameters of the model, for DADVI
+MOST_BESIDE = 200  # numbers in the latents of a model that has parameters of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,9 @@ class Request:
 
 
 def _too_many(unknown: Unknowns) -> str | None:
-    """Why DADVI does not train the model's parameters; None if it does."""
+    """Why DADVI does not train the model's parameters; None if it does, or there are none."""
+    if unknown.parameters and unknown.latents > MOST_BESIDE:
+        return f"beside parameters such as '{unknown.named}' it takes up to {MOST_BESIDE} numbers"
     if unknown.parameters <= MOST_LEARNT:
         return None
     return (

@@ -27,11 +27,13 @@ class Unknowns:
             without a full stop; None where all are.
         parameters: numbers in the model's own parameters, those of its networks included.
         named: the name of the first of these parameters; None if there are none.
+        latents: numbers in the latents.
     """
 
     why_not: str | None
     parameters: int = 0
     named: str | None = None
+    latents: int = 0
 
 
 def unknowns(
@@ -65,7 +67,9 @@ def unknowns(
     stated = {name: _value(trace, name).numel() for name in trace.param_nodes}
     found = [] if frozen else [sizes for sizes in (_held(own), stated) if sizes]
     numbers = max((sum(sizes.values()) for sizes in found), default=0)
-    return Unknowns(why, numbers, next(iter(found[0])) if found else None)
+    named = next(iter(found[0])) if found else None
+    size = sum(site.size for site in latents.sites)
+    return Unknowns(why, numbers, named, size)
 
 
 def _value(trace: poutine.Trace, name: str) -> Tensor:
