@@ -120,7 +120,8 @@ def fit(
             Where steps train local latents or parameters of the model, the rate stays, and the
             fit ends where its iterates are stationary (:mod:`zoo.results.convergence`). "auto" is
             "converged" where no `steps` are given and all that is unknown is latents that rows
-            share, and under a guide of normals up to 50 numbers in parameters of the model.
+            share, and under a guide of normals up to 50 numbers in parameters of the model,
+            beside up to 200 of latents.
             Compiled replicas are compared with each other, and stop together.
         tolerance: how far a mean of the guide may still move at the end, in its sds.
         checkpoint: an empty folder, tried before training, that the fit is written to every
