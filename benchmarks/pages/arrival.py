@@ -224,8 +224,8 @@ draws that go on from the best. **Short** is how many nats an ELBO is below it.
 
 The models are in `benchmarks/arrival/`, written three times: in Pyro, NumPyro and PyMC. Seconds
 are wall time on one thread of a machine with other work, with all compilation; gradients are
-counted one for each point. Made by `python -m benchmarks.arrival` and `python -m benchmarks.pages.arrival` ({record["date"]}, torch
-{record["versions"]["torch"]})."""
+counted one for each point. Made by `python -m benchmarks.arrival` and
+`python -m benchmarks.pages.arrival` ({record["date"]}, torch {record["versions"]["torch"]})."""
 
 
 def page(record: Row, kept: Row) -> str:
