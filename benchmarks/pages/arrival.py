@@ -176,14 +176,14 @@ def exact(rows: Sequence[Row]) -> str:
 
 
 def figures(rows: Sequence[Row], best: dict[tuple[str, str], float]) -> str:
-    """One line of figures for README: the zoo's default, and the nearest rival of each family."""
-    parts = []
+    """One line of figures for README, of the methods that have run on all posteriors."""
+    parts, every = [], {row["posterior"] for row in rows}
     for family in NORMAL_FAMILIES:
         counts = {}
         for method in METHODS:
             mine = of(rows, method=method, family=family)
-            if mine:
-                counts[method] = close_on(mine, best, max), len({r["posterior"] for r in mine})
+            if {row["posterior"] for row in mine} == every:
+                counts[method] = close_on(mine, best, max), len(every)
         listed = ", ".join(f"{method} {n} of {total}" for method, (n, total) in counts.items())
         parts.append(f"{WORDS[family]}: {listed}")
     return f"Within {CLOSE} nats of the best known normal with every seed run: {'; '.join(parts)}."

@@ -124,6 +124,25 @@ def test_parameters_are_found_in_their_own_units(level, noise):
     assert fit.convergence.elbo == pytest.approx(best, abs=0.02)
 
 
+def test_parameters_that_begin_at_random_are_found_in_float64_too():
+    def random(x, y):
+        noise = pyro.param("noise", lambda: torch.rand(()) + 0.5, dist.constraints.positive)
+        level = pyro.param("level", lambda: torch.randn(()))
+        b = pyro.sample("b", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("y", dist.Normal(level + b * x, noise), obs=y)
+
+    with isolated():
+        torch.set_default_dtype(torch.float32)
+        try:
+            x, y = X[:, 0].float(), (1e3 + 0.5 * X[:, 0] + 0.1 * NOISE).float()
+            fit, other = zoo.fit(random, MeanField, x, y), zoo.fit(levelled, MeanField, x, y)
+        finally:
+            torch.set_default_dtype(torch.float64)
+    assert (fit.stopped, other.stopped) == ("converged", "converged")
+    assert fit.convergence.elbo == pytest.approx(other.convergence.elbo, abs=1e-3)
+
+
 def test_a_parameter_that_changes_nothing_does_no_harm():
     def idle(x, y):
         pyro.param("idle", torch.tensor(1.5))

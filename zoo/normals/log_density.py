@@ -207,6 +207,7 @@ def in_float64(
             double = without_guide(own, wide, _as_double(kwargs))
             for value in double.store.values:
                 value.data = value.data.double()
+            _begin_alike(double, program)
             found = LogDensity(double, wide)
             u = torch.linspace(-0.5, 0.5, plain.size)[None]
             same = torch.allclose(found(u), plain(u), rtol=LARGEST_DIFFERENCE, atol=1e-2)
@@ -214,6 +215,15 @@ def in_float64(
         return plain
     found.evaluations = plain.evaluations = 0
     return found if same and found.size == plain.size else plain
+
+
+@torch.no_grad()
+def _begin_alike(program: Program, other: Program) -> None:
+    """Gives parameters that begin at random the values that they have in another program."""
+    known = dict(other.named_parameters())
+    for name, parameter in program.named_parameters():
+        if name in known and known[name].shape == parameter.shape:
+            parameter.copy_(known[name])
 
 
 def _as_double(value: Any) -> Any:

@@ -63,6 +63,8 @@ def begin_near(run: Run, checkpointer: Checkpointer, number: int = 0) -> None:
                 return
             except NotLearntError as error:
                 _say_steps(fit, error)
+                assert isinstance(run.trainer, Trainer)
+                run.trainer.step, fit.losses, fit.convergence = 0, fit.losses[:0], None
     fit.settings = replace(fit.settings, dadvi=False)
 
 
@@ -194,7 +196,6 @@ def _rounds(run: Run, place: Place, density: LogDensity, start: Normal) -> Itera
     """
     settings, own = run.fit.settings, _learnt(run)
     wide = [density.program.get_parameter(name) for name in own]
-    _copy(list(own.values()), wide)
     given = [parameter.detach().clone() for parameter in own.values()]
     elbos = list[float]()
     for attempt in range(LEARNT_AGAIN if own else 1):
