@@ -164,11 +164,10 @@ class _Search:
                 raise StopIteration
 
         options = {"maxiter": MOST_STEPS, "ftol": 1e-12, "gtol": 1e-3}
-        begin = kept["x"]
         found = minimize(
-            descent, begin, jac=True, method="L-BFGS-B", callback=keep, options=options
+            descent, kept["x"], jac=True, method="L-BFGS-B", callback=keep, options=options
         )
-        if found.nit >= len(begin) and hasattr(found, "hess_inv"):
+        if found.nit >= len(origin):  # enough steps to have seen the curvature of F*
             inner = torch.from_numpy(found.hess_inv.todense())
             self.inverse = units @ inner @ units.mT
         self.theta = origin + units @ torch.from_numpy(kept["x"])
@@ -246,7 +245,7 @@ def _gained(slopes: Tensor) -> tuple[float, float]:
 
 
 def _units(curvature: Tensor) -> Tensor:
-    """Directions, as columns, along which the curvature is 1 or -1; as it is where it is flat."""
+    """Directions, as columns, along which the curvature is 1 or -1, or next to 0."""
     size = curvature.diagonal().abs()
     own = torch.where(size > 0, size, torch.ones_like(size)).rsqrt()
     level, axes = torch.linalg.eigh(own[:, None] * curvature * own)

@@ -20,8 +20,8 @@ class Difficulty:
     """A property of a posterior for which a normal falls short of it.
 
     Attributes:
-        kind: "multimodal", "funnel", "heavy tails", "flat", "no mode", "dependent support" or
-            "not smooth".
+        kind: "multimodal", "funnel", "heavy tails", "flat", "no mode", "dependent support",
+            "not smooth", or "unbounded" in the model's own parameters.
         sentence: what was found, with the names of the latents, and what to do.
     """
 
