@@ -65,7 +65,9 @@ def test_the_usual_data_and_guide(model):
     task = zoo.load(model)
     fit = zoo.fit(task, guide_of(task.recipe.guide), steps=5, compile=False)
     found = zoo.evaluate(fit, metrics=QUICKEST, draws=200)
-    missing = {"bound_rise", "ess"}  # after five steps
+    missing = {"bound_rise"}  # after five steps
+    if model == "local_level":  # of fifty numbers, whose linear encoder is still far off
+        missing |= {"ess"}
     if GUIDES_ON[model] is LABELS:  # of few values: no moments, and weights without a tail
         missing |= {"psis_mean_shift", "psis_sd_shift", "posterior_sd_error"}
         missing |= {"k_hat", "k_hat_share"}
