@@ -17,9 +17,9 @@ from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.objectives import Trace, TraceGraph
 from zoo.optim.update import Update
+from zoo.results.result import Settings
 from zoo.task import Task
 from zoo.training.compiled_trainer import CompiledTrainer
-from zoo.training.fit import Settings
 from zoo.training.run import prepare
 from zoo.training.trainer import Trainer
 

@@ -170,7 +170,7 @@ def test_another_format_is_refused(tmp_path):
     folder = zoo.save(zoo.fit(task, AmortisedNormal, steps=2), tmp_path)
     record = json.loads((folder / "fit.json").read_text())
     (folder / "fit.json").write_text(json.dumps(record | {"format": 1}))
-    with pytest.raises(ValueError, match="Expected a fit of format 3; .* has 1"):
+    with pytest.raises(ValueError, match="Expected a fit of format 4; .* has 1"):
         zoo.load_fit(folder, task)
 
 
@@ -297,5 +297,5 @@ def test_nothing_is_pickled(tmp_path, monkeypatch):
     zoo.load_fit(folder, task)
     (state,) = folder.glob("state-*.safetensors")
     assert {path.name for path in folder.iterdir()} == {"fit.json", state.name}
-    assert json.loads((folder / "fit.json").read_text())["format"] == 3
+    assert json.loads((folder / "fit.json").read_text())["format"] == 4
     assert set(load_file(state)) > {"losses", "last/random"}

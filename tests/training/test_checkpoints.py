@@ -161,7 +161,7 @@ def test_a_folder_is_tried_before_training(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("it was trained")
 
-    monkeypatch.setattr(sys.modules["zoo.training.fit"], "prepare", refuse)
+    monkeypatch.setattr(sys.modules["zoo.training.launch"], "prepare", refuse)
     (tmp_path / "file").write_text("mine")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ValueError, match="Cannot write to checkpoint"):

@@ -14,7 +14,7 @@ from zoo.optim.schedules import Linear
 from zoo.optim.update import Update
 from zoo.results.result import Settings
 from zoo.task import given
-from zoo.training.fit import fit_one
+from zoo.training.launch import fit_one
 from zoo.training.refit import fit_again
 
 OTHERS = Settings(
@@ -30,6 +30,7 @@ OTHERS = Settings(
     compile=False,
     until="converged",
     tolerance=0.2,
+    average=False,
 )
 CHANGED = {"freeze_model", "patience"}
 OF_NORMALS = {"dadvi"}  # which this guide is not

@@ -86,6 +86,9 @@ class FitOptions:
     tolerance: Annotated[
         float | None, typer.Option(help="How far a mean may still move at the end, in its sds.")
     ] = None
+    average: Annotated[
+        str, typer.Option(help="auto, on or off: end at the mean of the last iterates.")
+    ] = "auto"
     device: Device = "auto"
 
     def settings(self) -> dict[str, Any]:
@@ -100,7 +103,8 @@ class FitOptions:
             "lr": self.lr,
             "batch_size": "auto" if self.batch_size is None else (self.batch_size or None),
             "kl_weight": warm_up_of(self.kl_warm_up),
-            "compile": compile_of(self.compile),
+            "compile": switch_of("--compile", self.compile),
+            "average": switch_of("--average", self.average),
             "device": self.device,
             **{name: value for name, value in of_the_end if value is not None},
         }
@@ -176,7 +180,7 @@ def warm_up_of(steps: int | None) -> Linear | None:
     return Linear(0.0, 1.0, steps) if steps else None
 
 
-def compile_of(text: str) -> bool | str:
-    """--compile: auto, on or off."""
+def switch_of(option: str, text: str) -> bool | str:
+    """The value of an option that is auto, on or off."""
     choices: dict[str, bool | str] = {"auto": "auto", "on": True, "off": False}
-    return choices[one_of("--compile", text, choices)]
+    return choices[one_of(option, text, choices)]

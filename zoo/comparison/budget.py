@@ -102,7 +102,9 @@ def fit_within(
     for number, stop in enumerate(stops):
         if number < len(metrics) and stop < steps:
             continue
-        settings = replace(request, steps=int(stop), compile=False)
+        settings = replace(
+            request, steps=int(stop), compile=False, average=request.average is True
+        )
         earlier = result if place is None else place.folder
         result = fit(
             task, family, **vars(settings), device=device, checkpoint=place, resume=earlier

@@ -42,7 +42,7 @@ class Shortfall:
     """How far a guide is from the best of its family, as far as draws can tell.
 
     For a normal that was found directly this is an estimate. For a guide that was trained by steps
-    it is what the last stage still changed; see :mod:`zoo.training.stages`.
+    it is what the last stage still changed; see :mod:`zoo.training.stopping.stages`.
 
     Attributes:
         rise: by how much the ELBO can still rise, nats; or by how much the last stage changed it.

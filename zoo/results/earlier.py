@@ -78,6 +78,7 @@ def numbers_of(fit: Fit) -> dict[str, Any]:
         "optimizer_groups": fit.last["optimizer"]["param_groups"],
         "stride": fit.last["iterates"][0] if "iterates" in fit.last else None,
         "stage": _stage(fit.last),
+        "tail": list(fit.last["tail"][:2]) if "tail" in fit.last else None,
         "valid": fit.valid,
         "seconds": fit.seconds,
         "stopped": fit.stopped,
@@ -101,6 +102,8 @@ def tensors_of(fit: Fit) -> Tensors:
         tensors |= {f"going/{name}": value for name, value in going.items()}
     if "iterates" in last and last["iterates"][1]:
         tensors["iterates"] = torch.stack(last["iterates"][1])
+    if "tail" in last:
+        tensors["tail"] = last["tail"][2]
     if last.get("stage", {}).get("before") is not None:
         tensors["stage"] = last["stage"]["before"]
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
@@ -117,6 +120,8 @@ def earlier_from(record: dict, tensors: Tensors) -> Earlier:
         last["iterates"] = record["stride"], list(tensors.get("iterates", torch.zeros(0)))
     if record["stage"] is not None:
         last["stage"] = record["stage"] | {"before": tensors.get("stage")}
+    if record["tail"] is not None:
+        last["tail"] = (*record["tail"], tensors["tail"])
     return Earlier(
         losses=tensors["losses"],
         last=last,

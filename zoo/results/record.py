@@ -1,7 +1,7 @@
 """The format of `fit.json`, and the check that a file has this format and is not damaged.
 
-    {"format": 3, "fit": FIT or null, "sha256": ...}               one fit
-    {"format": 3, "replicas": [FIT or null, ...], "sha256": ...}   seeds side by side
+    {"format": 4, "fit": FIT or null, "sha256": ...}               one fit
+    {"format": 4, "replicas": [FIT or null, ...], "sha256": ...}   seeds side by side
 
 Null stands for a fit that ended before its first checkpoint. Each FIT names the file of its
 tensors and the SHA-256 of that file; the last entry is the SHA-256 of the rest. A file is refused
@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 RECORD = "fit.json"
 
 Schema = dict[str, "type | tuple[type, ...] | Schema"]
@@ -33,6 +33,7 @@ FIT: Schema = {
     "optimizer_groups": list,
     "stride": (int, NONE),
     "stage": (dict, NONE),
+    "tail": (list, NONE),
     "valid": list,
     "seconds": NUMBER,
     "stopped": str,

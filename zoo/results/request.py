@@ -8,8 +8,9 @@ from zoo.results.result import Settings
 from zoo.task import Task
 
 # What may differ between a fit and the one that it resumes. "compile" changes only the order in
-# which noise is drawn, and Pyro sets "max_plate_nesting" by itself when it runs.
-FREE = ("steps", "compile", "max_plate_nesting")
+# which noise is drawn, "average" only what is kept at the end, and Pyro sets "max_plate_nesting"
+# by itself when it runs.
+FREE = ("steps", "compile", "average", "max_plate_nesting")
 
 
 def asked(task: Task, guide: Callable, settings: Settings, kwargs: dict[str, object]) -> dict:

@@ -41,6 +41,7 @@ class Settings:
     compile: bool | str = "auto"
     until: str = "steps"
     tolerance: float = 0.05
+    average: bool | str = "auto"
     dadvi: bool = False
 
 
@@ -56,7 +57,8 @@ class Fit:
         losses: loss of every step in nats for the full data, shape (steps taken,); for DADVI,
             after each step of L-BFGS, the negative ELBO on the draws of that round.
         valid: pairs (step, validation loss in nats).
-        best: the tensors of the program at the lowest validation loss; None without one.
+        best: the tensors of the program at the lowest validation loss, or at the mean of the
+            iterates where that is kept; None if the fit ends at its last step.
         last: state after the last step, from which the fit can be resumed.
         seconds: time taken by the steps.
         convergence: with until="converged", what the last check found: a :class:`Shortfall` in

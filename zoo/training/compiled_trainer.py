@@ -80,6 +80,10 @@ class CompiledTrainer:
             trainer.go_on_at(lr)
         self.state = self._read()
 
+    def vector(self) -> Tensor:
+        """The parameters of a single fit side by side, as the plain trainer gives them."""
+        return self.trainers[0].vector()
+
     def snapshot(self) -> dict:
         """Everything that the next step of a single fit depends on."""
         return self.snapshots()[0]

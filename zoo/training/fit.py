@@ -1,11 +1,9 @@
 """`zoo.fit`: one call trains a guide under a model."""
 
-import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pyro.infer import ELBO
 
@@ -14,22 +12,14 @@ from zoo.checks.inputs import check_call, check_data, check_kwargs
 from zoo.copies import lent
 from zoo.device import pick_device
 from zoo.errors import did_you_mean
-from zoo.isolation import isolated
 from zoo.latents import Model
 from zoo.objectives import LossOfPair, Objective
 from zoo.optim.schedules import Schedule
 from zoo.pairing.guide_input import check_guide
-from zoo.results.result import Fit, Settings
 from zoo.task import Task, task_of
-from zoo.training.arrival import begin_near
-from zoo.training.backend import choose_backend, choose_replicas
-from zoo.training.checkpointer import Checkpoint, Checkpointer, not_kept
-from zoo.training.divergence import DivergenceError
-from zoo.training.loop import train
-from zoo.training.progress import Progress
-from zoo.training.replicas import train_replicas
+from zoo.training.checkpointer import Checkpoint
+from zoo.training.launch import fit_one, fit_replicas
 from zoo.training.resuming import Resume, checkpointer_for
-from zoo.training.run import Run, as_it_was, go_on, go_on_together, prepare
 from zoo.training.settings import Request
 
 
@@ -58,6 +48,7 @@ def fit(
     replicas: int | None = None,
     until: str = "auto",
     tolerance: float = 0.05,
+    average: bool | str = "auto",  # noqa: FBT001
     checkpoint: str | Path | Checkpoint | None = None,
     **unknown: object,
 ) -> Any:
@@ -114,9 +105,10 @@ def fit(
         replicas: train this many independent seeds side by side.
         until: "steps" takes the number of steps given. "converged" begins near the posterior,
             lets the learning rate fall in stages, and ends where the guide no longer changes
-            (:mod:`zoo.training.stages`); guides of normals take no such steps, see `optimizer`.
-            `steps` is then the most it takes, of L-BFGS too, 20 times its default. Where a guide
-            was built or trained to start is not used: it begins at Pathfinder's normal.
+            (:mod:`zoo.training.stopping.stages`); guides of normals take no such steps, see
+            `optimizer`. `steps` is then the most it takes, of L-BFGS too, 20 times its default.
+            Where a guide was built or trained to start is not used: it begins at Pathfinder's
+            normal.
             Where steps train local latents or parameters of the model, the rate stays, and the
             fit ends where its iterates are stationary (:mod:`zoo.results.convergence`). "auto" is
             "converged" where no `steps` are given and all that is unknown is latents that rows
@@ -124,6 +116,11 @@ def fit(
             beside up to 200 of latents.
             Compiled replicas are compared with each other, and stop together.
         tolerance: how far a mean of the guide may still move at the end, in its sds.
+        average: True ends a fit of a number of steps at the mean of its iterates over the last
+            tenth of them, if its loss is below that of the last iterate, on validation rows where
+            there are any; ``fit.notes`` gives both. False keeps the last. "auto" is True for
+            latents of rows under an amortised guide, as in autoencoders, from 100 steps on,
+            without `patience`.
         checkpoint: an empty folder, tried before training, that the fit is written to every
             minute and at its end; a :class:`zoo.Checkpoint` says how often. On SIGTERM the fit is
             written at the end of the block of steps, and the process exits with status 143.
@@ -168,6 +165,7 @@ def fit(
         compile=compile,
         until=until,
         tolerance=tolerance,
+        average=average,
     )
     several, place = request.settings(task, guide, kwargs, replicas), pick_device(device)
     checkpointer = checkpointer_for(
@@ -185,120 +183,6 @@ def fit(
                 task, guide, several, place, kwargs, checkpointer, progress=progress
             )
         return fit_one(task, guide, several[0], place, kwargs, checkpointer, progress=progress)
-
-
-def fit_one(
-    task: Task,
-    guide: Callable,
-    settings: Settings,
-    device: str,
-    kwargs: dict[str, object] | None,
-    checkpointer: Checkpointer | None = None,
-    number: int = 0,
-    *,
-    progress: bool = False,
-) -> Fit:
-    """One fit with everything settled; see :func:`fit`.
-
-    Args:
-        task: what it is trained on.
-        guide: as for :func:`fit`.
-        settings: how it is trained.
-        device: where.
-        kwargs: keyword arguments of the model.
-        checkpointer: writes it down; None for nowhere.
-        number: which of the checkpointer's fits it is.
-        progress: show a progress bar.
-    """
-    checkpointer = not_kept() if checkpointer is None else checkpointer
-    earlier = checkpointer.earlier[number]
-    with isolated(seed=settings.seed), lent(task.build, guide):
-        run = prepare(task, guide, settings, device, kwargs)
-        if earlier is not None and checkpointer.done[number]:
-            checkpointer.end(number, as_it_was(run, earlier))
-            return run.fit
-        if earlier is not None:
-            go_on(run, earlier)
-        if settings.until == "converged" and (earlier is None or settings.dadvi):
-            begin_near(run, checkpointer, number)
-            if run.fit.settings.dadvi or run.fit.stopped == "interrupted":
-                return run.fit
-        choose_backend(run)
-        with Progress(task.name, settings.steps, shown=progress) as bar:
-            train(run, bar, checkpointer, number)
-    return run.fit
-
-
-def fit_replicas(
-    task: Task,
-    guide: Callable,
-    several: list[Settings],
-    device: str,
-    kwargs: dict[str, object] | None,
-    checkpointer: Checkpointer,
-    *,
-    progress: bool = False,
-) -> list[Fit]:
-    """Several fits side by side, or one after another where the compiled path is off."""
-    runs = []
-    for settings in several:
-        with isolated(seed=settings.seed):
-            runs.append(prepare(task, guide, settings, device, kwargs))
-    _check_replicas(runs)
-    earlier = [one for one in checkpointer.earlier if one is not None]
-    if not all(checkpointer.done) and not several[0].dadvi:
-        with isolated(seed=several[0].seed):
-            if earlier and earlier[0].backend == "compiled":
-                go_on_together(runs, earlier)
-            if (not earlier or earlier[0].backend == "compiled") and choose_replicas(runs):
-                with Progress(task.name, several[0].steps, shown=progress) as bar:
-                    return train_replicas(runs, bar, checkpointer)
-    fits = list[Fit]()
-    for number, settings in enumerate(several):
-        fits.append(
-            _one_of_several(
-                task, guide, settings, device, kwargs, checkpointer, number, progress=progress
-            )
-        )
-        if fits[-1].stopped == "interrupted":
-            break
-    return fits
-
-
-def _check_replicas(runs: list[Run]) -> None:
-    patience = runs[0].fit.settings.patience
-    if patience is not None:
-        raise ValueError(f"Replicas are not validated; got patience={patience}. Leave it out.")
-    owners = Counter(id(p) for run in runs for p in run.trainer.parameters)
-    named = runs[0].fit.program.named_parameters()
-    shared = next((name for name, p in named if owners[id(p)] > 1), None)
-    if shared is not None:
-        raise ValueError(
-            f"Replicas need parameters of their own; all of them would share '{shared}' of a "
-            "module that a function refers to. Make that module part of the model, an nn.Module, "
-            "or call fit with a fresh model for each seed."
-        )
-
-
-def _one_of_several(
-    task: Task,
-    guide: Callable,
-    settings: Settings,
-    device: str,
-    kwargs: dict[str, object] | None,
-    checkpointer: Checkpointer,
-    number: int,
-    *,
-    progress: bool,
-) -> Fit:
-    """A replica on its own: where it diverges, it ends there, and the others go on."""
-    try:
-        return fit_one(
-            task, guide, settings, device, kwargs, checkpointer, number, progress=progress
-        )
-    except DivergenceError as error:
-        warnings.warn(f"Seed {settings.seed}: {error}", stacklevel=4)
-        return cast(Fit, error.fit)
 
 
 def _refuse_unknown(passed: dict[str, object]) -> None:

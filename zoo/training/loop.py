@@ -4,15 +4,16 @@ import time
 
 import torch
 
-from zoo.handlers.parameters import in_eval_mode, named_tensors, restore
-from zoo.isolation import isolated
+from zoo.handlers.parameters import named_tensors, restore
 from zoo.results.result import Fit, Settings
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.divergence import DivergenceError, all_finite, replay_to_divergence
-from zoo.training.iterates import Iterates
 from zoo.training.progress import Progress
 from zoo.training.run import Run
-from zoo.training.stages import Stages, can_be_staged
+from zoo.training.stopping.held_out import validation_loss
+from zoo.training.stopping.iterates import Iterates
+from zoo.training.stopping.stages import Stages, can_be_staged
+from zoo.training.stopping.tail import Tail, tail_of
 
 TRIED = 100  # steps, of which some must have a gradient
 BLOCK_SECONDS = 1.0
@@ -33,16 +34,16 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
     """
     fit, trainer, block = run.fit, run.trainer, 1
     first = trainer.step
-    iterates = _iterates(run)
+    iterates, tail = _iterates(run), tail_of(fit, trainer)
     begin = time.perf_counter() - fit.seconds
-    snapshot = _reached(run, trainer.snapshot(), iterates, begin)
+    snapshot = _reached(run, trainer.snapshot(), iterates, tail, begin)
     checkpointer.offer({number: fit})
     try:
         while trainer.step < fit.settings.steps:
             started = time.perf_counter()
             if iterates is not None:
                 block = iterates.due(trainer.step)
-            losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings))
+            losses = trainer.advance(_until_next_stop(trainer.step, block, fit.settings, tail))
             enough = min(first + TRIED, fit.settings.steps)
             if not trainer.has_gradient and trainer.step >= enough:
                 raise ValueError(
@@ -53,11 +54,13 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
             fit.losses = torch.cat([fit.losses, losses.cpu().to(fit.losses.dtype)])
             if not all_finite([losses, *trainer.parameters]):
                 raise replay_to_divergence(trainer, snapshot, losses)
+            if tail is not None:
+                tail.note()
             now = trainer.snapshot()
             bar.reach(trainer.step, float(losses[-1]))
             ending = _ending(run, iterates)
             now = trainer.snapshot() if run.stages else now  # a stage may have ended
-            snapshot = _reached(run, now, None if ending else iterates, begin)
+            snapshot = _reached(run, now, None if ending else iterates, tail, begin)
             if ending is None and checkpointer.stops({number: fit}):
                 ending = "interrupted"
             if ending is not None:
@@ -68,6 +71,8 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
                 if time.perf_counter() - started < BLOCK_SECONDS
                 else block
             )
+        if tail is not None and fit.stopped == "finished":
+            tail.keep_better(fit)
     except KeyboardInterrupt:
         trainer.restore(snapshot)
         fit.stopped = "interrupted"
@@ -95,8 +100,12 @@ def _iterates(run: Run) -> Iterates | None:
     return iterates
 
 
-def _reached(run: Run, snapshot: dict, iterates: Iterates | None, begin: float) -> dict:
+def _reached(
+    run: Run, snapshot: dict, iterates: Iterates | None, tail: Tail | None, begin: float
+) -> dict:
     """Makes a snapshot the fit's last state, together with the iterates noted so far."""
+    if tail is not None:
+        snapshot["tail"] = tail.state()
     if iterates is not None:
         snapshot["iterates"] = iterates.state()
     if iterates is not None and run.stages is not None:
@@ -147,25 +156,21 @@ def _end_stage(run: Run, stages: Stages, iterates: Iterates, *, stationary: bool
     return False
 
 
-def _until_next_stop(step: int, block: int, settings: Settings) -> int:
-    """Steps to take now: not past the end, nor past the next validation."""
+def _until_next_stop(step: int, block: int, settings: Settings, tail: Tail | None) -> int:
+    """Steps to take now: not past the end, the next validation, or the next iterate of a mean."""
     left = settings.steps - step
+    block = block if tail is None else min(block, tail.due(step))
     to_validation = settings.valid_every - step % settings.valid_every
     return min(block, left, to_validation if settings.patience is not None else left)
 
 
 def _validate(run: Run) -> bool:
-    """Notes the validation loss, keeps the best state; is it time to stop?
-
-    The schedules are read at the last step: under a KL warm-up, losses on the way are no bound.
-    """
-    fit, program, patience = run.fit, run.fit.program, run.fit.settings.patience
+    """Notes the validation loss, keeps the best state; is it time to stop?"""
+    fit, patience = run.fit, run.fit.settings.patience
     assert patience is not None
-    with isolated(seed=0), torch.no_grad(), in_eval_mode([program]):
-        end = torch.full((), float(fit.settings.steps))
-        loss = float(program(end, None, *run.valid_args))
+    loss = validation_loss(fit, run.valid_args)
     if all(loss < earlier for _, earlier in fit.valid):
-        fit.best = named_tensors(program)
+        fit.best = named_tensors(fit.program)
     fit.valid.append((run.trainer.step, loss))
     best = min(range(len(fit.valid)), key=lambda i: fit.valid[i][1])
     return len(fit.valid) - 1 - best >= patience

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from zoo.results.result import Fit
 from zoo.task import Task
-from zoo.training.fit import fit_one
+from zoo.training.launch import fit_one
 
 
 def fit_again(result: Fit, task: Task) -> Fit:

@@ -11,9 +11,10 @@ from zoo.handlers.parameters import named_tensors, restore
 from zoo.results.result import Fit
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.divergence import all_finite
-from zoo.training.iterates import Iterates
 from zoo.training.progress import Progress
 from zoo.training.run import Run
+from zoo.training.stopping.iterates import Iterates
+from zoo.training.stopping.tail import tail_of
 
 if TYPE_CHECKING:
     from zoo.training.compiled_trainer import CompiledTrainer
@@ -28,6 +29,7 @@ def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -
     trainer, settings = cast("CompiledTrainer", runs[0].trainer), runs[0].fit.settings
     begin = time.perf_counter() - _seconds(runs)
     iterates, losses = _iterates(runs, trainer), _losses(runs, trainer.step)
+    tails = [tail_of(run.fit, own) for run, own in zip(runs, trainer.trainers, strict=True)]
     ends = [_end_so_far(*each) for each in zip(runs, trainer.snapshots(), strict=True)]
 
     def note() -> dict[int, Fit]:
@@ -41,9 +43,14 @@ def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -
         while trainer.step < settings.steps:
             count = min(trainer.largest_block, settings.steps - trainer.step)
             count = count if iterates is None else min(count, iterates.due(trainer.step))
+            count = count if tails[0] is None else min(count, tails[0].due(trainer.step))
             new = trainer.advance(count).cpu().reshape(len(runs), -1)
             both = torch.cat([losses, new.to(losses.dtype)], dim=1)
             now = trainer.snapshots()
+            for tail, snapshot in zip(tails, now, strict=True):
+                if tail is not None:
+                    tail.note()
+                    snapshot["tail"] = tail.state()
             now = [_end(*each) for each in zip(runs, new, now, ends, strict=True)]
             bar.reach(trainer.step, float(new[:, -1].mean()))
             reached = iterates is not None and _converged(runs, iterates, both)
@@ -54,6 +61,9 @@ def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -
                 break
             if checkpointer.stops(note()):
                 raise KeyboardInterrupt
+        for run, tail in zip(runs, tails, strict=True):
+            if tail is not None and run.fit.stopped == "finished":
+                tail.keep_better(run.fit)
     except KeyboardInterrupt:
         for run in runs:
             run.fit.stopped = "interrupted" if run.fit.stopped == "finished" else run.fit.stopped

@@ -22,7 +22,7 @@ from zoo.results.same_code import densities, refuse_other_code
 from zoo.sampling.separable import why_inseparable
 from zoo.task import Task
 from zoo.training.settings import batch_rows
-from zoo.training.stages import Stages
+from zoo.training.stopping.stages import Stages
 from zoo.training.trainer import Trainer
 
 if TYPE_CHECKING:

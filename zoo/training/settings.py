@@ -57,6 +57,7 @@ class Request:
     compile: bool | str = "auto"
     until: str = "auto"
     tolerance: float = 0.05
+    average: bool | str = "auto"
 
     def settings(
         self,
@@ -100,6 +101,7 @@ class Request:
             compile=compile_mode(self.compile),
             until=asked.until,
             tolerance=number("tolerance", self.tolerance, above=0.0, way="Pass tolerance=0.05."),
+            average=asked._average(),
             dadvi=direct,
         )
         return [
@@ -174,6 +176,17 @@ class Request:
         if self.until == "steps":
             raise refusal("until", "'converged', as DADVI takes no steps", self.until, way)
         return True
+
+    def _average(self) -> bool | str:
+        choices: tuple[bool | str, ...] = (True, False, "auto")
+        found = one_of("average", self.average, choices)
+        if found is True and self.until == "converged":
+            way = "Pass average='auto': such a fit ends at a mean by itself."
+            raise refusal("average", "False or 'auto' beside until='converged'", found, way)
+        if found is True and self.patience is not None:
+            way = "Leave one of them out: patience keeps the best state, and no mean."
+            raise refusal("average", "False or 'auto' beside patience", found, way)
+        return found
 
     def _steps(self, task: Task) -> int:
         if self.steps is not None:

@@ -90,6 +90,10 @@ class Trainer:
             fresh = self._optimizer_of([parameter])  # some keep a state from the start
             self.optimizer.state.update(fresh.state)
 
+    def vector(self) -> Tensor:
+        """The parameters side by side, detached and copied, shape (numbers,)."""
+        return torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
+
     def snapshot(self) -> dict:
         """Everything that the next step depends on."""
         return {

@@ -59,7 +59,7 @@ class Iterates:
         """
         if self.trainers[0].step % self.stride:
             return False
-        vectors = torch.stack([_vector(trainer) for trainer in self.trainers])
+        vectors = torch.stack([trainer.vector() for trainer in self.trainers])
         if self.noted and self.noted[-1].shape != vectors.shape:
             self.noted.clear()  # a step has made a parameter that was not there before
         self.noted.append(vectors)
@@ -103,7 +103,3 @@ class Iterates:
         r_hats = split_r_hat(torch.stack(window))
         r_hat = r_hats.kthvalue(math.ceil(SHARE * len(r_hats))).values  # quantile has a limit
         return Convergence(float(r_hat), float(change), float(error), steps, level)
-
-
-def _vector(trainer: "Trainer | CompiledTrainer") -> Tensor:
-    return torch.cat([parameter.detach().reshape(-1) for parameter in trainer.parameters])

@@ -1,0 +1,1 @@
+"""When training ends, and at which parameters: stages, means of iterates, held-out losses."""
