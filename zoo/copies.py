@@ -24,11 +24,11 @@ def copies(model: Callable, guide: Callable) -> tuple[Callable, Callable]:
     Raises:
         ValueError: if something in them cannot be copied.
     """
-    held = list(_held([model, guide]))
-    functions = [part for part in held if inspect.isfunction(part)]
-    shared = [part for part in _held(functions) if isinstance(part, nn.Module)]
+    parts = list(held([model, guide]))
+    functions = [part for part in parts if inspect.isfunction(part)]
+    shared = [part for part in held(functions) if isinstance(part, nn.Module)]
     memo: dict = {id(part): part for module in shared for part in module.modules()}
-    autos = [(part, part._model) for part in held if isinstance(part, AutoGuide)]
+    autos = [(part, part._model) for part in parts if isinstance(part, AutoGuide)]
     try:
         copied = copy.deepcopy((model, guide), memo)
         for auto, own in autos:
@@ -47,7 +47,7 @@ def copies(model: Callable, guide: Callable) -> tuple[Callable, Callable]:
 
 def held_modules(fn: Callable) -> list[nn.Module]:
     """Every module that a callable holds or refers to, at any depth."""
-    return [part for part in _held([fn]) if isinstance(part, nn.Module)]
+    return [part for part in held([fn]) if isinstance(part, nn.Module)]
 
 
 @contextmanager
@@ -72,8 +72,8 @@ def lent(*callables: Callable) -> Iterator[None]:
             parameter.grad = gradient
 
 
-def _held(values: list) -> Iterator[object]:
-    """Everything that the values hold or refer to, at any depth, each once."""
+def held(values: list) -> Iterator[object]:
+    """Everything that the values hold or refer to, at any depth, each once; no tensors."""
     seen, waiting = set[int](), list(values)
     alive = []  # an object that is freed would leave its id to another one
     while waiting:
@@ -83,10 +83,10 @@ def _held(values: list) -> Iterator[object]:
         seen.add(id(value))
         alive.append(value)
         yield value
-        waiting += _parts(value)
+        waiting += parts_of(value)
 
 
-def _parts(value: object) -> list:
+def parts_of(value: object) -> list:
     """The objects that a value refers to directly."""
     if isinstance(value, dict):
         return list(value.values())

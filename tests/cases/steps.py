@@ -95,8 +95,9 @@ def equal(found, expected, tolerance=EXACT):
     return True
 
 
-def interpreted(step, captured, update):
+def interpreted(make_step, captured, update, lr):
     """Stands in for `zoo.compile.step_loop.compile_block`: the same steps, uncompiled."""
+    step = make_step()
 
     def run(count, state, losses, inputs):
         losses = losses.clone()

@@ -7,7 +7,6 @@ the code of the plain step, and is compared with that step under the same noise 
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import pyro
 import torch
@@ -18,11 +17,13 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from zoo.checks.blame import why_not_traced
+from zoo.compile import kept
+from zoo.compile.captured import Captured
 from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
 from zoo.compile.gamma_noise import take_batches
 from zoo.compile.graph_passes import poison_failures
 from zoo.compile.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
-from zoo.compile.verify import CaptureError, Claim, verify
+from zoo.compile.verify import CASES, CaptureError, Claim, verify
 from zoo.data.batches import Batches
 from zoo.handlers.late import NoLateParameters
 from zoo.handlers.substitution import call_with, same_parameters
@@ -30,48 +31,6 @@ from zoo.program import Program
 from zoo.torch_private import make_fx, tree_leaves
 
 COPY = torch.ops.aten.copy.default
-
-
-@dataclass(frozen=True)
-class Captured:
-    """A captured step: a function of tensors without side effects.
-
-    Attributes:
-        pieces: the program ``pieces(parts, held, step, picked, noise, args)``; it takes the
-            parameters, and returns their gradients, as tuples of tensors.
-        layout: where each parameter lies in the vector of all of them.
-        noise: the noise that it takes, in order.
-    """
-
-    pieces: GraphModule
-    layout: FlatParameters
-    noise: tuple[Spec, ...]
-
-    def graph(
-        self,
-        flat: Tensor,
-        held: tuple[Tensor, ...],
-        step: Tensor,
-        picked: Tensor,
-        noise: tuple[Tensor, ...],
-        args: tuple,
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Loss, gradient and other tensors after one step; all parameters are in one vector.
-
-        Args:
-            flat: all trained parameters, shape (size,).
-            held: the program's other tensors: buffers, and parameters that are not trained.
-            step: number of the step, shape ().
-            picked: row numbers, shape (batch,); empty where all rows are used.
-            noise: one tensor for each of :attr:`noise`.
-            args: the training arguments, all rows.
-
-        Returns:
-            Loss in nats, shape (); gradient, shape (size,); held tensors after the step.
-        """
-        parts = tuple(self.layout.split(flat).values())
-        loss, gradients, held = self.pieces(parts, held, step, picked, noise, args)
-        return loss, torch.cat([gradient.reshape(-1) for gradient in gradients]), held
 
 
 def capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
@@ -104,6 +63,23 @@ def capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter])
 
 def _capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
     layout = flat_parameters_of(program, parameters)
+    key = kept.structure_of(program, rows, layout)
+    known = kept.look_up(key)
+    if known is not None:
+        try:
+            claim = Claim(known.graph, layout, known.noise)
+            verify(claim, program, rows, parameters, CASES[-1:])
+        except CaptureError:
+            kept.forget(key)
+        else:
+            return known
+    found = _trace(program, rows, layout)
+    verify(Claim(found.graph, layout, found.noise), program, rows, parameters)
+    kept.keep(key, found)
+    return found
+
+
+def _trace(program: Program, rows: Batches, layout: FlatParameters) -> Captured:
     parts, held, step, picked, args = example_inputs(program, rows, layout)
     specs: list[Spec] = []
     try:
@@ -125,9 +101,7 @@ def _capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]
     take_batches(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    found = Captured(graph, layout, tuple(specs))
-    verify(Claim(found.graph, layout, found.noise), program, rows, parameters)
-    return found
+    return Captured(graph, layout, tuple(specs))
 
 
 def _refuse_packed(args: tuple) -> None:

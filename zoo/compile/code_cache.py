@@ -1,8 +1,9 @@
 """Compiled code kept on disk: a later process loads it in milliseconds.
 
 ``torch.compile`` does not keep the code of a loop. So the loop is exported, compiled ahead of
-time, and stored in a file that is named by a hash of all that the code depends on. The hash of the
-file itself is stored beside it, so that a damaged file is noticed and compiled again.
+time, and stored in a file that is named by a hash of all that the code depends on. Code that is
+there already is loaded without exporting anything. The hash of the file itself is stored beside
+it, so that a damaged file is noticed and compiled again.
 """
 
 import hashlib
@@ -42,15 +43,21 @@ class Packaged:
     """A pure function of tensors as machine code, compiled or loaded at its first call.
 
     Args:
-        function: takes and returns nested tuples of tensors; anything else in them is a constant.
+        make: makes the function, which takes and returns nested tuples of tensors; anything else
+            in them is a constant. It is called only if the code is not there yet.
+        key: names the function and its constants: another function has another key.
+        like: nested tuples such as the function returns, of its arguments.
         options: of the compiler.
 
     Raises:
         CompileError: at the first call, if there is no compiler or it fails, with its message.
     """
 
-    def __init__(self, function: Callable, options: Options) -> None:
-        self.function, self.options = function, options
+    def __init__(
+        self, make: Callable[[], Callable], key: str, like: Callable, options: Options
+    ) -> None:
+        self.make: Callable[[], Callable] | None = make
+        self.key, self.like, self.options = key, like, options
         self.code: Callable | None = None
 
     def __call__(self, *args: object) -> Any:
@@ -60,26 +67,27 @@ class Packaged:
                 self.code = self._load(args)
             except Exception as error:
                 raise CompileError(f"{type(error).__name__}: {error}") from error
+            self.make = None  # it may hold the training data
         return self.code(*args)
 
     def _load(self, args: tuple) -> Callable:
-        flat = _Flat(self.function, args)
-        with released():
-            program = torch.export.export(flat, _tensors(args), strict=False)
-            code, structure = _code(program, self.options), flat.structure
+        name = fingerprint(self.key, args, self.options)
+        code = _code(name, lambda: self._export(args), self.options)
+        _, structure = tree_flatten(self.like(*args))
 
         def run(*args: object) -> Any:
             return tree_unflatten(code(*_tensors(args)), structure)
 
         return run
 
+    def _export(self, args: tuple) -> ExportedProgram:
+        assert self.make is not None
+        flat = _Flat(self.make(), args)
+        return torch.export.export(flat, _tensors(args), strict=False)
+
 
 class _Flat(nn.Module):
-    """The function with flat lists of tensors as input and output.
-
-    Attributes:
-        structure: of what the function returned, to nest the output again.
-    """
+    """The function with flat lists of tensors as input and output."""
 
     def __init__(self, function: Callable, args: tuple) -> None:
         super().__init__()
@@ -89,19 +97,25 @@ class _Flat(nn.Module):
     def forward(self, *tensors: Tensor) -> list[Tensor]:
         left = iter(tensors)
         leaves = [next(left) if isinstance(leaf, Tensor) else leaf for leaf in self.leaves]
-        out, self.structure = tree_flatten(self.function(*tree_unflatten(leaves, self.inner)))
-        return out
+        return tree_leaves(self.function(*tree_unflatten(leaves, self.inner)))
 
 
 def _tensors(args: tuple) -> tuple[Tensor, ...]:
     return tuple(leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor))
 
 
-def _code(program: ExportedProgram, options: Options) -> Callable:
-    """The program's code from the cache; compiled first if it is missing there or damaged."""
-    path = Path(cache_dir()) / "zoo" / f"{fingerprint(program, options)}.pt2"
+def _code(name: str, export: Callable[[], ExportedProgram], options: Options) -> Callable:
+    """The code of that name from the cache; compiled first if it is missing there or damaged."""
+    path = Path(cache_dir()) / "zoo" / f"{name}.pt2"
     if is_whole(path):
         return aoti_load_package(str(path))
+    with released():
+        program = export()
+        return _built(program, path, options)
+
+
+def _built(program: ExportedProgram, path: Path, options: Options) -> Callable:
+    """A program's code, kept at the path if files can be written there."""
     reason = cannot_write(path.parent)
     if reason is None:
         _build(program, path, options)
@@ -110,7 +124,7 @@ def _code(program: ExportedProgram, options: Options) -> Callable:
         f"Compiled code cannot be kept in {path.parent} ({reason}): it is compiled in a temporary "
         "folder, for this fit alone. Set TORCHINDUCTOR_CACHE_DIR to a folder that can be written.",
         CacheWarning,
-        stacklevel=2,
+        stacklevel=3,
     )
     with _temporary_cache() as folder:
         _build(program, folder / path.name, options)
@@ -169,22 +183,27 @@ def _build(program: ExportedProgram, path: Path, options: Options) -> None:
         os.replace(note, _stored_hash(path))
 
 
-def fingerprint(program: ExportedProgram, options: Options) -> str:
-    """Hash of all that the code depends on: program, constants, settings, versions, processor."""
-    text = program.graph_module.print_readable(print_output=False, include_stride=True)
+def fingerprint(key: str, args: tuple, options: Options) -> str:
+    """Hash of all that the code depends on: function, arguments, settings, versions, processor."""
+    leaves, structure = tree_flatten(args)
     parts = [
-        *(line for line in text.splitlines() if not line.lstrip().startswith("#")),
+        key,
+        structure,
+        *(_kind_of(leaf) for leaf in leaves),
         torch.__version__,
         inductor_settings(),
         sorted(options.items()),
         torch.get_num_threads(),
+        torch.get_default_dtype(),
         *_processor(),
     ]
-    digest = hashlib.sha256("\n".join(str(part) for part in parts).encode())
-    for name, value in sorted({**program.constants, **program.state_dict}.items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def _kind_of(leaf: object) -> object:
+    if isinstance(leaf, Tensor):
+        return tuple(leaf.shape), leaf.stride(), leaf.dtype, leaf.device
+    return repr(leaf)
 
 
 def _processor() -> tuple[str, ...]:

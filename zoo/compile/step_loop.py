@@ -4,13 +4,15 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from zoo.compile.capture import Captured
+from zoo.compile.captured import Captured
 from zoo.compile.code_cache import CacheWarning, Packaged
+from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.noise import draw_noise
 from zoo.optim.functional import RULES, Rates, clip_to_norm
@@ -190,18 +192,35 @@ def unpack(
     return scalars.unbind(-1)[:rates], scalars[..., rates], state
 
 
-def compile_block(step: Step, captured: Captured, update: Update) -> Block:
+def compile_block(
+    make_step: Callable[[], Step], captured: Captured, update: Update, lr: Tensor
+) -> Block:
     """The block as machine code: a C++ loop, on one thread where the tensors are small.
 
     The compiled code is kept on disk, where a later process finds it for the same shapes.
+
+    Args:
+        make_step: makes one step, which is needed only if the code is not there yet.
+        captured: the captured step that it takes.
+        update: how parameters move.
+        lr: the learning rate, shape (), or those of all replicas.
     """
-    block = block_of_steps(step, update, packed=is_tiny(captured))
+
+    def make() -> Block:
+        return block_of_steps(make_step(), update, packed=is_tiny(captured))
+
     if any(value.device.type == "cuda" for value in _tensors_of(captured)):
-        return torch.compile(block, fullgraph=True, dynamic=False)
+        return torch.compile(make(), fullgraph=True, dynamic=False)
+    key = loop_key(captured, update, partial(rates_of, update), lr)
     if not is_small(captured):
-        return Packaged(block, {})
+        return Packaged(make, key, _returned, {})
     options = {"cpp.threads": 1, "force_pointwise_cat": is_tiny(captured)}
-    return on_one_thread(Packaged(block, options), pool=not convolves(captured))
+    return on_one_thread(Packaged(make, key, _returned, options), pool=not convolves(captured))
+
+
+def _returned(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tuple:
+    """What a block returns, by its structure."""
+    return losses, state
 
 
 def on_one_thread(block: Block, *, pool: bool) -> Block:

@@ -1,16 +1,21 @@
 """The compiled training loop, with the interface of the plain one."""
 
+from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 
 import torch
 from torch import Tensor
 
 from zoo.compile.capture import capture
+from zoo.compile.captured import Captured
 from zoo.compile.flat_parameters import FlatParameters
 from zoo.compile.step_loop import (
     BLOCK,
+    Block,
     Inputs,
     State,
+    Step,
     compile_block,
     is_small,
     plain_operations,
@@ -19,6 +24,7 @@ from zoo.compile.step_loop import (
 )
 from zoo.data.batches import Shuffle
 from zoo.optim.functional import RULES
+from zoo.optim.update import Update
 from zoo.torch_private import tree_map
 from zoo.training.trainer import Trainer
 
@@ -48,13 +54,23 @@ class CompiledTrainer:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # a failure must not move the noise
             self.captured = capture(first.program, first.rows, first.parameters)
-            step = step_with_update(self.captured, first.update, self.replicas)
             self.state = self._read()
-            if self.replicas is not None:
-                step = plain_operations(step, self.state, first.update, self._inputs(0))
-            self.block = compile_block(step, self.captured, first.update)
+            self.block = self._block()
             with quiet():
                 self._run(0)  # compiles the block by taking no step
+
+    def _block(self) -> Block:
+        """The loop, which a step of this process that was captured earlier may have already."""
+        update, inputs, known = self.update, self._inputs(0), self.captured.blocks
+        make = partial(_step, self.captured, update, self.replicas, self.state, inputs)
+        key = replace(update, lr=0.0), self.replicas, torch.get_num_threads()
+        try:
+            found = known.get(key)
+        except TypeError:  # a schedule that cannot be looked up by
+            return compile_block(make, self.captured, update, inputs.lr)
+        if found is None:
+            found = known[key] = compile_block(make, self.captured, update, inputs.lr)
+        return found
 
     @property
     def step(self) -> int:
@@ -144,6 +160,13 @@ class CompiledTrainer:
             flat, *moments = (_join(parts) for parts in (state.parts, *state.moments))
             self.captured.layout.write(trainer.program, flat, state.held)
             _set_moments(trainer, self.captured.layout, tuple(moments))
+
+
+def _step(
+    captured: Captured, update: Update, replicas: int | None, state: State, inputs: Inputs
+) -> Step:
+    step = step_with_update(captured, update, replicas)
+    return step if replicas is None else plain_operations(step, state, update, inputs)
 
 
 def _stack(*tensors: Tensor) -> Tensor:
