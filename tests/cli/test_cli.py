@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import zoo
 from guides import GUIDES
 from zoo.cli.app import app, main
-from zoo.cli.list import PARTS
+from zoo.cli.pairs import PARTS
 from zoo.data import DATA
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES

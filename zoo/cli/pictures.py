@@ -1,4 +1,4 @@
-"""`zoo picture`: pictures that teach, with their metrics printed beside them."""
+"""How `zoo picture` makes each picture, with its record and what it prints."""
 
 import json
 import sys
@@ -7,18 +7,15 @@ from dataclasses import asdict
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from guides import AmortisedIAF, AmortisedNormal, PerDatum, guide_named
 from guides.per_datum_iaf import PerDatumIAF
-from zoo.checks.arguments import look_up, whole
+from zoo.checks.arguments import whole
 from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
 from zoo.demos.four_points import (
-    SEEDS,
     STEPS,
     Findings,
     GuidePair,
@@ -39,27 +36,6 @@ RIVALS = {
     ),
 }
 VARIANTS = ("amortised_fixed_scale", "amortised_normal", "amortised_full_rank", "amortised_iaf")
-
-
-def picture_command(
-    name: Annotated[str | None, typer.Argument(help="Name of a picture; none lists them.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("pictures"),
-    steps: Annotated[int | None, typer.Option(help="Steps of each fit; default: its own.")] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds, where it takes several.")] = SEEDS,
-) -> None:
-    """Trains what a picture shows, prints its metrics, and writes NAME.png and NAME.json.
-
-    The JSON has every metric with its standard error, of every seed or row, and how it was made.
-    """
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    if name is None:
-        for each, (_, says) in PICTURES.items():
-            console.print(f"[bold]{each}[/bold]: {says}")
-        return
-    picture, _ = look_up("picture", name, PICTURES)
-    out.mkdir(parents=True, exist_ok=True)
-    picture(out, steps, seeds, console)
-    console.print(f"Written to {out}: {name}.png and {name}.json.")
 
 
 def _four_points(
@@ -150,13 +126,4 @@ def _shown(metric: dict) -> str:
 
 
 Make = Callable[[Path, int | None, int, Console], None]
-PICTURES: dict[str, tuple[Make, str]] = {
-    "four_points": (
-        _four_points,
-        "four data points in a plane of latents: what a flexible posterior buys",
-    ),
-    "amortisation": (
-        _amortisation,
-        "amortised guides against a posterior optimised for each row, under one model",
-    ),
-}
+MAKERS: dict[str, Make] = {"four_points": _four_points, "amortisation": _amortisation}
