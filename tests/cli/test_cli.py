@@ -50,7 +50,6 @@ def test_list_names_everything():
         assert name in printed
 
 
-@pytest.mark.thorough
 def test_list_shows_which_pairs_go_together():
     """What is printed, read back: group numbers stand for objectives, a block for its models."""
     objectives, pairs = call("list").split("Which guides go on")
