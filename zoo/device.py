@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.checks.arguments import refusal
+from zoo.checks.arguments import device_written, refusal
 from zoo.torch_private import tree_map
 
 
@@ -25,16 +25,14 @@ def pick_device(device: object) -> str:
     Raises:
         ValueError: for an unknown device, or one that is not there.
     """
-    name = str(device) if isinstance(device, torch.device) else device
+    name = device_written(str(device) if isinstance(device, torch.device) else device)
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, index = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if kind not in ("cpu", "cuda") or not (index.isdecimal() or index == "" and name == kind):
-        raise refusal("device", "'auto', 'cpu' or 'cuda'", device, "Pass device='auto'.")
+    kind, _, index = name.partition(":")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"Device '{name}' asked for; torch finds no CUDA. Use 'auto' or 'cpu'.")
     there = torch.cuda.device_count() if kind == "cuda" else 1
     if index and int(index) >= there:
         way = f"There are {there}, counted from 0. Pass device='{kind}'."
         raise refusal("device", f"a {kind} device of this machine", device, way)
-    return str(name)
+    return name

@@ -27,3 +27,21 @@ def unknown(kind: str, name: object, table: Iterable[str]) -> ValueError:
         )
     hint = did_you_mean(name, names) or f"There are: {', '.join(names)}."
     return ValueError(f"No {kind} named '{name}'. {hint}")
+
+
+def unknown_data(name: object, names: Iterable[str]) -> ValueError:
+    """The error for a data set that does not exist; all of them are few enough to be listed."""
+    listed = list(names)
+    hint = did_you_mean(str(name), listed) or "Choose one of these."
+    return ValueError(f"Expected a data set among {', '.join(listed)}; got {name!r}. {hint}")
+
+
+def unknown_metric(name: str, metrics: Iterable[str], groups: Iterable[str]) -> ValueError:
+    """The error for a metric that does not exist; it lists the groups and the metrics."""
+    metrics, groups = list(metrics), list(groups)
+    meant = did_you_mean(name, (*metrics, *groups))
+    return ValueError(
+        f"No metric named '{name}'. {meant} ".replace("  ", " ")
+        + f"There are the groups {', '.join(groups)}; the metrics {', '.join(metrics)}; "
+        "and iwae_K for any K."
+    )

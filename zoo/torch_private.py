@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
-from torch._guards import TracingContext, tracing
-from torch._higher_order_ops.while_loop import while_loop
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental import proxy_tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 if TYPE_CHECKING:
     from torch._dynamo import eval_frame
     from torch._dynamo.convert_frame import input_codes, output_codes
     from torch._dynamo.exc import TorchDynamoException
+    from torch._higher_order_ops.while_loop import while_loop
     from torch._inductor import aoti_compile_and_package, aoti_load_package
     from torch._inductor.codecache import CppCodeCache
     from torch._inductor.exc import InductorError, InvalidCxxCompiler
@@ -35,6 +32,7 @@ OF_THE_COMPILER = {
     "InductorError": "torch._inductor.exc",
     "InvalidCxxCompiler": "torch._inductor.exc",
     "cache_dir": "torch._inductor.runtime.cache_dir_utils",
+    "while_loop": "torch._higher_order_ops.while_loop",
 }
 standard_gamma, standard_gamma_grad = torch._standard_gamma, torch._standard_gamma_grad
 sample_dirichlet, dirichlet_grad = torch._sample_dirichlet, torch._dirichlet_grad
@@ -54,6 +52,9 @@ def make_fx(function: Callable) -> Callable[..., fx.GraphModule]:
     It notes every value's shape in a fake mode, and takes one for the whole trace: torch's own
     makes one for every value, which takes longer than the rest, as each notes the stack of calls.
     """
+    from torch._guards import TracingContext, tracing
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental import proxy_tensor
 
     def traced(*args: object) -> fx.GraphModule:
         with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):

@@ -43,7 +43,7 @@ JOBS = {  # name -> words of the command, or steps and path of replicas by zoo.f
 }
 STATE_SIZES = (10_000, 1_000_000, 10_000_000)
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["zoo.cli.app"])
+CONTEXT.set_forkserver_preload(["zoo.cli.app", "zoo.comparison.compare"])
 
 
 def work(words: tuple, folder: str) -> None:

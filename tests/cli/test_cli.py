@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import zoo
 from guides import GUIDES
 from zoo.cli.app import app, main
-from zoo.cli.list import PARTS
+from zoo.cli.pairs import PARTS
 from zoo.data import DATA
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES
@@ -50,7 +50,6 @@ def test_list_names_everything():
         assert name in printed
 
 
-@pytest.mark.thorough
 def test_list_shows_which_pairs_go_together():
     """What is printed, read back: group numbers stand for objectives, a block for its models."""
     objectives, pairs = call("list").split("Which guides go on")

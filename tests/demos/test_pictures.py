@@ -11,7 +11,8 @@ from PIL import Image
 from test_cli import call, refused
 
 from guides import AmortisedNormal, PerDatum
-from zoo.cli.demos import PICTURES
+from zoo.cli.pictures import MAKERS
+from zoo.demos import PICTURES
 from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
 from zoo.demos.four_points import (
     GRID_CELLS,
@@ -123,6 +124,7 @@ def test_the_ladder_of_amortisation(tmp_path):
 def test_names(capsys, monkeypatch):
     printed = call("picture")
     assert all(name in printed for name in PICTURES)
+    assert list(MAKERS) == list(PICTURES)
     line = refused(capsys, monkeypatch, "picture", "four_pints")
     assert "No picture named 'four_pints'. Did you mean 'four_points'?" in line
 

@@ -27,7 +27,7 @@ from guides import (
     PerDatum,
     Relaxed,
 )
-from zoo.cli.list import explained
+from zoo.cli.refusals import explained
 from zoo.models import MODELS
 from zoo.objectives import OBJECTIVES, ReweightedWakeSleep, as_objective
 from zoo.pairing import guide_rules, model_rules

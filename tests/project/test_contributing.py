@@ -20,6 +20,8 @@ STEP = re.compile(
 TESTS = re.compile(r"^Its tests: `python (-m pytest [^`]+)`", re.MULTILINE)
 FILES = 3
 TITLES = ("A model", "A guide", "An objective")
+ADDED = ("normal_mean", "mean_field_one_scale", "jackknife")
+NAMES = re.search(r"`python (-m zoo\.cli\.names)`", TEXT)[1]
 
 
 def section(title):
@@ -43,6 +45,18 @@ def follow(text, folder):
     return touched
 
 
+def python(folder, *words):
+    """A run of Python in the folder, with the packages that are there."""
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture
 def copied(tmp_path):
     for name in ("zoo", "guides", "tests"):
@@ -60,19 +74,21 @@ def test_an_addition_is_three_files(title, copied):
     assert len(TESTS.findall(section(title))) == 1
 
 
+@pytest.mark.thorough
+def test_the_command_line_lists_what_was_added(copied):
+    for title in TITLES:
+        follow(section(title), copied)
+    assert python(copied, *NAMES.split()).returncode == 0
+    listed = python(copied, "-m", "zoo", "list").stdout
+    for name in ADDED:
+        assert name in listed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("title", TITLES)
 def test_the_example_passes_the_tests_that_are_named(title, copied):
     follow(section(title), copied)
     (command,) = TESTS.findall(section(title))
-    room = {**os.environ, "PYTHONPATH": str(copied)}
-    done = subprocess.run(
-        [sys.executable, *shlex.split(command), "-q", "-p", "no:cacheprovider"],
-        cwd=copied,
-        env=room,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(copied, *shlex.split(command), "-q", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 10

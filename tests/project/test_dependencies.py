@@ -44,9 +44,22 @@ def test_every_import_is_declared_and_every_declaration_is_used():
     assert needed | ENGINES == declared()
 
 
+def test_every_file_of_data_is_installed():
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = dict(config["options.package_data"])
+    for package in OWN:
+        for path in (ROOT / package).rglob("*.*"):
+            folder = ".".join(path.parent.relative_to(ROOT).parts)
+            kinds = f"{patterns['*']} {patterns.get(folder, '')}".replace(",", " ").split()
+            code = path.suffix == ".py" or "__pycache__" in path.parts
+            assert code or any(path.match(kind) for kind in kinds), path
+
+
 def test_the_package_is_imported_without_the_heavy_ones():
     """Each takes from half a second to three, and is imported where it is used."""
     heavy = ("torch._dynamo", "torch._inductor", "torchvision", "sklearn", "scipy.stats", "arviz")
-    look = f"import sys, zoo.cli.app; print([m for m in {heavy} if m in sys.modules])"
+    take = "import sys, zoo.cli.app; [getattr(zoo, name) for name in zoo.__all__]"
+    look = f"{take}; print([m for m in {heavy} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

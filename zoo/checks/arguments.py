@@ -16,9 +16,6 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from torch import Tensor
-
 from zoo.checks.shown import shown
 from zoo.errors import unknown
 
@@ -135,6 +132,8 @@ def flag(name: str, value: object) -> bool:
     Raises:
         ValueError: for anything else, 1 and 'yes' included.
     """
+    import numpy as np
+
     if not isinstance(value, (bool, np.bool_)):
         raise refusal(name, "True or False", value, f"Pass {name}=True or {name}=False.")
     return bool(value)
@@ -193,6 +192,9 @@ def several(name: str, value: object, way: str) -> list[Any]:
     Raises:
         ValueError: for anything else; text and arrays are no collections here.
     """
+    import numpy as np
+    from torch import Tensor
+
     single = isinstance(value, (str, bytes, Tensor, np.ndarray))
     if single or isinstance(value, type) or not isinstance(value, Iterable):
         raise refusal(name, "a list", value, way)
@@ -212,6 +214,19 @@ def place(name: str, value: object) -> Path:
     if not isinstance(given, str) or not given or "\0" in given:
         raise refusal(name, "a path", value, f"Pass e.g. {name}='runs/first'.")
     return Path(given)
+
+
+def device_written(value: object) -> str:
+    """The name of a device: auto, cpu, or cuda, with a number after a colon if one is meant.
+
+    Raises:
+        ValueError: for anything else; whether the device is there is not asked here.
+    """
+    kind, _, index = value.partition(":") if isinstance(value, str) else ("", "", "")
+    numbered = kind in ("cpu", "cuda") and index.isdecimal()
+    if not isinstance(value, str) or not (numbered or value in ("auto", "cpu", "cuda")):
+        raise refusal("device", "'auto', 'cpu' or 'cuda'", value, "Pass device='auto'.")
+    return value
 
 
 def seed_given(value: object, *, count: int = 1, name: str = "seed") -> int:

@@ -1,11 +1,9 @@
 """Values as the sentence of an error shows them."""
 
-import numpy as np
-from torch import Tensor
-
 LONGEST_TEXT = 60
 MOST_BITS = 200
 MOST_MEMBERS = 4
+PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def shown(value: object) -> str:
@@ -13,21 +11,29 @@ def shown(value: object) -> str:
 
     The ``repr`` of an object of the user's own is never called: it may be long, or fail.
     """
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
-    if isinstance(value, np.ndarray):
-        return f"a numpy array of shape {value.shape} and type {value.dtype}"
+    if type(value) not in PLAIN and (array := _array(value)):
+        return array
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    if isinstance(value, np.generic):
-        return shown(value.item())
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
         return f"a number of {value.bit_length()} bits"
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+    if isinstance(value, PLAIN):
         return _short(repr(value))
     if type(value) in (list, tuple):
         return _members(value)  # type: ignore[arg-type]
     return _named(value)
+
+
+def _array(value: object) -> str:
+    """A tensor by its shape, an array of numpy too, a number of numpy by its value; else ""."""
+    import numpy as np
+    from torch import Tensor
+
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
+    if isinstance(value, np.ndarray):
+        return f"a numpy array of shape {value.shape} and type {value.dtype}"
+    return shown(value.item()) if isinstance(value, np.generic) else ""
 
 
 def _short(text: str) -> str:

@@ -1,20 +1,22 @@
-"""The command line: parse, call, print."""
+"""The command line: parse, call, print.
+
+Nothing here imports torch before a command is known to make sense, as that takes seconds: names
+are checked against `zoo.cli.names`, and each command imports what it runs.
+"""
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 import zoo
-from guides import guide_named
-from zoo.arviz_compat import write_netcdf
-from zoo.cli.comparison import comparison_record, show_comparison
+from zoo.checks.arguments import device_written
 from zoo.cli.demos import picture_command
 from zoo.cli.gradients import gradients_command
-from zoo.cli.list import explained, list_command, pairs_of
+from zoo.cli.list import list_command
 from zoo.cli.metrics import metrics_asked, show_metrics
 from zoo.cli.options import (
     AsJson,
@@ -31,14 +33,11 @@ from zoo.cli.options import (
 )
 from zoo.cli.out import cleared, out_folder
 from zoo.cli.reference import reference_command
-from zoo.comparison.arviz_export import arviz_groups
-from zoo.comparison.compare import compare
-from zoo.comparison.report import image_picture, loss_picture
-from zoo.compile.capture import CaptureError
-from zoo.compile.compile_error import CompileError
-from zoo.evaluation.evaluate import Metrics, check_scoring, evaluate, metrics_record
+from zoo.cli.refusals import explained, is_of_use
 from zoo.files import write_whole
-from zoo.training.divergence import DivergenceError
+
+if TYPE_CHECKING:
+    from zoo.evaluation.evaluate import Metrics
 
 app = typer.Typer(
     help="A model zoo for latent-variable models on Pyro.",
@@ -53,7 +52,6 @@ app.command("reference")(reference_command)
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 INTERRUPTED = 130  # the exit status of a process that Ctrl-C ended
-USE = (ValueError, CaptureError, CompileError, DivergenceError, OSError)
 
 MAIN_GUIDES = {
     "bernoulli_vae": "amortised_normal,amortised_full_rank,amortised_iaf",
@@ -78,9 +76,13 @@ def fit_command(
 ) -> None:
     """Trains one pair of guide and objective, scores it, and saves it to --out."""
     folder, resume = out_folder(out_options), out_options.resume
-    task, settings = task_options.load(model), fit_options.settings()
+    task_options.check(model, [guide or None], [objective or None])
+    asked, settings = metrics_asked(metrics), fit_options.settings()
+    from guides import guide_named
+    from zoo.evaluation.evaluate import check_scoring
+
+    task = task_options.load(model)
     assert task.recipe is not None
-    asked = metrics_asked(metrics)
     check_scoring(asked, draws)
     names = guide or task.usual_guide, objective or task.recipe.objective
     family = guide_named(names[0])
@@ -99,7 +101,7 @@ def fit_command(
         resume=folder if resume else None,
         **settings,
     )
-    found = evaluate(result, metrics=asked, draws=draws, seed=seed)
+    found = zoo.evaluate(result, metrics=asked, draws=draws, seed=seed)
     if folder is not None:
         _write_beside(result, found, folder, "-".join(names))
     _show_metrics(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
@@ -113,8 +115,13 @@ def fit_command(
             console.print(f"Go on from {folder} with the same command and --resume.")
 
 
-def _write_beside(result: zoo.Fit, found: Metrics, folder: Path, name: str) -> None:
+def _write_beside(result: "zoo.Fit", found: "Metrics", folder: Path, name: str) -> None:
     """Metrics, pictures and an ArviZ file beside a saved fit."""
+    from zoo.arviz_compat import write_netcdf
+    from zoo.comparison.arviz_export import arviz_groups
+    from zoo.comparison.report import image_picture, loss_picture
+    from zoo.evaluation.evaluate import metrics_record
+
     record = json.dumps(metrics_record(found), indent=2, allow_nan=False)
     write_whole(folder / "metrics.json", record)
     loss_picture({name: result}, folder / "losses.png")
@@ -134,8 +141,9 @@ def evaluate_command(
     as_json: AsJson = False,
 ) -> None:
     """Scores a saved fit again, e.g. with more draws or on another split."""
-    result, asked = zoo.load_fit(run, device=device), metrics_asked(metrics)
-    found = evaluate(result, metrics=asked, split=split, draws=draws, seed=seed)
+    asked, device = metrics_asked(metrics), device_written(device)
+    result = zoo.load_fit(run, device=device)
+    found = zoo.evaluate(result, metrics=asked, split=split, draws=draws, seed=seed)
     _show_metrics(found, str(run), as_json=as_json)
 
 
@@ -157,7 +165,14 @@ def compare_command(
     as_json: AsJson = False,
 ) -> None:
     """Guides x objectives x seeds on one model: one table, and everything in --out."""
-    folder, task = out_folder(out_options), task_options.load(model)
+    folder = out_folder(out_options)
+    task_options.check(model, names_of(guides or ""), names_of(objectives))
+    settings = fit_options.settings()
+    from zoo.cli.comparison import comparison_record, show_comparison
+    from zoo.cli.pairs import pairs_of
+    from zoo.comparison.compare import compare
+
+    task = task_options.load(model)
     found = compare(
         task,
         names_of(guides or MAIN_GUIDES.get(model) or ",".join(pairs_of(task))),
@@ -170,7 +185,7 @@ def compare_command(
         resume=out_options.resume,
         force=out_options.force,
         seconds=out_options.checkpoint_seconds,
-        **fit_options.settings(),
+        **settings,
     )
     if as_json:
         _print_json(comparison_record(found))
@@ -184,8 +199,10 @@ def compare_command(
         raise typer.Exit(INTERRUPTED)
 
 
-def _show_metrics(metrics: Metrics, title: str, *, as_json: bool) -> None:
+def _show_metrics(metrics: "Metrics", title: str, *, as_json: bool) -> None:
     if as_json:
+        from zoo.evaluation.evaluate import metrics_record
+
         _print_json(metrics_record(metrics))
     else:
         show_metrics(console, metrics, title)
@@ -199,6 +216,8 @@ def main() -> None:
     """Entry point of the console script: errors of use in one line on stderr, no traceback."""
     try:
         app()
-    except USE as error:
+    except Exception as error:
+        if not is_of_use(error):
+            raise
         typer.echo(f"Error: {' '.join(explained(error).split())}", err=True)
         sys.exit(2)

@@ -4,19 +4,18 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from guides import guide_named
-from zoo.checks.arguments import refusal
+from zoo.checks.arguments import device_written, refusal
+from zoo.cli.names import check
 from zoo.cli.options import AsJson, Device, Model, TaskOptions, names_of, with_groups
-from zoo.gradients.estimator import Estimator, as_estimator
-from zoo.gradients.measure import measure_gradients
-from zoo.gradients.report import gradient_table, write_gradients
-from zoo.gradients.results import Gradients
-from zoo.objectives import as_objective
+
+if TYPE_CHECKING:
+    from zoo.gradients.estimator import Estimator
+    from zoo.gradients.results import Gradients
 
 USUAL = (
     "reinforce,nvil,rloo,disarm,arms,double_cv,rodeo,muprop,rebar,relax,"
@@ -55,6 +54,14 @@ def gradients_command(
     as_json: AsJson = False,
 ) -> None:
     """Bias, variance and cost of gradient estimators, at the same parameters."""
+    task_options.check(model, [guide or None], [training])
+    check_estimators(names_of(objectives))
+    scales = [_number(tau) for tau in names_of(temperatures)]
+    device_written(device)
+    from guides import guide_named
+    from zoo.gradients.measure import measure_gradients
+    from zoo.gradients.report import write_gradients
+
     task = task_options.load(model)
     assert task.recipe is not None
     console = Console(width=None if sys.stdout.isatty() else 180)
@@ -66,7 +73,7 @@ def gradients_command(
             estimators,
             at=names_of(at),
             draws=draws,
-            temperatures=[_number(tau) for tau in names_of(temperatures)],
+            temperatures=scales,
             training=training,
             steps=steps,
             tune=tune,
@@ -82,23 +89,40 @@ def gradients_command(
         console.print(f"Written to {out}: gradients.json and pictures.")
 
 
-def estimator_named(name: str) -> Estimator:
+def check_estimators(names: list[str]) -> None:
+    """Refuses a name that is neither an objective nor a relaxed guide with one.
+
+    Raises:
+        ValueError: for the first unknown name.
+    """
+    for name in names:
+        relaxed, _, objective = name.partition(":")
+        check("objective", (objective or "mean_field") if relaxed in RELAXED else name)
+
+
+def estimator_named(name: str) -> "Estimator":
     """An objective of the table, or a relaxed guide with the objective after a colon.
 
     Raises:
         ValueError: for an unknown name.
     """
+    from guides import guide_named
+    from zoo.gradients.estimator import Estimator, as_estimator
+    from zoo.objectives import as_objective
+
     relaxed, _, objective = name.partition(":")
     if relaxed not in RELAXED:
         return as_estimator(name)
     return Estimator(name, as_objective(objective or "mean_field"), guide_named(RELAXED[relaxed]))
 
 
-def _show(found: Gradients, console: Console, *, as_json: bool) -> None:
+def _show(found: "Gradients", console: Console, *, as_json: bool) -> None:
     if as_json:
         rows = [asdict(row) for row in found.rows]
         typer.echo(json.dumps({"rows": rows, "mismatches": found.mismatches}, indent=2))
         return
+    from zoo.gradients.report import gradient_table
+
     settings = found.settings
     title = (
         f"Gradients of {found.task.name} with {settings['guide']}: {settings['draws']} draws, "

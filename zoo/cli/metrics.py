@@ -1,21 +1,31 @@
 """What `zoo fit` and `zoo evaluate` print of a fit's metrics."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from zoo.evaluation.evaluate import Metrics
+from zoo.cli.names import check_metrics
+
+if TYPE_CHECKING:
+    from zoo.evaluation.evaluate import Metrics
 
 
 def metrics_asked(text: str | None) -> Sequence[str] | str | None:
-    """--metrics: not given is all that is quick, "all" is everything, else names."""
+    """--metrics: not given is all that is quick, "all" is everything, else names.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
     if text is None or text.strip() == "all":
         return text and "all"
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    check_metrics(names)
+    return names
 
 
-def show_metrics(console: Console, metrics: Metrics, title: str) -> None:
+def show_metrics(console: Console, metrics: "Metrics", title: str) -> None:
     """A table of the metrics, what was left out by reason, and the verdict."""
     rows = f"{metrics.rows} rows, " if metrics.rows > 1 else ""
     view = Table(title=f"{title}: {metrics.split}, {rows}{metrics.draws} draws each")

@@ -1,19 +1,19 @@
 """The options that commands share, in groups, and how their texts are read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, get_annotations, signature
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.checks.arguments import one_of, refusal, whole
-from zoo.decoders import DECODERS
-from zoo.likelihoods import LIKELIHOODS
-from zoo.optim.schedules import Linear
-from zoo.priors import PRIORS
-from zoo.task import Task, load
+from zoo.checks.arguments import device_written, one_of, refusal, whole
+from zoo.cli.names import check, check_data, known
+
+if TYPE_CHECKING:
+    from zoo.optim.schedules import Linear
+    from zoo.task import Task
 
 Model = Annotated[str, typer.Argument(help="Name of a model; see `zoo list`.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -28,6 +28,10 @@ Wanted = Annotated[
 ]
 
 
+def _names(kind: str) -> str:
+    return ", ".join(known()[kind])
+
+
 @dataclass(frozen=True)
 class TaskOptions:
     """Which data, and what the model is put together from."""
@@ -38,12 +42,12 @@ class TaskOptions:
     binarize: Annotated[str | None, typer.Option(help="none, threshold, static or dynamic.")] = (
         None
     )
-    prior: Annotated[str | None, typer.Option(help=f"Of a VAE: {', '.join(PRIORS)}.")] = None
+    prior: Annotated[str | None, typer.Option(help=f"Of a VAE: {_names('prior')}.")] = None
     likelihood: Annotated[
-        str | None, typer.Option(help=f"Of vae and hvae: {', '.join(LIKELIHOODS)}.")
+        str | None, typer.Option(help=f"Of vae and hvae: {_names('likelihood')}.")
     ] = None
     decoder: Annotated[
-        str | None, typer.Option(help=f"Of vae, dequantised_vae, flow_vae: {', '.join(DECODERS)}.")
+        str | None, typer.Option(help=f"Of vae, dequantised_vae, flow_vae: {_names('decoder')}.")
     ] = None
     latent: Annotated[int | None, typer.Option("--latent", help="Latent dimensions of a VAE.")] = (
         None
@@ -53,12 +57,34 @@ class TaskOptions:
     ] = None
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data files.")] = False
 
-    def load(self, model: str) -> Task:
+    def check(
+        self,
+        model: str,
+        guides: Sequence[str | None] = (),
+        objectives: Sequence[str | None] = (),
+    ) -> None:
+        """Refuses a name that does not exist, before torch is imported; None is the usual one.
+
+        Raises:
+            ValueError: as :func:`zoo.load`, for the names and the numbers in `groups`.
+        """
+        check("model", model)
+        check("prior", self.prior)
+        check("likelihood", self.likelihood)
+        check("decoder", self.decoder)
+        check_data(self.data)
+        sizes_of(self.groups)
+        check("guide", *guides)
+        check("objective", *objectives)
+
+    def load(self, model: str) -> "Task":
         """The task of that model.
 
         Raises:
             ValueError: as :func:`zoo.load`.
         """
+        from zoo.task import load
+
         return load(model, **vars(self) | {"groups": sizes_of(self.groups)})
 
 
@@ -105,7 +131,7 @@ class FitOptions:
             "kl_weight": warm_up_of(self.kl_warm_up),
             "compile": switch_of("--compile", self.compile),
             "average": switch_of("--average", self.average),
-            "device": self.device,
+            "device": device_written(self.device),
             **{name: value for name, value in of_the_end if value is not None},
         }
 
@@ -173,11 +199,15 @@ def sizes_of(text: str | None) -> tuple[int, ...] | None:
     return tuple(int(name) for name in names)
 
 
-def warm_up_of(steps: int | None) -> Linear | None:
+def warm_up_of(steps: int | None) -> "Linear | None":
     """--kl-warm-up: not given or 0 is none."""
     if steps is not None:
         whole("--kl-warm-up", steps, least=0, way="Pass e.g. --kl-warm-up 1000, or 0 for none.")
-    return Linear(0.0, 1.0, steps) if steps else None
+    if not steps:
+        return None
+    from zoo.optim.schedules import Linear
+
+    return Linear(0.0, 1.0, steps)
 
 
 def switch_of(option: str, text: str) -> bool | str:

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from zoo.cli.options import OutOptions
-from zoo.comparison.folder import OF_A_FIT, WAY_OUT, clear
 from zoo.files import refuse_occupied, usable_folder
-from zoo.training.checkpoint import has_fit
 
 
 def out_folder(options: OutOptions) -> Path | None:
@@ -31,6 +29,9 @@ def cleared(folder: Path, *, resume: bool, force: bool) -> bool:
     Raises:
         ValueError: if the folder holds something that is neither to be replaced nor gone on from.
     """
+    from zoo.comparison.folder import OF_A_FIT, WAY_OUT, clear
+    from zoo.training.checkpoint import has_fit
+
     if force:
         clear(folder)
     if resume and has_fit(folder):

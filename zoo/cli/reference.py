@@ -1,14 +1,16 @@
 """`zoo reference`: a reference posterior by long runs of NUTS, on the command line."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from zoo.reference import Reference, file_name, sample_reference, save
-from zoo.task import load
+from zoo.cli.names import check, check_data
+
+if TYPE_CHECKING:
+    from zoo.reference import Reference
 
 
 def reference_command(
@@ -27,6 +29,11 @@ def reference_command(
     ] = None,
 ) -> None:
     """Draws from the posterior, kept only if chains mix, none diverges and tails are light."""
+    check("model", model)
+    check_data(data)
+    from zoo.reference import file_name, sample_reference, save
+    from zoo.task import load
+
     task = load(model, data)
     sites = None if noncentred is None else [one for one in noncentred.split(",") if one]
     with Console(stderr=True).status("") as status:
@@ -47,7 +54,7 @@ def reference_command(
     console.print(f"Written to {path}.")
 
 
-def reference_table(found: Reference) -> Table:
+def reference_table(found: "Reference") -> Table:
     """A line for each scalar: its moments with their errors, and how well it has mixed."""
     view = Table(title=f"{found.model} on {found.data}, {found.settings['chains']} chains")
     for heading in ("scalar", "mean", "sd", "R-hat", "bulk ESS", "tail ESS", "k-hat"):

@@ -28,7 +28,7 @@ from zoo.data import (
 from zoo.data.binarize import MODES, draw_bits
 from zoo.data.data import Batch, Data, Observe, keep
 from zoo.data.places import DataNotFound
-from zoo.errors import did_you_mean
+from zoo.errors import unknown_data
 
 __all__ = [
     "DATA",
@@ -96,8 +96,7 @@ def load_data(
     if not isinstance(name, str):
         raise refusal("data", f"a name among {', '.join(DATA)}", name, "Pass e.g. 'digits'.")
     if name not in DATA:
-        hint = did_you_mean(name, DATA) or "Choose one of these."
-        raise ValueError(f"Expected a data set among {', '.join(DATA)}; got {name!r}. {hint}")
+        raise unknown_data(name, DATA)
     seed, download = seed_given(seed), flag("download", download)
     if binarize is None:
         return DATA[name](seed, download=download)

@@ -21,6 +21,7 @@ from torch import Tensor
 from zoo.checks.arguments import whole
 from zoo.data import Data, keep
 from zoo.data.data import fingerprint
+from zoo.demos import SEEDS
 from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
 from zoo.isolation import isolated
@@ -41,7 +42,6 @@ GRID_CELLS = 400  # in each direction
 HIDDEN = (32, 32)
 PARTICLES = 8
 LEARNING_RATE = 5e-3
-SEEDS = 10
 STEPS = 3000
 DRAWS = 100_000
 SEARCH = Search(lr=0.01, factor=0.3, stalls=5, limit=3000)

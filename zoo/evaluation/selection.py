@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zoo.checks.arguments import MANY, refusal, several, whole
-from zoo.errors import did_you_mean
+from zoo.errors import unknown_metric
 from zoo.evaluation.groups import PARTS, Part
 from zoo.evidence import ESTIMATORS
 from zoo.evidence.estimator import Evidence
@@ -75,12 +75,7 @@ def _look_up(metric: str | Evidence) -> list[str | Evidence]:
         return [ESTIMATORS[metric]]
     if match := re.fullmatch(r"iwae_([1-9]\d*)", metric):
         return [StreamedBound(_particles(metric, match[1]))]
-    meant = did_you_mean(metric, (*NAMES, *GROUPS, *ESTIMATORS))
-    raise ValueError(
-        f"No metric named '{metric}'. {meant} ".replace("  ", " ")
-        + f"There are the groups {', '.join(GROUPS)}; the metrics "
-        f"{', '.join((*NAMES, *ESTIMATORS))}; and iwae_K for any K."
-    )
+    raise unknown_metric(metric, (*NAMES, *ESTIMATORS), GROUPS)
 
 
 def _particles(metric: str, digits: str) -> int:

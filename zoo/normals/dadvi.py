@@ -27,7 +27,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
@@ -127,6 +126,8 @@ def climb(
     Returns:
         The best normal on these draws, and the ELBO on them after each step.
     """
+    from scipy.optimize import minimize
+
     size, below = density.size, torch.tril_indices(density.size, density.size, offset=-1)
     path, last = list[float](), [np.nan]
 

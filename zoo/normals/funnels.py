@@ -19,8 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator
-from scipy.special import ndtr
 from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
@@ -42,7 +40,7 @@ NEWTON = 4  # steps of Newton at each place
 SETTLED = 0.02  # nats that a step can still gain
 FALLEN = 5.0  # nats below the highest: beyond it is no mass
 MOST_COORDINATES = 60
-TAIL = float(ndtr(-1.5))
+TAIL = -1.5  # sds of a normal: the low quantile, and the high one on the other side
 
 
 @dataclass(frozen=True)
@@ -130,6 +128,9 @@ def _factors(
     density: LogDensity, normal: Normal, scale: Tensor, own: Tensor, others: Tensor
 ) -> Tensor | None:
     """For each other coordinate, its sd at the high quantile over that at the low one."""
+    from scipy.interpolate import PchipInterpolator
+    from scipy.special import ndtr
+
     places: dict[float, tuple[float, Tensor]] = {}
     for sign in (1.0, -1.0):
         point = normal.mean.clone()
@@ -149,7 +150,7 @@ def _factors(
     fine = np.linspace(at[0], at[-1], 400)
     log_p = PchipInterpolator(at, [places[t][0] for t in at])(fine)
     mass = np.cumsum(np.exp(log_p - log_p.max()))
-    low, high = np.interp([TAIL, 1 - TAIL], mass / mass[-1], fine)
+    low, high = np.interp([ndtr(TAIL), 1 - ndtr(TAIL)], mass / mass[-1], fine)
     log_sd = PchipInterpolator(at, np.stack([places[t][1].numpy() for t in at]))
     return torch.from_numpy(np.exp(log_sd(high) - log_sd(low)))
 

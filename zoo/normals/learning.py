@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from zoo.handlers.late import LateParameters
@@ -149,6 +148,8 @@ class _Search:
 
     def _climb(self, units: Tensor) -> tuple[float, Tensor]:
         """L-BFGS in these units, from the parameters as they are."""
+        from scipy.optimize import minimize
+
         origin = self.theta
         kept = {"x": np.zeros(len(origin))}
 

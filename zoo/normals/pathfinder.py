@@ -20,7 +20,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
@@ -82,6 +81,8 @@ def starting_points(count: int, size: int, seed: int) -> Tensor:
 
 def _climb(density: LogDensity, start: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The points of L-BFGS, and the gradients of log p there."""
+    from scipy.optimize import minimize
+
     known: dict[bytes, np.ndarray] = {}
     points, gradients = list[np.ndarray](), list[np.ndarray]()
 

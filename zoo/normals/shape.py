@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
@@ -113,6 +112,7 @@ def climb(
         scale: the unit of each coordinate, shape (d,).
         across: a unit vector in the coordinates v, shape (d,), along which u stays as it is.
     """
+    from scipy.optimize import minimize
 
     def within(v: Tensor) -> Tensor:
         return v if across is None else v - (v @ across) * across

@@ -14,8 +14,6 @@ There is a line for each coordinate, and some in random directions for each late
 
 import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator
-from scipy.special import gammainccinv
 from torch import Tensor
 
 from zoo.normals.log_density import LogDensity
@@ -106,6 +104,9 @@ def _direction(normal: Normal, columns: Tensor, generator: torch.Generator | Non
 
 def _mass(radii: np.ndarray, values: np.ndarray, count: int) -> float:
     """Mass beyond 4 sds on one line, from log densities of shape (2, radii); 0 if flat."""
+    from scipy.interpolate import PchipInterpolator
+    from scipy.special import gammainccinv
+
     level = np.maximum(values - values.max(), LOWEST * count)
     logs = np.linspace(np.log(radii[0]), np.log(radii[-1]), 600)
     sides = [PchipInterpolator(np.log(radii), side)(logs) + count * logs for side in level]
