@@ -39,6 +39,7 @@ from zoo.compile.compile_error import CompileError
 from zoo.evaluation.evaluate import Metrics, check_scoring, evaluate, metrics_record
 from zoo.files import write_whole
 from zoo.training.divergence import DivergenceError
+from zoo.training.parallel.joining import is_first_rank
 
 app = typer.Typer(
     help="A model zoo for latent-variable models on Pyro.",
@@ -77,7 +78,8 @@ def fit_command(
     as_json: AsJson = False,
 ) -> None:
     """Trains one pair of guide and objective, scores it, and saves it to --out."""
-    folder, resume = out_folder(out_options), out_options.resume
+    first = is_first_rank()  # under torchrun the others train, and leave the rest to it
+    folder, resume = out_folder(out_options) if first else None, out_options.resume
     task, settings = task_options.load(model), fit_options.settings()
     assert task.recipe is not None
     asked = metrics_asked(metrics)
@@ -99,6 +101,8 @@ def fit_command(
         resume=folder if resume else None,
         **settings,
     )
+    if not first:
+        return
     found = evaluate(result, metrics=asked, draws=draws, seed=seed)
     if folder is not None:
         _write_beside(result, found, folder, "-".join(names))
