@@ -1,6 +1,7 @@
 """What the tests of several ranks run in processes of their own."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pyro
@@ -13,7 +14,6 @@ from torch import nn
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal
-from zoo.objectives import OBJECTIVES
 
 NOISE, FEATURES = 2, 3  # columns of a row: its noise, then what is observed
 
@@ -61,9 +61,14 @@ def with_given_noise(batch_size):
     )
 
 
-def with_states(objective):
-    """A fit of binary latents whose objective keeps running averages, by exact sums."""
-    return zoo.fit(causes_task(), AmortisedDiscrete, objective=objective, steps=5, batch_size=8)
+def causes_guide(x):
+    """Binary causes without a network, with a baseline that Pyro keeps in its parameter store."""
+    logits = pyro.param("logits", torch.zeros(3))
+    baseline = {"baseline": {"use_decaying_avg_baseline": True}}
+    with pyro.plate("data", len(x)):
+        pyro.sample(
+            "z", dist.Bernoulli(logits=logits).expand([len(x), 3]).to_event(1), infer=baseline
+        )
 
 
 class Recording(nn.Module):
@@ -75,7 +80,7 @@ class Recording(nn.Module):
 
     def forward(self, x):
         draw = pyro.sample("mean", dist.Normal(self.loc, 1.0))
-        self.drawn.append(float(draw))
+        self.drawn.append(draw.item())
 
 
 def shared_mean(x):
@@ -90,25 +95,30 @@ def state_of(fit):
     return fit.program.state_dict() | {"losses": fit.losses}
 
 
-def train(rank, folder):
-    """Every check that needs two ranks in good health; what was found goes into the folder."""
+def take_steps(rank, folder):
+    """Fits with given noise and with noise of each rank's own."""
     _meet(rank, folder)
     found = {"batch": state_of(with_given_noise(6)), "all": state_of(with_given_noise(None))}
-    guide, x = Recording(), torch.arange(8.0)
-    noisy = zoo.fit(shared_mean, guide, x, steps=4, batch_size=4)
+    noisy = zoo.fit(shared_mean, Recording(), torch.arange(8.0), steps=4, batch_size=4)
     found["noisy"] = state_of(noisy) | {"drawn": torch.tensor(noisy.program.guide.drawn[-4:])}
-    found["nvil"] = state_of(with_states(OBJECTIVES["nvil"]))
-    found["averages"] = with_states(TraceGraph_ELBO()).last["averages"]
+    torch.save(found, folder / f"{rank}.pt")
+
+
+def keep_states(rank, folder):
+    """Fits with running averages, and one that is written and gone on from."""
+    _meet(rank, folder)
+    causes = partial(zoo.fit, causes_task(), steps=5, batch_size=8)
+    found = {"nvil": state_of(causes(AmortisedDiscrete, objective="nvil"))}
+    found["averages"] = causes(causes_guide, objective=TraceGraph_ELBO()).last["averages"]
     settings = {"batch_size": 8, "patience": 9, "valid_every": 4}
-    task, place = ppca_task(), folder / f"rank {rank}"  # a folder that the other rank never sees
-    found["whole"] = state_of(zoo.fit(task, AmortisedNormal, steps=12, **settings))
-    half = zoo.fit(task, AmortisedNormal, steps=8, checkpoint=place, **settings)
-    found["written"] = (folder / "rank 0" / "fit.json").exists()
-    further = zoo.fit(
-        task, AmortisedNormal, steps=12, resume=place, checkpoint=place, **settings
-    )
-    found["half"], found["further"] = len(half.losses), state_of(further)
-    found["valid"], found["reason"] = further.valid, further.backend_reason
+    fit = partial(zoo.fit, ppca_task(), AmortisedNormal, **settings)
+    place = folder / f"rank {rank}"  # a folder that the other rank never sees
+    found["whole"] = state_of(fit(steps=12))
+    half = fit(steps=8, checkpoint=place)
+    found["written"], found["half"] = (folder / "rank 0" / "fit.json").exists(), len(half.losses)
+    further = fit(steps=12, resume=place, checkpoint=place)
+    found["further"], found["valid"] = state_of(further), further.valid
+    found["reason"] = further.backend_reason
     torch.save(found, folder / f"{rank}.pt")
 
 
@@ -116,13 +126,15 @@ def refuse(rank, folder):
     """Errors that are of one rank, or that need several to be seen; their texts go to a file."""
     _meet(rank, folder)
     texts, task = {}, ppca_task()
-    x = torch.arange(8.0) + rank
-    texts["other data"] = _text(zoo.fit, shared_mean, Recording(), x, steps=2, batch_size=4)
+    x = torch.arange(8.0)
+    texts["other data"] = _text(zoo.fit, shared_mean, Recording(), x + rank, steps=2, batch_size=4)
     (folder / "held").mkdir(exist_ok=True)
     (folder / "held" / "letter.txt").write_text("mine")
     place = folder / "held"
     texts["occupied"] = _text(zoo.fit, task, AmortisedNormal, steps=2, checkpoint=place)
-    (folder / f"{rank}.json").write_text(json.dumps(texts))
+    texts["divergence"] = _text(
+        zoo.fit, shared_mean, Recording(), 1e9 * x, steps=9, batch_size=4, optimizer="sgd", lr=1e99
+    )
 
     def model(x):
         if rank == 1 and len(steps) > 40:
@@ -131,7 +143,7 @@ def refuse(rank, folder):
         shared_mean(x)
 
     steps = []
-    texts["fire"] = _text(zoo.fit, model, Recording(), torch.arange(8.0), steps=999, batch_size=4)
+    texts["fire"] = _text(zoo.fit, model, Recording(), x, steps=999, batch_size=4)
     (folder / f"{rank}.json").write_text(json.dumps(texts))
 
 
