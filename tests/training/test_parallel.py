@@ -17,6 +17,7 @@ from torch import multiprocessing
 
 import zoo
 from guides import AmortisedNormal, MeanField
+from zoo.comparison.compare import compare
 
 IDENTITY = 1e-10  # relative: the same sums in another order
 TOLD = {"RANK": "0", "WORLD_SIZE": "3", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
@@ -121,13 +122,15 @@ def test_what_ranks_cannot_share_is_refused(name, monkeypatch):
         zoo.fit(ppca_task(), AmortisedNormal, **({"steps": 3, "batch_size": 9} | settings))
 
 
-def test_dadvi_and_fits_without_rows_are_refused(monkeypatch):
+def test_dadvi_fits_without_rows_and_comparisons_are_refused(monkeypatch):
     for key, value in TOLD.items():
         monkeypatch.setenv(key, value)
     with pytest.raises(ValueError, match="optimizer='dadvi' looks at all rows at once"):
         zoo.fit(zoo.load("eight_schools"), MeanField)
     with pytest.raises(ValueError, match="Under torchrun 3 ranks .* no tensor with rows"):
         zoo.fit(lambda: pyro.sample("z", dist.Normal(0.0, 1.0)), MeanField, steps=3)
+    with pytest.raises(ValueError, match="compare trains one fit after another in one process"):
+        compare(ppca_task(), ["amortised_normal"], ["trace"])
 
 
 @pytest.mark.thorough
