@@ -40,7 +40,7 @@ def measure(batch: int, threads: int) -> dict | None:
     """Seconds of a step and of its exchange, in this process; None on ranks other than 0."""
     torch.set_num_threads(threads)
     task, guide, objective, _, lr = task_of(ROW)
-    settings, count = Settings(objective, 10, Update(lr=lr), batch, 0), 6_400 // batch
+    settings, count = Settings(objective, 10, Update(lr=lr), batch, 0), max(5, 3_200 // batch)
     with joined("cpu") as ranks, isolated(seed=0):
         trainer = prepare(task, guide, settings, "cpu", None, ranks).trainer
         step = best_of(trainer.advance, count, 3)

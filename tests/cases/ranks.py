@@ -90,6 +90,20 @@ def shared_mean(x):
         pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
 
 
+def later_guide():
+    """A guide that states a parameter after some runs only."""
+    runs = []
+
+    def guide(x):
+        runs.append(1)
+        loc = pyro.param("loc", torch.zeros(()))
+        if len(runs) > 30:
+            loc = loc + pyro.param("more", torch.zeros(()))
+        pyro.sample("mean", dist.Normal(loc, 1.0))
+
+    return guide
+
+
 def state_of(fit):
     """What a fit has come to: its tensors by name, and its losses."""
     return fit.program.state_dict() | {"losses": fit.losses}
@@ -135,6 +149,8 @@ def refuse(rank, folder):
     texts["divergence"] = _text(
         zoo.fit, shared_mean, Recording(), 1e9 * x, steps=9, batch_size=4, optimizer="sgd", lr=1e99
     )
+
+    texts["late"] = _text(zoo.fit, shared_mean, later_guide(), x, steps=99, batch_size=4)
 
     def model(x):
         if rank == 1 and len(steps) > 40:

@@ -144,6 +144,8 @@ def test_an_error_of_one_rank_ends_all(tmp_path):
     assert other["occupied"] == f"RankError: Rank 0 of 2 ended: {one['occupied']}"
     assert re.search("DivergenceError: .*not finite at step", one["divergence"])
     assert one["divergence"] == other["divergence"]
+    assert re.search("ValueError: Step .* makes the parameter 'more'", one["late"])
+    assert one["late"] == other["late"]
     assert other["fire"] == "ArithmeticError: the disk of this machine is on fire"
     assert one["fire"].startswith("RankError: Another rank has ended, or does not answer")
 
