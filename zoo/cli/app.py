@@ -75,12 +75,14 @@ def fit_command(
     as_json: AsJson = False,
 ) -> None:
     """Trains one pair of guide and objective, scores it, and saves it to --out."""
-    folder, resume = out_folder(out_options), out_options.resume
     task_options.check(model, [guide or None], [objective or None])
     asked, settings = metrics_asked(metrics), fit_options.settings()
     from guides import guide_named
     from zoo.evaluation.evaluate import check_scoring
+    from zoo.training.parallel.joining import is_first_rank
 
+    first = is_first_rank()  # under torchrun the others train, and leave the rest to it
+    folder, resume = out_folder(out_options) if first else None, out_options.resume
     task = task_options.load(model)
     assert task.recipe is not None
     check_scoring(asked, draws)
@@ -101,6 +103,8 @@ def fit_command(
         resume=folder if resume else None,
         **settings,
     )
+    if not first:
+        return
     found = zoo.evaluate(result, metrics=asked, draws=draws, seed=seed)
     if folder is not None:
         _write_beside(result, found, folder, "-".join(names))

@@ -16,6 +16,7 @@ from zoo.latents import Latents
 from zoo.objectives import OBJECTIVES, as_objective
 from zoo.pairing.mismatch import mismatch
 from zoo.task import Task
+from zoo.training.parallel.joining import rank_count
 from zoo.training.run import describe_task
 from zoo.training.settings import Request
 
@@ -110,6 +111,11 @@ def _request(task: Task, settings: dict[str, Any], budget: int | None) -> Reques
 
 
 def _check(task: Task, seeds: int, draws: int | None, budget: int | None) -> None:
+    if rank_count() > 1:
+        raise ValueError(
+            f"compare trains one fit after another in one process; torchrun started {rank_count()}"
+            " of them. Start it without torchrun, or train each fit by zoo.fit."
+        )
     whole("seeds", seeds, most=MANY)
     check_scoring(QUICKEST, draws)
     if budget is not None:

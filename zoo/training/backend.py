@@ -25,6 +25,9 @@ def choose_backend(run: Run) -> None:
         CompileError: if compile=True and the compiler fails.
     """
     asked, steps = run.fit.settings.compile, run.fit.settings.steps
+    if run.trainer.ranks.several:
+        run.fit.backend_reason = f"{run.trainer.ranks.count} ranks take plain steps together"
+        return
     if run.resumed_backend is not None and asked == "auto":
         asked = run.resumed_backend == "compiled"
     trainer, reason = _decide([run], asked, steps)

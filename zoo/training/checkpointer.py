@@ -14,6 +14,7 @@ from zoo.results.earlier import Earlier
 from zoo.results.record import RECORD
 from zoo.results.result import Fit
 from zoo.training.checkpoint import write_record, write_state
+from zoo.training.parallel.ranks import ALONE, Ranks
 
 TERMINATED = 143  # the exit status of a process that SIGTERM ended
 
@@ -57,6 +58,8 @@ class Checkpointer:
         records: the record of each fit that the folder has already; None where it has none.
         done: has it come to its end, so that nothing is left to do?
         several: are they replicas?
+        ranks: the processes that train the fit together; rank 0 writes.
+        listens: does SIGTERM end training at the end of the block? By default where it is written.
     """
 
     def __init__(
@@ -67,10 +70,13 @@ class Checkpointer:
         done: list[bool],
         *,
         several: bool,
+        ranks: Ranks = ALONE,
+        listens: bool | None = None,
     ) -> None:
         self.place, self.earlier, self.records, self.done = place, earlier, records, done
-        self.several = several
-        self.stopping, self._written = False, -float("inf")
+        self.several, self.ranks = several, ranks
+        self.listens = place is not None if listens is None else listens
+        self.stopping, self.terminated, self._written = False, False, -float("inf")
 
     def offer(self, fits: dict[int, Fit]) -> None:
         """Writes fits that are under way, if it is time.
@@ -93,7 +99,9 @@ class Checkpointer:
             )
 
     def stops(self, fits: dict[int, Fit]) -> bool:
-        """Writes fits if it is time; did SIGTERM come?"""
+        """Writes fits if it is time; did SIGTERM come, or Ctrl-C to one of several ranks?"""
+        told = self.ranks.any(self.stopping, self.terminated)
+        self.stopping, self.terminated = told
         if not self.stopping:
             self.offer(fits)
         return self.stopping
@@ -108,6 +116,9 @@ class Checkpointer:
 
     def end_all(self, fits: dict[int, Fit]) -> None:
         """Writes fits that came to their ends together; see :meth:`end`."""
+        self.ranks.decided(lambda: self._end_all(fits))
+
+    def _end_all(self, fits: dict[int, Fit]) -> None:
         if self.place is None:
             return
         try:
@@ -140,25 +151,27 @@ class Checkpointer:
     def listening(self) -> Iterator[None]:
         """Lets SIGTERM end training at the end of the block; the handler before is put back.
 
-        Only with a folder to write to, and in the main thread, which signals go to.
+        Only with a folder to write to, and in the main thread, which signals go to. Several ranks
+        end at the same block, once one of them was told to, and so they do on Ctrl-C.
         """
-        before = signal.getsignal(signal.SIGTERM)
+        numbers = [signal.SIGTERM] * self.listens + [signal.SIGINT] * self.ranks.several
         main = threading.current_thread() is threading.main_thread()
-        if self.place is None or not main or before in (signal.SIG_IGN, None):
-            yield
-            return
-        signal.signal(signal.SIGTERM, self._note)
+        handlers = {number: signal.getsignal(number) for number in numbers if main}
+        before = {n: h for n, h in handlers.items() if h not in (signal.SIG_IGN, None)}
+        for number in before:
+            signal.signal(number, self._note)
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
-        if self.stopping and before is signal.SIG_DFL:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.terminated and before.get(signal.SIGTERM) is signal.SIG_DFL:
             raise SystemExit(TERMINATED)
-        if self.stopping:
+        if self.terminated and signal.SIGTERM in before:
             signal.raise_signal(signal.SIGTERM)  # the program's own handler has its turn
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.stopping = True
+        self.stopping, self.terminated = True, self.terminated or number == signal.SIGTERM
 
 
 def _under_way(fit: Fit) -> Fit:

@@ -26,6 +26,7 @@ from zoo.data.batches import Shuffle
 from zoo.optim.functional import RULES
 from zoo.optim.update import Update
 from zoo.torch_private import tree_map
+from zoo.training.parallel.ranks import ALONE
 from zoo.training.trainer import Trainer
 
 
@@ -50,6 +51,7 @@ class CompiledTrainer:
         self.trainers = trainers
         self.program, self.rows, self.update = first.program, first.rows, first.update
         self.parameters, self.device = first.parameters, first.device
+        self.ranks = ALONE
         self.replicas = len(trainers) if len(trainers) > 1 else None
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # a failure must not move the noise
@@ -89,6 +91,10 @@ class CompiledTrainer:
             count -= now
         self._write()
         return torch.cat(parts, dim=-1)
+
+    def rows_of(self, count: int) -> Tensor | None:
+        """The rows of the next steps of a single fit, as the plain trainer gives them."""
+        return self.trainers[0].rows_of(count)
 
     def go_on_at(self, lr: float) -> None:
         """Takes further steps at another learning rate, from the parameters as they are now."""

@@ -46,7 +46,8 @@ def replay_to_divergence(
             break
         before = trainer.snapshot()
     trainer.restore(before)
-    sites = _non_finite_sites(trainer)
+    found = trainer.ranks.gathered(_non_finite_sites(trainer))
+    sites = tuple(dict.fromkeys(site for of_rank in found for site in of_rank))
     trainer.restore(before)
     return DivergenceError(before["step"], sites)
 
@@ -58,8 +59,8 @@ def all_finite(values: Iterable[torch.Tensor]) -> bool:
 
 def _non_finite_sites(trainer: "Trainer | CompiledTrainer") -> tuple[str, ...]:
     program: Program = trainer.program
-    order = trainer.rows.order
-    rows = None if order is None else order.block(trainer.step, 1)[0].to(trainer.device)
+    block = trainer.rows_of(1)
+    rows = None if block is None else block[0]
     args = trainer.rows.take(rows)
     try:
         with poutine.block(), torch.no_grad(), program.handlers(rows):

@@ -19,6 +19,8 @@ from zoo.pairing.guide_input import check_guide
 from zoo.task import Task, task_of
 from zoo.training.checkpointer import Checkpoint
 from zoo.training.launch import fit_one, fit_replicas
+from zoo.training.parallel.joining import joined, rank_count
+from zoo.training.parallel.refusals import check_ranks
 from zoo.training.resuming import Resume, checkpointer_for
 from zoo.training.settings import Request
 
@@ -65,6 +67,10 @@ def fit(
     statement is met only after some steps; and the modules that model and guide themselves are. A
     net that a function refers to without ``pyro.module`` is held as it is, with a warning. Model
     and guide run once under Pyro's validation first, unless the caller has it off.
+
+    Under ``torchrun`` the processes train one fit together, each on its share of the rows of every
+    step and with noise of its own; `batch_size` counts the rows of all. The fit is the same on all
+    ranks, and only rank 0 writes and shows progress (:mod:`zoo.training.parallel`).
 
     Args:
         model: a task from :func:`zoo.load`, or any Pyro model (then `args` are its arguments).
@@ -135,6 +141,7 @@ def fit(
         DivergenceError: on a non-finite loss; its `fit` attribute holds the last finite state.
         CaptureError: with compile=True, if the step cannot be captured as a tensor program.
         CompileError: with compile=True, if the compiler fails or there is none.
+        RankError: under torchrun, if another rank has ended or was given something else.
         ValueError: for settings that make no sense, or that are not those of the fit to go on
             from.
         SaveError: if the fit cannot be written to `checkpoint` at its end; its `fit` attribute
@@ -168,21 +175,34 @@ def fit(
         average=average,
     )
     several, place = request.settings(task, guide, kwargs, replicas), pick_device(device)
-    checkpointer = checkpointer_for(
-        task,
-        guide,
-        several,
-        kwargs,
-        checkpoint=checkpoint,
-        resume=resume,
-        replicated=replicas is not None,
-    )
-    with checkpointer.listening(), lent(task.build, guide):
-        if replicas is not None:
-            return fit_replicas(
-                task, guide, several, place, kwargs, checkpointer, progress=progress
+    check_ranks(rank_count(), task, several[0], replicas)
+    with joined(place) as ranks:
+        checkpointer = checkpointer_for(
+            task,
+            guide,
+            several,
+            kwargs,
+            checkpoint=checkpoint,
+            resume=resume,
+            replicated=replicas is not None,
+            ranks=ranks,
+        )
+        with checkpointer.listening(), lent(task.build, guide):
+            if replicas is not None:
+                return fit_replicas(
+                    task, guide, several, place, kwargs, checkpointer, progress=progress
+                )
+            where = ranks.device if ranks.several else place
+            return fit_one(
+                task,
+                guide,
+                several[0],
+                where,
+                kwargs,
+                checkpointer,
+                progress=progress,
+                ranks=ranks,
             )
-        return fit_one(task, guide, several[0], place, kwargs, checkpointer, progress=progress)
 
 
 def _refuse_unknown(passed: dict[str, object]) -> None:

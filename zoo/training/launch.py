@@ -14,6 +14,7 @@ from zoo.training.backend import choose_backend, choose_replicas
 from zoo.training.checkpointer import Checkpointer, not_kept
 from zoo.training.divergence import DivergenceError
 from zoo.training.loop import train
+from zoo.training.parallel.ranks import ALONE, Ranks
 from zoo.training.progress import Progress
 from zoo.training.replicas import train_replicas
 from zoo.training.run import Run, as_it_was, go_on, go_on_together, prepare
@@ -29,6 +30,7 @@ def fit_one(
     number: int = 0,
     *,
     progress: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Fit:
     """One fit with everything settled; see :func:`zoo.fit`.
 
@@ -41,11 +43,12 @@ def fit_one(
         checkpointer: writes it down; None for nowhere.
         number: which of the checkpointer's fits it is.
         progress: show a progress bar.
+        ranks: the processes that train it together.
     """
     checkpointer = not_kept() if checkpointer is None else checkpointer
     earlier = checkpointer.earlier[number]
     with isolated(seed=settings.seed), lent(task.build, guide):
-        run = prepare(task, guide, settings, device, kwargs)
+        run = prepare(task, guide, settings, device, kwargs, ranks)
         if earlier is not None and checkpointer.done[number]:
             checkpointer.end(number, as_it_was(run, earlier))
             return run.fit
@@ -56,7 +59,7 @@ def fit_one(
             if run.fit.settings.dadvi or run.fit.stopped == "interrupted":
                 return run.fit
         choose_backend(run)
-        with Progress(task.name, settings.steps, shown=progress) as bar:
+        with Progress(task.name, settings.steps, shown=progress and ranks.first) as bar:
             train(run, bar, checkpointer, number)
     return run.fit
 

@@ -66,14 +66,13 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
             if ending is not None:
                 fit.stopped = ending
                 break
-            block = (
-                min(trainer.largest_block, 2 * block)
-                if time.perf_counter() - started < BLOCK_SECONDS
-                else block
-            )
+            (slow,) = trainer.ranks.any(time.perf_counter() - started >= BLOCK_SECONDS)
+            block = block if slow else min(trainer.largest_block, 2 * block)
         if tail is not None and fit.stopped == "finished":
             tail.keep_better(fit)
     except KeyboardInterrupt:
+        if trainer.ranks.several:  # the others do not know of it
+            raise
         trainer.restore(snapshot)
         fit.stopped = "interrupted"
     except DivergenceError as error:
@@ -168,7 +167,7 @@ def _validate(run: Run) -> bool:
     """Notes the validation loss, keeps the best state; is it time to stop?"""
     fit, patience = run.fit, run.fit.settings.patience
     assert patience is not None
-    loss = validation_loss(fit, run.valid_args)
+    loss = run.trainer.ranks.decided(lambda: validation_loss(fit, run.valid_args))
     if all(loss < earlier for _, earlier in fit.valid):
         fit.best = named_tensors(fit.program)
     fit.valid.append((run.trainer.step, loss))

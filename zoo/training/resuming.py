@@ -11,6 +11,7 @@ from zoo.results.result import Fit, Settings
 from zoo.task import Task
 from zoo.training.checkpoint import has_fit, read
 from zoo.training.checkpointer import Checkpoint, Checkpointer
+from zoo.training.parallel.ranks import ALONE, Ranks
 
 Found = tuple[dict, Earlier]
 Resume = Fit | Sequence[Fit] | str | Path
@@ -25,6 +26,7 @@ def checkpointer_for(
     checkpoint: str | Path | Checkpoint | None,
     resume: Resume | None,
     replicated: bool,
+    ranks: Ranks = ALONE,
 ) -> Checkpointer:
     """Tries the folder to write to, reads the one to go on from, and compares what is asked.
 
@@ -36,12 +38,37 @@ def checkpointer_for(
         checkpoint: where to write.
         resume: where to go on from; a folder that is also `checkpoint` may still be empty.
         replicated: are replicas asked for?
+        ranks: the processes that train the fit together. Rank 0 does all this, and tells the
+            others what it found, so that they need not see its folders.
 
     Raises:
         ValueError: for a folder that cannot be written to, holds something else, or holds a fit
             that was made with other settings, data, model or guide.
     """
     kept = _checkpoint(checkpoint)
+
+    def look() -> tuple[list[Earlier | None], list[dict | None], list[bool]]:
+        return _look(task, guide, several, kwargs, kept, resume, replicated=replicated)
+
+    earlier, records, done = ranks.decided(look)
+    (listens,) = ranks.any(kept is not None and ranks.first)
+    place = kept if ranks.first else None
+    return Checkpointer(
+        place, earlier, records, done, several=replicated, ranks=ranks, listens=listens
+    )
+
+
+def _look(
+    task: Task,
+    guide: Callable,
+    several: list[Settings],
+    kwargs: dict[str, object] | None,
+    kept: Checkpoint | None,
+    resume: Resume | None,
+    *,
+    replicated: bool,
+) -> tuple[list[Earlier | None], list[dict | None], list[bool]]:
+    """Of each fit: where it was, the record that the folder has of it, and is it at its end?"""
     folder = None if kept is None else usable_folder(kept.folder, "checkpoint")
     path = place("resume", resume) if isinstance(resume, str | Path) else None
     same = folder is not None and path is not None and folder.resolve() == path.resolve()
@@ -61,12 +88,10 @@ def checkpointer_for(
         if one is not None:
             refuse_other(one[0], asked(task, guide, settings, kwargs or {}), where)
         done.append(_is_done(one, settings, from_folder=path is not None, replica=replicated))
-    return Checkpointer(
-        kept,
+    return (
         [None if one is None else one[1] for one in found],
         [one[0] if one is not None and same else None for one in found],
         done,
-        several=replicated,
     )
 
 

@@ -21,6 +21,8 @@ from zoo.results.result import Fit, Settings
 from zoo.results.same_code import densities, refuse_other_code
 from zoo.sampling.separable import why_inseparable
 from zoo.task import Task
+from zoo.training.parallel.ranks import ALONE, Ranks
+from zoo.training.parallel.refusals import cannot_share
 from zoo.training.settings import batch_rows
 from zoo.training.stopping.stages import Stages
 from zoo.training.trainer import Trainer
@@ -50,16 +52,24 @@ def describe_task(task: Task, batch_size: int | str | None = "auto") -> Latents:
 
 
 def prepare(
-    task: Task, guide: Callable, settings: Settings, device: str, kwargs: dict[str, object] | None
+    task: Task,
+    guide: Callable,
+    settings: Settings,
+    device: str,
+    kwargs: dict[str, object] | None,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Builds the program, its optimizer and the order of rows; inside an isolated block.
+
+    Several ranks shuffle all rows even where a step takes all of them, to share them out. They
+    begin with the parameters of rank 0.
 
     Raises:
         PairingError: if model, guide and objective do not go together.
         ValueError: for settings that the model does not allow.
     """
     args = tuple(to_device(arg, device) for arg in task.split("train"))
-    batch = settings.batch_size
+    batch = settings.batch_size or (task.data.rows if ranks.several else None)
     rows = Batches(
         args, task.data.observe, Shuffle(task.data.rows, batch, settings.seed) if batch else None
     )
@@ -74,17 +84,35 @@ def prepare(
         kl_weight=settings.kl_weight,
         device=device,
     )
-    _check_rows(program.latents, batch)
-    if batch and task.data.observe is keep:
-        check_rows(program.observed, args)
-        _check_apart(program, args)
+    try:
+        _check_minibatches(program, task, args, batch)
+    except ValueError as error:
+        raise (error if settings.batch_size else cannot_share(ranks.count, error)) from None
     _say_narrow(program)
     _say_unnamed(program)
-    trainer = Trainer(program, rows, settings.update, _moving(program, settings))
+    trainer = Trainer(program, rows, settings.update, _moving(program, settings), ranks)
+    _begin_alike(trainer, task, settings)
     seed_all(settings.seed)
     valid = _validation(task, settings, program) if settings.patience is not None else ()
     fit = Fit(task, settings, program, guide, torch.zeros(0), densities=densities(program, args))
     return Run(fit, trainer, tuple(to_device(arg, device) for arg in valid))
+
+
+def _begin_alike(trainer: Trainer, task: Task, settings: Settings) -> None:
+    """Sets all ranks to the parameters and buffers of rank 0."""
+    tensors = trainer.program.state_dict(keep_vars=True)
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+    given = {"data": task.data.hash, "steps": settings.steps, "batch_size": settings.batch_size}
+    trainer.ranks.check_same(given | {"seed": settings.seed, "parameters": shapes})
+    trainer.ranks.follow_first(tensors.values())
+
+
+def _check_minibatches(program: Program, task: Task, args: tuple, batch: int | None) -> None:
+    """Refuses minibatches of a model whose rows cannot be taken apart."""
+    _check_rows(program.latents, batch)
+    if batch and task.data.observe is keep:
+        check_rows(program.observed, args)
+        _check_apart(program, args)
 
 
 def _check_rows(latents: Latents, batch: int | None) -> None:

@@ -3,7 +3,6 @@
 import copy
 from dataclasses import replace
 
-import pyro
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -15,8 +14,12 @@ from zoo.handlers.parameters import named_tensors, restore
 from zoo.optim.optimizers import make_optimizer
 from zoo.optim.update import Update
 from zoo.program import Program
-
-AVERAGES = "__baseline_avg_downstream_cost_"  # as Pyro names them
+from zoo.training.parallel.averaging import (
+    Averaging,
+    averages_of_pyro,
+    set_averages_of_pyro,
+)
+from zoo.training.parallel.ranks import ALONE, Ranks
 
 
 class Trainer:
@@ -27,14 +30,20 @@ class Trainer:
         rows: what to train it on.
         update: how.
         parameters: the parameters that move.
+        ranks: the processes that take each step together; each takes its share of the rows.
     """
 
     largest_block = 100
 
     def __init__(
-        self, program: Program, rows: Batches, update: Update, parameters: list[nn.Parameter]
+        self,
+        program: Program,
+        rows: Batches,
+        update: Update,
+        parameters: list[nn.Parameter],
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.program, self.rows, self.update = program, rows, update
+        self.program, self.rows, self.update, self.ranks = program, rows, update, ranks
         self.parameters, self.early = parameters, len(parameters)
         self.step, self.has_gradient = 0, False
         self.device = parameters[0].device
@@ -46,10 +55,16 @@ class Trainer:
 
     def advance(self, count: int) -> Tensor:
         """Takes `count` steps; returns their losses in nats, shape (count,)."""
-        order = self.rows.order
-        block = None if order is None else order.block(self.step, count).to(self.device)
+        block = self.rows_of(count)
         losses = [self._one(None if block is None else block[i]) for i in range(count)]
         return torch.stack(losses)
+
+    def rows_of(self, count: int) -> Tensor | None:
+        """The rows that this process takes in the next steps, (count, rows); None for all."""
+        order = self.rows.order
+        if order is None:
+            return None
+        return self.ranks.share(order.block(self.step, count)).to(self.device)
 
     def go_on_at(self, lr: float) -> None:
         """Takes further steps at another learning rate, from the parameters as they are now."""
@@ -60,10 +75,13 @@ class Trainer:
     def _one(self, rows: Tensor | None) -> Tensor:
         step = torch.full((), float(self.step), device=self.device)
         self.optimizer.zero_grad(set_to_none=True)
+        averaging = self._own_noise() if self.ranks.several else None
         late = LateParameters(self.program.store, self.program)
         with noted(f"step {self.step} of training"), late:
             loss = self.program.backward(step, rows, *self.rows.take(rows))
         self._follow_store()
+        if averaging is not None:
+            loss = self._mean(averaging, loss, rows)
         if not self.has_gradient:
             self.has_gradient = any(one.grad is not None for one in self.parameters)
         if self.update.clip_norm is not None:
@@ -74,6 +92,25 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         return loss
+
+    def _own_noise(self) -> Averaging:
+        """Begins a step of several ranks: seeds the noise of this one."""
+        assert self.rows.order is not None
+        self.ranks.reseed(self.rows.order.seed, self.step)
+        return Averaging(self.ranks, self.program)
+
+    def _mean(self, averaging: Averaging, loss: Tensor, rows: Tensor | None) -> Tensor:
+        """The loss of all ranks; the gradients become theirs too."""
+        order, late = self.rows.order, self.program.store.names[self.program.store.early :]
+        if late:
+            raise ValueError(
+                f"Step {self.step} makes the parameter '{late[0]}', which another rank may not "
+                "make. Under torchrun all parameters are there from the start: state it in the "
+                "first run of model and guide."
+            )
+        assert order is not None
+        assert rows is not None
+        return averaging.mean(loss, self.parameters, len(rows) / order.batch)
 
     def _follow_store(self) -> None:
         """Trains the parameters that steps have made, and those only."""
@@ -99,7 +136,7 @@ class Trainer:
         return {
             "step": self.step,
             "program": named_tensors(self.program),
-            "averages": _running_averages(),
+            "averages": averages_of_pyro(),
             "statements": self.program.store.names,
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "random": torch.get_rng_state(),
@@ -112,16 +149,8 @@ class Trainer:
         self.program.match_statements(snapshot["statements"], snapshot["program"])
         self._follow_store()
         restore(self.program, snapshot["program"])
-        for name, value in snapshot["averages"].items():
-            pyro.get_param_store()[name] = value
+        set_averages_of_pyro(snapshot["averages"])
         self.optimizer.load_state_dict(copy.deepcopy(snapshot["optimizer"]))
         torch.set_rng_state(snapshot["random"])
         if snapshot["cuda_random"]:
             torch.cuda.set_rng_state_all(snapshot["cuda_random"])
-
-
-def _running_averages() -> dict[str, Tensor]:
-    """The decaying-average baselines that Pyro's TraceGraph_ELBO keeps in the parameter store."""
-    store = pyro.get_param_store()
-    names = [name for name in store.keys() if name.startswith(AVERAGES)]  # noqa: SIM118
-    return {name: store[name].detach().clone() for name in names}

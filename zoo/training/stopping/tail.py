@@ -94,9 +94,10 @@ class Tail:
 
     def _loss(self, fit: Fit) -> float:
         fit.other_evaluations += fit.settings.objective.evaluations(fit.latents)
+        ranks = self.trainer.ranks
         if self.valid_args:
-            return validation_loss(fit, self.valid_args)
-        return training_loss(fit, self.trainer.rows)
+            return ranks.decided(lambda: validation_loss(fit, self.valid_args))
+        return ranks.decided(lambda: training_loss(fit, self.trainer.rows))
 
     def _set(self, vector: Tensor) -> None:
         with torch.no_grad():
