@@ -101,10 +101,11 @@ def interpreted(make_step, captured, update, lr):
 
     def run(count, state, losses, inputs):
         losses = losses.clone()
-        assert losses.shape[-1] == BLOCK
+        assert losses.shape[-1] <= BLOCK
         for i in range(int(count)):
             rates = rates_of(update, inputs.start + i, inputs.lr)
-            state, loss = step(state, rates, inputs.start + i, inputs.order[i], inputs)
+            drawn = tuple(part[i] for part in inputs.noise)
+            state, loss = step(state, rates, inputs.start + i, inputs.order[i], drawn, inputs)
             losses[..., i] = loss
         return losses, state
 

@@ -144,7 +144,7 @@ def test_a_compiled_fit_from_its_seed_whole_and_in_parts(monkeypatch):
     half = fit_shifted(steps=77, seed=3)
     assert torch.equal(half.losses, whole.losses[:77])
     assert same(whole, fit_shifted(steps=steps, seed=3, resume=half))
-    monkeypatch.setattr(CompiledTrainer, "largest_block", 9)
+    monkeypatch.setattr("zoo.training.compiled_trainer.BLOCK", 9)
     assert same(whole, fit_shifted(steps=steps, seed=3))
     assert torch._inductor.config.cpp_wrapper == before[0]
     torch.set_rng_state(before[1])

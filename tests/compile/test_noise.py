@@ -10,7 +10,18 @@ from torch.nn import functional
 
 from guides import MeanField
 from zoo.compile.capture import CaptureError, capture
-from zoo.compile.noise import RULES, ExplicitNoise, Spec, draw_noise, record, replay
+from zoo.compile.noise import (
+    RULES,
+    ExplicitNoise,
+    Spec,
+    draw_noise,
+    noise_of_step,
+    noise_of_steps,
+    record,
+    replay,
+    steps_at_once,
+)
+from zoo.isolation import seed_all
 
 N = 4000
 PROBS = torch.tensor([0.1, 0.0, 0.4, 0.2, 0.3])
@@ -225,6 +236,53 @@ def test_noise_has_the_shape_dtype_and_distribution_of_its_spec():
         assert (uniform.mean() - 0.5).abs() < ERRORS * (1 / 12 / uniform.numel()) ** 0.5
         assert 0 <= uniform.min() < 0.25 < 0.75 < uniform.max() < 1
         assert (normal * other).mean().abs() < ERRORS / normal.numel() ** 0.5
+
+
+def normals(*shape, dtype=torch.float32):
+    return Spec(normal=True, shape=shape, dtype=dtype, device=torch.device("cpu"))
+
+
+def uniforms(*shape):
+    return normals(*shape)._replace(normal=False)
+
+
+MIXTURES = {
+    "normals": [normals(3), normals(2, 4)],
+    "doubles": [normals(21, dtype=torch.float64)],
+    "uniforms": [uniforms(5)],
+    "both": [uniforms(5), normals(3), normals(dtype=torch.float64)],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("replicas", [None, 3])
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_a_step_has_the_same_noise_however_many_are_drawn_at_once(mixture, replicas):
+    """A fit that is stopped within a block goes on to the same numbers."""
+    specs = MIXTURES[mixture]
+    seed_all(1)
+    whole = noise_of_steps(specs, 12, 12, replicas)
+    state = torch.get_rng_state()
+    seed_all(1)
+    parts = [noise_of_steps(specs, taken, 12, replicas) for taken in (5, 0, 1, 6)]
+    assert torch.equal(torch.get_rng_state(), state)
+    taken = [5, 0, 1, 6]
+    for kind, numbers in enumerate(whole):
+        cut = [part[kind][:n] for part, n in zip(parts, taken, strict=True)]
+        assert torch.equal(torch.cat(cut), numbers)
+        assert numbers.unique().numel() == numbers.numel()
+    for i in range(12):
+        drawn = noise_of_step(specs, [numbers[i] for numbers in whole])
+        lead = () if replicas is None else (3,)
+        assert [tuple(one.shape) for one in drawn] == [(*lead, *spec.shape) for spec in specs]
+
+
+def test_noise_in_memory_is_bounded():
+    large = [normals(2**21)]
+    assert steps_at_once(large, 500) == 2
+    assert steps_at_once(large, 500, replicas=4) == 1
+    assert steps_at_once([normals(10)], 500, replicas=32) == 500
+    assert steps_at_once([], 500) == 500
 
 
 def test_a_reparameterised_draw_is_differentiated():

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField
-from zoo.compile.noise import draw_noise
+from zoo.compile.noise import draw_noise, noise_of_steps
 from zoo.compile.step_loop import BLOCK, Inputs, State, rates_of, step_with_update
 from zoo.objectives import DecayingAverage, Trace, TraceGraph
 from zoo.optim.update import Update
@@ -73,7 +73,7 @@ def test_drawing_under_vmap_gives_all_replicas_the_same_or_fails():
 @pytest.mark.thin(4)
 @pytest.mark.parametrize("objective", [Trace(2), TraceGraph(baselines=(DecayingAverage(),))])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_each_replica_takes_the_single_step_under_its_noise(objective, optimizer, monkeypatch):
+def test_each_replica_takes_the_single_step_under_its_noise(objective, optimizer):
     """Several updates of three replicas by vmap, and of each alone on its part of the noise."""
     made, args = MODEL_CASES["bernoulli_latent"].make()
     update = Update(optimizer, 0.05, weight_decay=0.1, clip_norm=20.0)
@@ -84,23 +84,20 @@ def test_each_replica_takes_the_single_step_under_its_noise(objective, optimizer
         moments = tuple((torch.zeros_like(flat),) for _ in range(kinds))
         start = [State((flat + 0.1 * r,), moments, held) for r in range(3)]
         order = torch.stack([rows.order.block(5 * r, 5) for r in range(3)])
-        noises = [draw_noise(captured.noise, 3) for _ in range(5)]
+        noise = noise_of_steps(captured.noise, 5, 5, 3)
         both = (stacked(start), *start)
         ends = []
         for r, state in enumerate(both, start=-1):
             single, losses = r >= 0, []
             lr = rates[r] if single else rates
-            inputs = Inputs(torch.tensor(0.0), lr, order, rows.args)
+            inputs = Inputs(torch.tensor(0.0), lr, order, noise, rows.args)
             step = step_with_update(captured, update, None if single else 3)
             for i in range(5):
-                noise = tuple(n[r] for n in noises[i]) if single else noises[i]
-                monkeypatch.setattr(
-                    "zoo.compile.step_loop.draw_noise", lambda *_, given=noise: given
-                )
+                drawn = tuple(n[i, r] if single else n[i] for n in noise)
                 picked = order[r, i] if single else order[:, i]
                 number = torch.tensor(float(i))
                 now = rates_of(update, number, lr)
-                state, loss = step(state, now, number, picked, inputs)
+                state, loss = step(state, now, number, picked, drawn, inputs)
                 losses.append(loss)
             ends.append((state, torch.stack(losses, dim=-1)))
     (together, losses), *alone = ends
@@ -210,7 +207,7 @@ def test_an_interrupt_keeps_whole_blocks(uncompiled, monkeypatch):
         return advance(self, count)
 
     monkeypatch.setattr("zoo.training.compiled_trainer.CompiledTrainer.advance", interrupted)
-    found = fits(steps=BLOCK + 5)
+    found = fits(steps=BLOCK + 5, average=False)
     assert [one.stopped for one in found] == ["interrupted"] * 3
     assert all(len(one.losses) == one.last["step"] == BLOCK for one in found)
 

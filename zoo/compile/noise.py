@@ -32,27 +32,80 @@ class Spec(NamedTuple):
         return draw_noise([self])[0]
 
 
+Kind = tuple[bool, torch.dtype, torch.device]  # normal or uniform, and what of
+LINE = 16  # numbers: torch makes normals in groups of so many, each from as many random words
+MOST_NUMBERS = 2**22  # of noise in memory at once
+
+
 def draw_noise(specs: Sequence[Spec], replicas: int | None = None) -> tuple[Tensor, ...]:
-    """Fresh noise for each spec; with replicas, their dimension comes first.
+    """Fresh noise for each spec; with replicas, their dimension comes first."""
+    rows = noise_of_steps(specs, 1, 1, replicas)
+    return noise_of_step(specs, [row[0] for row in rows])
 
-    All specs of one kind are cut from one draw, because the time of a small step depends on the
-    number of calls.
+
+def noise_of_steps(
+    specs: Sequence[Spec], taken: int, steps: int, replicas: int | None = None
+) -> tuple[Tensor, ...]:
+    """The noise of many steps, each kind of it in one draw.
+
+    A compiled loop that draws for itself takes ten times as long for each number. Steps get the
+    same noise however many are drawn at once: each takes whole groups of numbers, in order.
+
+    Args:
+        specs: the draws of a step.
+        taken: number of steps to draw noise for; the rows of further steps are not set.
+        steps: number of rows of the result.
+        replicas: number of fits that are trained together; None for a single one.
+
+    Returns:
+        For each kind of noise its numbers, shape (steps, numbers), or (steps, replicas, numbers);
+        :func:`noise_of_step` cuts them up.
     """
-    kinds = list(dict.fromkeys((spec.normal, spec.dtype, spec.device) for spec in specs))
-    cut = {kind: iter(_draw_kind(kind, specs, replicas)) for kind in kinds}
-    return tuple(next(cut[spec.normal, spec.dtype, spec.device]) for spec in specs)
+    lead, kinds = (steps,) if replicas is None else (steps, replicas), _kinds(specs)
+    found = []
+    for kind in kinds:
+        size = -(-sum(_sizes(kind, specs)) // LINE) * LINE
+        found.append(torch.empty((*lead, size), dtype=kind[1], device=kind[2]))
+    at_once = taken if len(kinds) == 1 and kinds[0][2].type == "cpu" else 1
+    for start in range(0, taken, at_once or 1):
+        for (normal, _, _), numbers in zip(kinds, found, strict=True):
+            rows = numbers[start : start + at_once]
+            rows.normal_() if normal else rows.uniform_()
+    return tuple(found)
 
 
-def _draw_kind(
-    kind: tuple[bool, torch.dtype, torch.device], specs: Sequence[Spec], replicas: int | None
-) -> list[Tensor]:
-    """The noise of all specs of one kind, in order."""
-    normal, dtype, device = kind
-    shapes = [spec.shape for spec in specs if (spec.normal, spec.dtype, spec.device) == kind]
-    sizes = [math.prod(shape) for shape in shapes]
-    lead = () if replicas is None else (replicas,)
-    sample = torch.randn if normal else torch.rand
-    parts = sample((*lead, sum(sizes)), dtype=dtype, device=device).split(sizes, dim=-1)
+def noise_of_step(specs: Sequence[Spec], rows: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The noise for each spec, from one step's row of :func:`noise_of_steps`."""
+    kinds = _kinds(specs)
+    cut = {kind: iter(_cut(kind, specs, row)) for kind, row in zip(kinds, rows, strict=True)}
+    return tuple(next(cut[_kind(spec)]) for spec in specs)
+
+
+def steps_at_once(specs: Sequence[Spec], most: int, replicas: int | None = None) -> int:
+    """For how many steps, up to `most`, noise may be in memory at once; at least 1."""
+    numbers = (replicas or 1) * sum(math.prod(spec.shape) for spec in specs)
+    return max(1, min(most, MOST_NUMBERS // max(1, numbers)))
+
+
+def _kind(spec: Spec) -> Kind:
+    return spec.normal, spec.dtype, spec.device
+
+
+def _kinds(specs: Sequence[Spec]) -> list[Kind]:
+    """Each kind of noise that a step takes, once."""
+    return list(dict.fromkeys(map(_kind, specs)))
+
+
+def _sizes(kind: Kind, specs: Sequence[Spec]) -> list[int]:
+    return [math.prod(spec.shape) for spec in specs if _kind(spec) == kind]
+
+
+def _cut(kind: Kind, specs: Sequence[Spec], row: Tensor) -> list[Tensor]:
+    """The noise of all specs of one kind, in order; numbers may be left over at the end."""
+    shapes = [spec.shape for spec in specs if _kind(spec) == kind]
+    sizes = _sizes(kind, specs)
+    parts = row[..., : sum(sizes)].split(sizes, dim=-1)
+    lead = row.shape[:-1]
     return [part.reshape((*lead, *shape)) for part, shape in zip(parts, shapes, strict=True)]
 
 

@@ -14,7 +14,7 @@ from zoo.compile.captured import Captured
 from zoo.compile.code_cache import CacheWarning, Packaged
 from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
-from zoo.compile.noise import draw_noise
+from zoo.compile.noise import noise_of_step
 from zoo.optim.functional import RULES, Rates, clip_to_norm
 from zoo.optim.update import Update
 from zoo.torch_private import LOGGERS, make_fx, tree_map, while_loop
@@ -45,24 +45,26 @@ class Inputs(NamedTuple):
     Attributes:
         start: number of the first step, shape ().
         lr: learning rate, shape (), or (replicas,).
-        order: row numbers of every step, shape (BLOCK, batch), or (BLOCK, replicas, batch).
+        order: row numbers of every step, shape (steps, batch), or (steps, replicas, batch).
+        noise: of every step, see :func:`zoo.compile.noise.noise_of_steps`.
         args: the training arguments.
     """
 
     start: Tensor
     lr: Tensor
     order: Tensor
+    noise: tuple[Tensor, ...]
     args: tuple
 
 
 Tensors = tuple[Tensor, ...]
 
-Step = Callable[[State, Rates, Tensor, Tensor, Inputs], tuple[State, Tensor]]
+Step = Callable[[State, Rates, Tensor, Tensor, Tensors, Inputs], tuple[State, Tensor]]
 Block = Callable[[Tensor, State, Tensor, Inputs], tuple[Tensor, State]]
 
 
 def step_with_update(captured: Captured, update: Update, replicas: int | None) -> Step:
-    """One captured step that draws its noise and updates the parameters.
+    """One captured step that updates the parameters.
 
     Args:
         captured: the step.
@@ -85,9 +87,9 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         gradient_of = torch.vmap(gradient_of, in_dims=(0, 0, None, 0, 0, None))
 
     def take(
-        state: State, rates: Rates, step: Tensor, picked: Tensor, inputs: Inputs
+        state: State, rates: Rates, step: Tensor, picked: Tensor, drawn: Tensors, inputs: Inputs
     ) -> tuple[State, Tensor]:
-        noise = draw_noise(captured.noise, replicas)
+        noise = noise_of_step(captured.noise, drawn)
         loss, gradients, held = gradient_of(
             state.parts, state.held, step, picked, noise, inputs.args
         )
@@ -112,7 +114,8 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
     """
     rates = rates_of(update, inputs.start, inputs.lr)
     with torch.no_grad():
-        return make_fx(step)(state, rates, inputs.start, inputs.order[0], inputs)
+        drawn = tuple(part[0] for part in inputs.noise)
+        return make_fx(step)(state, rates, inputs.start, inputs.order[0], drawn, inputs)
 
 
 def _beside(rates: Rates, part: Tensor) -> Rates:
@@ -128,7 +131,7 @@ def rates_of(update: Update, step: Tensor, lr: Tensor) -> Rates:
 
 
 def block_of_steps(step: Step, update: Update, *, packed: bool) -> Block:
-    """A function that takes up to BLOCK steps in one loop.
+    """A function that takes steps in one loop, up to as many as its inputs have rows for.
 
     Tensors that do not change in the loop are closed over, since a loop copies what it carries.
     The rates of the next step are computed once in each step and carried, since otherwise they
@@ -149,10 +152,12 @@ def block_of_steps(step: Step, update: Update, *, packed: bool) -> Block:
 
         def body(clock: Tensor, losses: Tensor, *tensors: Tensor) -> tuple:
             rates, lr, before = unpack(tensors, state, len(first), packed=packed)
-            picked = inputs.order.index_select(0, clock[0].reshape(1))[0]
+            row = clock[0].reshape(1)
+            picked = inputs.order.index_select(0, row)[0]
+            drawn = tuple(part.index_select(0, row)[0] for part in inputs.noise)
             number = (clock[2] + clock[0]).to(lr.dtype)
-            after, loss = step(before, rates, number, picked, inputs)
-            now = torch.arange(BLOCK, device=clock.device) == clock[0]
+            after, loss = step(before, rates, number, picked, drawn, inputs)
+            now = torch.arange(losses.shape[-1], device=clock.device) == clock[0]
             losses = torch.where(now, loss[..., None], losses)
             next_rates = rates_of(update, number + 1, lr)
             ticked = clock + (torch.arange(3, device=clock.device) == 0)

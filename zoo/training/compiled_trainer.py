@@ -10,6 +10,7 @@ from torch import Tensor
 from zoo.compile.capture import capture
 from zoo.compile.captured import Captured
 from zoo.compile.flat_parameters import FlatParameters
+from zoo.compile.noise import noise_of_steps, steps_at_once
 from zoo.compile.step_loop import (
     BLOCK,
     Block,
@@ -43,7 +44,6 @@ class CompiledTrainer:
         CaptureError: if the step cannot be captured, or its capture is not the plain step.
     """
 
-    largest_block = BLOCK
     has_gradient = True  # what has none cannot be captured
 
     def __init__(self, *trainers: Trainer) -> None:
@@ -56,6 +56,7 @@ class CompiledTrainer:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # a failure must not move the noise
             self.captured = capture(first.program, first.rows, first.parameters)
+            self.largest_block = steps_at_once(self.captured.noise, BLOCK, self.replicas)
             self.state = self._read()
             self.block = self._block()
             with quiet():
@@ -65,7 +66,8 @@ class CompiledTrainer:
         """The loop, which a step of this process that was captured earlier may have already."""
         update, inputs, known = self.update, self._inputs(0), self.captured.blocks
         make = partial(_step, self.captured, update, self.replicas, self.state, inputs)
-        key = replace(update, lr=0.0), self.replicas, torch.get_num_threads()
+        threads = torch.get_num_threads()
+        key = replace(update, lr=0.0), self.replicas, self.largest_block, threads
         try:
             found = known.get(key)
         except TypeError:  # a schedule that cannot be looked up by
@@ -83,7 +85,7 @@ class CompiledTrainer:
         """Takes `count` steps; returns losses in nats, shape (count,), or (replicas, count)."""
         parts = []
         while count:
-            now = min(count, BLOCK)
+            now = min(count, self.largest_block)
             losses, self.state = self._run(now)
             parts.append(losses[..., :now])
             for trainer in self.trainers:
@@ -123,7 +125,7 @@ class CompiledTrainer:
     def _run(self, count: int) -> tuple[Tensor, State]:
         lead = () if self.replicas is None else (self.replicas,)
         dtype = self.state.parts[0].dtype
-        losses = torch.zeros((*lead, BLOCK), dtype=dtype, device=self.device)
+        losses = torch.zeros((*lead, self.largest_block), dtype=dtype, device=self.device)
         steps = torch.tensor(count, device=self.device)
         return self.block(steps, self.state, losses, self._inputs(count))
 
@@ -135,12 +137,14 @@ class CompiledTrainer:
             start=torch.full((), float(self.step), device=self.device),
             lr=(lr[0] if self.replicas is None else lr).to(self.device),
             order=self._order(count).to(self.device),
+            noise=noise_of_steps(self.captured.noise, count, self.largest_block, self.replicas),
             args=tuple(self.rows.args),
         )
 
     def _order(self, count: int) -> Tensor:
         """Rows of the next steps, filled up to a whole block."""
-        orders = [_rows(trainer.rows.order, self.step, count) for trainer in self.trainers]
+        size = self.largest_block
+        orders = [_rows(trainer.rows.order, self.step, count, size) for trainer in self.trainers]
         return orders[0] if self.replicas is None else torch.stack(orders, dim=1)
 
     def _read(self) -> State:
@@ -183,10 +187,10 @@ def _join(parts: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([part.reshape(-1) for part in parts])
 
 
-def _rows(order: Shuffle | None, start: int, count: int) -> Tensor:
+def _rows(order: Shuffle | None, start: int, count: int, size: int) -> Tensor:
     if order is None:
-        return torch.zeros(BLOCK, 0, dtype=torch.int64)
-    rows = torch.zeros(BLOCK, order.batch, dtype=torch.int64)
+        return torch.zeros(size, 0, dtype=torch.int64)
+    rows = torch.zeros(size, order.batch, dtype=torch.int64)
     if count:
         rows[:count] = order.block(start, count)
     return rows
