@@ -17,7 +17,7 @@ def numpyro_seconds(row: str) -> tuple[float, float] | None:
     data = [arg.numpy() for arg in task.data.train]
     if row in networks.PAIRS:
         return networks.time_pair(row, *data, batch, ROUNDS.get(model, 200))
-    if model == "hmm":
+    if model in ("hmm", "hmm_forward"):
         return small.time_hidden_markov(*data, batch, lr, 2000)
     program = small.eight_schools
     if model != "eight_schools":

@@ -1,7 +1,9 @@
 """The rows of the speed benchmark: a model, its data, a guide, an objective, a batch, a rate."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import pyro
 import torch
 
 import guides
@@ -13,6 +15,7 @@ from zoo.likelihoods import BernoulliLikelihood
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.regression.logistic_regression import LogisticRegression
+from zoo.models.time_series.hmm import HiddenMarkov
 from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.models.vaes.hvae import HierarchicalVAE
 from zoo.models.vaes.vae import VAE
@@ -30,6 +33,7 @@ ROWS = (
     "logistic_regression/full_rank/1",
     "logistic_10000/full_rank/1",
     "hmm/empty/1",
+    "hmm_forward/empty/1",
     "bernoulli_latent/amortised_discrete/1",
     "bernoulli_vae/amortised_normal/1",
     "bernoulli_vae/amortised_iaf/1",
@@ -47,6 +51,14 @@ PICTURES: dict[str, Callable] = {  # autoencoders of 784 pixels
         PixelDecoder(20, 784, 1, (28, 28)), BernoulliLikelihood(), StandardNormal(20)
     ),
 }
+
+
+class Forward(HiddenMarkov):
+    """The hidden Markov model without latents: the forward algorithm is its density."""
+
+    def forward(self, x: torch.Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.factor("x", self.log_evidence(x))
 
 
 def rowwise_task(name: str, build: Callable, columns: tuple, labels: tuple[str, ...]) -> Task:
@@ -91,8 +103,11 @@ def task_of(row: str) -> tuple[Task, object, object, int | None, float]:
         return zoo.load(model), family, trace, None, 0.01
     if model == "logistic_10000":
         return labels_task(10_000, 20), family, trace, 100, 0.01
-    if model == "hmm":  # no guide: its states are summed out
+    if model == "hmm":  # its states are summed out, all 3^6 paths at once
         return zoo.load(model), family, Enumerate(), 100, 0.01
+    if model == "hmm_forward":
+        task = replace(zoo.load("hmm"), build=lambda: Forward(6, states=3))
+        return task, family, trace, 100, 0.01
     if model == "bernoulli_latent":
         task = binary_task(model, lambda: BernoulliLatent(64, (64,), 8), 1000, 64)
         return task, family, TraceGraph(int(particles)), 20, 1e-3

@@ -8,8 +8,10 @@ import torch
 from pyro import poutine
 from torch.nn.functional import softplus
 
+from benchmarks import records
 from benchmarks.rivals import torch_models
 from benchmarks.rivals.masks import masks
+from benchmarks.speed import step_time
 from benchmarks.speed.tasks import task_of
 from benchmarks.speed.timing import trainer_of
 from guides.parts.flows import conditional_nets
@@ -133,15 +135,16 @@ def test_numpyro_has_the_density_of_global_latents(row):
     assert float(found) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_numpyro_sums_out_the_states_of_the_hidden_markov_model():
-    """At the initial parameters, with the means of the zoo's."""
+@pytest.mark.parametrize("row", ["hmm/empty/1", "hmm_forward/empty/1"])
+def test_numpyro_sums_out_the_states_of_the_hidden_markov_model(row):
+    """Both rows are one model: all paths at once, or the forward algorithm."""
     pytest.importorskip("numpyro")
     from numpyro.infer.util import log_density
 
     from benchmarks.rivals.numpyro_models import hidden_markov
 
-    (x,), size = batch_of("hmm/empty/1")
-    program = trainer_of("hmm/empty/1").program
+    (x,), size = batch_of(row)
+    program = trainer_of(row).program
     moved(program)
     values = {
         name.removeprefix("model."): value.detach().numpy()
@@ -256,3 +259,26 @@ def summed(found):
             scale = 1.0 if site["scale"] is None else site["scale"]
             total += float((scale * site["fn"].log_prob(site["value"], *extra)).sum())
     return total
+
+
+def test_a_run_goes_on_with_the_rows_that_are_missing(tmp_path, monkeypatch):
+    """Each row is written as it ends; rows of another commit are measured again."""
+    out, asked = tmp_path / "speed.json", []
+
+    def measured(row):
+        asked.append(row)
+        columns = ("zoo_compiled", "replicas_over_one", "replicas", "build_seconds")
+        return {"row": row} | dict.fromkeys(columns, 1.0)
+
+    def run(*rows):
+        asked.clear()
+        monkeypatch.setattr("sys.argv", ["step_time", "--out", str(out), "--rows", *rows])
+        step_time.main()
+        return [row["row"] for row in records.read(out)["rows"]]
+
+    monkeypatch.setattr(step_time, "measured", measured)
+    assert run(LOGISTIC) == [LOGISTIC] == asked
+    assert run(LOGISTIC, SCHOOLS) == [SCHOOLS, LOGISTIC]
+    assert asked == [SCHOOLS]
+    records.write(out, records.read(out) | {"commit": "another"})
+    assert run(SCHOOLS) == [SCHOOLS] == asked
