@@ -1,1 +1,1 @@
-"""The same models in NumPyro and in plain PyTorch, to compare with."""
+"""The same models in NumPyro, PyMC and plain PyTorch, to compare with."""

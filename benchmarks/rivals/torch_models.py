@@ -5,7 +5,14 @@ import time
 
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    linear,
+    logsigmoid,
+    softplus,
+)
+
+from benchmarks.rivals.masks import masks
 
 
 class SchoolsLoss(nn.Module):
@@ -31,25 +38,92 @@ class SchoolsLoss(nn.Module):
 
 
 class VAELoss(nn.Module):
-    """Negative ELBO of the Bernoulli VAE with a diagonal encoder, scaled to the full data."""
+    """Negative ELBO of the Bernoulli VAE with a diagonal encoder, scaled to the full data.
 
-    def __init__(self, features, hidden, latent, size):
+    Args:
+        size: rows in the full data.
+        inputs: numbers that the decoder reads.
+        outputs: numbers that the encoder gives.
+    """
+
+    def __init__(self, size, inputs=20, outputs=40, features=784, hidden=400):
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(features, hidden), nn.ReLU())
-        self.head = nn.Linear(hidden, 2 * latent)
-        self.decoder = nn.Sequential(
-            nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, features)
-        )
+        self.decoder = _network(inputs, hidden, features)
+        self.encoder = _network(features, hidden, outputs)
         self.size = size
 
     def forward(self, x):
-        loc, raw = self.head(self.body(x)).chunk(2, -1)
-        scale = softplus(raw) + 1e-6
+        loc, raw = self.encoder(x).chunk(2, -1)
+        scale = softplus(raw) + 1e-12
         noise = torch.randn_like(loc)
         z = loc + scale * noise
-        reconstruction = binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
         kl = (0.5 * z**2 - 0.5 * noise**2 - scale.log()).sum()
+        return self.negative(x, z, kl)
+
+    def negative(self, x, z, kl):
+        """The loss from a draw and its log q - log p."""
+        reconstruction = binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
         return (reconstruction + kl) * (self.size / len(x))
+
+
+class FlowLoss(VAELoss):
+    """The same with two inverse autoregressive steps that read a context from the encoder."""
+
+    def __init__(self, size, latent=20, context=16, hidden=40):
+        super().__init__(size, latent, 2 * latent + context)
+        self.latent, self.context = latent, context
+        self.steps = nn.ModuleList()
+        for step in range(2):
+            self.steps.append(_network(context + latent, hidden, 2 * latent))
+            pair = masks(latent, context, hidden, reverse=step % 2 == 1)
+            for name, mask in zip(("first", "second"), pair, strict=True):
+                self.register_buffer(f"{name}_{step}", torch.from_numpy(mask))
+
+    def forward(self, x):
+        size = self.latent
+        loc, raw, context = self.encoder(x).split([size, size, self.context], -1)
+        scale = softplus(raw) + 1e-12
+        noise = torch.randn_like(loc)
+        z, log_det = loc + scale * noise, scale.log().sum()
+        for i, net in enumerate(self.steps):
+            first, second = getattr(self, f"first_{i}"), getattr(self, f"second_{i}")
+            given = torch.cat([context, z], -1)
+            hidden = torch.relu(linear(given, net[0].weight * first, net[0].bias))
+            mean, logit = linear(hidden, net[2].weight * second, net[2].bias).chunk(2, -1)
+            gate = torch.sigmoid(logit + 2)
+            z = gate * z + (1 - gate) * mean
+            log_det = log_det + logsigmoid(logit + 2).sum()
+        kl = (0.5 * z**2 - 0.5 * noise**2).sum() - log_det
+        return self.negative(x, z, kl)
+
+
+class RelaxedLoss(VAELoss):
+    """The same with 20 relaxed one-hot vectors of 10 classes, at one temperature."""
+
+    def __init__(self, size, variables=20, classes=10, temperature=0.5):
+        super().__init__(size, variables * classes, variables * classes)
+        self.shape, self.temperature = (variables, classes), temperature
+
+    def forward(self, x):
+        logits = self.encoder(x).unflatten(-1, self.shape)
+        logits = logits - logits.logsumexp(-1, keepdim=True)
+        eps = torch.finfo(x.dtype).eps
+        gumbel = -(-torch.rand_like(logits).clamp(eps, 1 - eps).log()).log()
+        log_z = ((logits + gumbel) / self.temperature).log_softmax(-1)
+        log_q = (logits - self.temperature * log_z).log_softmax(-1).sum()
+        log_p = (-self.temperature * log_z).log_softmax(-1).sum()  # constants cancel
+        return self.negative(x, log_z.exp().flatten(-2), log_q - log_p)
+
+
+LOSSES = {
+    "bernoulli_vae/amortised_normal/1": VAELoss,
+    "bernoulli_vae/amortised_iaf/1": FlowLoss,
+    "categorical_vae/relaxed/1": RelaxedLoss,
+}
+
+
+def _network(inputs, hidden, outputs):
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
 def time_schools(sigma, y, steps: int, *, compiled: bool) -> float:
@@ -58,10 +132,10 @@ def time_schools(sigma, y, steps: int, *, compiled: bool) -> float:
     return _time(loss, lambda i: (), 0.01, steps, compiled=compiled)
 
 
-def time_vae(x, batch: int, hidden: int, latent: int, steps: int, *, compiled: bool) -> float:
+def time_vae(row: str, x, batch: int, steps: int, *, compiled: bool) -> float:
     """Seconds a step, minibatch gathered in the loop."""
     order = torch.randperm(len(x))[: len(x) // batch * batch].reshape(-1, batch)
-    loss = VAELoss(x.shape[1], hidden, latent, len(x))
+    loss = LOSSES[row](len(x))
     return _time(loss, lambda i: (x[order[i % len(order)]],), 1e-3, steps, compiled=compiled)
 
 

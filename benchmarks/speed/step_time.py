@@ -1,10 +1,12 @@
 """How fast is a step? The zoo's two paths beside Pyro, NumPyro and hand-written PyTorch.
 
-    python -m benchmarks.speed.step_time --out benchmarks/results/speed.json   # 20 minutes
+    python -m benchmarks.speed.step_time --out benchmarks/results/speed.json   # 40 minutes
     python -m benchmarks.speed.step_time --rows eight_schools/mean_field/1     # one
 
-Every row runs in a process of its own, all its columns one after another in the same minute; the
-numbers are ratios. Small models run on one thread (two only cost), the 784-pixel VAEs on all.
+Each row is written when it ends; the same command goes on with the rows that are not in the file,
+if that is of the same commit and date. A row has a process of its own, all its columns one after
+another in the same minute; the numbers are ratios. Small models run on one thread (two only cost),
+the 784-pixel VAEs on all.
 """
 
 import argparse
@@ -22,10 +24,11 @@ import torch
 from pyro.infer import JitTrace_ELBO, Trace_ELBO
 
 from benchmarks import markdown, records
+from benchmarks.speed import rivals
+from benchmarks.speed.tasks import PICTURES, ROWS
 from benchmarks.speed.timing import (
     best_of,
     device,
-    task_of,
     time_plain,
     time_pyro,
     time_zoo,
@@ -40,22 +43,13 @@ from zoo.training.compiled_trainer import CompiledTrainer
 
 ROOT = Path(__file__).parents[2]
 REPLICAS = 32
+SAME = ("commit", "date", "device")  # as the record has, of the rows that are kept
 
-
-ROWS = (
-    "eight_schools/mean_field/1",
-    "eight_schools/mean_field/16",
-    "eight_schools/full_rank/1",
-    "eight_schools/full_rank/16",
-    "eight_schools/iaf/1",
-    "eight_schools/iaf/16",
-    "logistic_regression/full_rank/1",
-    "bernoulli_latent/amortised_discrete/1",
-    "bernoulli_vae/amortised_normal/1",
-    "bernoulli_vae/amortised_iaf/1",
-    "categorical_vae/relaxed/1",
-)
-LARGE = ("bernoulli_vae", "categorical_vae")
+LARGE = tuple(PICTURES)
+BOUNDS = {  # Pyro's own for a model, plain and jitted
+    "bernoulli_latent": (pyro.infer.TraceGraph_ELBO, pyro.infer.JitTraceGraph_ELBO),
+    "hmm": (pyro.infer.TraceEnum_ELBO, pyro.infer.JitTraceEnum_ELBO),
+}
 
 
 def gradient_agreement(compiled: CompiledTrainer) -> float:
@@ -102,34 +96,6 @@ def batched_gradients(row: str, draws: int = 256) -> dict:
     }
 
 
-def numpyro_seconds(row: str) -> tuple[float, float] | None:
-    """Seconds a step and to build in NumPyro, where the row can be written there."""
-    from benchmarks.rivals import numpyro_models as rivals
-
-    model, guide, particles = row.split("/")
-    task, _, _, batch, _ = task_of(row)
-    if model == "eight_schools":
-        args = [arg.numpy() for arg in task.data.train]
-        return rivals.time_auto(rivals.eight_schools, guide, int(particles), args, 2000)
-    if model == "logistic_regression":
-        args = [arg.numpy() for arg in task.data.train]
-        return rivals.time_auto(rivals.logistic_regression, guide, int(particles), args, 2000)
-    if row == "bernoulli_vae/amortised_normal/1":
-        return rivals.time_vae(task.data.train[0].numpy(), batch, 400, 20, 200)
-    return None
-
-
-def torch_seconds(row: str, *, compiled: bool) -> float | None:
-    from benchmarks.rivals import torch_models as rivals
-
-    task, _, _, batch, _ = task_of(row)
-    if row == "eight_schools/mean_field/1":
-        return rivals.time_schools(*task.data.train, 500, compiled=compiled)
-    if row == "bernoulli_vae/amortised_normal/1":
-        return rivals.time_vae(task.data.train[0], batch, 400, 20, 100, compiled=compiled)
-    return None
-
-
 def attempt(name: str, call) -> object:
     """What a rival measures; the text of its error if it does not run."""
     try:
@@ -138,44 +104,54 @@ def attempt(name: str, call) -> object:
         return f"{name} does not run: {type(error).__name__}: {str(error)[:120]}"
 
 
-def run_row(row: str) -> dict:
-    """All columns of one row, in milliseconds a step."""
-    small = row.split("/")[0] not in LARGE
-    if small:
-        torch.set_num_threads(1)
+def of_the_zoo(row: str, replicas: int) -> dict:
+    """The columns of the zoo: compiled, plain, and several replicas in one program."""
     step, build, compiled = time_zoo(row)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = {
-        "row": row,
-        "threads": torch.get_num_threads(),
         "zoo_compiled": step * 1e3,
         "build_seconds": build,
         "peak_memory_mib": memory,
         "gradient_agreement": gradient_agreement(compiled),
         "zoo_plain": time_plain(row) * 1e3,
-        "pyro_svi_step": attempt("SVI.step", lambda: time_pyro(row, Trace_ELBO) * 1e3),
-        "pyro_jit": attempt(
-            "JitTrace_ELBO",
-            lambda: time_pyro(row, partial(JitTrace_ELBO, ignore_jit_warnings=True)) * 1e3,
-        ),
     }
-    if row.startswith("bernoulli_latent"):
-        graph = pyro.infer.TraceGraph_ELBO
-        found["pyro_svi_step"] = attempt("SVI.step", lambda: time_pyro(row, graph) * 1e3)
-    replicas = REPLICAS if small else 2
-    together, replica_build, _ = time_zoo(row, replicas)
+    together, _, _ = time_zoo(row, replicas)
     found["replicas"] = replicas
     found["zoo_replicas_per_fit"] = together * 1e3 / replicas
     found["replicas_over_one"] = together / step
-    rival = attempt("NumPyro", lambda: numpyro_seconds(row))
-    found["numpyro_scan"] = rival[0] * 1e3 if isinstance(rival, tuple) else rival
-    found["numpyro_build_seconds"] = rival[1] if isinstance(rival, tuple) else None
-    for name, flag in (("torch_fused_adam", False), ("torch_compiled", True)):
-        seconds = attempt(name, partial(torch_seconds, row, compiled=flag))
-        found[name] = seconds * 1e3 if isinstance(seconds, float) else seconds
     if row in ("eight_schools/mean_field/1", "bernoulli_latent/amortised_discrete/1"):
         found |= {"gradients": batched_gradients(row)}
     return found
+
+
+def of_rivals(row: str) -> dict:
+    """The columns of the others; None for a row that one does not have."""
+    plain, jitted = BOUNDS.get(row.split("/")[0], (Trace_ELBO, JitTrace_ELBO))
+    jitted = partial(jitted, ignore_jit_warnings=True)
+    found = {
+        "pyro_svi_step": attempt("SVI.step", lambda: time_pyro(row, plain) * 1e3),
+        "pyro_jit": attempt("Pyro's JIT", lambda: time_pyro(row, jitted) * 1e3),
+    }
+    rival = attempt("NumPyro", lambda: rivals.numpyro_seconds(row))
+    found["numpyro_scan"] = rival[0] * 1e3 if isinstance(rival, tuple) else rival
+    found["numpyro_build_seconds"] = rival[1] if isinstance(rival, tuple) else None
+    for name, call in (
+        ("torch_fused_adam", partial(rivals.torch_seconds, row, compiled=False)),
+        ("torch_compiled", partial(rivals.torch_seconds, row, compiled=True)),
+        ("pymc_advi", partial(rivals.pymc_seconds, row)),
+    ):
+        seconds = attempt(name, call)
+        found[name] = seconds * 1e3 if isinstance(seconds, float) else seconds
+    return found
+
+
+def run_row(row: str) -> dict:
+    """All columns of one row, in milliseconds a step."""
+    small = row.split("/")[0] not in LARGE
+    if small:
+        torch.set_num_threads(1)
+    head = {"row": row, "threads": torch.get_num_threads()}
+    return head | of_the_zoo(row, REPLICAS if small else 2) | of_rivals(row)
 
 
 def ratio(found: dict, column: str) -> str:
@@ -185,43 +161,72 @@ def ratio(found: dict, column: str) -> str:
     return f"{value:.3g} ms ({value / found['zoo_compiled']:.3g}x)"
 
 
-COLUMNS = ("zoo_plain", "pyro_svi_step", "pyro_jit", "numpyro_scan", "torch_fused_adam")
+COLUMNS = (
+    "zoo_plain",
+    "pyro_svi_step",
+    "pyro_jit",
+    "numpyro_scan",
+    "torch_fused_adam",
+    "torch_compiled",
+    "pymc_advi",
+)
 
 
 def table(rows: list[dict]) -> str:
-    heads = ["row", "zoo compiled", *COLUMNS, "torch_compiled", "replicas / one", "build"]
+    """A line for each row, a column for each library that has any."""
+    columns = [name for name in COLUMNS if any(found.get(name) is not None for found in rows)]
+    heads = ["row", "zoo compiled", *columns, "replicas / one", "build"]
     lines = []
     for found in rows:
         cells = [found["row"], f"{found['zoo_compiled']:.3g} ms"]
-        cells += [ratio(found, column) for column in (*COLUMNS, "torch_compiled")]
+        cells += [ratio(found, column) for column in columns]
         cells += [f"{found['replicas_over_one']:.2f} ({found['replicas']})"]
         cells += [f"{found['build_seconds']:.1f} s"]
         lines.append(cells)
     return markdown.table(heads, lines)
 
 
+def begun(out: Path | None) -> dict:
+    """The record in that file, if it is of this commit, date and device; else an empty one."""
+    fresh = records.made_now() | {"device": device(), "numpy": np.__version__, "rows": []}
+    if out is None or not out.exists():
+        return fresh
+    earlier = records.read(out)
+    same = all(earlier.get(name) == fresh[name] for name in SAME)
+    return earlier if same else fresh
+
+
+def measured(row: str) -> dict | None:
+    """A row's columns, from a process of its own; None if that fails, which is said."""
+    command = [sys.executable, "-m", "benchmarks.speed.step_time", "--one", row]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)  # noqa: S603
+    if done.returncode:
+        print(f"{row} failed:\n{done.stderr[-2000:]}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", nargs="*", default=list(ROWS))
+    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=ROWS)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--one", help="run one row in this process and print its JSON")
+    parser.add_argument("--one", choices=ROWS, help="run one row in this process, print its JSON")
     asked = parser.parse_args()
     if asked.one:
         print(json.dumps(run_row(asked.one)))
         return
-    rows = []
+    record = begun(asked.out)
+    rows = {found["row"]: found for found in record["rows"]}
     for row in asked.rows:
-        command = [sys.executable, "-m", "benchmarks.speed.step_time", "--one", row]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)  # noqa: S603
-        if done.returncode:
-            print(f"{row} failed:\n{done.stderr[-2000:]}", file=sys.stderr)
+        found = None if row in rows else measured(row)
+        if found is None:
             continue
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
-        print(json.dumps(rows[-1], indent=1), flush=True)
-    print(table(rows))
-    if asked.out:
-        record = records.made_now() | {"device": device(), "numpy": np.__version__}
-        records.write(asked.out, record | {"rows": rows})
+        print(json.dumps(found, indent=1), flush=True)
+        rows[row] = found
+        record["rows"] = [rows[name] for name in ROWS if name in rows]
+        if asked.out:
+            records.write(asked.out, record)
+    print(table(record["rows"]))
 
 
 if __name__ == "__main__":

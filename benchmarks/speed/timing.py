@@ -1,4 +1,4 @@
-"""Tasks and clocks of the speed benchmarks."""
+"""Clocks of the speed benchmarks."""
 
 import time
 from functools import partial
@@ -7,57 +7,14 @@ import pyro
 import torch
 from pyro.infer import SVI
 
-import guides
-import zoo
-from zoo.data import Data, keep
-from zoo.data.data import fingerprint
+from benchmarks.speed.tasks import task_of
 from zoo.isolation import isolated
-from zoo.models.discrete.bernoulli_latent import BernoulliLatent
-from zoo.models.discrete.categorical_vae import CategoricalVAE
-from zoo.models.vaes.bernoulli_vae import BernoulliVAE
-from zoo.objectives import Trace, TraceGraph
+from zoo.objectives import Enumerate
 from zoo.optim.update import Update
 from zoo.results.result import Settings
-from zoo.task import Task
 from zoo.training.compiled_trainer import CompiledTrainer
 from zoo.training.run import prepare
 from zoo.training.trainer import Trainer
-
-
-def binary_task(name, build, rows, features, batch) -> Task:
-    """A task on made-up binary rows: speed does not depend on what they show."""
-    generator = torch.Generator().manual_seed(0)
-    x = (torch.rand(rows, features, generator=generator) < 0.13).float()
-    data = Data(
-        name=name,
-        train=(x,),
-        valid=(),
-        test=(),
-        rowwise=True,
-        image=None,
-        observe=keep,
-        labels=("x",),
-        binarize="static",
-        seed=0,
-        hash=fingerprint(name, "static", ((x,), (), ())),
-    )
-    return Task(name, build, data)
-
-
-def task_of(row: str) -> tuple[Task, object, object, int | None, float]:
-    """Task, guide, objective, batch size and learning rate of a row."""
-    model, guide, particles = row.split("/")
-    family, trace = guides.GUIDES[guide], Trace(int(particles))
-    if model in ("eight_schools", "logistic_regression"):
-        return zoo.load(model), family, trace, None, 0.01
-    if model == "bernoulli_latent":
-        task = binary_task(model, lambda: BernoulliLatent(64, (64,), 8), 1000, 64, 20)
-        return task, family, TraceGraph(int(particles)), 20, 1e-3
-    if model == "categorical_vae":
-        task = binary_task(model, lambda: CategoricalVAE(784, 20, 10, (400,)), 10000, 784, 128)
-        return task, family, trace, 128, 1e-3
-    task = binary_task(model, lambda: BernoulliVAE(784, (400,), 20), 10000, 784, 128)
-    return task, family, trace, 128, 1e-3
 
 
 def trainer_of(row: str, seed: int = 0) -> Trainer:
@@ -112,7 +69,13 @@ def time_compiled(make, replicas: int = 1) -> tuple[float, float, CompiledTraine
 
 def time_plain(row: str) -> float:
     with isolated(seed=0):
-        return best_of(trainer_of(row).advance, 100, 3)
+        return steady(trainer_of(row).advance)
+
+
+def steady(run) -> float:
+    """Seconds for one step, of 10 to 100 at a time: about a second's worth."""
+    once = best_of(run, 3, 1)
+    return best_of(run, max(10, min(100, int(1 / once))), 3)
 
 
 def time_pyro(row: str, elbo) -> float:
@@ -134,6 +97,8 @@ def time_svi(trainer: Trainer, elbo, particles: int, lr: float) -> float:
         pyro.module("guide", program.guide)
         return program.guide(*args)
 
+    if isinstance(program.objective, Enumerate):
+        model = pyro.infer.config_enumerate(model)
     if program.guide.relaxes:
         relaxed = program.guide.view(program.model)
         model = lambda *args: (pyro.module("model", program.model), relaxed(*args))  # noqa: E731
@@ -148,4 +113,4 @@ def time_svi(trainer: Trainer, elbo, particles: int, lr: float) -> float:
         for each in picked:
             svi.step(*rows.take(each))
 
-    return best_of(run, 100, 3)
+    return steady(run)
