@@ -4,7 +4,7 @@ from functools import partial
 
 from benchmarks.speed.tasks import task_of
 
-# Steps of one NumPyro scan; XLA takes seconds for a masked convolution inside one on a CPU.
+# Steps of one NumPyro scan, where they are not the usual number.
 ROUNDS = {"pixel_vae": 2, "bernoulli_latent": 2000}
 
 

@@ -107,7 +107,9 @@ def fit(
             folder's fit that came to its end with as many steps is returned as it is. The folder
             may be that of `checkpoint`; while nothing is there, training starts at the beginning.
         compile: True takes the compiled path; False the plain one; "auto" compiles from 5,000
-            steps (over all replicas) on, and falls back to the plain step with a warning.
+            steps (over all replicas) on, and falls back to the plain step with a warning. The two
+            paths draw other noise, so the rule is one of steps alone: what a machine has compiled
+            before, and how fast it is, do not change the result.
         replicas: train this many independent seeds side by side.
         until: "steps" takes the number of steps given. "converged" begins near the posterior,
             lets the learning rate fall in stages, and ends where the guide no longer changes
