@@ -135,11 +135,11 @@ def test_captured_steps_with_their_update_equal_the_plain_loop(deterministic, na
     flat, held = captured.layout.read(trainer.program)
     state = State((flat,), tuple((torch.zeros_like(flat),) for _ in RULES[name].moments), held)
     nothing = torch.zeros(0, dtype=torch.int64)
-    inputs = Inputs(torch.tensor(0.0), torch.tensor(update.lr), nothing, trainer.rows.args)
+    inputs = Inputs(torch.tensor(0.0), torch.tensor(update.lr), nothing, (), trainer.rows.args)
     step, losses = step_with_update(captured, update, None), []
     for i in range(STEPS):
         number = torch.tensor(float(i))
-        state, loss = step(state, rates_of(update, number, inputs.lr), number, nothing, inputs)
+        state, loss = step(state, rates_of(update, number, inputs.lr), number, nothing, (), inputs)
         losses.append(loss)
     assert close(torch.stack(losses), trainer.advance(STEPS))
     assert close(state.parts[0], captured.layout.read(trainer.program)[0])

@@ -39,8 +39,12 @@ MOST_NUMBERS = 2**22  # of noise in memory at once
 
 def draw_noise(specs: Sequence[Spec], replicas: int | None = None) -> tuple[Tensor, ...]:
     """Fresh noise for each spec; with replicas, their dimension comes first."""
-    rows = noise_of_steps(specs, 1, 1, replicas)
-    return noise_of_step(specs, [row[0] for row in rows])
+    lead, rows = () if replicas is None else (replicas,), []
+    for kind in _kinds(specs):
+        normal, dtype, device = kind
+        sample = torch.randn if normal else torch.rand
+        rows.append(sample((*lead, sum(_sizes(kind, specs))), dtype=dtype, device=device))
+    return noise_of_step(specs, rows)
 
 
 def noise_of_steps(

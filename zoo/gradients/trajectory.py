@@ -78,6 +78,7 @@ class Trajectory:
             seed=self.seed,
             device=self.device,
             compile=False,
+            average=False,
             resume=earlier,
         )
         return self._fits[steps]
