@@ -86,6 +86,10 @@ class OfAnother(OfAClass):
 WARM_UPS = ({"kl_weight": Linear(0.0, 1.0, 1000)}, {"kl_weight": Linear(0.0, 1.0, 1001)})
 CHANGES = {
     "a number in the closure": ((model_of(1.0), {}), (model_of(1.0 + 1e-12), {})),
+    "a tensor of one number": (
+        (model_of(offset=torch.tensor(1.0)), {}),
+        (model_of(offset=torch.tensor(1.0 + 1e-12)), {}),
+    ),
     "a number of the class": ((OfAClass(), {}), (OfAnother(), {})),
     "a schedule": ((model_of(), WARM_UPS[0]), (model_of(), WARM_UPS[1])),
 }

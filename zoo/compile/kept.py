@@ -83,14 +83,19 @@ def _seen(value: object) -> Hashable:
 
 
 def _contents_of(program: Program) -> tuple[object, ...]:
-    """The code of model and guide, and every plain value that they hold or refer to."""
+    """The code of model and guide, and every number that they hold or refer to."""
+    own = {id(value) for value in all_tensors(program).values()}
     found = list[object]()
     for part in held([program.model, program.guide]):
-        values = {i: x for i, x in enumerate(parts_of(part)) if isinstance(x, PLAIN)}
+        values = {i: x for i, x in enumerate(parts_of(part)) if _is_plain(x) and id(x) not in own}
         of_classes = [vars(kind) for kind in type(part).__mro__ if not _of_library(kind)]
         shared = [{n: x for n, x in each.items() if isinstance(x, PLAIN)} for each in of_classes]
         found += [type(part), getattr(part, "__code__", None), fingerprint_of((values, shared))]
     return tuple(found)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, PLAIN) or (isinstance(value, Tensor) and value.numel() == 1)
 
 
 def _of_library(kind: type) -> bool:

@@ -30,6 +30,8 @@ from zoo.torch_private import tree_map
 from zoo.training.parallel.ranks import ALONE
 from zoo.training.trainer import Trainer
 
+MOST_BLOCKS = 8  # loops kept of one captured step, such as for several optimizers
+
 
 class CompiledTrainer:
     """Takes the steps of a plain trainer, and of its replicas, in compiled blocks.
@@ -73,6 +75,8 @@ class CompiledTrainer:
         except TypeError:  # a schedule that cannot be looked up by
             return compile_block(make, self.captured, update, inputs.lr)
         if found is None:
+            if len(known) >= MOST_BLOCKS:
+                known.pop(next(iter(known)))
             found = known[key] = compile_block(make, self.captured, update, inputs.lr)
         return found
 
