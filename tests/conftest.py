@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch.distributions import Distribution
 
-from zoo.compile.kept import forget
 from zoo.isolation import seed_all
 
 torch.set_default_dtype(torch.float64)
@@ -96,12 +95,6 @@ def leaks(before, after):
 def seeded():
     """Every test starts from the same random state, whatever ran before it."""
     seed_all(0)
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept():
-    """No test takes a captured step that another one left."""
-    forget()
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.training.checkpointer import Checkpoint, SaveError
     from zoo.training.divergence import DivergenceError
     from zoo.training.fit import fit
+    from zoo.training.parallel.ranks import RankError
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Fit",
     "Latents",
     "PairingError",
+    "RankError",
     "SaveError",
     "Task",
     "describe",
@@ -67,6 +69,7 @@ _MODULE_OF = {
     "Checkpoint": "zoo.training.checkpointer",
     "SaveError": "zoo.training.checkpointer",
     "DivergenceError": "zoo.training.divergence",
+    "RankError": "zoo.training.parallel.ranks",
     "fit": "zoo.training.fit",
 }
 

@@ -15,7 +15,6 @@ from torch import nn
 import zoo
 from guides import MeanField
 from zoo.compile.capture import ANSWERS, CaptureError, capture
-from zoo.compile.kept import forget
 from zoo.objectives import as_objective
 
 X = torch.linspace(-1.0, 2.0, 6)
@@ -209,7 +208,6 @@ def test_questions_of_library_code_are_answered(name, monkeypatch):
         assert equal_on_fresh_inputs(*parts)
     for question in list(ANSWERS):
         monkeypatch.delitem(ANSWERS, question)
-    forget()
     with (
         a_program(model, guide, (X,), objective) as parts,
         pytest.raises(CaptureError, match="control flow that depends on data"),

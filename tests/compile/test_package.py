@@ -62,7 +62,7 @@ def disk(tmp_path, monkeypatch):
 
 
 def call(function, x=X, count=3, options=None, fixed=0.5):
-    code = Packaged(lambda: function, name_of(function), like, options or {})
+    code = Packaged(lambda: function, lambda: name_of(function), like, options or {})
     with isolated(seed=0), quiet(), torch.no_grad():
         value, (_, total) = code(torch.tensor(count), (x, fixed))
         again, _ = code(torch.tensor(count + 1), (x, fixed))

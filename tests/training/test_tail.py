@@ -152,3 +152,44 @@ def test_auto_is_for_autoencoders_of_enough_steps():
 def test_what_does_not_go_together_is_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         fit(**{"steps": STEPS} | settings)
+
+
+def test_a_mean_does_not_outlive_its_fit():
+    """Going on without an average ends at the last iterate, whatever the earlier fit kept."""
+    mean = fit(steps=STEPS)
+    assert mean.best is not None
+    further = fit(steps=120, average=False, resume=mean)
+    assert further.best is None
+    assert not further.notes
+    assert same(further, fit(steps=120, average=False))
+    together = fit(steps=STEPS, replicas=2, compile=False)
+    ends = fit(steps=120, replicas=2, compile=False, average=False, resume=together)
+    assert [one.best for one in ends] == [None, None]
+
+
+def test_a_fit_is_kept_where_its_mean_cannot_be_tried(monkeypatch):
+    def full(*_):
+        raise RuntimeError("not enough memory")
+
+    monkeypatch.setattr("zoo.training.stopping.tail.loss_of_some", full)
+    found = fit(steps=STEPS)
+    assert found.notes[-1].endswith("its loss could not be had: not enough memory")
+    assert same_tensors(found.program.state_dict(), found.last["program"])
+
+
+def test_validation_rows_are_tried_in_minibatches(monkeypatch):
+    """So that the end of a fit takes no more memory than its steps."""
+    import zoo.training.stopping.held_out as held_out
+
+    sizes, loss = [], held_out._loss
+
+    def noted(fit, parts):
+        sizes.extend(len(args[0]) for _, args in parts)
+        return loss(fit, parts)
+
+    monkeypatch.setattr(held_out, "_loss", noted)
+    found = fit(steps=STEPS)
+    assert sizes == [8, 8, 4] * 2
+    (x,) = TASK.data.valid
+    whole = held_out.validation_loss(found, (x,))
+    assert losses_of(found)[0] == pytest.approx(whole, rel=0.2)

@@ -17,13 +17,12 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from zoo.checks.blame import why_not_traced
-from zoo.compile import kept
 from zoo.compile.captured import Captured
 from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
 from zoo.compile.gamma_noise import take_batches
 from zoo.compile.graph_passes import poison_failures
 from zoo.compile.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
-from zoo.compile.verify import CASES, CaptureError, Claim, verify
+from zoo.compile.verify import CaptureError, Claim, verify
 from zoo.data.batches import Batches
 from zoo.handlers.late import NoLateParameters
 from zoo.handlers.substitution import call_with, same_parameters
@@ -63,19 +62,8 @@ def capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter])
 
 def _capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
     layout = flat_parameters_of(program, parameters)
-    key = kept.structure_of(program, rows, layout)
-    known = kept.look_up(key)
-    if known is not None:
-        try:
-            claim = Claim(known.graph, layout, known.noise)
-            verify(claim, program, rows, parameters, CASES[-1:])
-        except CaptureError:
-            kept.forget(key)
-        else:
-            return known
     found = _trace(program, rows, layout)
     verify(Claim(found.graph, layout, found.noise), program, rows, parameters)
-    kept.keep(key, found)
     return found
 
 

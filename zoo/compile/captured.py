@@ -1,7 +1,6 @@
 """A captured step: a function of tensors without side effects."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,18 +19,11 @@ class Captured:
             parameters, and returns their gradients, as tuples of tensors.
         layout: where each parameter lies in the vector of all of them.
         noise: the noise that it takes, in order.
-        blocks: loops of this step that were made in this process, by what they depend on.
     """
 
     pieces: GraphModule
     layout: FlatParameters
     noise: tuple[Spec, ...]
-    blocks: dict[Hashable, Callable] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def constants(self) -> list[Tensor]:
-        """The tensors that are frozen in the step, and no inputs of it."""
-        return constants_of(self.pieces)
 
     def graph(
         self,

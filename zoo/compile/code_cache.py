@@ -45,7 +45,7 @@ class Packaged:
     Args:
         make: makes the function, which takes and returns nested tuples of tensors; anything else
             in them is a constant. It is called only if the code is not there yet.
-        key: names the function and its constants: another function has another key.
+        key: makes a name of the function and its constants: another function has another one.
         like: nested tuples such as the function returns, of its arguments.
         options: of the compiler.
 
@@ -54,10 +54,13 @@ class Packaged:
     """
 
     def __init__(
-        self, make: Callable[[], Callable], key: str, like: Callable, options: Options
+        self,
+        make: Callable[[], Callable],
+        key: Callable[[], str],
+        like: Callable,
+        options: Options,
     ) -> None:
-        self.make: Callable[[], Callable] | None = make
-        self.key, self.like, self.options = key, like, options
+        self.make, self.key, self.like, self.options = make, key, like, options
         self.code: Callable | None = None
 
     def __call__(self, *args: object) -> Any:
@@ -67,11 +70,10 @@ class Packaged:
                 self.code = self._load(args)
             except Exception as error:
                 raise CompileError(f"{type(error).__name__}: {error}") from error
-            self.make = None  # it may hold the training data
         return self.code(*args)
 
     def _load(self, args: tuple) -> Callable:
-        name = fingerprint(self.key, args, self.options)
+        name = fingerprint(self.key(), args, self.options)
         code = _code(name, lambda: self._export(args), self.options)
         _, structure = tree_flatten(self.like(*args))
 
@@ -81,7 +83,6 @@ class Packaged:
         return run
 
     def _export(self, args: tuple) -> ExportedProgram:
-        assert self.make is not None
         flat = _Flat(self.make(), args)
         return torch.export.export(flat, _tensors(args), strict=False)
 

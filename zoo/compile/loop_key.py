@@ -17,6 +17,7 @@ from torch.fx import GraphModule
 
 import zoo.compile
 import zoo.optim
+import zoo.torch_private
 from zoo.compile.captured import Captured, constants_of
 from zoo.data.fingerprint import fingerprint_of
 from zoo.optim.update import Update
@@ -57,7 +58,8 @@ def _add(digest: "hashlib._Hash", graph: GraphModule) -> None:
 def _source() -> str:
     """A hash of the zoo's code that is traced into a loop around the captured step."""
     digest = hashlib.sha256()
-    for package in (zoo.compile, zoo.optim):
-        for path in sorted(Path(package.__path__[0]).glob("*.py")):
-            digest.update(path.read_bytes())
+    folders = [Path(package.__path__[0]) for package in (zoo.compile, zoo.optim)]
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    for path in [*files, Path(zoo.torch_private.__file__)]:
+        digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -216,7 +216,7 @@ def compile_block(
 
     if any(value.device.type == "cuda" for value in _tensors_of(captured)):
         return torch.compile(make(), fullgraph=True, dynamic=False)
-    key = loop_key(captured, update, partial(rates_of, update), lr)
+    key = partial(loop_key, captured, update, partial(rates_of, update), lr)
     if not is_small(captured):
         return Packaged(make, key, _returned, {})
     options = {"cpp.threads": 1, "force_pointwise_cat": is_tiny(captured)}

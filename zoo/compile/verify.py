@@ -50,31 +50,19 @@ class Claim:
 
 
 def verify(
-    claim: Claim,
-    program: Program,
-    rows: Batches,
-    parameters: Sequence[nn.Parameter],
-    cases: Sequence[tuple[float, float]] = CASES,
+    claim: Claim, program: Program, rows: Batches, parameters: Sequence[nn.Parameter]
 ) -> None:
     """Compares loss, every gradient and every new buffer with the plain step's.
 
     Parameters, step number, rows and noise differ from those that the step was captured with. The
     program is left as it was.
 
-    Args:
-        claim: the captured step.
-        program: whose plain step it is compared with.
-        rows: the training data.
-        parameters: those that are trained.
-        cases: of each comparison, the number of the step, and the size of a random move of the
-            parameters before it.
-
     Raises:
         CaptureError: naming the first tensor that differs, and the likely cause.
     """
     before = named_tensors(program)
     try:
-        for i, (number, move) in enumerate(cases):
+        for i, (number, move) in enumerate(CASES):
             _move(parameters, move)
             step = torch.full((), number, device=parameters[0].device)
             _one_case(claim, program, rows, step, i)

@@ -1,6 +1,5 @@
 """The compiled training loop, with the interface of the plain one."""
 
-from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 
@@ -29,8 +28,6 @@ from zoo.optim.update import Update
 from zoo.torch_private import tree_map
 from zoo.training.parallel.ranks import ALONE
 from zoo.training.trainer import Trainer
-
-MOST_BLOCKS = 8  # loops kept of one captured step, such as for several optimizers
 
 
 class CompiledTrainer:
@@ -65,20 +62,9 @@ class CompiledTrainer:
                 self._run(0)  # compiles the block by taking no step
 
     def _block(self) -> Block:
-        """The loop, which a step of this process that was captured earlier may have already."""
-        update, inputs, known = self.update, self._inputs(0), self.captured.blocks
+        update, inputs = self.update, self._inputs(0)
         make = partial(_step, self.captured, update, self.replicas, self.state, inputs)
-        threads = torch.get_num_threads()
-        key = replace(update, lr=0.0), self.replicas, self.largest_block, threads
-        try:
-            found = known.get(key)
-        except TypeError:  # a schedule that cannot be looked up by
-            return compile_block(make, self.captured, update, inputs.lr)
-        if found is None:
-            if len(known) >= MOST_BLOCKS:
-                known.pop(next(iter(known)))
-            found = known[key] = compile_block(make, self.captured, update, inputs.lr)
-        return found
+        return compile_block(make, self.captured, update, inputs.lr)
 
     @property
     def step(self) -> int:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from zoo.latents import Family, Latents, describe
 from zoo.pairing.validation import check_rows
 from zoo.program import Program, build
 from zoo.results.earlier import Earlier
+from zoo.results.encoding import encode
 from zoo.results.result import Fit, Settings
 from zoo.results.same_code import densities, refuse_other_code
 from zoo.sampling.separable import why_inseparable
@@ -102,8 +103,8 @@ def _begin_alike(trainer: Trainer, task: Task, settings: Settings) -> None:
     """Sets all ranks to the parameters and buffers of rank 0."""
     tensors = trainer.program.state_dict(keep_vars=True)
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
-    given = {"data": task.data.hash, "steps": settings.steps, "batch_size": settings.batch_size}
-    trainer.ranks.check_same(given | {"seed": settings.seed, "parameters": shapes})
+    given = {"data": task.data.hash, "parameters": shapes}
+    trainer.ranks.check_same(given | cast("dict[str, object]", encode(settings)))
     trainer.ranks.follow_first(tensors.values())
 
 

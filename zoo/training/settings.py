@@ -181,7 +181,7 @@ class Request:
         choices: tuple[bool | str, ...] = (True, False, "auto")
         found = one_of("average", self.average, choices)
         if found is True and self.until == "converged":
-            way = "Pass average='auto': such a fit ends at a mean by itself."
+            way = "Such a fit ends by itself; pass steps=1000, say, or leave average out."
             raise refusal("average", "False or 'auto' beside until='converged'", found, way)
         if found is True and self.patience is not None:
             way = "Leave one of them out: patience keeps the best state, and no mean."

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from zoo.device import to_device
 from zoo.handlers.parameters import named_tensors
 from zoo.results.result import Fit
-from zoo.training.stopping.held_out import training_loss, validation_loss
+from zoo.training.stopping.held_out import loss_of_some, training_loss
 from zoo.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Tail:
         self, trainer: "Trainer | CompiledTrainer", steps: int, valid_args: tuple = ()
     ) -> None:
         self.trainer, self.steps, self.valid_args = trainer, steps, valid_args
-        window = steps // SHARE
+        window = max(1, steps // SHARE)
         self.begin, self.stride = steps - window, max(1, window // NOTED)
         self.count, self.mean = 0, torch.zeros(0)
 
@@ -66,7 +66,10 @@ class Tail:
         return self.steps, self.count, self.mean
 
     def go_on(self, state: tuple[int, int, Tensor]) -> None:
-        """Puts back what :meth:`state` gave; the window of another number of steps is dropped."""
+        """Puts back what :meth:`state` gave; the window of another number of steps is dropped.
+
+        A fit that goes on from within its new window has a mean of the steps left alone.
+        """
         if state[0] == self.steps:
             self.count, self.mean = state[1], state[2].to(self.trainer.device)
 
@@ -78,16 +81,23 @@ class Tail:
         """
         if self.count == 0:
             return
-        last, at_last = self.trainer.vector(), self._loss(fit)
-        self._set(self.mean)
-        at_mean = self._loss(fit)
-        better = at_mean < at_last  # False too where either is not a number
-        if better:
-            fit.best = named_tensors(fit.program)
-        self._set(last)
+        last = self.trainer.vector()
+        try:
+            at_last = self._loss(fit)
+            self._set(self.mean)
+            at_mean = self._loss(fit)
+            better = at_mean < at_last  # False too where either is not a number
+            if better:
+                fit.best = named_tensors(fit.program)
+        except RuntimeError as error:  # of memory, say: the steps were taken, and are not lost
+            first = str(error).strip().splitlines()[0]
+            fit.notes.append(f"end: the last iterate is kept; its loss could not be had: {first}")
+            return
+        finally:
+            self._set(last)
         kept, rows = "mean" if better else "last", "validation" if self.valid_args else "training"
         fit.notes.append(
-            f"end: the {kept} of {self.count} iterates over the last {self.steps - self.begin} "
+            f"end: the {kept} of {self.count} iterates over the last {self.count * self.stride} "
             f"steps is kept; on {rows} rows the mean has a loss of {at_mean:.8g} nats, the last "
             f"{at_last:.8g}"
         )
@@ -96,7 +106,7 @@ class Tail:
         fit.other_evaluations += fit.settings.objective.evaluations(fit.latents)
         ranks = self.trainer.ranks
         if self.valid_args:
-            return ranks.decided(lambda: validation_loss(fit, self.valid_args))
+            return ranks.decided(lambda: loss_of_some(fit, self.valid_args))
         return ranks.decided(lambda: training_loss(fit, self.trainer.rows))
 
     def _set(self, vector: Tensor) -> None:
@@ -112,16 +122,18 @@ def tail_of(fit: Fit, trainer: "Trainer | CompiledTrainer") -> Tail | None:
         trainer: its trainer; of replicas, the plain one of the seed.
     """
     settings = fit.settings
+    if settings.until != "steps" or settings.patience is not None:
+        return None
+    fit.best = None  # not the mean at which an earlier fit of fewer steps ended
+    fit.notes = [note for note in fit.notes if not note.startswith("end: ")]
     asked = settings.average
     if asked == "auto":
         local = any(site.local for site in fit.latents.sites)
         asked = local and fit.amortised and settings.steps >= FEWEST_STEPS
-    if not asked or settings.until != "steps" or settings.patience is not None:
+    if not asked:
         return None
     held_out = fit.task.data.valid if fit.amortised else ()
     tail = Tail(trainer, settings.steps, tuple(to_device(x, str(fit.device)) for x in held_out))
     if "tail" in fit.last:
         tail.go_on(fit.last["tail"])
-    fit.best = None  # not the mean at which an earlier fit of fewer steps ended
-    fit.notes = [note for note in fit.notes if not note.startswith("end: ")]
     return tail
