@@ -5,6 +5,13 @@ from functools import partial
 import pyro
 import pytest
 import torch
+from pyro.infer import (
+    RenyiELBO,
+    ReweightedWakeSleep,
+    Trace_ELBO,
+    TraceGraph_ELBO,
+    TraceMeanField_ELBO,
+)
 from small_tasks import causes_task, ppca_task, regression
 from steps import interpreted
 from test_checkpoint import same
@@ -174,6 +181,35 @@ def test_a_fit_is_kept_where_its_mean_cannot_be_tried(monkeypatch):
     monkeypatch.setattr("zoo.training.stopping.tail.loss_of_some", full)
     found = fit(steps=STEPS)
     assert found.notes[-1].endswith("its loss could not be had: not enough memory")
+    assert same_tensors(found.program.state_dict(), found.last["program"])
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Trace_ELBO(num_particles=2),
+        TraceGraph_ELBO(),
+        TraceMeanField_ELBO(),
+        RenyiELBO(alpha=0.0, num_particles=2),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_losses_of_pyro_are_compared(objective):
+    """Also those that Pyro gives as a number alone where no gradient is recorded."""
+    settings = {"steps": STEPS, "compile": False, "objective": objective, "batch_size": None}
+    at_mean, at_last = losses_of(fit(**settings))
+    assert 0 < min(at_mean, at_last)
+    assert abs(at_mean - at_last) < 10
+    watched = fit(**settings, patience=9, valid_every=STEPS)
+    ((step, loss),) = watched.valid
+    assert step == STEPS
+    assert loss == pytest.approx(at_last, rel=1e-6)
+
+
+def test_a_fit_under_wake_sleep_is_kept():
+    """Pyro's class has no loss outside a step."""
+    found = fit(steps=STEPS, compile=False, objective=ReweightedWakeSleep(num_particles=2))
+    assert "its loss could not be had" in found.notes[-1]
     assert same_tensors(found.program.state_dict(), found.last["program"])
 
 

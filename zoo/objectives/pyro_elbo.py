@@ -94,10 +94,13 @@ class PyroELBO(Objective):
         """The wrapped loss as a tensor, nats, shape ().
 
         Raises:
-            ValueError: for RenyiELBO and ReweightedWakeSleep, which only form gradients, and
-                others without a ``differentiable_loss``.
+            ValueError: for ReweightedWakeSleep, for RenyiELBO where gradients are recorded, and
+                for other classes without a ``differentiable_loss``.
         """
         elbo, model, guide = self.elbo, pair.model, pair.guide
+        if isinstance(elbo, (TraceEnum_ELBO, RenyiELBO)) and not torch.is_grad_enabled():
+            _count_plates(elbo, pair, args, kwargs)
+            return torch.as_tensor(elbo.loss(model, guide, *args, **kwargs))
         if not self.known:
             return _own_loss(elbo, model, guide, args, kwargs)
         _count_plates(elbo, pair, args, kwargs)

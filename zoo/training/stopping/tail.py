@@ -89,7 +89,7 @@ class Tail:
             better = at_mean < at_last  # False too where either is not a number
             if better:
                 fit.best = named_tensors(fit.program)
-        except RuntimeError as error:  # of memory, say: the steps were taken, and are not lost
+        except (RuntimeError, ValueError) as error:  # the steps were taken, and are not lost
             first = str(error).strip().splitlines()[0]
             fit.notes.append(f"end: the last iterate is kept; its loss could not be had: {first}")
             return
