@@ -39,6 +39,12 @@ def logistic_regression(x, y, size=None):
         numpyro.sample("y", dist.Bernoulli(logits=x @ beta), obs=y)
 
 
+def normal_means(y):
+    """As many unknown means as there are observations."""
+    mean = numpyro.sample("mean", dist.Normal(jnp.zeros(len(y)), 1.0).to_event(1))
+    numpyro.sample("y", dist.Normal(mean, 1.0).to_event(1), obs=y)
+
+
 def hidden_markov(x, size, states=3):
     """Many short series; the states are summed out by the forward algorithm."""
     initial = numpyro.param("initial_logits", jnp.zeros(states))
@@ -60,25 +66,26 @@ def nothing(*args):
     """The guide of a model without latents."""
 
 
-def time_auto(model, guide: str, particles: int, data, steps: int, batch=None):
-    """Seconds a step and seconds to build, of an autoguide on a model of global latents."""
-    svi = SVI(model, AUTO[guide](model), numpyro.optim.Adam(0.01), Trace_ELBO(particles))
-    return time_steps(svi, data, batch, steps)
+def auto(model, guide: str, particles: int) -> SVI:
+    """An autoguide on a model of global latents."""
+    return SVI(model, AUTO[guide](model), numpyro.optim.Adam(0.01), Trace_ELBO(particles))
 
 
-def time_hidden_markov(x, batch: int, lr: float, steps: int) -> tuple[float, float]:
-    """The same for the hidden Markov model, which is left without latents."""
-    model = partial(hidden_markov, size=len(x))
-    svi = SVI(model, nothing, numpyro.optim.Adam(lr), Trace_ELBO())
-    return time_steps(svi, [x], batch, steps)
+def without_latents(model, lr: float) -> SVI:
+    """A model whose latents are summed out; its parameters are trained."""
+    return SVI(model, nothing, numpyro.optim.Adam(lr), Trace_ELBO())
 
 
-def time_steps(svi: SVI, data, batch: int | None, steps: int) -> tuple[float, float]:
-    """Seconds a step and seconds to build: one scan, minibatches gathered inside it."""
+def time_steps(
+    svi: SVI, data, batch: int | None, steps: int, replicas: int | None = None
+) -> tuple[float, float]:
+    """Seconds a step and seconds to build: one scan, minibatches gathered inside it.
+
+    A step of several replicas, each with noise and minibatches of its own, is the scan's vmap.
+    """
     data = tuple(jnp.asarray(column) for column in data)
     first = data if batch is None else tuple(column[:batch] for column in data)
-    state = svi.init(jax.random.PRNGKey(0), *first)
-    order = None if batch is None else _order(len(data[0]), batch, steps)
+    order = None if batch is None else _orders(len(data[0]), batch, steps, replicas or 1)
 
     def run(state, data, order):
         def step(state, rows):
@@ -87,12 +94,26 @@ def time_steps(svi: SVI, data, batch: int | None, steps: int) -> tuple[float, fl
 
         return jax.lax.scan(step, state, order, steps)
 
+    def begin(key):
+        return svi.init(key, *first)
+
+    key = jax.random.PRNGKey(0)
+    if replicas is None:
+        state, order = begin(key), None if order is None else order[0]
+    else:
+        state = jax.vmap(begin)(jax.random.split(key, replicas))
+        run = jax.vmap(run, in_axes=(0, None, None if order is None else 0))
     return _time(partial(jax.jit(run), state, data, order), steps)
 
 
-def _order(rows: int, batch: int, steps: int):
-    order = np.random.default_rng(0).permutation(rows)[: rows // batch * batch]
-    return jnp.asarray(np.resize(order, (steps, batch)))
+def _orders(rows: int, batch: int, steps: int, replicas: int):
+    orders = [
+        np.resize(
+            np.random.default_rng(seed).permutation(rows)[: rows // batch * batch], (steps, batch)
+        )
+        for seed in range(replicas)
+    ]
+    return jnp.asarray(np.stack(orders))
 
 
 def _time(run, steps: int) -> tuple[float, float]:

@@ -9,7 +9,6 @@ import numpyro.distributions as dist
 from jax.example_libraries import stax
 from numpyro.infer import SVI, Trace_ELBO, TraceGraph_ELBO
 
-from benchmarks.rivals.numpyro_models import time_steps
 from benchmarks.rivals.numpyro_parts import (
     CONTEXT,
     LATENT,
@@ -168,8 +167,7 @@ PAIRS = {
 }
 
 
-def time_pair(row: str, x, batch: int, steps: int) -> tuple[float, float]:
-    """Seconds a step and seconds to build."""
+def pair(row: str, size: int) -> SVI:
+    """Model and guide of a row, for data of that many rows."""
     bound = TraceGraph_ELBO() if row.startswith("bernoulli_latent") else Trace_ELBO()
-    svi = SVI(*PAIRS[row](len(x)), numpyro.optim.Adam(1e-3), bound)
-    return time_steps(svi, [x], batch, steps)
+    return SVI(*PAIRS[row](size), numpyro.optim.Adam(1e-3), bound)

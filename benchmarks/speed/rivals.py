@@ -8,22 +8,25 @@ from benchmarks.speed.tasks import task_of
 ROUNDS = {"pixel_vae": 2, "bernoulli_latent": 2000}
 
 
-def numpyro_seconds(row: str) -> tuple[float, float] | None:
-    """Seconds a step and to build in NumPyro."""
+def numpyro_seconds(row: str, replicas: int | None = None) -> tuple[float, float]:
+    """Seconds a step and to build in NumPyro; of a step of all replicas, if there are several."""
     from benchmarks.rivals import numpyro_models as small
     from benchmarks.rivals import numpyro_networks as networks
 
     model, guide, particles = row.split("/")
     task, _, _, batch, lr = task_of(row)
     data = [arg.numpy() for arg in task.data.train]
+    steps = 2000
     if row in networks.PAIRS:
-        return networks.time_pair(row, *data, batch, ROUNDS.get(model, 200))
-    if model in ("hmm", "hmm_forward"):
-        return small.time_hidden_markov(*data, batch, lr, 2000)
-    program = small.eight_schools
-    if model != "eight_schools":
+        svi, steps = networks.pair(row, len(data[0])), ROUNDS.get(model, 200)
+    elif model in ("hmm", "hmm_forward"):
+        svi = small.without_latents(partial(small.hidden_markov, size=len(data[0])), lr)
+    elif model == "eight_schools":
+        svi = small.auto(small.eight_schools, guide, int(particles))
+    else:
         program = partial(small.logistic_regression, size=len(data[0]))
-    return small.time_auto(program, guide, int(particles), data, 2000, batch)
+        svi = small.auto(program, guide, int(particles))
+    return small.time_steps(svi, data, batch, steps if replicas is None else steps // 4, replicas)
 
 
 def torch_seconds(row: str, *, compiled: bool) -> float | None:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.scaling --out benchmarks/results   # scaling.json and docs' picture
 
-Each point is a step of the compiled path; beside it, where that ends within seconds, Pyro's own
-SVI.step on the same model and guide, in the same minute.
+Each point is a step of the compiled path; beside it, in the same minute, NumPyro's scan (its vmap
+for replicas) where NumPyro is installed, and Pyro's own SVI.step where that ends within seconds.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from zoo.task import given
 
 LR = 1e-3
 SLOWEST = 0.2  # seconds of a Pyro step that is still worth waiting for
+LARGE = 10**5  # rows from which NumPyro is timed over few steps
 AXES = {
     "rows": [10**3, 10**4, 10**5, 10**6],
     "particles": [1, 4, 16, 64, 256],
@@ -74,6 +75,28 @@ def eight_schools(particles: int):
     return zoo.load("eight_schools"), guides.MeanField, Trace(particles), None, LR
 
 
+def in_numpyro(axis: str, size: int) -> float | None:
+    """Seconds a step of NumPyro on the same data; None where it is not installed."""
+    try:
+        from benchmarks.rivals import numpyro_models as rival
+    except ImportError:
+        return None
+    particles, replicas = 1, None
+    model, (task, *_) = rival.eight_schools, eight_schools(1)
+    if axis == "rows":
+        model, (task, *_) = rival.logistic_regression, logistic_regression(size)
+    elif axis == "latent dimension":
+        model, (task, *_) = rival.normal_means, normal_means(size)
+    elif axis == "particles":
+        particles = size
+    else:
+        replicas = size
+    data = [column.numpy() for column in task.data.train]
+    steps = 20 if size >= LARGE else 2000
+    svi = rival.auto(model, "mean_field", particles)
+    return rival.time_steps(svi, data, None, steps, replicas)[0]
+
+
 def case(axis: str, size: int):
     """Trainer maker and replicas of one point."""
     if axis == "rows":
@@ -91,6 +114,9 @@ def point(axis: str, size: int) -> dict:
     torch.set_num_threads(2 if axis == "rows" else 1)
     step, build, _ = time_compiled(lambda seed: make(seed=seed), replicas)
     found = {"axis": axis, "size": size, "zoo_ms": step * 1e3, "build_seconds": build}
+    rival = in_numpyro(axis, size)
+    if rival is not None:
+        found["numpyro_ms"] = rival * 1e3
     once = best_of(make().advance, 2, 1)
     if once < SLOWEST:
         particles = size if axis == "particles" else 1
@@ -104,7 +130,11 @@ def picture(rows: list[dict], path: Path) -> None:
     picture, panels = plt.subplots(1, len(AXES), figsize=(15, 3.6), layout="constrained")
     for axis, panel in zip(AXES, panels, strict=True):
         chosen = [row for row in rows if row["axis"] == axis]
-        for column, label, style in (("zoo_ms", "zoo compiled", "o-"), ("pyro_ms", "SVI", "s--")):
+        for column, label, style in (
+            ("zoo_ms", "zoo compiled", "o-"),
+            ("numpyro_ms", "NumPyro", "^:"),
+            ("pyro_ms", "Pyro's SVI.step", "s--"),
+        ):
             drawn = [row for row in chosen if column in row]
             sizes, times = [row["size"] for row in drawn], [row[column] for row in drawn]
             panel.loglog(sizes, times, style, label=label)

@@ -117,14 +117,14 @@ def of_the_zoo(row: str, replicas: int) -> dict:
     }
     together, _, _ = time_zoo(row, replicas)
     found["replicas"] = replicas
-    found["zoo_replicas_per_fit"] = together * 1e3 / replicas
+    found["zoo_replicas"] = together * 1e3
     found["replicas_over_one"] = together / step
     if row in ("eight_schools/mean_field/1", "bernoulli_latent/amortised_discrete/1"):
         found |= {"gradients": batched_gradients(row)}
     return found
 
 
-def of_rivals(row: str) -> dict:
+def of_rivals(row: str, replicas: int) -> dict:
     """The columns of the others; None for a row that one does not have."""
     plain, jitted = BOUNDS.get(row.split("/")[0], (Trace_ELBO, JitTrace_ELBO))
     jitted = partial(jitted, ignore_jit_warnings=True)
@@ -135,6 +135,8 @@ def of_rivals(row: str) -> dict:
     rival = attempt("NumPyro", lambda: rivals.numpyro_seconds(row))
     found["numpyro_scan"] = rival[0] * 1e3 if isinstance(rival, tuple) else rival
     found["numpyro_build_seconds"] = rival[1] if isinstance(rival, tuple) else None
+    many = attempt("NumPyro's vmap", lambda: rivals.numpyro_seconds(row, replicas))
+    found["numpyro_replicas"] = many[0] * 1e3 if isinstance(many, tuple) else many
     for name, call in (
         ("torch_fused_adam", partial(rivals.torch_seconds, row, compiled=False)),
         ("torch_compiled", partial(rivals.torch_seconds, row, compiled=True)),
@@ -151,36 +153,40 @@ def run_row(row: str) -> dict:
     if small:
         torch.set_num_threads(1)
     head = {"row": row, "threads": torch.get_num_threads()}
-    return head | of_the_zoo(row, REPLICAS if small else 2) | of_rivals(row)
+    replicas = REPLICAS if small else 2
+    return head | of_the_zoo(row, replicas) | of_rivals(row, replicas)
 
 
-def ratio(found: dict, column: str) -> str:
+def ratio(found: dict, column: str, to: str = "zoo_compiled") -> str:
+    """A rival's milliseconds, and how many times the zoo's they are."""
     value = found.get(column)
     if not isinstance(value, float) or math.isnan(value):
         return "-"
-    return f"{value:.3g} ms ({value / found['zoo_compiled']:.3g}x)"
+    return f"{value:.3g} ms ({value / found[to]:.3g}x)"
 
 
-COLUMNS = (
-    "zoo_plain",
-    "pyro_svi_step",
-    "pyro_jit",
-    "numpyro_scan",
-    "torch_fused_adam",
-    "torch_compiled",
-    "pymc_advi",
-)
+COLUMNS = {
+    "zoo_plain": "zoo, not compiled",
+    "pyro_svi_step": "Pyro's SVI.step",
+    "pyro_jit": "Pyro's JIT",
+    "numpyro_scan": "NumPyro's scan",
+    "torch_fused_adam": "PyTorch by hand",
+    "torch_compiled": "the same, compiled",
+    "pymc_advi": "PyMC's ADVI",
+}
 
 
 def table(rows: list[dict]) -> str:
     """A line for each row, a column for each library that has any."""
     columns = [name for name in COLUMNS if any(found.get(name) is not None for found in rows)]
-    heads = ["row", "zoo compiled", *columns, "replicas / one", "build"]
+    heads = ["row", "zoo compiled", *(COLUMNS[name] for name in columns)]
+    heads += ["replicas / one", "NumPyro's vmap / replicas", "build"]
     lines = []
     for found in rows:
         cells = [found["row"], f"{found['zoo_compiled']:.3g} ms"]
         cells += [ratio(found, column) for column in columns]
         cells += [f"{found['replicas_over_one']:.2f} ({found['replicas']})"]
+        cells += [ratio(found, "numpyro_replicas", to="zoo_replicas")]
         cells += [f"{found['build_seconds']:.1f} s"]
         lines.append(cells)
     return markdown.table(heads, lines)

@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from zoo.compile.code_cache import CacheWarning, Packaged
 from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.noise import noise_of_step
+from zoo.compile.small_products import with_small_products_expanded
 from zoo.optim.functional import RULES, Rates, clip_to_norm
 from zoo.optim.update import Update
 from zoo.torch_private import LOGGERS, make_fx, tree_map, while_loop
@@ -72,6 +74,7 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         replicas: number of fits that are trained together; None for a single one.
     """
     rule, small = RULES[update.optimizer], is_small(captured)
+    captured = replace(captured, pieces=with_small_products_expanded(captured.pieces))
 
     def gradient_of(parts: Tensors, *inputs: Any) -> tuple[Tensor, Tensors, Tensors]:
         if small:
