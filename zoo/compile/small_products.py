@@ -21,7 +21,7 @@ def with_small_products_expanded(graph: GraphModule) -> GraphModule:
 
     It is for the compiler alone: run operation by operation, the copy needs more memory.
     """
-    graph = copy.deepcopy(graph)
+    graph = GraphModule(graph, copy.deepcopy(graph.graph))  # tensors of the graph are shared
     plain = (aten.mm.default, aten.bmm.default, aten.mv.default, aten.dot.default)
     for target in (*plain, *ADDED):
         for node in graph.graph.find_nodes(op="call_function", target=target):
