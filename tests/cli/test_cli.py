@@ -238,6 +238,17 @@ def test_errors_of_use_are_one_line(words, sentence, capsys, monkeypatch):
     assert sentence in printed
 
 
+@pytest.mark.parametrize("command", ["list", "evaluate", "compare", "gradients", "picture"])
+def test_commands_of_one_process_are_refused_under_torchrun(command, capsys, monkeypatch):
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    words = [command, "x"] if command in ("evaluate", "picture") else [command]
+    assert refused(capsys, monkeypatch, *words) == (
+        f"Error: torchrun started 2 processes, and `zoo {command}` takes one: start it without "
+        "torchrun. `zoo fit` takes several."
+    )
+
+
 def test_a_step_that_cannot_be_captured_is_one_line(capsys, monkeypatch):
     def cannot(*args, **settings):
         raise zoo.CaptureError("Cannot capture the step: it has control flow.")

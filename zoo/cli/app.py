@@ -5,6 +5,7 @@ are checked against `zoo.cli.names`, and each command imports what it runs.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,6 +58,21 @@ MAIN_GUIDES = {
     "bernoulli_vae": "amortised_normal,amortised_full_rank,amortised_iaf",
 }
 MAIN_OBJECTIVES = "trace,iwae"
+
+
+@app.callback()
+def before_any_command(context: typer.Context) -> None:
+    """Refuses what several processes would do at once, and write to one folder.
+
+    Raises:
+        ValueError: under torchrun, for a command other than `zoo fit`.
+    """
+    count = os.environ.get("WORLD_SIZE", "1")
+    if "RANK" in os.environ and count != "1" and context.invoked_subcommand != "fit":
+        raise ValueError(
+            f"torchrun started {count} processes, and `zoo {context.invoked_subcommand}` takes "
+            "one: start it without torchrun. `zoo fit` takes several."
+        )
 
 
 @app.command("fit")
