@@ -66,6 +66,22 @@ class VAELoss(nn.Module):
         return (reconstruction + kl) * (self.size / len(x))
 
 
+def log_mean_weight(loss: VAELoss, x, draws: int, at_once: int):
+    """Importance-weighted estimate of log p(x), nats, (rows,); `at_once` draws in a pass."""
+    loc, raw = loss.encoder(x).chunk(2, -1)
+    scale = softplus(raw) + 1e-12
+    parts = []
+    for begin in range(0, draws, at_once):
+        noise = torch.randn(min(at_once, draws - begin), *loc.shape)
+        z = loc + scale * noise
+        logits = loss.decoder(z)
+        seen = x.expand_as(logits)
+        log_p = -binary_cross_entropy_with_logits(logits, seen, reduction="none").sum(-1)
+        log_ratio = (0.5 * noise**2 - 0.5 * z**2 + scale.log()).sum(-1)
+        parts.append((log_p + log_ratio).logsumexp(0))
+    return torch.stack(parts).logsumexp(0) - math.log(draws)
+
+
 class FlowLoss(VAELoss):
     """The same with two inverse autoregressive steps that read a context from the encoder."""
 

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from benchmarks import records
 from benchmarks.rivals import torch_models
 from benchmarks.rivals.masks import masks
-from benchmarks.speed import step_time
+from benchmarks.speed import scoring, step_time
 from benchmarks.speed.tasks import task_of
 from benchmarks.speed.timing import trainer_of
 from guides.parts.flows import conditional_nets
@@ -73,6 +73,17 @@ def test_losses_written_by_hand_are_those_of_the_zoo(row):
     assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
     for own, other in zip(gradients(loss, found), gradients(program, wanted), strict=True):
         torch.testing.assert_close(own, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+
+def test_scores_written_by_hand_are_those_of_the_zoo():
+    """Under the same noise."""
+    ways = scoring.the_ways(3, 200, 100)
+    with isolated(seed=3):
+        wanted = ways["zoo"]()
+    with isolated(seed=3):
+        found = ways["plain_torch"]()
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
+    assert ways["products_alone"]() is None
 
 
 def gradients(module, loss):
