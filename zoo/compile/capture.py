@@ -83,8 +83,8 @@ def _trace(program: Program, rows: Batches, layout: FlatParameters) -> Captured:
         raise
     except Exception as error:
         raise CaptureError(f"The step cannot be traced: {why_not_traced(error)}") from error
-    _refuse_hidden_noise(graph)
-    _skip_copies(graph)
+    refuse_hidden_noise(graph)
+    skip_copies(graph)
     poison_failures(graph)
     take_batches(graph)
     graph.graph.eliminate_dead_code()
@@ -105,7 +105,7 @@ def _is_packed(value: object) -> bool:
     return isinstance(value, PackedSequence)
 
 
-def _refuse_hidden_noise(graph: GraphModule) -> None:
+def refuse_hidden_noise(graph: GraphModule) -> None:
     """Refuses a step that still draws random numbers by itself.
 
     Raises:
@@ -122,7 +122,7 @@ def _refuse_hidden_noise(graph: GraphModule) -> None:
             )
 
 
-def _skip_copies(graph: GraphModule) -> None:
+def skip_copies(graph: GraphModule) -> None:
     """Removes copies of a tensor onto one of the same shape and type.
 
     In-place operations leave them behind, and vmap would do them one replica at a time.

@@ -46,6 +46,13 @@ def loop_key(captured: Captured, update: Update, rates: Rates, lr: Tensor) -> st
     return digest.hexdigest()
 
 
+def graph_key(graph: GraphModule) -> str:
+    """A name for the code of a graph alone, 64 hex digits."""
+    digest = hashlib.sha256()
+    _add(digest, graph)
+    return digest.hexdigest()
+
+
 def _add(digest: "hashlib._Hash", graph: GraphModule) -> None:
     text = graph.print_readable(print_output=False, include_stride=True)
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))

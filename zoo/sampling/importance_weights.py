@@ -1,10 +1,10 @@
 """Log importance weights of a fit, in chunks of rows and draws so that memory stays bounded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.device import device_of
 from zoo.latents import Family
@@ -18,6 +18,9 @@ ROWS_AT_ONCE = 512
 FOREIGN_ROWS_AT_ONCE = 4096  # of a guide that is not a Family, which may need all rows at once
 MOST_WEIGHTS_AT_ONCE = 2**14
 MOST_VALUES_AT_ONCE = 2**22  # weights times values of the data that each of them reads
+COMPILED_FROM = 2**31  # such values in all, a quarter of a minute, for which weights are compiled
+
+Draw = Callable[..., Tensor]
 
 
 def weight_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
@@ -51,9 +54,9 @@ def bound_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
     rows = row_count(program, args)
     at_once = max(1, _budget(program) // draws)
     chunk = rows if _whole(program, rows) else min(rows, at_once, ROWS_AT_ONCE)
-    for start in range(0, rows, chunk):
-        picked = torch.arange(start, min(start + chunk, rows), device=device_of(args))
-        yield _draw(program, args, picked, rows, draws)
+    weigher = _Weigher(program, args, draws)
+    for picked in torch.arange(rows, device=device_of(args)).split(chunk):
+        yield torch.cat(list(weigher.parts(picked, draws)))
 
 
 def some_rows(program: Program, args: tuple) -> tuple[tuple, Tensor | None]:
@@ -117,37 +120,84 @@ def log_mean_weights(
     require_weights(program, *some_rows(program, args))
     rows = row_count(program, args)
     chunk = rows if _whole(program, rows) else min(rows, ROWS_AT_ONCE)
+    weigher = _Weigher(program, args, groups * particles)
     for picked in torch.arange(rows, device=device_of(args)).split(chunk):
-        sums = [_log_sum(program, args, picked, rows, particles) for _ in range(groups)]
+        sums = [_log_sum(weigher.parts(picked, particles)) for _ in range(groups)]
         yield torch.stack(sums) - math.log(particles)
 
 
-def _log_sum(program: Program, args: tuple, picked: Tensor, rows: int, draws: int) -> Tensor:
-    parts = _parts(program, args, picked, rows, draws)
+def _log_sum(parts: Iterator[Tensor]) -> Tensor:
     total = next(parts).logsumexp(0)
     for part in parts:
         total = torch.logaddexp(total, part.logsumexp(0))
     return total
 
 
-def _draw(program: Program, args: tuple, picked: Tensor, rows: int, draws: int) -> Tensor:
-    return torch.cat(list(_parts(program, args, picked, rows, draws)))
+class _Weigher:
+    """Draws log-weights: by machine code, where so many are wanted that compiling it pays.
+
+    Args:
+        program: a trained program in eval mode.
+        args: arguments of the model, all rows.
+        draws: number of draws for each row that are going to be asked for.
+    """
+
+    def __init__(self, program: Program, args: tuple, draws: int) -> None:
+        self.program, self.args, self.total = program, args, independent_rows(program, args)
+        self.rows = row_count(program, args)
+        values = draws * self.rows * program.latents.context
+        self.compiles = values >= COMPILED_FROM and _broadcasts_on_cpu(program, args)
+        self.code: tuple[tuple[int, int], Draw | None] | None = None
+
+    def parts(self, picked: Tensor, draws: int) -> Iterator[Tensor]:
+        """The log-weights of some rows, in chunks of draws that respect the budget."""
+        latents = self.program.latents
+        held = len(picked) if latents.row_args else self.total
+        at_once = max(1, min(draws, _budget(self.program) // held))
+        if latents.drawn_plates:
+            at_once = 1  # draws made in one run would share the model's subsample
+        for start in range(0, draws, at_once):
+            count = min(at_once, draws - start)
+            yield self._draw(picked, count)
+
+    def _draw(self, picked: Tensor, count: int) -> Tensor:
+        plain = _Draw(self.program, count, self.total)
+        draw = self._compiled(plain, picked, count) if self.compiles else plain
+        return draw(picked, *take_rows(self.program, self.args, picked, self.rows))
+
+    def _compiled(self, draw: nn.Module, picked: Tensor, count: int) -> Draw:
+        """The machine code, which is made once, where rows and draws are as many as then."""
+        from zoo.compile.drawing import compiled_draw  # brings torch's compiler along
+
+        shape = len(picked), count
+        if self.code is None:
+            last = torch.arange(self.rows - len(picked), self.rows)
+            rows = [take_rows(self.program, self.args, p, self.rows) for p in (picked, last)]
+            self.code = shape, compiled_draw(draw, (picked, *rows[0]), (last, *rows[1]))
+        compiled_for, code = self.code
+        return draw if code is None or shape != compiled_for else code
 
 
-def _parts(
-    program: Program, args: tuple, picked: Tensor, rows: int, draws: int
-) -> Iterator[Tensor]:
-    """The log-weights of some rows, in chunks of draws that respect the budget."""
-    taken, total = take_rows(program, args, picked, rows), independent_rows(program, args)
-    held = len(picked) if program.latents.row_args else total
-    at_once = max(1, min(draws, _budget(program) // held))
-    if program.latents.drawn_plates:
-        at_once = 1  # draws made in one run would share the model's subsample
-    for start in range(0, draws, at_once):
-        count = min(at_once, draws - start)
-        with torch.no_grad(), program.handlers(picked if program.latents.row_args else None):
-            part = _weights(program.pair, taken, program.kwargs, count, total)
-        yield part  # outside of the handlers, which would otherwise act on the caller's code
+def _broadcasts_on_cpu(program: Program, args: tuple) -> bool:
+    """Are the weights of many draws one broadcast computation, on rows in the CPU's memory?"""
+    latents, device = program.latents, device_of(args)
+    whole = latents.vectorises and not latents.drawn_plates and not program.pair.left
+    tensors = all(isinstance(arg, Tensor) for arg in args)
+    return whole and tensors and bool(latents.row_args) and device == torch.device("cpu")
+
+
+class _Draw(nn.Module):
+    """Fresh log-weights in nats, (count, rows), from the numbers of some rows and the rows."""
+
+    def __init__(self, program: Program, count: int, total: int) -> None:
+        super().__init__()
+        self.program, self.count, self.total = program, count, total
+
+    @torch.no_grad()
+    def forward(self, picked: Tensor, *rows: object) -> Tensor:
+        program = self.program
+        with program.handlers(picked if program.latents.row_args else None):
+            return _weights(program.pair, rows, program.kwargs, self.count, self.total)
 
 
 def take_rows(program: Program, args: tuple, picked: Tensor, rows: int) -> tuple:
