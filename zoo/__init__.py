@@ -7,6 +7,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zoo.comparison.compare import compare
+    from zoo.comparison.comparison import Comparison
     from zoo.compile.capture import CaptureError
     from zoo.compile.compile_error import CompileError
     from zoo.evaluation.evaluate import Metrics, evaluate
@@ -28,6 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CaptureError",
     "Checkpoint",
+    "Comparison",
     "CompileError",
     "DivergenceError",
     "Estimator",
@@ -38,6 +41,7 @@ __all__ = [
     "RankError",
     "SaveError",
     "Task",
+    "compare",
     "describe",
     "evaluate",
     "fit",
@@ -50,6 +54,8 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "compare": "zoo.comparison.compare",
+    "Comparison": "zoo.comparison.comparison",
     "CaptureError": "zoo.compile.capture",
     "CompileError": "zoo.compile.compile_error",
     "Metrics": "zoo.evaluation.evaluate",

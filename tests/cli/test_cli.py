@@ -169,7 +169,12 @@ def test_compare_writes_and_prints(tmp_path):
     assert "exact log p" in printed
     assert "per_datum x trace: PerDatum covers" in printed
     assert len(json.loads((out / "results.json").read_text())["rows"]) == 4
-    assert {path.name for path in out.iterdir()} == {"results.json", "losses.png", "runs"}
+    assert {path.name for path in out.iterdir()} == {
+        "results.json",
+        "losses.png",
+        "report.html",
+        "runs",
+    }
     run = str(out / "runs" / "mean_field-trace-seed1")
     assert json.loads(call("evaluate", run, "--draws", "20", "--json"))["metrics"]["elbo"]
 

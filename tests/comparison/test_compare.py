@@ -12,12 +12,11 @@ from PIL import Image
 from rich.console import Console
 
 import zoo
-from guides import AmortisedNormal
+from guides import AmortisedNormal, guide_named
 from zoo.arviz_compat import read_netcdf
-from zoo.comparison import compare as compare_module
-from zoo.comparison.aggregate import Cell, Row, is_best, summarise
+from zoo.comparison.aggregate import Cell, Row, summarise
 from zoo.comparison.compare import compare, write
-from zoo.comparison.report import table
+from zoo.comparison.table import comparison_table
 from zoo.data import load_data
 from zoo.evaluation.evaluate import QUICKEST
 from zoo.metrics import Metric
@@ -49,7 +48,7 @@ FIELDS = {
 def found():
     task = zoo.load("bernoulli_vae")
     small = Task("bernoulli_vae", lambda: BernoulliVAE(64, (8,), 2), task.data, task.recipe)
-    return compare(small, GUIDES, OBJECTIVES, seeds=2, steps=6, draws=40)
+    return compare(small, GUIDES, objectives=OBJECTIVES, seeds=2, steps=6, draws=40)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +117,7 @@ def test_every_row_is_complete(record, found):
 
 def test_a_run_is_the_fit_and_the_evaluation_of_its_seed(found):
     row = found.rows[1]
-    again = zoo.fit(found.task, compare_module.guide_named(row.guide), steps=6, seed=1)
+    again = zoo.fit(found.task, guide_named(row.guide), steps=6, seed=1)
     assert torch.equal(again.losses, found.fits["amortised_normal-trace-seed1"].losses)
     assert dict(zoo.evaluate(again, metrics=QUICKEST, draws=40, seed=1)) == row.metrics
     assert row.metrics != found.rows[0].metrics
@@ -137,7 +136,12 @@ def test_pictures_show_something(name, folder):
 
 
 def test_every_run_has_a_folder_of_its_own(folder, found):
-    assert {path.name for path in folder.iterdir()} == {"losses.png", "results.json", "runs"}
+    assert {path.name for path in folder.iterdir()} == {
+        "losses.png",
+        "report.html",
+        "results.json",
+        "runs",
+    }
     assert {path.name for path in (folder / "runs").iterdir()} == set(found.fits)
     for row, (name, result) in zip(found.rows, found.fits.items(), strict=True):
         run = folder / "runs" / name
@@ -179,7 +183,7 @@ def test_wrong_names_fail_before_training(guides, objectives, sentence, monkeypa
 
     monkeypatch.setattr("zoo.comparison.runs.fit", refuse)
     with pytest.raises(ValueError, match=sentence):
-        compare(zoo.load("ppca"), guides, objectives)
+        compare(zoo.load("ppca"), guides, objectives=objectives)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +200,7 @@ def test_wrong_names_fail_before_training(guides, objectives, sentence, monkeypa
 def test_wrong_settings_fail_before_training(settings, sentence, monkeypatch):
     monkeypatch.setattr("zoo.comparison.runs.fit", None)
     with pytest.raises(ValueError, match=sentence):
-        compare(zoo.load("ppca"), ["amortised_normal"], ["trace"], **settings)
+        compare(zoo.load("ppca"), ["amortised_normal"], **settings)
 
 
 def test_any_setting_of_a_fit_reaches_every_run():
@@ -204,7 +208,6 @@ def test_any_setting_of_a_fit_reaches_every_run():
     found = compare(
         task,
         ["amortised_normal"],
-        ["trace"],
         steps=3,
         lr=1e-4,
         clip_norm=5.0,
@@ -249,51 +252,30 @@ def test_seeds_are_put_together():
     assert alone.cells["elbo"].se == pytest.approx(0.5, rel=IDENTITY)  # the draws' noise
 
 
-def cell(value, se, better="higher"):
-    return Cell(value, se, "nats", better)
-
-
-@pytest.mark.parametrize(
-    ("mine", "baselines", "best"),
-    [
-        (cell(1.0, 0.1), [cell(0.5, 0.1)], True),
-        (cell(1.0, 0.2), [cell(0.5, 0.1)], False),
-        (cell(1.0, 0.1), [cell(0.5, 0.1), cell(0.9, 0.0)], False),
-        (cell(0.5, 0.1, "lower"), [cell(1.0, 0.1, "lower")], True),
-        (cell(1.0, 0.1, "lower"), [cell(0.5, 0.1, "lower")], False),
-        (cell(1.0, 0.1, ""), [cell(0.5, 0.1, "")], False),
-        (cell(1.0, 0.0), [], False),
-    ],
-)
-def test_best_means_separated(mine, baselines, best):
-    assert is_best(mine, [mine, *baselines]) is best
-
-
 def shown(rows):
-    view = table(summarise(rows), cell(3.0, 0.0), "title")
+    view = comparison_table(rows, Cell(3.0, 0.0, "nats", "higher"), "title")
     console = Console(width=150, record=True, force_terminal=True, file=io.StringIO())
     console.print(view)
     return console.export_text(styles=True)
 
 
-def test_the_table_is_bold_where_error_bars_separate():
-    apart = shown([row("good", 0, 2.0, 0.1), row("poor", 0, 1.0, 0.1)])
-    close = shown([row("good", 0, 2.0, 0.4), row("poor", 0, 1.0, 0.4)])
-    assert "\x1b[1m2.00 ± 0.10\x1b[0m" in apart
-    assert "\x1b[1m1.00" not in apart
-    assert "2.00 ± 0.40" in close
-    assert "\x1b[1m2.00" not in close
+def test_the_table_is_bold_where_a_pair_is_clearly_better():
+    values = {"good": (2.0, 2.1, 1.9), "poor": (1.0, 1.1, 0.9)}
+    apart = shown([row(g, s, v, 0.01) for g in values for s, v in enumerate(values[g])])
+    close = shown([row(g, s, v, 2.0) for g in values for s, v in enumerate(values[g])])
+    alone = shown([row(g, 0, values[g][0], 0.01) for g in values])
+    assert "\x1b[1m2.000" in apart
+    assert "\x1b[1m1.000" not in apart
+    assert "\x1b[1m2.0" not in close
+    assert "\x1b[1m2.0" not in alone
+    assert "one seed does not show" in " ".join(alone.split())
     assert "exact log p" in apart
     assert "3.0000" in apart
 
 
 def test_the_exact_evidence_is_there_if_it_is_one_number():
-    frozen = compare(
-        zoo.load("eight_schools"), ["mean_field"], ["trace"], seeds=2, steps=3, draws=40
-    )
+    frozen = compare(zoo.load("eight_schools"), ["mean_field"], seeds=2, steps=3, draws=40)
     exact = frozen.task.build().log_evidence(*frozen.task.split("train"))
     assert frozen.exact.value == pytest.approx(exact.item(), rel=IDENTITY)
-    learned = compare(
-        zoo.load("ppca"), ["amortised_normal"], ["trace"], seeds=2, steps=3, draws=40
-    )
+    learned = compare(zoo.load("ppca"), ["amortised_normal"], seeds=2, steps=3, draws=40)
     assert "exact_log_evidence" in learned.rows[0].metrics

@@ -22,7 +22,7 @@ STEPS, DRAWS = 4, 20
 def compared(out=None, **settings):
     """Two objectives, two seeds each, a checkpoint after every block."""
     settings = {"seeds": 2, "steps": STEPS, "draws": DRAWS, "seconds": 0.0} | settings
-    return compare(ppca_task(), GUIDES, OBJECTIVES, out=out, **settings)
+    return compare(ppca_task(), GUIDES, objectives=OBJECTIVES, out=out, **settings)
 
 
 class Died(BaseException):
@@ -77,7 +77,12 @@ def test_a_comparison_that_died_goes_on(step, whole, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "advance", lambda s, n: taken.append(n) or advance(s, n))
     assert same_results(compared(tmp_path, resume=True), whole[0])
     assert sum(taken) == STEPS * len(RUNS) - step
-    assert {path.name for path in tmp_path.iterdir()} == {"results.json", "losses.png", "runs"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "results.json",
+        "losses.png",
+        "report.html",
+        "runs",
+    }
 
 
 def test_what_is_whole_is_not_done_again(whole, tmp_path, monkeypatch):
@@ -138,7 +143,9 @@ def test_other_settings_are_refused(whole):
 
 def test_nothing_is_overwritten_unasked(whole, tmp_path):
     out = shutil.copytree(whole[1], tmp_path / "out")
-    with pytest.raises(ValueError, match="is not empty: it holds losses.png, results.json, runs"):
+    with pytest.raises(
+        ValueError, match="is not empty: it holds losses.png, report.html, results.json, ..."
+    ):
         compared(out)
     results = out / "results.json"
     results.write_text(results.read_text().replace("trace", "trac"))
@@ -146,7 +153,12 @@ def test_nothing_is_overwritten_unasked(whole, tmp_path):
         compared(out, resume=True)
     (out / "amortised_iaf-trace-seed7.nc").write_text("of an earlier comparison")
     assert same_results(compared(out, force=True), whole[0])
-    assert {path.name for path in out.iterdir()} == {"results.json", "losses.png", "runs"}
+    assert {path.name for path in out.iterdir()} == {
+        "results.json",
+        "losses.png",
+        "report.html",
+        "runs",
+    }
 
 
 def test_writing_leaves_the_random_state_alone(tmp_path):

@@ -176,13 +176,13 @@ def small_fit():
 def test_comparisons_are_checked_before_they_begin():
     from zoo.comparison.compare import compare
 
-    task, names = ppca_task(), (["amortised_normal"], ["trace"])
-    for wrong in ({"seeds": 0}, {"draws": 3}, {"budget": -1}, {"seeds": 1.0}):
+    task, names = ppca_task(), ["amortised_normal"]
+    for wrong in ({"seeds": 0}, {"draws": 3}, {"budget": -1}, {"seeds": 1.0}, {"hold": 1}):
         with pytest.raises(ValueError, match=f"Expected {next(iter(wrong))} to be"):
-            compare(task, *names, **wrong)
-    for guides, objectives in (("amortised_normal", ["trace"]), (names[0], "trace"), ([], [])):
+            compare(task, names, **wrong)
+    for given, objectives in (("amortised_normal", ["trace"]), (names, "trace"), ([], [])):
         with pytest.raises(ValueError, match="to be a list"):
-            compare(task, guides, objectives)
-    with pytest.raises(ValueError, match="Expected task to be of class Task; got 'ppca'"):
-        compare("ppca", *names)
+            compare(task, given, objectives=objectives)
+    with pytest.raises(ValueError, match=r"has its data; got 1 arguments besides"):
+        compare(task, names, ["trace"])
     assert "amortised_normal" in GUIDES

@@ -227,10 +227,10 @@ def test_replicas_arrive_one_by_one():
 
 def test_a_comparison_takes_steps_unless_it_is_asked_to_converge():
     task = zoo.load("linear_regression")
-    counted = compare(task, ["full_rank"], ["trace"], seeds=1, steps=5, draws=50)
+    counted = compare(task, ["full_rank"], seeds=1, steps=5, draws=50)
     (fit,) = counted.fits.values()
     assert (fit.settings.until, len(fit.losses)) == ("steps", 5)
-    arrived = compare(task, ["full_rank"], ["trace"], seeds=1, until="converged", draws=50)
+    arrived = compare(task, ["full_rank"], seeds=1, until="converged", draws=50)
     (fit,) = arrived.fits.values()
     assert fit.stopped == "converged"
 

@@ -130,7 +130,7 @@ def test_dadvi_fits_without_rows_and_comparisons_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="Under torchrun 3 ranks .* no tensor with rows"):
         zoo.fit(lambda: pyro.sample("z", dist.Normal(0.0, 1.0)), MeanField, steps=3)
     with pytest.raises(ValueError, match="compare trains one fit after another in one process"):
-        compare(ppca_task(), ["amortised_normal"], ["trace"])
+        compare(ppca_task(), ["amortised_normal"])
 
 
 @pytest.mark.thorough

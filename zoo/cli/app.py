@@ -35,6 +35,7 @@ from zoo.cli.options import (
 from zoo.cli.out import cleared, out_folder
 from zoo.cli.reference import reference_command
 from zoo.cli.refusals import explained, is_of_use
+from zoo.cli.report import report_command
 from zoo.files import write_whole
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ app.command("list")(list_command)
 app.command("gradients")(gradients_command)
 app.command("picture")(picture_command)
 app.command("reference")(reference_command)
+app.command("report")(report_command)
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 INTERRUPTED = 130  # the exit status of a process that Ctrl-C ended
@@ -123,7 +125,7 @@ def fit_command(
         return
     found = zoo.evaluate(result, metrics=asked, draws=draws, seed=seed)
     if folder is not None:
-        _write_beside(result, found, folder, "-".join(names))
+        _write_beside(result, found, folder, names)
     _show_metrics(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
     if not as_json:
         kind, how = ("steps", result.backend)
@@ -135,17 +137,21 @@ def fit_command(
             console.print(f"Go on from {folder} with the same command and --resume.")
 
 
-def _write_beside(result: "zoo.Fit", found: "Metrics", folder: Path, name: str) -> None:
+def _write_beside(
+    result: "zoo.Fit", found: "Metrics", folder: Path, names: tuple[str, str]
+) -> None:
     """Metrics, pictures and an ArviZ file beside a saved fit."""
     from zoo.arviz_compat import write_netcdf
     from zoo.comparison.arviz_export import arviz_groups
-    from zoo.comparison.report import image_picture, loss_picture
+    from zoo.comparison.pictures import curve_of, image_figure, loss_figure, png
     from zoo.evaluation.evaluate import metrics_record
 
     record = json.dumps(metrics_record(found), indent=2, allow_nan=False)
     write_whole(folder / "metrics.json", record)
-    loss_picture({name: result}, folder / "losses.png")
-    image_picture(result, folder / "images.png")
+    write_whole(folder / "losses.png", png(loss_figure([curve_of(result, *names)])))
+    images = image_figure(result)
+    if images is not None:
+        write_whole(folder / "images.png", png(images))
     write_netcdf(arviz_groups(result), folder / "arviz.nc")
 
 
@@ -175,6 +181,9 @@ def compare_command(
     guides: Annotated[str | None, typer.Option(help="Comma-separated names.")] = None,
     objectives: Annotated[str, typer.Option(help="Comma-separated names.")] = MAIN_OBJECTIVES,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 2,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Train the model once, and compare guides under it.")
+    ] = False,
     task_options: TaskOptions,
     fit_options: FitOptions,
     budget: Annotated[
@@ -196,7 +205,8 @@ def compare_command(
     found = compare(
         task,
         names_of(guides or MAIN_GUIDES.get(model) or ",".join(pairs_of(task))),
-        names_of(objectives),
+        objectives=names_of(objectives),
+        hold=hold,
         seeds=seeds,
         draws=draws,
         progress=not as_json,
@@ -210,9 +220,9 @@ def compare_command(
     if as_json:
         _print_json(comparison_record(found))
     else:
-        show_comparison(console, found, seeds)
+        show_comparison(console, found)
     if not as_json and folder is not None:
-        console.print(f"Written to {folder}: results.json, pictures, and a folder for each run.")
+        console.print(f"Written to {folder}; open {folder / 'report.html'} in a browser.")
         if found.interrupted:
             console.print("Go on with the same command and --resume.")
     if found.interrupted:

@@ -4,21 +4,19 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from zoo.comparison.aggregate import summarise
 from zoo.comparison.comparison import Comparison
-from zoo.comparison.report import table
 
 
-def show_comparison(console: Console, found: Comparison, seeds: int) -> None:
-    """A table over seeds, the pairs that do not go together, and the runs that are not whole."""
-    task = found.task
-    title = f"{task.name} on {task.data.name} ({task.data.binarize}), {seeds} seeds"
+def show_comparison(console: Console, found: Comparison) -> None:
+    """A table over seeds, the verdict on each run, and what is not in the table."""
     if found.rows:
-        console.print(table(summarise(found.rows), found.exact, title))
-    for pair, sentence in found.mismatches.items():
-        console.print(f"[yellow]{pair}[/yellow]: {sentence}")
-    for name, how_far in found.unfinished.items():
-        console.print(f"[yellow]{name}[/yellow]: {how_far}; not in the table.")
+        console.print(found.table)
+        console.print("May they be trusted?")
+    for row in found.rows:
+        answers = [f"{name} {part['answer']}" for name, part in row.answers.items()]
+        console.print(f"  {row.name}: {', '.join(answers)}", highlight=False)
+    for name, why in found.left.items():
+        console.print(f"[yellow]{name}[/yellow]: {why}")
 
 
 def comparison_record(found: Comparison) -> dict[str, object]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from zoo.metrics import Metric
 
-Z_95 = 1.96
-
 
 @dataclass(frozen=True)
 class Row:
@@ -29,6 +27,16 @@ class Row:
     skipped: dict[str, str]
     verdict: str
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of the run, and of its folder."""
+        return run_name(self.guide, self.objective, self.seed)
+
+
+def run_name(guide: str, objective: str, seed: int) -> str:
+    """The name of a run, and of its folder."""
+    return f"{guide}-{objective}-seed{seed}"
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,9 @@ def _cell(metrics: list[Metric], spread: float) -> Cell:
     return Cell(mean, se, metrics[0].unit, metrics[0].better)
 
 
-def is_best(cell: Cell, baselines: Sequence[Cell]) -> bool:
-    """Is the cell better than every baseline by more than both error bars?"""
-    others = [baseline for baseline in baselines if baseline is not cell]
-    sign = {"higher": 1, "lower": -1}.get(cell.better, 0)
-    return bool(others and sign) and all(
-        sign * (cell.value - baseline.value) > Z_95 * (cell.se + baseline.se)
-        for baseline in others
-    )
+def common_exact(rows: Sequence[Row]) -> Cell | None:
+    """The exact log evidence, where it is the same number for every run."""
+    cells = [summary.cells.get("exact_log_evidence") for summary in summarise(rows)]
+    known = [cell for cell in cells if cell is not None]
+    same = bool(known) and len(known) == len(cells) and len({c.value for c in known}) == 1
+    return known[0] if same else None

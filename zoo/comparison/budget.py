@@ -1,7 +1,7 @@
 """Training curves at an equal budget: what each objective makes of so many evaluations of f."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -9,12 +9,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from guides import guide_named
 from zoo.evaluation.evaluate import evaluate
 from zoo.files import write_whole
 from zoo.latents import Latents
 from zoo.metrics import Metric
-from zoo.objectives import as_objective
+from zoo.objectives import Objective, as_objective
 from zoo.results.result import Fit
 from zoo.task import Task
 from zoo.training.checkpointer import Checkpoint
@@ -50,52 +49,51 @@ class Curve:
     unit: str
 
 
-def cost_of(objective: str, latents: Latents) -> int:
-    """Evaluations of f for each row of the minibatch that one gradient takes."""
-    return as_objective(objective).evaluations(latents)
-
-
-def steps_of(budget: int, objective: str, latents: Latents) -> int:
+def steps_of(budget: int, objective: Objective, latents: Latents) -> int:
     """Steps that the budget pays for.
 
     Raises:
         ValueError: if it does not pay for one.
     """
-    each = cost_of(objective, latents)
+    each = objective.evaluations(latents)
     if budget < each:
         raise ValueError(
             f"Expected a budget of at least {each} evaluations of f, one gradient of "
-            f"'{objective}'; got {budget}."
+            f"{type(objective).__name__}; got {budget}."
         )
     return budget // each
 
 
 def fit_within(
     task: Task,
-    guide: str,
+    guide: Callable,
     request: Request,
     budget: int,
     latents: Latents,
     *,
+    names: tuple[str, str],
     device: str,
+    model_kwargs: dict[str, object] | None = None,
     place: Checkpoint | None = None,
 ) -> tuple[Fit, Curve | None]:
     """Fits until the budget is used up, and stops ten times on the way to look at the ELBO.
 
     Args:
         task: what is fitted.
-        guide: name of the guide.
-        request: settings of the fit, the objective by its name; the budget gives the steps.
+        guide: with what.
+        request: settings of the fit, with its objective; the budget gives the steps.
         budget: evaluations of f for each row of the minibatch.
         latents: of the task's model.
+        names: of guide and objective, for the curve.
         device: as for :func:`zoo.fit`.
+        model_kwargs: keyword arguments of the model.
         place: where it is written on its way, and goes on from; None writes nothing.
 
     Returns:
         The fit and its curve; None in the place of the curve if it was interrupted.
     """
-    objective, seed, family = str(request.objective), request.seed, guide_named(guide)
-    steps, each = steps_of(budget, objective, latents), cost_of(objective, latents)
+    objective, seed = as_objective(request.objective), request.seed
+    steps, each = steps_of(budget, objective, latents), objective.evaluations(latents)
     stops = np.unique(np.geomspace(max(1, steps * FIRST_STOP), steps, STOPS).round().astype(int))
     result: Fit | None = None
     metrics = _points(place)
@@ -107,7 +105,13 @@ def fit_within(
         )
         earlier = result if place is None else place.folder
         result = fit(
-            task, family, **vars(settings), device=device, checkpoint=place, resume=earlier
+            task,
+            guide,
+            **vars(settings),
+            device=device,
+            model_kwargs=model_kwargs,
+            checkpoint=place,
+            resume=earlier,
         )
         if result.stopped == "interrupted":
             return result, None
@@ -118,8 +122,7 @@ def fit_within(
             _note(place, metrics)
     assert result is not None
     curve = Curve(
-        guide,
-        objective,
+        *names,
         seed,
         evaluations=tuple(int(stop) * each for stop in stops),
         elbo=tuple(metric.value for metric in metrics),

@@ -5,17 +5,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from guides import guide_named
-from zoo.checks.arguments import MANY, instance, look_up, several, whole
+from zoo.checks.arguments import MANY, flag, look_up, whole
+from zoo.checks.inputs import check_kwargs
 from zoo.comparison.budget import steps_of
 from zoo.comparison.comparison import COMMON_SETTINGS, Asked, Comparison, row_of
+from zoo.comparison.contenders import named_guides, named_objectives
 from zoo.comparison.folder import Folder
+from zoo.comparison.from_folder import report_on
+from zoo.comparison.held import Held, under
 from zoo.comparison.runs import Runs
 from zoo.evaluation.evaluate import QUICKEST, check_scoring
-from zoo.latents import Latents
-from zoo.objectives import OBJECTIVES, as_objective
+from zoo.latents import Latents, Model
+from zoo.objectives import Objective
 from zoo.pairing.mismatch import mismatch
-from zoo.task import Task
+from zoo.results.result import Fit
+from zoo.task import Task, load, task_of
 from zoo.training.parallel.joining import rank_count
 from zoo.training.run import describe_task
 from zoo.training.settings import Request
@@ -24,10 +28,11 @@ __all__ = ["Comparison", "compare", "row_of", "write"]
 
 
 def compare(
-    task: Task,
-    guides: Sequence[str],
-    objectives: Sequence[str],
-    *,
+    model: str | Task | Fit | Model,
+    guides: Sequence[Any] | Mapping[str, Callable],
+    *args: object,
+    objectives: Sequence[Any] | Mapping[str, Any] = ("trace",),
+    hold: bool = False,
     seeds: int = 1,
     draws: int | None = None,
     device: str = "auto",
@@ -37,14 +42,25 @@ def compare(
     resume: bool = False,
     force: bool = False,
     seconds: float = 60.0,
+    model_kwargs: dict[str, object] | None = None,
     **settings: Any,
 ) -> Comparison:
     """Fits and scores every pair of guide and objective that goes together, for each seed.
 
+    There are two ways to swap guides. Usually each guide trains a model of its own, and guide and
+    model adapt to each other. With a fit in the place of the model, or with `hold`, the model is
+    trained once, and all guides are compared under that one model: they differ in inference alone.
+
     Args:
-        task: from :func:`zoo.load`.
-        guides: names of ``guides.GUIDES``.
-        objectives: names of ``zoo.objectives.OBJECTIVES``.
+        model: a name of ``zoo.models.MODELS``, a task from :func:`zoo.load`, a Pyro model (then
+            `args` are its arguments), or a fit, whose trained model is held fixed.
+        guides: a list of names of ``guides.GUIDES``, guide classes, AutoGuides or functions; or a
+            mapping from names of your own to these.
+        *args: arguments of the model, where it is one of your own.
+        objectives: a list of names of ``zoo.objectives.OBJECTIVES``, objectives or Pyro's ELBOs;
+            or a mapping from names of your own to these.
+        hold: first train the model with the usual guide (of a model of your own, the first one)
+            and the first objective, then hold it fixed.
         seeds: number of seeds, 0 .. seeds - 1; compiled seeds of one pair run side by side.
         draws: draws from the guide for each row, for scoring; see :func:`zoo.evaluate`.
         device: "auto", "cpu" or "cuda".
@@ -57,6 +73,7 @@ def compare(
             stay, one under way goes on. Where nothing is there, the comparison begins.
         force: remove what the zoo wrote to `out` before, instead of refusing it.
         seconds: time between two checkpoints.
+        model_kwargs: keyword arguments of the model.
         **settings: of every fit, by the names that :func:`zoo.fit` gives them: `steps`, `lr`,
             `optimizer`, `batch_size`, `kl_weight`, `compile` and so on. `until` is "steps" unless
             it is given, so that all pairs take as many.
@@ -68,25 +85,24 @@ def compare(
         ValueError: for an unknown name, or a setting that makes no sense, before anything is
             trained; for steps and a budget; for a folder that cannot be used.
     """
+    task, held, kwargs = _given(model, args, model_kwargs, hold=hold)
     request = _request(task, settings, budget)
-    _check(task, seeds, draws, budget)
-    way = "Pass a list of names, e.g. ['mean_field']."
-    families = {name: guide_named(name) for name in several("guides", guides, way)}
-    names = several("objectives", objectives, "Pass a list of names, e.g. ['trace'].")
-    for name in names:
-        look_up("objective", name, OBJECTIVES)
-    latents = describe_task(task, request.batch_size)
-    pairs, mismatches = _pairs(latents, families, names)
+    _check(seeds, draws, budget)
+    families, named = named_guides(guides), named_objectives(objectives)
+    latents = describe_task(task, request.batch_size, kwargs)
+    pairs, mismatches = _pairs(latents, families, named)
     if budget is not None:
         for _, objective in pairs:
-            steps_of(budget, objective, latents)
-    asked = Asked(tuple(families), tuple(names), seeds, draws, budget, device, request)
+            steps_of(budget, named[objective], latents)
+    asked = Asked(families, named, seeds, draws, budget, device, request, kwargs, held)
     found = Comparison(task, [], {}, mismatches)
-    runs = Runs(found, asked, families, latents, seconds=seconds, progress=progress)
+    runs = Runs(found, asked, latents, seconds=seconds, progress=progress)
     found.unfinished = dict.fromkeys((n for pair in pairs for n in runs.names(*pair)), "not begun")
     if out is not None:
         runs.open(out, resume=resume, force=force)
     try:
+        runs.hold_model()
+        runs.take_up()
         for pair in pairs:
             runs.take(*pair)
     except KeyboardInterrupt:
@@ -95,9 +111,24 @@ def compare(
     return found
 
 
+def _given(
+    model: str | Task | Fit | Model, args: tuple, kwargs: dict | None, *, hold: bool
+) -> tuple[Task, Held | None, dict[str, object]]:
+    """What is compared on, what is held fixed, and the model's keyword arguments."""
+    flag("hold", hold)
+    if not isinstance(model, Fit):
+        task = load(model) if isinstance(model, str) else task_of(model, args)
+        return task, Held() if hold else None, check_kwargs(kwargs)
+    if args or kwargs:
+        raise ValueError(
+            f"A fit has its data; got {len(args)} arguments and model_kwargs={kwargs} besides. "
+            "Leave them out, or pass the model itself with them."
+        )
+    return under(model), Held(model), model.program.kwargs
+
+
 def _request(task: Task, settings: dict[str, Any], budget: int | None) -> Request:
     """The settings of the fits, refused where :func:`zoo.fit` would refuse them later."""
-    instance("task", task, Task, "Pass zoo.load('ppca').")
     for name in settings:
         look_up("setting of compare", name, dict.fromkeys(COMMON_SETTINGS))
     request = Request(**({"until": "steps"} | settings))
@@ -110,7 +141,7 @@ def _request(task: Task, settings: dict[str, Any], budget: int | None) -> Reques
     return request
 
 
-def _check(task: Task, seeds: int, draws: int | None, budget: int | None) -> None:
+def _check(seeds: int, draws: int | None, budget: int | None) -> None:
     if rank_count() > 1:
         raise ValueError(
             f"compare trains one fit after another in one process; torchrun started {rank_count()}"
@@ -123,12 +154,12 @@ def _check(task: Task, seeds: int, draws: int | None, budget: int | None) -> Non
 
 
 def _pairs(
-    latents: Latents, families: Mapping[str, Callable], objectives: Sequence[str]
+    latents: Latents, families: Mapping[str, Callable], objectives: Mapping[str, Objective]
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """The pairs that go together, and why each of the others does not."""
     pairs, mismatches = list[tuple[str, str]](), dict[str, str]()
     for guide, objective in product(families, objectives):
-        sentence = mismatch(latents, families[guide], as_objective(objective))
+        sentence = mismatch(latents, families[guide], objectives[objective])
         if sentence is None:
             pairs.append((guide, objective))
         else:
@@ -147,6 +178,8 @@ def write(found: Comparison, folder: str | Path) -> Path:
     place = Folder(folder, {})
     for name, result in found.fits.items():
         place.write_run(name, result, found.scored.get(name))
-    place.write_results(found.task, found.rows, found.mismatches, found.unfinished, found.curves)
-    place.draw(found.fits, found.curves)
+    place.write_results(found.task.data, found.rows, found.curves, **found.said)
+    place.draw(found.fits, found.rows, found.curves)
+    if found.rows:
+        report_on(place.path)
     return place.path

@@ -1,14 +1,34 @@
 """What a comparison is asked for and what it finds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zoo.comparison.aggregate import Cell, Row, summarise
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from zoo.checks.arguments import look_up
+from zoo.comparison.aggregate import Cell, Row, common_exact, summarise
 from zoo.comparison.budget import Curve
+from zoo.comparison.held import Held, sentence
+from zoo.comparison.paired import Difference, differences
+from zoo.comparison.pictures import bound_figure, curve_of, image_figure, png
+from zoo.comparison.report import Material, not_in_table, write_report
+from zoo.comparison.table import comparison_table, dataframe
+from zoo.data.fingerprint import fingerprint_of
 from zoo.evaluation.evaluate import Metrics
+from zoo.objectives import Objective
+from zoo.provenance import provenance
 from zoo.results.encoding import encode
 from zoo.results.result import Fit
 from zoo.task import Task
 from zoo.training.settings import Request
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 # What all fits of a comparison have in common; the objective and the seed vary.
 COMMON_SETTINGS = [f.name for f in fields(Request) if f.name not in ("objective", "seed")]
@@ -27,6 +47,8 @@ class Comparison:
         scored: run name -> its metrics, where it was scored here.
         unfinished: run name -> how far it is; these are in no table.
         interrupted: did Ctrl-C end the comparison?
+        held: the fit whose trained model all guides were compared under; None where each trained
+            a model of its own.
     """
 
     task: Task
@@ -37,13 +59,98 @@ class Comparison:
     scored: dict[str, Metrics] = field(default_factory=dict)
     unfinished: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
+    held: Fit | None = None
+
+    @property
+    def table(self) -> Table:
+        """A line for each pair of guide and objective, over seeds, for rich or `print`."""
+        return comparison_table(self.rows, self.exact, self.title)
+
+    @property
+    def title(self) -> str:
+        """Model and data."""
+        data = self.task.data
+        binarized = "" if data.binarize == "none" else f" ({data.binarize})"
+        return f"{self.task.name} on {data.name}{binarized}"
+
+    def to_dataframe(self) -> "DataFrame":
+        """A line for each run: what it was, every metric with its error, and the verdict."""
+        return dataframe(self.rows)
+
+    def differences(self, metric: str = "elbo") -> list[Difference]:
+        """The difference of every two pairs in a metric, paired by seed; see :mod:`paired`.
+
+        Args:
+            metric: its name.
+
+        Raises:
+            ValueError: for a metric that no run has.
+        """
+        look_up("metric", metric, {name: None for row in self.rows for name in row.metrics})
+        return differences(self.rows, metric)
+
+    def plot(self) -> Figure:
+        """The bounds of each pair on one line, up to the estimate of log p(x)."""
+        return bound_figure(summarise(self.rows), self.exact)
+
+    def report(self, path: str | Path) -> Path:
+        """Writes one HTML page with everything: see :mod:`zoo.comparison.report`.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            ValueError: if no run is whole.
+        """
+        return write_report(material_of(self), path)
+
+    def __str__(self) -> str:
+        """The table, and what is not in it."""
+        console = Console(width=120, file=StringIO(), record=True)
+        if self.rows:
+            console.print(self.table)
+        for name, why in self.left.items():
+            console.print(f"{name}: {why}", highlight=False)
+        return console.export_text()
+
+    __repr__ = __str__
+
+    @property
+    def said(self) -> dict[str, object]:
+        """What `results.json` says besides the runs."""
+        return {
+            "title": self.title,
+            "held": "" if self.held is None else sentence(self.held),
+            "mismatches": self.mismatches,
+            "unfinished": self.unfinished,
+        }
+
+    @property
+    def left(self) -> dict[str, str]:
+        """Run or pair -> why it is not in the table."""
+        return not_in_table(self.mismatches, self.unfinished)
 
     @property
     def exact(self) -> Cell | None:
         """The exact log evidence, where it is the same number for every run."""
-        cells = [summary.cells.get("exact_log_evidence") for summary in summarise(self.rows)]
-        same = cells and all(c and c.value == cells[0].value for c in cells)  # type: ignore[union-attr]
-        return cells[0] if same else None
+        return common_exact(self.rows)
+
+
+def material_of(found: Comparison) -> Material:
+    """What a report on a comparison in memory is made from."""
+    images = {name: image_figure(result) for name, result in found.fits.items()}
+    fits = [(row, found.fits[row.name]) for row in found.rows]
+    devices = ", ".join(sorted({str(result.device) for _, result in fits}))
+    return Material(
+        title=found.title,
+        held="" if found.held is None else sentence(found.held),
+        rows=found.rows,
+        exact=found.exact,
+        losses=[curve_of(result, row.guide, row.objective) for row, result in fits],
+        images={name: png(picture) for name, picture in images.items() if picture is not None},
+        left=found.left,
+        record=provenance(found.task.data) | {"device": devices},
+    )
 
 
 @dataclass(frozen=True)
@@ -51,35 +158,41 @@ class Asked:
     """What a comparison was asked for; runs of another cannot stand beside its own.
 
     Attributes:
-        guides: names.
-        objectives: names.
+        guides: name -> guide.
+        objectives: name -> objective.
         seeds: number of seeds.
         draws: draws for scoring; None for what is usual.
         budget: evaluations of f in each run; None where the number of steps is given.
         device: "auto", "cpu" or "cuda".
         request: all other settings of the fits; its objective and seed do not count.
+        model_kwargs: keyword arguments of the model.
+        held: what is held fixed; None where every run trains a model of its own.
     """
 
-    guides: tuple[str, ...]
-    objectives: tuple[str, ...]
+    guides: dict[str, Callable]
+    objectives: dict[str, Objective]
     seeds: int
     draws: int | None
     budget: int | None
     device: str
     request: Request
+    model_kwargs: dict[str, object]
+    held: Held | None
 
     def record(self, task: Task) -> dict:
         """The same with model and data, for `results.json`."""
         parts, data = task.parts.given, task.data
         names = {"name": data.name, "seed": data.seed, "binarize": data.binarize}
         settings = {name: getattr(self.request, name) for name in COMMON_SETTINGS}
-        for own in fields(self):
-            if own.name != "request":
-                settings[own.name] = getattr(self, own.name)
+        settings |= {"seeds": self.seeds, "draws": self.draws, "budget": self.budget}
+        settings |= {"device": self.device, "guides": list(self.guides)}
+        settings |= {"held": None if self.held is None else self.held.record()}
+        settings |= {"model_kwargs": fingerprint_of(self.model_kwargs)}
         return {
             "model": task.name,
             "parts": {name: encode(value) for name, value in parts.items()},
             "data": names | {"hash": data.hash},
+            "objectives": {name: encode(value) for name, value in self.objectives.items()},
             **{name: encode(value) for name, value in settings.items()},
         }
 

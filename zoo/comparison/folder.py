@@ -2,7 +2,8 @@
 
 `results.json` has the settings, a row for each run that is whole, and what is unfinished.
 `runs/GUIDE-OBJECTIVE-seedN` is a run: fit.json and its state, metrics.json, arviz.nc, images.png.
-`training` has checkpoints of what is still training, `losses.png` and `budget.png` show all runs.
+`model` is the fit whose model all guides are held to, where the comparison trained one. `training`
+has checkpoints of what is still training, `losses.png` and `budget.png` show all runs.
 """
 
 import json
@@ -14,7 +15,8 @@ from zoo.arviz_compat import write_netcdf
 from zoo.comparison.aggregate import Row
 from zoo.comparison.arviz_export import arviz_groups
 from zoo.comparison.budget import Curve, budget_picture
-from zoo.comparison.report import image_picture, loss_picture
+from zoo.comparison.pictures import curve_of, image_figure, loss_figure, png
+from zoo.data import Data
 from zoo.evaluation.evaluate import Metrics, metrics_record
 from zoo.files import usable_folder, write_whole
 from zoo.metrics import Metric
@@ -22,13 +24,13 @@ from zoo.provenance import provenance
 from zoo.results.record import damaged, with_checksum
 from zoo.results.request import refuse_other
 from zoo.results.result import Fit
-from zoo.task import Task
 from zoo.training.checkpoint import save
 
-RESULTS, RUNS, TRAINING = "results.json", "runs", "training"
-OF_A_FIT = ("metrics.json", "losses.png", "images.png", "arviz.nc")  # beside the fit itself
+RESULTS, RUNS, TRAINING, MODEL = "results.json", "runs", "training", "model"
+LOSSES, IMAGES, REPORT = "losses.png", "images.png", "report.html"
+OF_A_FIT = ("metrics.json", LOSSES, IMAGES, "arviz.nc")  # beside the fit itself
 WAY_OUT = "Pass --resume to go on, --force to replace what the zoo wrote, or name another folder."
-OF_A_COMPARISON = (RESULTS, "losses.png", "budget.png", "*-seed*.nc", "*-seed*.png")
+OF_A_COMPARISON = (RESULTS, LOSSES, REPORT, "budget.png", "*-seed*.nc", "*-seed*.png")
 
 
 class Folder:
@@ -52,6 +54,11 @@ class Folder:
         """The folder of a run."""
         return self.path / RUNS / name
 
+    @property
+    def model(self) -> Path:
+        """The folder of the fit whose model is held fixed, where the comparison trains it."""
+        return self.path / MODEL
+
     def training(self, name: str) -> Path:
         """The folder of the checkpoints of a pair or a run."""
         return self.path / TRAINING / name
@@ -62,20 +69,11 @@ class Folder:
         Raises:
             ValueError: if the file is damaged, or the comparison was made with other settings.
         """
-        path = self.path / RESULTS
-        try:
-            text = path.read_bytes().decode()
-            record = json.loads(text)
-            body = {name: part for name, part in record.items() if name != "sha256"}
-        except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
-            raise damaged(path, f"it is no record of a comparison ({error})") from None
-        if with_checksum(body) != text:
-            raise damaged(path, "its checksum is not that of its contents")
+        record = read_record(self.path)
         refuse_other(record["settings"], self.settings, f"The comparison in {self.path}")
         self.device = set(filter(None, record["device"].split(", ")))
-        rows = [Row(**(row | {"metrics": _metrics(row["metrics"])})) for row in record["rows"]]
         curves = [_curve(curve) for curve in record.get("curves", [])]
-        return rows, curves
+        return rows_of(record), curves
 
     def write_run(self, name: str, result: Fit, metrics: Metrics | None) -> None:
         """Writes a run that came to its end, each file whole."""
@@ -84,33 +82,42 @@ class Folder:
             text = json.dumps(metrics_record(metrics), indent=2)
             write_whole(folder / "metrics.json", text)
         write_netcdf(arviz_groups(result), folder / "arviz.nc")
-        image_picture(result, folder / "images.png")
+        picture = image_figure(result)
+        if picture is not None:
+            write_whole(folder / IMAGES, png(picture))
         self.device.add(str(result.device))
 
     def write_results(
         self,
-        task: Task,
+        data: Data,
         rows: list[Row],
-        mismatches: dict[str, str],
-        unfinished: dict[str, str],
         curves: list[Curve],
+        **said: object,
     ) -> None:
-        """Writes `results.json` anew."""
-        record = provenance(task.data) | {
+        """Writes `results.json` anew.
+
+        Args:
+            data: what was compared on.
+            rows: the runs that are whole.
+            curves: of runs with a budget.
+            **said: title, held, mismatches and unfinished.
+        """
+        record = provenance(data) | {
             "settings": self.settings,
+            "train_rows": data.rows,
             "rows": [asdict(row) for row in rows],
-            "mismatches": mismatches,
-            "unfinished": unfinished,
+            **said,
         }
         if curves:
             record["curves"] = [asdict(curve) for curve in curves]
         record["device"] = ", ".join(sorted(self.device))
         write_whole(self.path / RESULTS, with_checksum(record))
 
-    def draw(self, fits: dict[str, Fit], curves: list[Curve]) -> None:
+    def draw(self, fits: dict[str, Fit], rows: list[Row], curves: list[Curve]) -> None:
         """Draws the pictures over all runs."""
         if fits:
-            loss_picture(fits, self.path / "losses.png")
+            found = [curve_of(fits[row.name], row.guide, row.objective) for row in rows]
+            write_whole(self.path / LOSSES, png(loss_figure(found)))
         if curves:
             budget_picture(curves, self.path / "budget.png")
 
@@ -121,12 +128,35 @@ class Folder:
             shutil.rmtree(self.path / TRAINING, ignore_errors=True)
 
 
+def read_record(folder: Path) -> dict:
+    """The contents of `results.json`.
+
+    Raises:
+        ValueError: if the file is damaged, or is no record of a comparison.
+    """
+    path = folder / RESULTS
+    try:
+        text = path.read_bytes().decode()
+        record = json.loads(text)
+        body = {name: part for name, part in record.items() if name != "sha256"}
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        raise damaged(path, f"it is no record of a comparison ({error})") from None
+    if with_checksum(body) != text:
+        raise damaged(path, "its checksum is not that of its contents")
+    return record
+
+
+def rows_of(record: dict) -> list[Row]:
+    """The runs of a record that are whole."""
+    return [Row(**(row | {"metrics": _metrics(row["metrics"])})) for row in record["rows"]]
+
+
 def clear(folder: Path) -> None:
     """Removes what the zoo has written to a folder, and nothing else."""
     for pattern in ("fit.json", "state-*.safetensors", *OF_A_FIT, *OF_A_COMPARISON):
         for path in folder.glob(pattern):
             path.unlink()
-    for name in (RUNS, TRAINING):
+    for name in (RUNS, TRAINING, MODEL):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

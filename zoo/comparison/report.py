@@ -1,119 +1,197 @@
-"""Tables and pictures of a comparison."""
+"""A comparison as one HTML page that stands alone: no network, light and dark, on a phone too."""
 
-import math
+import base64
 from collections.abc import Sequence
-from io import BytesIO
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
-import torch
 from matplotlib.figure import Figure as Picture
-from rich.table import Table
-from torch import Tensor
 
-from zoo.comparison.aggregate import Cell, Summary, is_best
-from zoo.device import to_device
+from zoo.comparison.aggregate import Cell, Row, summarise
+from zoo.comparison.paired import Difference, Pair, best, differences
+from zoo.comparison.pictures import LossCurve, bound_figure, loss_figure
+from zoo.comparison.table import caption, columns, shown
 from zoo.files import write_whole
-from zoo.isolation import isolated
-from zoo.protocols import Descends, HasMean
-from zoo.results.result import Fit
-from zoo.sampling.draws import draw, draw_prior
 
-SMOOTHING = 50
-COLUMNS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "exact_log_evidence", "gap", "k_hat")
+JUDGED_BY = ("log_evidence", "elbo")  # the first that all runs have says which pair is best
+TEMPLATE = "report.html.j2"
+QUESTIONS = {
+    "bound": "Is the bound as it should be?",
+    "weights": "May the importance weights be trusted?",
+    "draws": "May the guide's own draws be trusted?",
+}
 
 
-def table(summaries: Sequence[Summary], exact: Cell | None, title: str) -> Table:
-    """One line a pair of guide and objective, over seeds; bold where error bars separate.
+@dataclass(frozen=True)
+class Material:
+    """What a report is made from.
+
+    Attributes:
+        title: model and data.
+        held: which model was held fixed; "" where every run trained its own.
+        rows: the runs.
+        exact: the exact log evidence, where it is one number.
+        losses: of the runs.
+        images: run name -> a PNG of rows, reconstructions and samples.
+        left: run or pair -> why it is not in the table.
+        record: command, commit, versions, threads and data.
+    """
+
+    title: str
+    held: str
+    rows: Sequence[Row]
+    exact: Cell | None
+    losses: Sequence[LossCurve]
+    images: dict[str, bytes]
+    left: dict[str, str]
+    record: dict[str, Any]
+
+
+def not_in_table(mismatches: dict[str, str], unfinished: dict[str, str]) -> dict[str, str]:
+    """Pair or run -> why it is not in the table."""
+    return mismatches | {name: f"{how}; not in the table." for name, how in unfinished.items()}
+
+
+def write_report(material: Material, path: str | Path) -> Path:
+    """Writes the page.
 
     Args:
-        summaries: see :func:`zoo.comparison.aggregate.summarise`.
-        exact: the exact log evidence, if one number serves all lines.
-        title: above the table.
+        material: what it is made from.
+        path: of the HTML file, in a folder that is there.
+
+    Raises:
+        ValueError: for a comparison of which no run is whole.
     """
-    columns = [name for name in COLUMNS if exact is None or name != "exact_log_evidence"]
-    found = [name for name in columns if any(name in summary.cells for summary in summaries)]
-    view = Table(title=title)
-    for heading in ("guide", "objective"):
-        view.add_column(heading, overflow="fold")
-    for name in found:
-        unit = next(s.cells[name].unit for s in summaries if name in s.cells)
-        view.add_column(f"{name}\n[dim]{unit}[/dim]", justify="right", overflow="fold")
-    view.add_column("fit\n[dim]seconds[/dim]", justify="right")
-    for summary in summaries:
-        cells = [_shown(name, summary, summaries) for name in found]
-        view.add_row(summary.guide, summary.objective, *cells, f"{summary.seconds:.1f}")
-    if exact is not None:
-        view.add_section()
-        view.add_row("exact log p", "", f"{exact.value:.4f}")
-    return view
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    if not material.rows:
+        why = "; ".join(f"{name}: {how}" for name, how in material.left.items())
+        raise ValueError(f"There is no run to report: none is whole ({why}). Run them first.")
+    loader = PackageLoader("zoo.comparison", ".")
+    rules = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    return write_whole(path, rules.get_template(TEMPLATE).render(page=_page(material)))
 
 
-def _shown(name: str, summary: Summary, summaries: Sequence[Summary]) -> str:
-    if name not in summary.cells:
-        return "-"
-    cell = summary.cells[name]
-    digits = max(0, 1 - math.floor(math.log10(cell.se))) if cell.se > 0 else 4
-    text = f"{cell.value:.{digits}f} ± {cell.se:.{digits}f}" if cell.se else f"{cell.value:.4f}"
-    baselines = [other.cells[name] for other in summaries if name in other.cells]
-    return f"[bold]{text}[/bold]" if is_best(cell, baselines) else text
+def _page(material: Material) -> dict[str, Any]:
+    """What the template asks for."""
+    rows, summaries = material.rows, summarise(material.rows)
+    seeds = max(summary.seeds for summary in summaries)
+    shared = [name for name in JUDGED_BY if all(name in row.metrics for row in rows)]
+    return _table(rows, material.exact) | {
+        "title": material.title,
+        "question": question(summaries, seeds, material.held),
+        "answer": answer(rows, shared[0] if shared else None),
+        "caption": caption(seeds),
+        "exact": "" if material.exact is None else f"{material.exact.value:.4f}",
+        "pictures": _pictures(material, summaries),
+        "differences": [_difference(one) for name in shared for one in differences(rows, name)],
+        "runs": [_run(row, material.images.get(row.name)) for row in rows],
+        "left": list(material.left.items()),
+        "command": material.record["command"],
+        "made": _made(material.record),
+    }
 
 
-def loss_picture(fits: dict[str, Fit], path: Path) -> Path:
-    """Loss curves of several fits, smoothed over 50 steps; seeds of one pair share a colour."""
-    picture, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    pairs = list(dict.fromkeys(name.rsplit("-seed", 1)[0] for name in fits))
-    unlabelled = set(pairs)
-    for name, result in fits.items():
-        rows = result.task.data.rows if result.latents.rowwise else 1
-        losses = result.losses.double().numpy() / rows
-        window = min(SMOOTHING, len(losses))
-        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-        pair = name.rsplit("-seed", 1)[0]
-        colour, label = f"C{pairs.index(pair)}", pair if pair in unlabelled else None
-        unlabelled.discard(pair)
-        axes.plot(np.arange(window, len(losses) + 1), smooth, color=colour, label=label, lw=1)
-    axes.set(xlabel="step", ylabel="loss (nats/row)" if rows > 1 else "loss (nats)")
-    axes.legend(fontsize="small")
-    return _saved(picture, path)
+def _table(rows: Sequence[Row], exact: Cell | None) -> dict[str, Any]:
+    """The heads and lines of the table."""
+    summaries = summarise(rows)
+    names = columns(summaries, exact)
+    winners = {name: best(rows, name) for name in names}
+    cells = {name: [s.cells[name] for s in summaries if name in s.cells] for name in names}
+    heads = [(name, "") for name in ("guide", "objective")]
+    heads += [(name, cells[name][0].unit) for name in names] + [("fit", "seconds")]
+    lines = []
+    for s in summaries:
+        found = [(shown(s.cells.get(n)), winners[n] == (s.guide, s.objective)) for n in names]
+        line = [(s.guide, False), (s.objective, False), *found, (f"{s.seconds:.1f}", False)]
+        lines.append([{"text": text, "best": won} for text, won in line])
+    return {"heads": [{"name": name, "unit": unit} for name, unit in heads], "lines": lines}
 
 
-def image_picture(result: Fit, path: Path, count: int = 24) -> Path | None:
-    """Samples from the model beside test rows and their reconstructions; None without images."""
-    from torchvision.utils import make_grid  # torchvision takes two seconds to import
-
-    shape = result.task.data.image
-    if shape is None or not isinstance(result.model, HasMean) or not result.latents.rowwise:
-        return None
-    with isolated(seed=0), torch.no_grad():
-        panels = _panels(result, count)
-    picture, axes = plt.subplots(
-        1, len(panels), figsize=(4 * len(panels), 3.2), layout="constrained"
-    )
-    for axis, (title, images) in zip(axes, panels.items(), strict=True):
-        grid = make_grid(images.reshape(-1, 1, *shape).float().cpu(), nrow=6, pad_value=0.5)
-        axis.imshow(grid[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axis.set(title=title, xticks=[], yticks=[])
-    return _saved(picture, path)
+def question(summaries: Sequence[Any], seeds: int, held: str) -> str:
+    """What the comparison asks, in a sentence or two."""
+    guides = {summary.guide for summary in summaries}
+    objectives = {summary.objective for summary in summaries}
+    what = f"{_number(len(guides), 'guide')}, {_number(len(objectives), 'objective')}, "
+    what += f"{_number(seeds, 'seed')}."
+    if held:
+        return f"{what} {held} So the guides differ in inference alone."
+    return f"{what} Every run trains a model of its own, so that model and guide both differ."
 
 
-def _panels(result: Fit, count: int) -> dict[str, Tensor]:
-    assert isinstance(result.model, HasMean)
-    split = "test" if result.task.data.test and result.amortised else "train"
-    args = tuple(to_device(arg, result.device) for arg in result.task.scoring_args(split))
-    model, names = result.model, result.latents.names[:1]
-    names = model.names if isinstance(model, Descends) else names
-    posterior = draw(result.program, args, 1, rows=count).latents
-    panels = {"data": args[0][:count]}
-    if set(names) <= set(posterior):
-        panels["reconstructions"] = model.mean(*(posterior[name][0] for name in names))
-    prior = draw_prior(result.program, args, rows=count)
-    return panels | {"samples": model.mean(*(prior[name] for name in names))}
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
-def _saved(picture: Picture, path: Path) -> Path:
-    file = BytesIO()
-    picture.savefig(file, dpi=110)
+def answer(rows: Sequence[Row], judge: str | None) -> str:
+    """Which pair is clearly the best, or that none is."""
+    pairs = {(row.guide, row.objective) for row in rows}
+    if judge is None or len(pairs) < 2:
+        return "There is nothing to compare: one pair, or no metric that all runs have."
+    if len({row.seed for row in rows}) == 1:
+        return "One seed cannot show which pair is better; take at least two."
+    won = best(rows, judge)
+    if won is None:
+        return f"No pair is clearly the best: what differs in {judge}, seeds could explain."
+    return f"{_pair(won)} is clearly the best in {judge}."
+
+
+def _pair(pair: Pair) -> str:
+    return f"{pair[0]}, {pair[1]}"
+
+
+def _difference(one: Difference) -> dict[str, str]:
+    return {
+        "first": _pair(one.first),
+        "second": _pair(one.second),
+        "metric": one.metric,
+        "value": shown(Cell(one.value, one.se, one.unit, "")),
+        "clear": "yes" if one.clear else "no",
+    }
+
+
+def _run(row: Row, image: bytes | None) -> dict[str, Any]:
+    answers = [
+        {"question": QUESTIONS[name], "answer": part["answer"], "reason": part["reason"]}
+        for name, part in row.answers.items()
+    ]
+    short = ", ".join(f"{name} {part['answer']}" for name, part in row.answers.items())
+    how = f"{row.steps} steps in {row.seconds:.1f} s ({row.backend}); {row.stopped}."
+    encoded = None if image is None else base64.b64encode(image).decode()
+    return {"name": row.name, "short": short, "answers": answers, "image": encoded, "how": how}
+
+
+def _pictures(material: Material, summaries: Sequence[Any]) -> list[dict[str, str]]:
+    found = [
+        {
+            "svg": _svg(bound_figure(summaries, material.exact)),
+            "caption": "Bounds of each pair, up to the estimate of log p(x); bars are two "
+            "standard errors. The shorter the line from the ELBO to log p(x), the closer the "
+            "guide is to the posterior of its model.",
+        }
+    ]
+    if material.losses:
+        text = "Training losses, smoothed over 50 steps. Each objective is another bound, and has "
+        text += "an axis of its own."
+        found.append({"svg": _svg(loss_figure(material.losses)), "caption": text})
+    return found
+
+
+def _svg(picture: Picture) -> str:
+    text = StringIO()
+    with plt.rc_context({"svg.hashsalt": "zoo"}):  # the same picture gives the same text
+        picture.savefig(text, format="svg", metadata={"Date": None})
     plt.close(picture)
-    return write_whole(path, file.getvalue())
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def _made(record: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    data, commit = record["data"], record["commit"] or "installed package"
+    return (
+        f"Data {data['name']} ({data['binarize']}), seed {data['seed']}, hash {data['hash']}. "
+        f"Commit {commit}; {versions}; {record['threads']} threads, {record['device']}."
+    )

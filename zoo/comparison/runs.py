@@ -5,10 +5,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from zoo.comparison.aggregate import Row
+from guides import guide_named
+from zoo.comparison.aggregate import Row, run_name
 from zoo.comparison.budget import Curve, fit_within
 from zoo.comparison.comparison import Asked, Comparison, row_of
 from zoo.comparison.folder import WAY_OUT, Folder, clear
+from zoo.comparison.from_folder import report_on
+from zoo.comparison.held import under
 from zoo.evaluation.evaluate import QUICKEST, evaluate
 from zoo.files import refuse_occupied
 from zoo.latents import Latents
@@ -24,7 +27,6 @@ class Runs:
     Args:
         found: what is found; filled run by run.
         asked: what was asked for.
-        families: name of a guide -> guide.
         latents: of the task's model.
         seconds: time between two checkpoints.
         progress: show a bar for each run.
@@ -34,36 +36,72 @@ class Runs:
         self,
         found: Comparison,
         asked: Asked,
-        families: dict[str, Callable],
         latents: Latents,
         *,
         seconds: float,
         progress: bool,
     ) -> None:
-        self.found, self.asked, self.families, self.latents = found, asked, families, latents
+        self.found, self.asked, self.latents, self.request = found, asked, latents, asked.request
         self.seconds, self.progress = seconds, progress
         self.folder: Folder | None = None
+        self.whole: list[Row] = []  # runs that an earlier comparison left in the folder
 
     def names(self, guide: str, objective: str) -> list[str]:
         """Names of the runs of a pair."""
-        return [f"{guide}-{objective}-seed{seed}" for seed in range(self.asked.seeds)]
+        return [run_name(guide, objective, seed) for seed in range(self.asked.seeds)]
 
     def open(self, out: str | Path, *, resume: bool, force: bool) -> None:
-        """Tries the folder; takes up what is whole in it, or refuses what it holds.
+        """Tries the folder; reads what is whole in it, or refuses what it holds.
 
         Raises:
             ValueError: for a folder that cannot be written to, or holds anything else.
         """
         folder = Folder(out, self.asked.record(self.found.task))
         if resume and folder.begun:
-            rows, self.found.curves = folder.read()
-            for row in rows:
-                self._take_up(folder, row)
+            self.whole, self.found.curves = folder.read()
         else:
             if force:
                 clear(folder.path)
             refuse_occupied(folder.path, "--out", WAY_OUT)
         self.folder = folder
+
+    def hold_model(self) -> None:
+        """Trains the model that is to be held fixed, unless that was done, and holds it.
+
+        Raises:
+            KeyboardInterrupt: if that was interrupted.
+        """
+        if self.asked.held is None:
+            return
+        result = self.asked.held.fit or self._train_model()
+        self.found.held, self.found.task = result, under(result)
+        self.request = replace(self.request, freeze_model=True)
+
+    def _train_model(self) -> Fit:
+        task, (objective, *_) = self.found.task, self.asked.objectives.values()
+        (first, *_) = self.asked.guides.values()
+        guide = first if task.recipe is None else guide_named(task.usual_guide)
+        place = None
+        if self.folder is not None:
+            place = Checkpoint(self.folder.model, self.seconds, None)
+        result = fit(
+            task,
+            guide,
+            **vars(replace(self.request, objective=objective, seed=0)),
+            device=self.asked.device,
+            progress=self.progress,
+            model_kwargs=self.asked.model_kwargs,
+            checkpoint=place,
+            resume=None if place is None else place.folder,
+        )
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return result
+
+    def take_up(self) -> None:
+        """Takes up the runs that an earlier comparison left whole."""
+        for row in self.whole:
+            self._take_up(row)
         self._write()
 
     def take(self, guide: str, objective: str) -> None:
@@ -83,19 +121,22 @@ class Runs:
                 self.folder.drop_training(name)
 
     def close(self) -> None:
-        """Writes the results and the pictures."""
+        """Writes the results, the pictures and the report."""
         if self.folder is not None:
             self._write()
-            self.folder.draw(self.found.fits, self.found.curves)
+            self.folder.draw(self.found.fits, self.found.rows, self.found.curves)
+            if self.found.rows:
+                report_on(self.folder.path)
 
     def _fit(self, guide: str, objective: str) -> None:
         asked, ended = self.asked, partial(self._add, guide, objective)
         place = self._place(f"{guide}-{objective}", ended)
-        request = replace(asked.request, objective=objective, seed=0)
+        request = replace(self.request, objective=asked.objectives[objective], seed=0)
         fits = fit(
             self.found.task,
-            self.families[guide],
+            asked.guides[guide],
             **vars(request),
+            model_kwargs=asked.model_kwargs,
             device=asked.device,
             replicas=asked.seeds,
             progress=self.progress,
@@ -113,10 +154,12 @@ class Runs:
                 continue
             result, curve = fit_within(
                 self.found.task,
-                guide,
-                replace(self.asked.request, objective=objective, seed=seed),
+                self.asked.guides[guide],
+                replace(self.request, objective=self.asked.objectives[objective], seed=seed),
                 budget,
                 self.latents,
+                names=(guide, objective),
+                model_kwargs=self.asked.model_kwargs,
                 device=self.asked.device,
                 place=self._place(name, None),
             )
@@ -131,7 +174,7 @@ class Runs:
 
     def _add(self, guide: str, objective: str, result: Fit, curve: Curve | None = None) -> None:
         """Scores a fit and writes it, once, or notes how far it came."""
-        name = f"{guide}-{objective}-seed{result.settings.seed}"
+        name = run_name(guide, objective, result.settings.seed)
         if name in self.found.fits:
             return
         if result.stopped == "interrupted":
@@ -149,19 +192,18 @@ class Runs:
         del self.found.unfinished[name]
         self._write()
 
-    def _take_up(self, folder: Folder, row: Row) -> None:
-        """A run that an earlier comparison left whole."""
-        name = f"{row.guide}-{row.objective}-seed{row.seed}"
-        guide, device = self.families[row.guide], self.asked.device
-        self.found.fits[name] = load_fit(
-            folder.run(name), self.found.task, guide=guide, device=device
+    def _take_up(self, row: Row) -> None:
+        assert self.folder is not None
+        self.found.fits[row.name] = load_fit(
+            self.folder.run(row.name),
+            self.found.task,
+            guide=self.asked.guides[row.guide],
+            device=self.asked.device,
         )
         self.found.rows.append(row)
-        self.found.unfinished.pop(name, None)
+        self.found.unfinished.pop(row.name, None)
 
     def _write(self) -> None:
         if self.folder is not None:
             found = self.found
-            self.folder.write_results(
-                found.task, found.rows, found.mismatches, found.unfinished, found.curves
-            )
+            self.folder.write_results(found.task.data, found.rows, found.curves, **found.said)

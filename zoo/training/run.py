@@ -43,13 +43,16 @@ class Run:
     stages: Stages | None = None
 
 
-def describe_task(task: Task, batch_size: int | str | None = "auto") -> Latents:
+def describe_task(
+    task: Task, batch_size: int | str | None = "auto", kwargs: dict[str, object] | None = None
+) -> Latents:
     """The latents of a task's model, on one minibatch of its training rows."""
     args, batch = task.split("train"), batch_rows(batch_size, task)
     rows = Batches(args, task.data.observe, Shuffle(task.data.rows, batch, 0) if batch else None)
     with isolated(seed=0):
         first = rows.take(torch.arange(batch) if batch else None)
-        return describe(task.build(), *first, rows=task.data.rows if batch else None)
+        rows_in_all = task.data.rows if batch else None
+        return describe(task.build(), *first, rows=rows_in_all, **(kwargs or {}))
 
 
 def prepare(

@@ -1,0 +1,88 @@
+"""The table of a comparison."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from zoo.comparison.aggregate import Cell, Row, Summary, summarise
+from zoo.comparison.paired import best
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+OF_A_RUN = ("model", "data", "guide", "objective", "seed", "steps", "seconds", "stopped")
+COLUMNS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "exact_log_evidence", "gap", "k_hat")
+
+
+def caption(seeds: int) -> str:
+    """How to read the table."""
+    if seeds == 1:
+        return "± is the error of the draws alone: one seed does not show how training varies."
+    return (
+        f"± is the standard error over {seeds} seeds, estimated from all lines together where it "
+        "exceeds that of the draws; bold is clearly better than every other line."
+    )
+
+
+def comparison_table(rows: Sequence[Row], exact: Cell | None, title: str) -> Table:
+    """One line a pair of guide and objective, over seeds; bold what is clearly the best.
+
+    Args:
+        rows: of all runs.
+        exact: the exact log evidence, if one number serves all lines.
+        title: above the table.
+    """
+    summaries = summarise(rows)
+    found = columns(summaries, exact)
+    seeds = max((summary.seeds for summary in summaries), default=1)
+    view = Table(title=title, caption=caption(seeds), caption_justify="left")
+    for heading in ("guide", "objective"):
+        view.add_column(heading, overflow="fold")
+    for name in found:
+        unit = next(s.cells[name].unit for s in summaries if name in s.cells)
+        view.add_column(f"{name}\n[dim]{unit}[/dim]", justify="right", overflow="fold")
+    view.add_column("fit\n[dim]seconds[/dim]", justify="right")
+    winners = {name: best(rows, name) for name in found}
+    for summary in summaries:
+        cells = []
+        for name in found:
+            text = shown(summary.cells.get(name))
+            won = winners[name] == (summary.guide, summary.objective)
+            cells.append(f"[bold]{text}[/bold]" if won else text)
+        view.add_row(summary.guide, summary.objective, *cells, f"{summary.seconds:.1f}")
+    if exact is not None:
+        view.add_section()
+        view.add_row("exact log p", "", f"{exact.value:.4f}")
+    return view
+
+
+def columns(summaries: Sequence[Summary], exact: Cell | None) -> list[str]:
+    """The metrics that the table shows: those that some line has."""
+    wanted = [name for name in COLUMNS if exact is None or name != "exact_log_evidence"]
+    return [name for name in wanted if any(name in summary.cells for summary in summaries)]
+
+
+def shown(cell: Cell | None) -> str:
+    """A value with its error, two significant digits of that; "-" where there is none."""
+    if cell is None:
+        return "-"
+    digits = max(0, 1 - math.floor(math.log10(cell.se))) if cell.se > 0 else 4
+    return f"{cell.value:.{digits}f} ± {cell.se:.{digits}f}" if cell.se else f"{cell.value:.4f}"
+
+
+def dataframe(rows: Sequence[Row]) -> "DataFrame":
+    """A line for each run: what it was, every metric with its error, and the verdict.
+
+    The columns of a metric are its name and its name with `_se`.
+    """
+    import pandas as pd  # half a second
+
+    lines = []
+    for row in rows:
+        own = {name: getattr(row, name) for name in OF_A_RUN}
+        own |= {name: metric.value for name, metric in row.metrics.items()}
+        own |= {f"{name}_se": metric.se for name, metric in row.metrics.items()}
+        lines.append(own | {"verdict": row.verdict})
+    return pd.DataFrame(lines)
