@@ -10,7 +10,7 @@ from test_cli import call, refused
 
 from zoo.cli.gradients import RELAXED, USUAL, estimator_named
 from zoo.comparison.budget import steps_of
-from zoo.objectives import OBJECTIVES, Enumerate, Trace
+from zoo.objectives import OBJECTIVES, Enumerate, Trace, as_objective
 from zoo.task import load
 from zoo.training.run import describe_task
 
@@ -141,10 +141,10 @@ def test_the_curves_are_drawn(budgeted):
 
 def test_a_budget_pays_for_steps():
     latents = describe_task(load("bernoulli_latent"))
-    assert steps_of(1000, "rloo", latents) == 500
+    assert steps_of(1000, as_objective("rloo"), latents) == 500
     assert Enumerate().evaluations(latents) == 2**8
-    with pytest.raises(ValueError, match="at least 256 evaluations of f, one gradient of 'enum"):
-        steps_of(255, "enumerate", latents)
+    with pytest.raises(ValueError, match="at least 256 evaluations of f, one gradient of Enum"):
+        steps_of(255, Enumerate(), latents)
 
 
 def test_a_budget_and_steps_are_refused(capsys, monkeypatch):

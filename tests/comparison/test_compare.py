@@ -268,7 +268,7 @@ def test_the_table_is_bold_where_a_pair_is_clearly_better():
     assert "\x1b[1m1.000" not in apart
     assert "\x1b[1m2.0" not in close
     assert "\x1b[1m2.0" not in alone
-    assert "one seed does not show" in " ".join(alone.split())
+    assert "one seed does not" in alone
     assert "exact log p" in apart
     assert "3.0000" in apart
 

@@ -101,6 +101,7 @@ def test_the_report_stands_alone(own, tmp_path):
         cell = f"{found.rows[0].metrics['elbo'].value:.1f}"[:4]
         assert cell in page.text
         assert found.task.data.hash in page.text
+        assert " object at 0x" not in page.text
     assert "prefers-color-scheme: dark" in (settings["out"] / "report.html").read_text()
 
 

@@ -149,7 +149,7 @@ def _difference(one: Difference) -> dict[str, str]:
         "second": _pair(one.second),
         "metric": one.metric,
         "value": shown(Cell(one.value, one.se, one.unit, "")),
-        "clear": "yes" if one.clear else "no",
+        "is_clear": "yes" if one.clear else "no",
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.fx import Node
 
 from zoo.compile.captured import Captured
 from zoo.compile.code_cache import CacheWarning, Packaged
@@ -25,6 +26,7 @@ BLOCK = 500
 SMALL = 2**17  # numbers in a step's largest tensor up to which one thread is the fastest
 TINY = 2**8  # parameters up to which a loop is fastest with all of them in one tensor
 CONVOLUTION = torch.ops.aten.convolution.default
+PICK = torch.ops.aten.index.Tensor
 
 
 class State(NamedTuple):
@@ -257,9 +259,16 @@ def convolves(captured: Captured) -> bool:
 
 
 def _tensors_of(captured: Captured) -> list[Tensor]:
-    """Every tensor of a captured step, without its values."""
-    values = [node.meta.get("val") for node in captured.pieces.graph.nodes]
+    """Every tensor that a captured step computes with, without its values."""
+    nodes = [node for node in captured.pieces.graph.nodes if not _is_picked_from(node)]
+    values = [node.meta.get("val") for node in nodes]
     return [value for value in values if isinstance(value, Tensor)]
+
+
+def _is_picked_from(node: Node) -> bool:
+    """Is it an input that the step only picks rows from, as the data of minibatches?"""
+    picks = [user.target is PICK and user.args[0] is node for user in node.users]
+    return node.op == "placeholder" and bool(picks) and all(picks)
 
 
 def is_tiny(captured: Captured) -> bool:
