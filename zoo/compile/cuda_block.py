@@ -16,6 +16,7 @@ read where they are, and are never copied.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
@@ -190,7 +191,7 @@ class RecordedBlock:
                 torch.zeros_like(losses[..., :most]),
             )
             for size in sorted({1, most}):
-                self.replays[size] = self.recorder.record(lambda size=size: self._take(size))
+                self.replays[size] = self.recorder.record(partial(self._take, size))
         return self.buffers
 
     def _take(self, size: int) -> None:
@@ -210,9 +211,12 @@ def recorded_block(step: "Step", rates_at: RatesAt, recorder: Recorder) -> Recor
         rates_at: the rates of the update, from the number of a step and the learning rate.
         recorder: records several steps.
     """
-    options = {"triton.cudagraphs": False}  # they are recorded here
-    move = step_in_place(step, rates_at)
-    fused = torch.compile(move, fullgraph=True, dynamic=False, options=options)
+    fused = torch.compile(
+        step_in_place(step, rates_at),
+        fullgraph=True,
+        dynamic=False,
+        options={"triton.cudagraphs": False},  # they are recorded here
+    )
     return RecordedBlock(fused, recorder)
 
 
