@@ -30,7 +30,8 @@ def published_row(setting: published.Setting, seed: int, place: Place) -> dict:
         test = tuple(column[:FEW_ROWS] for column in task.data.test)
         task, share = replace(task, data=replace(task.data, test=test)), FEW_STEPS / setting.steps
     options = place.checkpoint(f"{setting.name}-{seed}")
-    return {"setting": setting.name} | published.one_fit(setting, task, share, seed, **options)
+    found = published.one_fit(setting, task, share, seed, **options)
+    return {"setting": setting.name, "share": share} | found
 
 
 def estimators(stop: int, seed: int, place: Place) -> dict:
@@ -51,7 +52,7 @@ def estimators(stop: int, seed: int, place: Place) -> dict:
         zoo.load("sigmoid_belief", data=data, binarize="dynamic"),
         build=lambda: SigmoidBeliefNet(*net),
     )
-    settings = place.checkpoint(f"estimators-{seed}")
+    settings = place.checkpoint(f"estimators-{seed}") | {"compile": not place.small}
     fit = fashion.train(task, stop, settings.pop("resume"), seed=seed, **settings)
     bound = -float(fit.losses[-250:].mean()) / task.data.rows
     rows = [
