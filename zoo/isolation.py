@@ -21,7 +21,8 @@ def isolated(*, seed: int | None = None) -> Iterator[None]:
     """Keeps the random state, the parameter store, validation and Pyro's settings apart.
 
     Inside, validation is off, because it would copy values from the device at every step, and the
-    parameters of Pyro modules stay out of the parameter store. Other threads wait at the entrance.
+    parameters of Pyro modules stay out of the parameter store. Convolutions on CUDA are not
+    rounded to TF32, unless matrix products are. Other threads wait at the entrance.
 
     Args:
         seed: of the random state inside; None goes on from the caller's state.
@@ -30,6 +31,7 @@ def isolated(*, seed: int | None = None) -> Iterator[None]:
     with (
         _LOCKS.setdefault(os.getpid(), threading.RLock()),
         _noted_validation(),
+        _convolutions_as_products(),
         torch.random.fork_rng(devices=list(devices)),
         pyro.get_param_store().scope(),
         pyro.validation_enabled(is_validate=False),
@@ -50,6 +52,31 @@ def seed_all(seed: int) -> None:
         torch.manual_seed(seed)
     else:
         torch.default_generator.manual_seed(seed)
+
+
+def rounds_to_tf32() -> bool:
+    """Has the caller asked torch to round the factors of matrix products on CUDA to TF32?"""
+    return torch.backends.cuda.matmul.fp32_precision == "tf32"
+
+
+@contextmanager
+def _convolutions_as_products() -> Iterator[None]:
+    """Inside, convolutions on CUDA are not rounded to TF32, unless products are.
+
+    Where the caller has set convolutions apart from recurrent networks, both stay as they are.
+    """
+    try:
+        before = torch.backends.cudnn.allow_tf32
+    except RuntimeError:  # "conv and RNN have different flags"
+        before = False
+    rounded = before and not rounds_to_tf32()
+    if rounded:
+        torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        if rounded:
+            torch.backends.cudnn.allow_tf32 = True
 
 
 @contextmanager

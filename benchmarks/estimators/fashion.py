@@ -18,6 +18,8 @@ import torch
 import guides
 import zoo
 from benchmarks import markdown
+from benchmarks.speed.timing import device
+from zoo.device import to_device
 from zoo.gradients.fixed_program import GUIDE, build_fixed, parameters_of
 from zoo.gradients.moments import moments
 from zoo.gradients.sampler import sampler
@@ -58,10 +60,10 @@ def run(seconds: float = math.inf) -> Iterator[dict]:
         spent = time.perf_counter() - begin
         if fit is not None and spent + (stop - len(fit.losses)) * _pace(fit) > seconds:
             break
-        fit = _train(task, stop, fit)
+        fit = train(task, stop, fit, compile=False, device="cpu")
         bounds[stop] = -float(fit.losses[-250:].mean()) / task.data.rows
         for name, objective in ESTIMATORS.items():
-            rows.append({"steps": stop, "estimator": name} | _measure(task, fit, objective))
+            rows.append({"steps": stop, "estimator": name} | measure(task, fit, objective))
             print(rows[-1], flush=True)
         yield {"settings": SETTINGS, "train_elbo": bounds, "rows": rows, "task": task}
 
@@ -70,7 +72,10 @@ def _pace(fit: zoo.Fit) -> float:
     return fit.seconds / len(fit.losses)
 
 
-def _train(task: zoo.Task, steps: int, earlier: "zoo.Fit | None") -> zoo.Fit:
+def train(
+    task: zoo.Task, steps: int, earlier: "zoo.Fit | Path | None", **settings: object
+) -> zoo.Fit:
+    """A fit by DisARM, which goes on from an earlier one or its folder."""
     return zoo.fit(
         task,
         guides.AmortisedDiscrete,
@@ -78,26 +83,35 @@ def _train(task: zoo.Task, steps: int, earlier: "zoo.Fit | None") -> zoo.Fit:
         steps=steps,
         lr=3e-4,
         batch_size=ROWS,
-        compile=False,
-        device="cpu",
         resume=earlier,
+        **settings,
     )
 
 
-def _measure(task: zoo.Task, fit: zoo.Fit, objective: zoo.objectives.Objective) -> dict:
+def measure(
+    task: zoo.Task,
+    fit: zoo.Fit,
+    objective: zoo.objectives.Objective,
+    *,
+    tune: int = TUNE,
+    draws: int = DRAWS,
+) -> dict:
     """Variance of the gradient of the rows' mean ELBO, summed over the encoder's parameters."""
     with isolated(seed=1):
-        args = fixed_rows(task, ROWS, 1)
+        args = to_device(fixed_rows(task, ROWS, 1), device())
     begin = time.perf_counter()
     with isolated(seed=1), in_double():
-        values = {name: value.double() for name, value in parameters_of(fit.program).items()}
+        values = {
+            name: value.to(device(), torch.float64)
+            for name, value in parameters_of(fit.program).items()
+        }
         one = build_fixed(task, guides.AmortisedDiscrete, objective, args, values)
-        one.tune(TUNE)
+        one.tune(tune)
         encoder = [p for name, p in one.program.named_parameters() if name.startswith(GUIDE)]
         torch.manual_seed(1)
         draw, _ = sampler(one.program, one.rows, encoder, work=WORK)
-        every = torch.arange(sum(p.numel() for p in encoder))
-        found = moments(draw, DRAWS, {"encoder": every})
+        every = torch.arange(sum(p.numel() for p in encoder), device=device())
+        found = moments(draw, draws, {"encoder": every})
     parts = found.spread["encoder"] / ROWS**2
     return {
         "evaluations": objective.evaluations(one.program.latents),

@@ -1,7 +1,6 @@
 """The same models written by hand in plain PyTorch, with one fused Adam."""
 
 import math
-import time
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from torch.nn.functional import (
 )
 
 from benchmarks.rivals.masks import masks
+from benchmarks.speed.timing import best_of, device
 
 
 class SchoolsLoss(nn.Module):
@@ -26,7 +26,7 @@ class SchoolsLoss(nn.Module):
 
     def forward(self):
         scale = softplus(self.raw)
-        noise = torch.randn(10)
+        noise = torch.randn_like(self.loc)
         u = self.loc + scale * noise
         mu, log_tau, theta = u[0], u[1], u[2:]
         tau = log_tau.exp()
@@ -142,30 +142,60 @@ def _network(inputs, hidden, outputs):
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
-def time_schools(sigma, y, steps: int, *, compiled: bool) -> float:
+def time_schools(sigma, y, steps: int, *, way: str) -> float:
     """Seconds a step."""
-    loss = SchoolsLoss(sigma, y)
-    return _time(loss, lambda i: (), 0.01, steps, compiled=compiled)
+    loss = SchoolsLoss(sigma.to(device()), y.to(device()))
+    return _time(loss, None, 0.01, steps, way)
 
 
-def time_vae(row: str, x, batch: int, steps: int, *, compiled: bool) -> float:
+def time_vae(row: str, x, batch: int, steps: int, *, way: str) -> float:
     """Seconds a step, minibatch gathered in the loop."""
     order = torch.randperm(len(x))[: len(x) // batch * batch].reshape(-1, batch)
-    loss = LOSSES[row](len(x))
-    return _time(loss, lambda i: (x[order[i % len(order)]],), 1e-3, steps, compiled=compiled)
+    loss, x = LOSSES[row](len(x)), x.to(device())
+    return _time(loss, (x, order.to(device())), 1e-3, steps, way)
 
 
-def _time(loss, batch, lr: float, steps: int, *, compiled: bool) -> float:
-    optimizer = torch.optim.Adam(loss.parameters(), lr=lr, fused=True)
-    forward = torch.compile(loss) if compiled else loss
+def _time(loss, data, lr: float, steps: int, way: str) -> float:
+    """The fastest of three runs.
 
-    def run(count: int) -> float:
-        begin = time.perf_counter()
+    Args:
+        loss: the negative ELBO of a minibatch.
+        data: all rows, and the row numbers of the minibatches; None where there are none.
+        lr: learning rate.
+        steps: in a run.
+        way: "eager", "compiled", "graph" or "compiled graph".
+    """
+    loss = loss.to(device())
+    recorded = way.endswith("graph")
+    optimizer = torch.optim.Adam(loss.parameters(), lr=lr, fused=True, capturable=recorded)
+    forward = torch.compile(loss) if way.startswith("compiled") else loss
+    picked = None if data is None else data[1][0].clone()
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        forward(*(() if data is None else (data[0][picked],))).backward()
+        optimizer.step()
+
+    take = _graph_of(step) if recorded else step
+
+    def run(count: int) -> None:
         for i in range(count):
-            optimizer.zero_grad(set_to_none=True)
-            forward(*batch(i)).backward()
-            optimizer.step()
-        return (time.perf_counter() - begin) / count
+            if data is not None:
+                picked.copy_(data[1][i % len(data[1])])
+            take()
 
-    run(20)
-    return min(run(steps) for _ in range(3))
+    return best_of(run, steps, 3)
+
+
+def _graph_of(step):
+    """The whole step as one CUDA graph, as torch's notes on CUDA graphs have it."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay

@@ -8,13 +8,22 @@ from benchmarks.speed.tasks import task_of
 ROUNDS = {"pixel_vae": 2, "bernoulli_latent": 2000}
 
 
-def numpyro_seconds(row: str, replicas: int | None = None) -> tuple[float, float]:
-    """Seconds a step and to build in NumPyro; of a step of all replicas, if there are several."""
+def numpyro_seconds(
+    row: str, replicas: int | None = None, rows: int | None = None
+) -> tuple[float, float]:
+    """Seconds a step and to build in NumPyro; of a step of all replicas, if there are several.
+
+    Args:
+        row: of the benchmark.
+        replicas: trained side by side.
+        rows: in a step; None for those of the benchmark.
+    """
     from benchmarks.rivals import numpyro_models as small
     from benchmarks.rivals import numpyro_networks as networks
 
     model, guide, particles = row.split("/")
     task, _, _, batch, lr = task_of(row)
+    batch = rows or batch
     data = [arg.numpy() for arg in task.data.train]
     steps = 2000
     if row in networks.PAIRS:
@@ -29,15 +38,21 @@ def numpyro_seconds(row: str, replicas: int | None = None) -> tuple[float, float
     return small.time_steps(svi, data, batch, steps if replicas is None else steps // 4, replicas)
 
 
-def torch_seconds(row: str, *, compiled: bool) -> float | None:
-    """Seconds a step in plain PyTorch with a fused Adam; None where it is not written."""
+def torch_seconds(row: str, way: str, rows: int | None = None) -> float | None:
+    """Seconds a step in plain PyTorch with a fused Adam; None where it is not written.
+
+    Args:
+        row: of the benchmark.
+        way: "eager", "compiled", "graph" (a CUDA graph of the whole step) or "compiled graph".
+        rows: in a step; None for those of the benchmark.
+    """
     from benchmarks.rivals import torch_models as rivals
 
     task, _, _, batch, _ = task_of(row)
     if row == "eight_schools/mean_field/1":
-        return rivals.time_schools(*task.data.train, 500, compiled=compiled)
+        return rivals.time_schools(*task.data.train, 500, way=way)
     if row in rivals.LOSSES:
-        return rivals.time_vae(row, *task.data.train, batch, 100, compiled=compiled)
+        return rivals.time_vae(row, *task.data.train, rows or batch, 100, way=way)
     return None
 
 

@@ -138,8 +138,8 @@ def of_rivals(row: str, replicas: int) -> dict:
     many = attempt("NumPyro's vmap", lambda: rivals.numpyro_seconds(row, replicas))
     found["numpyro_replicas"] = many[0] * 1e3 if isinstance(many, tuple) else many
     for name, call in (
-        ("torch_fused_adam", partial(rivals.torch_seconds, row, compiled=False)),
-        ("torch_compiled", partial(rivals.torch_seconds, row, compiled=True)),
+        ("torch_fused_adam", partial(rivals.torch_seconds, row, "eager")),
+        ("torch_compiled", partial(rivals.torch_seconds, row, "compiled")),
         ("pymc_advi", partial(rivals.pymc_seconds, row)),
     ):
         seconds = attempt(name, call)

@@ -22,10 +22,12 @@ def trainer_of(row: str, seed: int = 0) -> Trainer:
     return trainer_on(*task_of(row), seed)
 
 
-def trainer_on(task, family, objective, batch, lr, seed: int = 0) -> Trainer:
+def trainer_on(
+    task, family, objective, batch, lr, seed: int = 0, where: str | None = None
+) -> Trainer:
     settings = Settings(objective, 10, Update(lr=lr), batch, seed)
     with isolated(seed=seed):
-        return prepare(task, family, settings, device(), None).trainer
+        return prepare(task, family, settings, where or device(), None).trainer
 
 
 def device() -> str:

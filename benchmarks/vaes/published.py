@@ -144,9 +144,17 @@ def task_of(setting: Setting) -> zoo.Task:
     return replace(usual, name=setting.name, build=setting.build)
 
 
-def one_fit(setting: Setting, task: zoo.Task, share: float, seed: int) -> dict:
-    """Bound and log p(x) of one fit on the test rows, beside what was published."""
-    steps, options = max(1, round(share * setting.steps)), dict(setting.fit)
+def one_fit(setting: Setting, task: zoo.Task, share: float, seed: int, **settings: object) -> dict:
+    """Bound and log p(x) of one fit on the test rows, beside what was published.
+
+    Args:
+        setting: the row of the published table.
+        task: its task.
+        share: of the planned steps.
+        seed: of the fit.
+        **settings: further ones of `zoo.fit`, such as its device and checkpoint.
+    """
+    steps, options = max(1, round(share * setting.steps)), setting.fit | settings
     if "kl_weight" in options:
         warm = options["kl_weight"]
         options["kl_weight"] = replace(warm, steps=max(1, round(share * warm.steps)))

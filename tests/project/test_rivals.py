@@ -100,7 +100,7 @@ def test_schools_written_by_hand_are_those_of_the_zoo(monkeypatch):
     loss = torch_models.SchoolsLoss(*task.data.train)
     u = torch.cat([mu[None], tau.log()[None], theta])
     noise = (u - loss.loc.detach()) / softplus(loss.raw.detach())
-    monkeypatch.setattr(torch, "randn", lambda size: noise)
+    monkeypatch.setattr(torch, "randn_like", lambda like: noise)
     wanted = guide.log_prob_sum() - model.log_prob_sum()
     constants = 7 * 0.5 * math.log(2 * math.pi) + loss.sigma.log().sum()
     assert loss().item() == pytest.approx((wanted - constants).item(), rel=1e-4)

@@ -281,3 +281,15 @@ def test_a_thread_and_a_fit_without_a_folder_leave_signals_alone(tmp_path):
     thread.join()
     assert same(found[0], fit())
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_fit_from_a_machine_with_gpus_goes_on_without_them(tmp_path):
+    """Its state of the GPUs' random numbers is left out."""
+    first = fit(steps=5)
+    first.last["cuda_random"] = [torch.zeros(16, dtype=torch.uint8)]
+    zoo.save(first, tmp_path / "fit")
+    loaded = zoo.load_fit(tmp_path / "fit", TASK, device="cpu")
+    assert torch.equal(loaded.losses, first.losses)
+    again = fit(steps=9, resume=tmp_path / "fit")
+    assert torch.equal(again.losses, fit(steps=9).losses)

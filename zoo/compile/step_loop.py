@@ -14,6 +14,7 @@ from torch.fx import Node
 
 from zoo.compile.captured import Captured
 from zoo.compile.code_cache import CacheWarning, Packaged
+from zoo.compile.cuda_block import CudaGraphs, recorded_block
 from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.noise import noise_of_step
@@ -207,7 +208,8 @@ def compile_block(
 ) -> Block:
     """The block as machine code: a C++ loop, on one thread where the tensors are small.
 
-    The compiled code is kept on disk, where a later process finds it for the same shapes.
+    The compiled code is kept on disk, where a later process finds it for the same shapes. On CUDA
+    it is a recorded block in the place of a loop (:mod:`zoo.compile.cuda_block`).
 
     Args:
         make_step: makes one step, which is needed only if the code is not there yet.
@@ -219,8 +221,8 @@ def compile_block(
     def make() -> Block:
         return block_of_steps(make_step(), update, packed=is_tiny(captured))
 
-    if any(value.device.type == "cuda" for value in _tensors_of(captured)):
-        return torch.compile(make(), fullgraph=True, dynamic=False)
+    if lr.device.type == "cuda":
+        return recorded_block(make_step(), partial(rates_of, update), CudaGraphs(lr.device))
     key = partial(loop_key, captured, update, partial(rates_of, update), lr)
     if not is_small(captured):
         return Packaged(make, key, _returned, {})

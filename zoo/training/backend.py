@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from zoo import torch_private
 from zoo.compile.capture import CaptureError
 from zoo.compile.compile_error import CompileError
+from zoo.isolation import rounds_to_tf32
+from zoo.results.result import Fit
 from zoo.training.run import Run
 from zoo.training.trainer import Trainer
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 AUTO_STEPS = 5000  # from here on, compiling (about ten seconds) costs less than it saves
 WAY_OUT = "Install a C++ compiler such as g++, or pass compile='auto' or False for the plain step."
 
+ROUNDED = "precision: torch was asked to round the factors of products to TF32, 10 bits, on CUDA"
+
 
 def choose_backend(run: Run) -> None:
     """Puts a compiled trainer into a run where that is asked for, or pays.
@@ -24,6 +28,7 @@ def choose_backend(run: Run) -> None:
         CaptureError: if compile=True and the step cannot be captured.
         CompileError: if compile=True and the compiler fails.
     """
+    note_precision(run.fit)
     asked, steps = run.fit.settings.compile, run.fit.settings.steps
     if run.trainer.ranks.several:
         run.fit.backend_reason = f"{run.trainer.ranks.count} ranks take plain steps together"
@@ -38,6 +43,8 @@ def choose_backend(run: Run) -> None:
 
 def choose_replicas(runs: list[Run]) -> bool:
     """Puts one compiled trainer into all runs; False where they have to run one by one."""
+    for run in runs:
+        note_precision(run.fit)
     settings, earlier = runs[0].fit.settings, runs[0].resumed_backend
     asked = settings.compile
     if earlier is not None and asked == "auto":
@@ -48,6 +55,12 @@ def choose_replicas(runs: list[Run]) -> bool:
         if trainer is not None:
             run.trainer, run.fit.backend = trainer, "compiled"
     return trainer is not None
+
+
+def note_precision(fit: Fit) -> None:
+    """Notes that products are rounded, where that was asked for."""
+    if fit.device.type == "cuda" and rounds_to_tf32() and ROUNDED not in fit.notes:
+        fit.notes.append(ROUNDED)
 
 
 def _decide(

@@ -116,8 +116,7 @@ class CompiledTrainer:
         lead = () if self.replicas is None else (self.replicas,)
         dtype = self.state.parts[0].dtype
         losses = torch.zeros((*lead, self.largest_block), dtype=dtype, device=self.device)
-        steps = torch.tensor(count, device=self.device)
-        return self.block(steps, self.state, losses, self._inputs(count))
+        return self.block(torch.tensor(count), self.state, losses, self._inputs(count))
 
     def _inputs(self, count: int) -> Inputs:
         """What the next block of that many steps is given."""

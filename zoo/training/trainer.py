@@ -152,5 +152,6 @@ class Trainer:
         set_averages_of_pyro(snapshot["averages"])
         self.optimizer.load_state_dict(copy.deepcopy(snapshot["optimizer"]))
         torch.set_rng_state(snapshot["random"])
-        if snapshot["cuda_random"]:
-            torch.cuda.set_rng_state_all(snapshot["cuda_random"])
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        for number, state in enumerate(snapshot["cuda_random"][:there]):
+            torch.cuda.set_rng_state(state, number)  # a snapshot may come from another machine
