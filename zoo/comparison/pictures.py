@@ -47,7 +47,7 @@ def curve_of(result: Fit, guide: str = "", objective: str = "") -> LossCurve:
 
 
 def loss_figure(curves: Sequence[LossCurve]) -> Picture:
-    """Loss curves, smoothed over 50 steps: a picture for each objective, a colour for each guide.
+    """Loss curves, smoothed over up to 50 steps: a picture for each objective, a colour for each guide.
 
     Objectives are other bounds, or no bounds at all, so that their losses share no axis.
     """
@@ -63,7 +63,7 @@ def loss_figure(curves: Sequence[LossCurve]) -> Picture:
     for axis, objective in zip(axes[0], objectives, strict=True):
         own = [curve for curve in curves if curve.objective == objective]
         for number, curve in enumerate(own):
-            window = min(SMOOTHING, len(curve.losses))
+            window = max(1, min(SMOOTHING, len(curve.losses) // 10))
             smooth = np.convolve(curve.losses, np.ones(window) / window, mode="valid")
             first = curve.guide not in [other.guide for other in own[:number]]
             axis.plot(
