@@ -45,7 +45,8 @@ TOLD = {
     "--help": ("fit", "evaluate", "compare", "gradients", "picture", "reference", "list"),
     "fit --help": ("--guide", "Of a VAE: standard", "Of vae and hvae: bernoulli"),
     "compare --help": ("--budget",),
-    "list": ("amortised_normal", "gp_regression (gp_regression)", "decoder of vae"),
+    "list": ("amortised_normal", "gp_regression", "decoder of vae"),
+    "list --pairs": ("amortised_normal", "gp_regression (gp_regression)"),
     "list --json": ('"models"', '"eight_schools"'),
     "picture": ("four_points",),
 }
