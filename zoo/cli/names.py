@@ -21,7 +21,7 @@ BOUND = re.compile(r"iwae_[1-9]\d*")  # a metric for every number of particles
 @cache
 def known() -> dict[str, Any]:
     """What the file holds, by the keys that :func:`zoo.cli.pairs.all_names` describes."""
-    return json.loads(PATH.read_text())
+    return json.loads(PATH.read_text(encoding="utf-8"))
 
 
 def check(kind: str, *names: str | None) -> None:
@@ -128,4 +128,4 @@ def _lines(value: Any, indent: str) -> str:
 if __name__ == "__main__":
     from zoo.cli.pairs import all_names
 
-    PATH.write_text(as_text(all_names()))
+    PATH.write_text(as_text(all_names()), encoding="utf-8")
