@@ -203,7 +203,10 @@ def test_a_kl_warm_up(tmp_path):
         (["fit", "ppca", "--objective", "trase"], "Did you mean 'trace'?"),
         (["fit", "ppca", "--data", "digit"], "Did you mean 'digits'?"),
         (["fit", "ppca", "--data", "eight_schools"], "ppca takes ('x',); data 'eight_schools'"),
-        (["fit", "ppca", "--guide", "mean_field"], "mean_field does not go with ppca. It covers global continuous latents"),
+        (
+            ["fit", "ppca", "--guide", "mean_field"],
+            "mean_field does not go with ppca. It covers global continuous latents",
+        ),
         (["fit", "ppca", "--steps", "0"], "Expected steps to be a whole number above 0; got 0."),
         (
             ["fit", "ppca", "--batch-size", "9999999"],

@@ -48,6 +48,8 @@ TOLD_BETTER = {  # what is refused -> the command it is answered with
     "fit hierarchical-vae": ["zoo fit hvae"],
     "fit gumbel_softmax": ["zoo fit categorical_vae --guide relaxed"],
     "fit fashion_mnist": ["a data set", "zoo fit vae --data fashion_mnist"],
+    "fit iwaee": ["Did you mean 'iwae', an objective?", "zoo fit vae --objective iwae"],
+    "fit vae --guide helmholz": ["amortised_layers"],
     "fit VAE": ["No model named 'VAE'. Did you mean 'vae'?"],
     "fit vae --objective elbo": ["'trace'", "zoo fit vae --objective trace"],
     "fit vae --prior vampprior": ["zoo fit vae --prior vamp"],

@@ -1,4 +1,4 @@
-"""`fit.sample`, `encode`, `reconstruct`, `log_prob`, `posterior`: against models that know truth."""
+"""What a fit is used for, against models that know the truth, and what is refused."""
 
 import pyro
 import pyro.distributions as dist
@@ -67,7 +67,9 @@ def test_a_reconstruction_is_the_mean_of_data_given_the_posterior(ppca, rows):
     found = ppca.reconstruct(rows, draws=draws)["x"]
     weight = ppca.model.weight
     spread = (weight @ exact.covariance_matrix @ weight.mT).diagonal(dim1=-2, dim2=-1)
-    assert ((found - ppca.model.decode(exact.mean)).abs() <= ERRORS * (spread / draws).sqrt()).all()
+    assert (
+        (found - ppca.model.decode(exact.mean)).abs() <= ERRORS * (spread / draws).sqrt()
+    ).all()
 
 
 def test_log_prob_is_the_exact_one(ppca, rows):
@@ -118,7 +120,10 @@ def test_draws_of_the_posterior_of_a_regression():
 def test_a_saved_fit_is_used_as_it_was(tmp_path, ppca):
     fit = zoo.fit(zoo.load("bernoulli_vae"), AmortisedNormal, steps=3)
     again, x = zoo.load_fit(zoo.save(fit, tmp_path / "fit")), fit.task.split("test")[0]
-    for one, other in ((fit.sample(3), again.sample(3)), (fit.posterior(3, x), again.posterior(3, x))):
+    for one, other in (
+        (fit.sample(3), again.sample(3)),
+        (fit.posterior(3, x), again.posterior(3, x)),
+    ):
         assert all(torch.equal(one[name], other[name]) for name in one)
     assert torch.equal(fit.log_prob(x, draws=20).value, again.log_prob(x, draws=20).value)
     assert torch.equal(fit.encode(x).mean["z"], again.encode(x).mean["z"])

@@ -174,7 +174,7 @@ def _write_beside(result: "zoo.Fit", found: "Metrics", folder: Path, name: str) 
     write_whole(folder / "metrics.json", record)
     loss_picture({name: result}, folder / "losses.png")
     image_picture(result, folder / "images.png")
-    write_netcdf(arviz_groups(result), folder / "arviz.nc")
+    write_netcdf(arviz_groups(result, found), folder / "arviz.nc")
 
 
 @app.command("evaluate", cls=Command)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoo.cli.catalogue.answers import TABLES, answer, kinds_of, listed
+from zoo.cli.catalogue.answers import TABLES, answer, kinds_of, listed, near_elsewhere
 from zoo.errors import unknown, unknown_data, unknown_metric
 
 PATH = Path(__file__).with_name("names.json")
@@ -39,7 +39,7 @@ def check(kind: str, *names: str | None) -> None:
     table = known()[kind]
     for name in names:
         if name is not None and name not in table:
-            said = answer(kind, name, known())
+            said = answer(kind, name, known()) or near_elsewhere(kind, name, known())
             raise unknown(kind, name, table) if said is None else ValueError(said)
 
 

@@ -83,7 +83,7 @@ class Folder:
         if metrics is not None:
             text = json.dumps(metrics_record(metrics), indent=2)
             write_whole(folder / "metrics.json", text)
-        write_netcdf(arviz_groups(result), folder / "arviz.nc")
+        write_netcdf(arviz_groups(result, metrics), folder / "arviz.nc")
         image_picture(result, folder / "images.png")
         self.device.add(str(result.device))
 

@@ -197,9 +197,13 @@ def _given(fit: "Fit", args: tuple) -> tuple:
     if len(args) != len(train):
         labels = ", ".join(fit.task.data.labels)
         raise refusal(
-            "the rows", f"{len(train)} argument{'s' * (len(train) > 1)} ({labels})", args, "Pass what the model takes."
+            "the rows",
+            f"{len(train)} argument{'s' * (len(train) > 1)} ({labels})",
+            args,
+            "Pass what the model takes.",
         )
-    return tuple(_like(i, arg, known, fit) for i, (arg, known) in enumerate(zip(args, train)))
+    pairs = enumerate(zip(args, train, strict=True))
+    return tuple(_like(i, arg, known, fit) for i, (arg, known) in pairs)
 
 
 def _like(i: int, arg: object, known: object, fit: "Fit") -> object:

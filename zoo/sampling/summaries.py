@@ -55,7 +55,9 @@ def expected_data(program: Program, args: tuple, draws: int) -> Sites:
 
     Where a distribution has no known mean it is averaged over draws of x too.
     """
-    parts = [_expected(program, taken, rows, draws) for taken, rows in _chunks(program, args, draws)]
+    parts = [
+        _expected(program, taken, rows, draws) for taken, rows in _chunks(program, args, draws)
+    ]
     if len(parts) == 1:
         return parts[0]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -4,6 +4,7 @@ All tables are asked: a name of another kind is told what it is, and the command
 """
 
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 from typing import Any
 
 from zoo.cli.catalogue.aliases import ALIASES, Alias
@@ -11,6 +12,7 @@ from zoo.errors import did_you_mean
 
 Known = Mapping[str, Any]
 
+NEAR = 0.75  # from which likeness on a name of another kind is taken for the one that was meant
 TABLES = {  # kind -> how a name of it is introduced
     "model": "a model",
     "guide": "a guide",
@@ -56,6 +58,26 @@ def answer(kind: str, name: str, known: Known) -> str | None:
         return None
     command = command_for(others[0], written(name), known)
     return f"{name} is {TABLES[others[0]]}, not {TABLES[kind]}: {command}"
+
+
+def near_elsewhere(kind: str, name: str, known: Known) -> str | None:
+    """The answer to a name that is more like one of another kind than like any of its own."""
+    tables = {other: known[other] for other in TABLES if other != kind}
+    found = {other: _nearest_of(name, table) for other, table in tables.items()}
+    other = max(found, key=lambda kind: found[kind][0])
+    (likeness, near), alias = found[other], _nearest_of(name, ALIASES)
+    if alias[0] >= likeness:
+        (likeness, near), other = alias, ""
+    if likeness < NEAR or likeness <= _nearest_of(name, known[kind])[0]:
+        return None
+    what = f"'{near}', {TABLES[other]}" if other else f"'{near}'"
+    command = command_for(other, near, known) if other else ALIASES[near].command
+    return f"No {kind} named '{name}'. Did you mean {what}? Try: {command}"
+
+
+def _nearest_of(name: str, table: Iterable[str]) -> tuple[float, str]:
+    """The name that is most like this one, and how like it is, from 0 to 1."""
+    return max((SequenceMatcher(None, written(name), one).ratio(), one) for one in table)
 
 
 def command_for(kind: str, name: str, known: Known) -> str:
