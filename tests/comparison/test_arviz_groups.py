@@ -109,14 +109,15 @@ def test_plates_and_pixels_are_named():
     assert beta["log_likelihood"]["y"].dims == ("chain", "draw", "row")
 
 
-def test_a_plate_may_have_the_name_of_a_site(tmp_path):
+def test_a_plate_may_have_the_name_of_a_dimension(tmp_path):
     def model(x):
-        mean = pyro.sample("mean", dist.Normal(0.0, 2.0))
-        with pyro.plate("x", len(x)):
-            pyro.sample("x", dist.Normal(mean, 1.0), obs=x)
+        with pyro.plate("draw", 3):
+            pyro.sample("mean", dist.Normal(0.0, 2.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(0.0, 1.0), obs=x)
 
     groups = arviz_groups(zoo.fit(model, MeanField, X, steps=1))
-    assert groups["observed_data"]["x"].dims == ("x_plate",)
+    assert groups["posterior"]["mean"].dims == ("chain", "draw", "draw_plate")
     assert groups_of(read_netcdf(write_netcdf(groups, tmp_path / "a.nc"))) == GROUPS
 
 

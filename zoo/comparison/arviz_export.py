@@ -139,8 +139,7 @@ def _plate_name(name: str, result: Fit) -> str:
     rows = result.latents.row_plate
     if rows is not None and name == rows.name:
         return ROW
-    taken = (*result.latents.names, *result.latents.observed, "chain", "draw", ROW)
-    return f"{name}_plate" if name in taken else name
+    return f"{name}_plate" if name in ("chain", "draw", ROW) else name
 
 
 def _attributes(result: Fit, split: str, metrics: Metrics | None) -> dict[str, str | int]:

@@ -3,8 +3,6 @@
 The methods of :class:`zoo.Fit` of the same names call these functions.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -89,7 +87,7 @@ def codes(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Codes:
     count = whole("draws", ROW_DRAWS if draws is None else draws, least=2, most=MANY)
     given = _given(fit, args)
     _require_drawn(fit, names)
-    with isolated(seed=seed_given(seed)), _on_these_rows(fit, args):
+    with isolated(seed=seed_given(seed)):
         return encode(_whole(fit, given), given, names, count)
 
 
@@ -103,7 +101,7 @@ def reconstruct(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Sites:
     count = whole("draws", SHOWN_DRAWS if draws is None else draws, most=MANY)
     given = _given(fit, args)
     _require_drawn(fit, fit.latents.names)
-    with isolated(seed=seed_given(seed)), _on_these_rows(fit, args):
+    with isolated(seed=seed_given(seed)):
         if _shows_its_mean(fit):
             return {fit.latents.observed[0]: _shown_mean(fit, given, count)}
         return expected_data(_whole(fit, given), given, count)
@@ -140,7 +138,7 @@ def log_prob(fit: "Fit", args: tuple, draws: int | None, seed: int) -> LogProb:
     )
     given = _given(fit, args)
     check_rows(fit.program.observed, given)
-    with isolated(seed=seed_given(seed)), torch.no_grad(), _on_these_rows(fit, args):
+    with isolated(seed=seed_given(seed)), torch.no_grad():
         chunks = weight_chunks(_whole(fit, given), given, count)
         parts = [(*log_evidence(log_w), k_hat(log_w)[0]) for log_w in chunks]
     return LogProb(*map(torch.cat, zip(*parts, strict=True)), count)
@@ -151,7 +149,7 @@ def posterior(fit: "Fit", n: int, args: tuple, seed: int) -> Sites:
     count, given = whole("n", n, most=MANY), _given(fit, args)
     if fit.program.guided is not None and not fit.program.guided:
         _require_drawn(fit, fit.latents.names)
-    with isolated(seed=seed_given(seed)), torch.no_grad(), _on_these_rows(fit, args):
+    with isolated(seed=seed_given(seed)), torch.no_grad():
         return draw_latents(fit.program, given, count)
 
 
@@ -203,7 +201,10 @@ def _given(fit: "Fit", args: tuple) -> tuple:
             "Pass what the model takes.",
         )
     pairs = enumerate(zip(args, train, strict=True))
-    return tuple(_like(i, arg, known, fit) for i, (arg, known) in pairs)
+    given = tuple(_like(i, arg, known, fit) for i, (arg, known) in pairs)
+    if not isinstance(fit.program.guide, Family):
+        _require_runs(fit, given)
+    return given
 
 
 def _like(i: int, arg: object, known: object, fit: "Fit") -> object:
@@ -238,18 +239,20 @@ def _require_drawn(fit: "Fit", names: tuple[str, ...]) -> None:
         )
 
 
-@contextmanager
-def _on_these_rows(fit: "Fit", args: tuple) -> Iterator[None]:
-    """Names the guide in what goes wrong on rows that it was not trained on."""
+def _require_runs(fit: "Fit", args: tuple) -> None:
+    """Refuses rows that a guide of the user's own cannot be run on.
+
+    Raises:
+        ValueError: with what the guide raises on them.
+    """
+    guide = fit.program.guide
     try:
-        yield
-    except (RuntimeError, IndexError) as error:
-        if not args:
-            raise
-        guide = fit.program.guide
-        known = isinstance(guide, Family)
-        why = "" if known else "A guide with parameters for each training row takes no others: "
+        with isolated(seed=0), torch.no_grad():
+            draw_latents(fit.program, args, 1)
+    except (RuntimeError, IndexError, ValueError) as error:
+        line = next((line for line in str(error).splitlines() if line.strip()), "")
         raise ValueError(
-            f"{type(guide).__name__} cannot be run on these rows: {error}. {why}leave the rows "
-            "out to have the training rows, or use an amortised guide."
+            f"{type(guide).__name__} cannot be run on these rows: {line}. A guide with parameters "
+            "for each training row takes no others: leave the rows out to have the training "
+            "rows, or use an amortised guide such as guides.AmortisedNormal."
         ) from error
