@@ -141,7 +141,8 @@ def log_prob(fit: "Fit", args: tuple, draws: int | None, seed: int) -> LogProb:
     with isolated(seed=seed_given(seed)), torch.no_grad():
         chunks = weight_chunks(_whole(fit, given), given, count)
         parts = [(*log_evidence(log_w), k_hat(log_w)[0]) for log_w in chunks]
-    return LogProb(*map(torch.cat, zip(*parts, strict=True)), count)
+    value, error, k = (torch.cat(part) for part in zip(*parts, strict=True))
+    return LogProb(value, error, k, count)
 
 
 def posterior(fit: "Fit", n: int, args: tuple, seed: int) -> Sites:

@@ -13,6 +13,7 @@ from zoo.errors import did_you_mean
 Known = Mapping[str, Any]
 
 NEAR = 0.75  # from which likeness on a name of another kind is taken for the one that was meant
+MORE = 0.12  # by which it must be more like that name than like any of its own kind
 TABLES = {  # kind -> how a name of it is introduced
     "model": "a model",
     "guide": "a guide",
@@ -68,7 +69,7 @@ def near_elsewhere(kind: str, name: str, known: Known) -> str | None:
     (likeness, near), alias = found[other], _nearest_of(name, ALIASES)
     if alias[0] >= likeness:
         (likeness, near), other = alias, ""
-    if likeness < NEAR or likeness <= _nearest_of(name, known[kind])[0]:
+    if likeness < NEAR or likeness < _nearest_of(name, known[kind])[0] + MORE:
         return None
     what = f"'{near}', {TABLES[other]}" if other else f"'{near}'"
     command = command_for(other, near, known) if other else ALIASES[near].command
