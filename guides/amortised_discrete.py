@@ -1,9 +1,10 @@
-"""Amortised discrete distributions, for score-function estimators and exact sums.
+"""Amortised discrete distribution: a network gives each row's probabilities.
 
     q(z | x) = prod_k Bernoulli(z_k; sigmoid(l_k(x)))     or     prod_k Categorical(z_k; l_k(x)).
 
 Parameters: the encoder's; its head gives one logit a binary latent, one a class otherwise.
 Source: Mnih & Gregor 2014, "Neural variational inference and learning in belief networks".
+Topic: Discrete latents.
 """
 
 from typing import ClassVar

@@ -6,6 +6,7 @@ Exact for linear-Gaussian models, whose posterior covariance is full.
 
 Parameters: the encoder's; its head gives d + d (d + 1) / 2 numbers for d unconstrained values.
 Source: Kingma & Welling 2019, "An introduction to variational autoencoders", section 2.5.1.
+Topic: Encoders.
 """
 
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Amortised Householder flow: a diagonal normal read off the row, turned by reflections.
+"""Amortised Householder flow: a network gives each row's normal, turned by reflections.
 
     u_0 = m(x) + s(x) * e,   u_t = u_{t-1} - 2 v_t (v_t . u_{t-1}) / |v_t|^2,
 
@@ -8,6 +8,7 @@ H diag(s^2) H^T, H = H_T ... H_1; d - 1 of them reach every covariance.
 Parameters: the encoder's; its head gives 2 d + T d numbers for d values and T reflections.
 Source: Tomczak & Welling 2016, "Improving variational auto-encoders using Householder flow".
 Departs from the paper: all v_t are read off x at once, not v_t off v_{t-1}.
+Topic: Encoders with flows.
 """
 
 from pyro.distributions.transforms.householder import ConditionedHouseholder

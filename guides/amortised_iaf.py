@@ -1,4 +1,4 @@
-"""Amortised inverse autoregressive flow: a normal read off the row, and steps that read it too.
+"""Amortised inverse autoregressive flow: a network gives each row's normal and flow.
 
     u_0 = m(x) + s(x) * e,   u_t = g_t * u_{t-1} + (1 - g_t) * m_t,
 
@@ -6,6 +6,7 @@ with gates g_t and means m_t autoregressive in u_{t-1}, given a context h(x).
 
 Parameters: the encoder's, and one masked network a step, which also reads the context h(x).
 Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
+Topic: Encoders with flows.
 """
 
 from typing import ClassVar

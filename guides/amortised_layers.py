@@ -1,4 +1,4 @@
-"""The recognition network of the Helmholtz machine: layers of latents, from the data up.
+"""Recognition network of a Helmholtz machine: layers of discrete latents, from the data up.
 
     q(z | x) = q(z1 | x) q(z2 | z1) ... q(zL | z(L-1)),   each layer's logits a network's output.
 
@@ -9,6 +9,7 @@ Parameters: for each layer, the weights of a network from the layer below to its
 unless `hidden` is given.
 Source: Hinton, Dayan, Frey & Neal 1995, "The wake-sleep algorithm for unsupervised neural
 networks".
+Topic: Discrete latents.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Amortised neural autoregressive flow: every value passes through a small increasing network.
+"""Amortised neural autoregressive flow: each value passes through an increasing network.
 
     u_0 = m(x) + s(x) * e,   u_ti = logit( sum_k w_k sigmoid(a_k u_{t-1,i} + b_k) ),
 
@@ -12,6 +12,7 @@ Source: Huang, Krueger, Lacoste & Courville 2018, "Neural autoregressive flows",
 flow with one hidden layer.
 Departs from Pyro's NeuralAutoregressive: that has no inverse, and its log |det| is the one of the
 last draw that it made, so it cannot score a draw that is held.
+Topic: Encoders with flows.
 """
 
 import torch

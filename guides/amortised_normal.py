@@ -7,6 +7,9 @@ guide of UMass COMPSCI 688.
 
 Parameters: the encoder's.
 Source: Kingma & Welling 2014, "Auto-encoding variational Bayes".
+
+As `amortised_fixed_scale`: Amortised normal whose standard deviation is fixed at 0.5.
+Topic: Encoders.
 """
 
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Amortised planar flow: a normal and the directions that bend it, all read off the row.
+"""Amortised planar flow: a network gives each row's normal and the directions that bend it.
 
     u_0 = m(x) + s(x) * e,   u_t = u_{t-1} + a_t tanh(w_t . u_{t-1} + b_t),
     log |det| = sum_t log(1 + w_t . a_t (1 - tanh^2(w_t . u_{t-1} + b_t))),
@@ -12,6 +12,7 @@ van den Berg et al. 2018, "Sylvester normalizing flows".
 Departs from the paper: w . a = softplus(w . v + log(e^c - 1)) - c with c a little below 1, which
 is 0 at w . v = 0, so that a stays bounded as w goes to 0. From Pyro's ConditionalPlanar: that has
 no inverse, so it cannot score a draw that is held, and its a is not bounded.
+Topic: Encoders with flows.
 """
 
 import math

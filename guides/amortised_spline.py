@@ -1,4 +1,4 @@
-"""Amortised autoregressive spline flow: every value passes through a monotone spline.
+"""Amortised autoregressive spline flow: each value passes through a monotone spline.
 
     u_0 = m(x) + s(x) * e,   v_t = (u_t - m) / s,   v_ti = spline(v_{t-1,i}; knots_ti),
 
@@ -10,6 +10,7 @@ Source: Durkan, Bekasov, Murray & Papamakarios 2019, "Neural spline flows".
 Departs from the paper: the inverse autoregressive direction, so that draws are quick; an
 alternating order in the place of linear layers. From Pyro's SplineAutoregressive: that writes
 where a mask is true and asserts on values, neither of which a captured step in replicas can do.
+Topic: Encoders with flows.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Amortised Sylvester flow with triangular matrices: planar steps in all directions at once.
+"""Amortised Sylvester flow: planar steps in all directions at once, by triangular matrices.
 
     u_0 = m(x) + s(x) * e,   u_t = u_{t-1} + R_t tanh(S_t u_{t-1} + b_t),
     log |det| = sum_t sum_i log(1 + R_t,ii S_t,ii (1 - tanh^2(S_t u_{t-1} + b_t)_i)),
@@ -12,6 +12,7 @@ Source: van den Berg, Hasenclever, Tomczak & Welling 2018, "Sylvester normalizin
 variational inference", the triangular variant.
 Departs from Pyro's Sylvester: that is the Householder variant, with parameters of its own in the
 place of functions of x, and has no inverse.
+Topic: Encoders with flows.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Bottom-up guide of latents in a chain: each is recognised from the one below it.
+"""Bottom-up guide of latents in a chain: each is inferred from the one below it.
 
     q(z_1, .., z_L | x) = q(z_1 | x) q(z_2 | z_1) ... q(z_L | z_{L-1}),
     q(z_l | below) = T( N(u; m_l(below), diag s_l(below)^2) ).
@@ -10,6 +10,7 @@ is that z_l depends on x also past z_{l-1}.
 Parameters: a network with one hidden layer for each latent.
 Sources: Rezende, Mohamed & Wierstra 2014, "Stochastic backpropagation and approximate inference in
 deep generative models"; Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders".
+Topic: Layers of latents.
 """
 
 from collections.abc import Sequence

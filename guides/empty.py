@@ -1,6 +1,7 @@
-"""No guide at all: every latent is left to an objective that sums it out.
+"""No guide: all latents are left to an objective that sums them out.
 
 Parameters: none.
+Topic: Discrete latents.
 """
 
 from torch import Tensor

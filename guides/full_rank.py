@@ -4,6 +4,7 @@
 
 Parameters: d + d (d + 1) / 2 for d unconstrained values.
 Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference", section 2.
+Topic: Latents that all rows share.
 """
 
 from typing import ClassVar

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from guides.parts.plates import Plates
 from zoo.latents import Family, Latents, Plate
+from zoo.sites.supports import in_words
 
 
 class Guide(nn.Module, Family, ABC):
@@ -30,7 +31,8 @@ class Guide(nn.Module, Family, ABC):
             if not self.handles(site):
                 raise ValueError(
                     f"{type(self).__name__} covers {_declared(self)} latents; '{site.name}' is "
-                    f"{site.scope} and {site.kind.value}, with support {site.support}. "
+                    f"{site.scope} and {site.kind.value}, with values that are "
+                    f"{in_words(site.support, site.event_shape)}. "
                     "Leave it out with latents.select(...), or use another family."
                 )
         self.latents = latents

@@ -4,6 +4,7 @@
 
 Parameters: 2 for each unconstrained value.
 Source: Kucukelbir et al. 2017, "Automatic differentiation variational inference", section 2.
+Topic: Latents that all rows share.
 """
 
 from typing import ClassVar

@@ -8,6 +8,7 @@ needs an optimisation of its own.
 Parameters: 2 for each unconstrained value of each row.
 Source: Hoffman, Blei, Wang & Paisley 2013, "Stochastic variational inference"; the basic approach
 of UMass COMPSCI 688.
+Topic: Free parameters for each row.
 """
 
 from collections.abc import Mapping

@@ -7,6 +7,7 @@ for linear-Gaussian models.
 
 Parameters: d + d (d + 1) / 2 for each row of d unconstrained values.
 Source: Cremer, Li & Duvenaud 2018, "Inference suboptimality in variational autoencoders".
+Topic: Free parameters for each row.
 """
 
 from collections.abc import Mapping

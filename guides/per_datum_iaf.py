@@ -8,6 +8,7 @@ weights are free for each row n: no row's posterior constrains another's.
 Parameters: 2 d, and 3 d h + h + 2 d for each of `depth` steps of h hidden units, for each row.
 Source: Cremer, Li & Duvenaud 2018, "Inference suboptimality in variational autoencoders";
 Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
+Topic: Free parameters for each row.
 """
 
 from collections.abc import Mapping

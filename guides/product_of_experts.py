@@ -1,4 +1,4 @@
-"""Product of experts: each view of a row has an encoder, and missing views are left out.
+"""Product of experts: one encoder for each view of a row; missing views are left out.
 
     q(z | seen) = N(z; 0, I) prod_m N(z; mu_m(x_m), 1 / t_m(x_m))^seen_m, normalised:
     precision  1 + sum_m seen_m t_m,   mean  sum_m seen_m t_m mu_m / precision.
@@ -12,6 +12,7 @@ is one, but no longer tight where nothing is seen.
 
 Parameters: one encoder for each view.
 Source: Wu & Goodman 2018, "Multimodal generative models for scalable weakly-supervised learning".
+Topic: Encoders.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Relaxed Bernoulli and categorical distributions (Concrete, Gumbel-softmax) for discrete latents.
+"""Relaxed discrete latents (Concrete, Gumbel-softmax), so that draws have gradients.
 
     z = softmax( (g + l(x)) / tau ),   g ~ Gumbel:   differentiable in l, discrete as tau -> 0.
 
@@ -14,6 +14,10 @@ at any tau. The objective `mean_field` takes the discrete KL in closed form inst
 
 Parameters: the encoder's, and log tau if it is learned.
 Source: Maddison, Mnih & Teh 2017; Jang, Gu & Poole 2017; Paulus, Maddison & Krause 2021.
+
+As `straight_through`: Discrete draws forward, the gradient of relaxed ones backward.
+As `gumbel_rao`: Straight-through, its gradient averaged over 10 draws of noise (Gumbel-Rao).
+Topic: Discrete latents.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The model's own recognition network as the guide.
+"""The model's own recognition network, such as a VampPrior's, as the guide.
 
     q(z | x) = N(z; m(x), diag s(x)^2),   m and s the network of the model's prior.
 
@@ -7,6 +7,7 @@ one set of weights is trained for both.
 
 Parameters: none of its own.
 Source: Tomczak & Welling 2018, "VAE with a VampPrior".
+Topic: Encoders.
 """
 
 from typing import ClassVar
@@ -63,7 +64,7 @@ class SharedEncoder(Guide):
         if len(latents.sites) != 1 or not _is_vector(latents.sites[0]):
             return (
                 f"{cls.__name__} recognises one vector for each row; the model draws "
-                f"{latents.names}. Use amortised_normal."
+                f"{latents.listed}. Use amortised_normal."
             )
         return None
 

@@ -1,4 +1,4 @@
-"""Top-down guide of a hierarchical VAE: it follows the model's own path down, given the row.
+"""Top-down guide of a hierarchical VAE: it follows the model's path down, given the row.
 
     d_1 = relu(e_1 x),  d_l = d_{l-1} + r_l(d_{l-1})              up, deterministic
     q(z_L | x) = N(m(d_L), diag s(d_L)^2), or what the model's prior recognises, if it does
@@ -12,6 +12,9 @@ Parameters: the networks e, r_l and one affine head a group; the path h is the m
 is the network of a prior that recognises: with a VampPrior the top group has no other.
 Sources: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow";
 Vahdat & Kautz 2020, "NVAE"; Sonderby et al. 2016, "Ladder variational autoencoders".
+
+As `ladder`: Top-down guide that weighs encoder and prior by their precisions (ladder VAE).
+Topic: Layers of latents.
 """
 
 from typing import ClassVar, cast

@@ -1,4 +1,4 @@
-"""Uniform dequantisation: latents on [0, 1] are uniform; another guide covers the others.
+"""Uniform noise for latents on [0, 1] (dequantisation), and another guide for the others.
 
     q(z, u | x) = q(z | x) Uniform(u; 0, 1).
 
@@ -7,6 +7,7 @@ variational dequantisation, with a flow as in the paper.
 
 Parameters: those of the other guide.
 Sources: Uria, Murray & Larochelle 2013, "RNADE" (uniform); Ho et al. 2019, "Flow++" (variational).
+Topic: Encoders.
 """
 
 from collections.abc import Callable
@@ -66,7 +67,7 @@ class UniformNoise(Guide):
             return None
         return (
             f"{cls.__name__} draws latents on [0, 1] as noise and leaves the others to another "
-            f"guide; the model has {latents.names}, {'all' if all(found) else 'none'} of them on "
+            f"guide; the model has {latents.listed}, {'all' if all(found) else 'none'} of them on "
             "[0, 1]. Use amortised_normal."
         )
 

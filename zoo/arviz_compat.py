@@ -1,9 +1,11 @@
 """The one place that knows which ArviZ is installed: 0.23 (Python 3.11) or 1.x (from 3.12 on)."""
 
 import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,19 +55,67 @@ def _statistics() -> Any:
     return array_stats
 
 
-def write_netcdf(groups: dict[str, dict[str, np.ndarray]], path: Path) -> Path:
-    """Writes an ArviZ file; every array leads with (chain, draw).
+class Variable(NamedTuple):
+    """An array and the names of its dimensions."""
 
-    It is made in memory and written whole: on a full disk the HDF5 library crashes the process.
+    dims: tuple[str, ...]
+    values: np.ndarray
 
-    Args:
-        groups: group ("posterior", "log_likelihood", ...) -> variable -> values.
-        path: where to.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array."""
+        return self.values.shape
+
+
+@dataclass(frozen=True)
+class Named(Mapping[str, dict[str, Variable]]):
+    """The groups of an ArviZ file, with named dimensions and what made them.
+
+    Attributes:
+        groups: group ("posterior", "log_likelihood", ...) -> variable -> its values.
+        attributes: of the file and of each group.
     """
-    arviz = _arviz()
-    tree = arviz.from_dict(**groups).to_datatree() if LEGACY else arviz.from_dict(groups)
-    packed = {f"/{group}": {v: {"zlib": True} for v in tree[group].data_vars} for group in groups}
+
+    groups: dict[str, dict[str, Variable]]
+    attributes: dict[str, str | int] = field(default_factory=dict)
+
+    def __getitem__(self, group: str) -> dict[str, Variable]:
+        return self.groups[group]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+
+def write_netcdf(groups: Named, path: Path) -> Path:
+    """Writes an ArviZ file, which ArviZ 0.23 and 1.x both read.
+
+    Dimensions are numbered from 0. It is made in memory and written whole: on a full disk the HDF5
+    library crashes the process.
+    """
+    import xarray
+
+    tree = xarray.DataTree.from_dict(
+        {f"/{group}": _dataset(group, groups) for group in groups.groups}
+    )
+    tree.attrs.update(groups.attributes)
+    packed = {f"/{group}": {v: {"zlib": True} for v in groups[group]} for group in groups}
     return write_whole(path, bytes(tree.to_netcdf(None, engine="h5netcdf", encoding=packed)))
+
+
+def _dataset(group: str, groups: Named) -> Any:
+    import xarray
+
+    variables = {name: (one.dims, one.values) for name, one in groups[group].items()}
+    sizes = {
+        dim: size
+        for one in groups[group].values()
+        for dim, size in zip(one.dims, one.shape, strict=True)
+    }
+    coords = {dim: np.arange(size) for dim, size in sizes.items()}
+    return xarray.Dataset(variables, coords, attrs=groups.attributes)
 
 
 def read_netcdf(path: Path) -> object:

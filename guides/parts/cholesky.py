@@ -49,7 +49,21 @@ def correlated_normal(loc: Tensor, factor: Tensor) -> dist.TransformedDistributi
         factor: the lower-triangular L, shape (..., d, d).
     """
     base = dist.Normal(torch.zeros_like(loc), torch.ones_like(loc)).to_event(1)
-    return dist.TransformedDistribution(base, [CholeskyAffine(loc, factor)])
+    return CorrelatedNormal(base, [CholeskyAffine(loc, factor)])
+
+
+class CorrelatedNormal(dist.TransformedDistribution):
+    """A standard normal under a :class:`CholeskyAffine`, with its moments."""
+
+    @property
+    def mean(self) -> Tensor:
+        """loc, shape (*batch, d)."""
+        return self.transforms[0].loc.expand(self._extended_shape())
+
+    @property
+    def variance(self) -> Tensor:
+        """The diagonal of L L^T, shape (*batch, d)."""
+        return self.transforms[0].factor.square().sum(-1).expand(self._extended_shape())
 
 
 class CholeskyAffine(Transform):

@@ -66,7 +66,7 @@ RULES = {
         case("bernoulli_latent"),
         AmortisedNormal,
         "trace",
-        "'z' is local and discrete, with support",
+        "'z' is local and discrete: each data row has its own. Its values are vectors of zeros",
         "Use a guide for local discrete latents, or an objective that sums it out: enumerate.",
     ),
     "a support that moves": (
@@ -87,7 +87,7 @@ RULES = {
         case("bernoulli_vae"),
         UniformNoise,
         "trace",
-        "the model has ('z',), none of them on [0, 1]",
+        "the model has 'z', none of them on [0, 1]",
         "Use amortised_normal.",
     ),
     "simulated data that are no argument": (
@@ -129,7 +129,7 @@ RULES = {
         case("ppca"),
         AmortisedNormal,
         "enumerate",
-        "sums out finite discrete latents; the model has none among ('z',)",
+        "sums out finite discrete latents; the model has none among 'z'",
         "Use trace.",
     ),
     "all summed already": (
@@ -185,7 +185,7 @@ RULES = {
         case("ppca"),
         AmortisedNormal,
         "disarm",
-        "DisARM takes binary latents; 'z' is continuous, with support",
+        "DisARM takes binary latents; 'z' is continuous: its values are real vectors of 2.",
         "Use rloo, which takes any.",
     ),
     "dependent, where bits are flipped": (
@@ -199,7 +199,7 @@ RULES = {
         numbers(integers),
         AmortisedDiscrete,
         "rebar",
-        "REBAR takes binary or one-hot latents; 'k' is integer, with support",
+        "REBAR takes binary or one-hot latents; 'k' is integer: its values are whole numbers",
         "Use rloo, which takes any.",
     ),
     "classes, where a density is split": (
@@ -220,7 +220,7 @@ RULES = {
         case("ppca"),
         AmortisedNormal,
         "layer_sum",
-        "LayerSum sums over one finite latent; the model has none among ('z',)",
+        "LayerSum sums over one finite latent; the model has none among 'z'",
         "Use rloo, which takes any.",
     ),
     "an empty guide, where one latent is summed": (
@@ -248,7 +248,7 @@ RULES = {
         case("logistic_regression"),
         MeanField,
         "rws",
-        "trains the guide on rows that the model simulates; ('beta',) do not all belong to rows",
+        "trains the guide on rows that the model simulates; 'beta' do not all belong to rows",
         "Use forward_kl, which simulates no data, or put the rows and their latents in a plate",
     ),
     "a sum over too many states": (
@@ -262,7 +262,7 @@ RULES = {
         case("eight_schools"),
         MeanField,
         Reinforce(baselines=(Neural(),)),
-        "A neural baseline reads data rows; not all of ('mu', 'tau', 'theta') lie in a row plate",
+        "A neural baseline reads data rows; not all of 'mu', 'tau', 'theta' lie in a row plate",
         "Use DecayingAverage(), or put row-wise latents in a plate named 'data'.",
     ),
     "rows in a plate without a size": (

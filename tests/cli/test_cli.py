@@ -52,7 +52,7 @@ def test_list_names_everything():
 
 def test_list_shows_which_pairs_go_together():
     """What is printed, read back: group numbers stand for objectives, a block for its models."""
-    objectives, pairs = call("list").split("Which guides go on")
+    objectives, pairs = call("list", "--pairs").split("Which guides go on")
     lines = [_cells(line) for line in objectives.splitlines()]
     groups = {number: names.split(", ") for number, names in lines if number.isdigit()}
     found = {}
@@ -208,7 +208,10 @@ def test_a_kl_warm_up(tmp_path):
         (["fit", "ppca", "--objective", "trase"], "Did you mean 'trace'?"),
         (["fit", "ppca", "--data", "digit"], "Did you mean 'digits'?"),
         (["fit", "ppca", "--data", "eight_schools"], "ppca takes ('x',); data 'eight_schools'"),
-        (["fit", "ppca", "--guide", "mean_field"], "MeanField covers global continuous latents"),
+        (
+            ["fit", "ppca", "--guide", "mean_field"],
+            "mean_field does not go with ppca. It covers global continuous latents",
+        ),
         (["fit", "ppca", "--steps", "0"], "Expected steps to be a whole number above 0; got 0."),
         (
             ["fit", "ppca", "--batch-size", "9999999"],

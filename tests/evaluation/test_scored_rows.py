@@ -121,7 +121,7 @@ def test_metrics_on_train_are_those_of_static_data(fit):
 def test_the_rows_of_a_guide_of_free_rows_are_bits_in_its_file(task):
     fit = zoo.fit(task, PerDatum, steps=1, batch_size=None, compile=False)
     found = arviz_groups(fit)["observed_data"]
-    assert all(are_bits(value) for value in found.values())
+    assert all(are_bits(one.values) for one in found.values())
     assert list(found) == ["x"]
 
 

@@ -36,4 +36,4 @@ def test_the_form_follows_from_the_support(form):
 def test_a_direction_is_not_split_as_if_it_were_continuous():
     latents = zoo.describe(model_of(Form.UNBIJECTABLE), torch.zeros(()))
     sentence = zoo.mismatch(latents, lambda x: None, OBJECTIVES["measure_valued"])
-    assert "'z' is unbijectable, with support" in sentence
+    assert "'z' is unbijectable: its values are points on a sphere" in sentence

@@ -110,7 +110,7 @@ def test_layer_sum_names_what_it_cannot_sum():
     with pytest.raises(ValueError, match="one finite latent"):
         built(linear(), AmortisedNormal, LayerSum(), (x,)).__enter__()
     latents = describe(conjugate_rows, x[:, 0])
-    assert "'z' has support" in LayerSum("z").objection(latents)
+    assert "the values of 'z' are real numbers" in LayerSum("z").objection(latents)
     with pytest.raises(ValueError, match="No latent named 'z3'"):
         built(layers(), AmortisedLayers, LayerSum("z3"), (ROWS,)).__enter__()
 

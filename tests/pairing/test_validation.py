@@ -45,7 +45,7 @@ def test_data_outside_their_support(name, guide):
 def test_rows_beyond_the_first_minibatch_are_checked(name):
     likelihood, values = OUTSIDE[name]
     rows = torch.tensor(values)
-    with pytest.raises(ValueError, match=r"values of 'x' within .*; row 2 has \["):
+    with pytest.raises(ValueError, match=r"values of 'x' to be .*; row 2 has \["):
         zoo.fit(observes(likelihood), MeanField, rows, steps=2, batch_size=2)
 
 

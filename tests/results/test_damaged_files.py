@@ -9,7 +9,7 @@ from small_tasks import ppca_task
 
 import zoo
 from guides import AmortisedNormal
-from zoo.arviz_compat import read_netcdf, write_netcdf
+from zoo.arviz_compat import Named, Variable, read_netcdf, write_netcdf
 from zoo.files import usable_folder, write_whole
 from zoo.results.record import FIT, _loose, written
 
@@ -114,7 +114,7 @@ def test_a_failing_write_leaves_the_file_before(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("zoo.files.os.fsync", full)
-    groups = {"posterior": {"z": torch.zeros(1, 5).numpy()}}
+    groups = Named({"posterior": {"z": Variable(("chain", "draw"), torch.zeros(1, 5).numpy())}})
     for write in (lambda: write_whole(path, "after"), lambda: write_netcdf(groups, path)):
         with pytest.raises(OSError, match="No space left"):
             write()
@@ -124,9 +124,11 @@ def test_a_failing_write_leaves_the_file_before(tmp_path, monkeypatch):
 
 def test_an_arviz_file_is_written_whole_and_read(tmp_path):
     z = torch.randn(1, 7, 3).numpy()
-    path = write_netcdf(
-        {"posterior": {"z": z}, "observed_data": {"x": z[0, 0]}}, tmp_path / "a.nc"
-    )
+    groups = {
+        "posterior": {"z": Variable(("chain", "draw", "z_index"), z)},
+        "observed_data": {"x": Variable(("row",), z[0, 0])},
+    }
+    path = write_netcdf(Named(groups), tmp_path / "a.nc")
     data = read_netcdf(path)
     assert (data["posterior"]["z"].values == z).all()
     assert (data["observed_data"]["x"].values == z[0, 0]).all()

@@ -15,10 +15,12 @@ from rich.console import Console
 
 import zoo
 from zoo.checks.arguments import device_written
+from zoo.cli.commands import Command, Group, version_shown
 from zoo.cli.demos import picture_command
 from zoo.cli.gradients import gradients_command
 from zoo.cli.list import list_command
 from zoo.cli.metrics import metrics_asked, show_metrics
+from zoo.cli.names import check_folder, check_goes_together
 from zoo.cli.options import (
     AsJson,
     Device,
@@ -36,22 +38,26 @@ from zoo.cli.out import cleared, out_folder
 from zoo.cli.reference import reference_command
 from zoo.cli.refusals import explained, is_of_use
 from zoo.cli.report import report_command
+from zoo.cli.show import show_command
 from zoo.files import write_whole
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluate import Metrics
 
 app = typer.Typer(
+    cls=Group,
     help="A model zoo for latent-variable models on Pyro.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("list")(list_command)
-app.command("gradients")(gradients_command)
-app.command("picture")(picture_command)
-app.command("reference")(reference_command)
-app.command("report")(report_command)
+app.command("list", cls=Command)(list_command)
+app.command("show", cls=Command)(show_command)
+app.command("info", cls=Command, hidden=True)(show_command)
+app.command("gradients", cls=Command)(gradients_command)
+app.command("picture", cls=Command)(picture_command)
+app.command("reference", cls=Command)(reference_command)
+app.command("report", cls=Command)(report_command)
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 INTERRUPTED = 130  # the exit status of a process that Ctrl-C ended
@@ -63,7 +69,14 @@ MAIN_OBJECTIVES = "trace,iwae"
 
 
 @app.callback()
-def before_any_command(context: typer.Context) -> None:
+def before_any_command(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=version_shown, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
     """Refuses what several processes would do at once, and write to one folder.
 
     Raises:
@@ -77,7 +90,20 @@ def before_any_command(context: typer.Context) -> None:
         )
 
 
-@app.command("fit")
+@app.command("version", cls=Command, hidden=True)
+def version_command() -> None:
+    """Prints the version."""
+    typer.echo(f"zoo {zoo.__version__}")
+
+
+@app.command("help", cls=Command, hidden=True)
+def help_command(context: typer.Context) -> None:
+    """Prints what `zoo --help` prints."""
+    assert context.parent is not None
+    typer.echo(context.parent.get_help())
+
+
+@app.command("fit", cls=Command)
 @with_groups
 def fit_command(
     model: Model,
@@ -94,6 +120,8 @@ def fit_command(
 ) -> None:
     """Trains one pair of guide and objective, scores it, and saves it to --out."""
     task_options.check(model, [guide or None], [objective or None])
+    if task_options == TaskOptions():
+        check_goes_together(model, guide or None, objective or None)
     asked, settings = metrics_asked(metrics), fit_options.settings()
     from guides import guide_named
     from zoo.evaluation.evaluate import check_scoring
@@ -152,10 +180,10 @@ def _write_beside(
     images = image_figure(result)
     if images is not None:
         write_whole(folder / "images.png", png(images))
-    write_netcdf(arviz_groups(result), folder / "arviz.nc")
+    write_netcdf(arviz_groups(result, found), folder / "arviz.nc")
 
 
-@app.command("evaluate")
+@app.command("evaluate", cls=Command)
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder that `zoo fit --out` wrote.")],
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
@@ -168,18 +196,23 @@ def evaluate_command(
 ) -> None:
     """Scores a saved fit again, e.g. with more draws or on another split."""
     asked, device = metrics_asked(metrics), device_written(device)
+    check_folder(run)
     result = zoo.load_fit(run, device=device)
     found = zoo.evaluate(result, metrics=asked, split=split, draws=draws, seed=seed)
     _show_metrics(found, str(run), as_json=as_json)
 
 
-@app.command("compare")
+@app.command("compare", cls=Command)
 @with_groups
 def compare_command(
     model: Model = "bernoulli_vae",
     *,
-    guides: Annotated[str | None, typer.Option(help="Comma-separated names.")] = None,
-    objectives: Annotated[str, typer.Option(help="Comma-separated names.")] = MAIN_OBJECTIVES,
+    guides: Annotated[
+        str | None, typer.Option(help="Comma-separated names, or all that fit.")
+    ] = None,
+    objectives: Annotated[
+        str, typer.Option(help="Comma-separated names, or all that fit.")
+    ] = MAIN_OBJECTIVES,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 2,
     hold: Annotated[
         bool, typer.Option("--hold", help="Train the model once, and compare guides under it.")
@@ -195,17 +228,20 @@ def compare_command(
 ) -> None:
     """Guides x objectives x seeds on one model: one table, and everything in --out."""
     folder = out_folder(out_options)
-    task_options.check(model, names_of(guides or ""), names_of(objectives))
+    asked, aims = names_of(guides or ""), names_of(objectives)
+    task_options.check(model, [] if asked == ["all"] else asked, [] if aims == ["all"] else aims)
     settings = fit_options.settings()
     from zoo.cli.comparison import comparison_record, show_comparison
-    from zoo.cli.pairs import pairs_of
+    from zoo.cli.pairs import names_that_fit
     from zoo.comparison.compare import compare
 
     task = task_options.load(model)
+    usual = MAIN_GUIDES.get(model, "all")
+    families, aims = names_that_fit(task, asked or names_of(usual), aims)
     found = compare(
         task,
-        names_of(guides or MAIN_GUIDES.get(model) or ",".join(pairs_of(task))),
-        objectives=names_of(objectives),
+        families,
+        objectives=aims,
         hold=hold,
         seeds=seeds,
         draws=draws,

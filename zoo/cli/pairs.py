@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from guides import GUIDES
+from zoo.cli.catalogue.cards import all_cards, group_says, topics
 from zoo.data import DATA
 from zoo.decoders import DECODERS
 from zoo.evaluation.selection import GROUPS, NAMES
@@ -25,6 +26,9 @@ PARTS: dict[str, Iterable[str]] = {
 }
 
 
+ALL = ["all"]
+
+
 class Block(NamedTuple):
     """Models that go with the same guides under the same objectives.
 
@@ -44,7 +48,8 @@ def all_names() -> dict[str, Any]:
         The names in each table, by what the table holds ("data" and "model", where each model has
         the name of its usual data); and what `zoo list` shows besides: "objective groups", whose
         objectives go with the same guides; "pairs", the blocks of models; "parts", the names that
-        models can be built with; and "shared guide", the models and priors with that usual guide.
+        models can be built with; "shared guide", the models and priors with that usual guide;
+        "topics", what is said of each topic; and "cards", see :mod:`zoo.cli.catalogue.cards`.
     """
     pairs = {model: pairs_of(load(model)) for model in MODELS}
     groups = objective_groups(list(OBJECTIVES), pairs)
@@ -59,6 +64,8 @@ def all_names() -> dict[str, Any]:
             "models": [model for model, recipe in MODELS.items() if recipe.shared_guide],
             "priors": [name for name, prior in PRIORS.items() if prior.recognises],
         },
+        "topics": topics() | group_says(),
+        "cards": all_cards(pairs),
     }
 
 
@@ -83,6 +90,17 @@ def pairs_of(task: Task) -> dict[str, list[str]]:
         for guide, family in GUIDES.items()
     }
     return {guide: objectives for guide, objectives in pairs.items() if objectives}
+
+
+def names_that_fit(
+    task: Task, guides: list[str], objectives: list[str]
+) -> tuple[list[str], list[str]]:
+    """The guides and the objectives asked for; "all" stands for all that fit the task."""
+    if ALL not in (guides, objectives):
+        return guides, objectives
+    pairs = pairs_of(task)
+    every = [name for name in OBJECTIVES if any(name in own for own in pairs.values())]
+    return list(pairs) if guides == ALL else guides, every if objectives == ALL else objectives
 
 
 def objective_groups(objectives: Sequence[str], pairs: Pairs) -> list[tuple[str, ...]]:

@@ -81,7 +81,7 @@ class Folder:
         if metrics is not None:
             text = json.dumps(metrics_record(metrics), indent=2)
             write_whole(folder / "metrics.json", text)
-        write_netcdf(arviz_groups(result), folder / "arviz.nc")
+        write_netcdf(arviz_groups(result, metrics), folder / "arviz.nc")
         picture = image_figure(result)
         if picture is not None:
             write_whole(folder / IMAGES, png(picture))

@@ -47,7 +47,7 @@ def curve_of(result: Fit, guide: str = "", objective: str = "") -> LossCurve:
 
 
 def loss_figure(curves: Sequence[LossCurve]) -> Picture:
-    """Loss curves, smoothed over up to 50 steps: a picture for each objective, a colour for each guide.
+    """Loss curves, smoothed over up to 50 steps: an axis for each objective, a colour a guide.
 
     Objectives are other bounds, or no bounds at all, so that their losses share no axis.
     """

@@ -174,8 +174,8 @@ def _pictures(material: Material, summaries: Sequence[Any]) -> list[dict[str, st
         }
     ]
     if material.losses:
-        text = "Training losses, smoothed over up to 50 steps. Each objective is another bound, and has "
-        text += "an axis of its own."
+        text = "Training losses, smoothed over up to 50 steps. Each objective is another bound, "
+        text += "and has an axis of its own."
         found.append({"svg": _svg(loss_figure(material.losses)), "caption": text})
     return found
 

@@ -7,6 +7,11 @@ that sum. Rows of valid and test have both views.
 
 Source: Wu and Goodman (2018), Multimodal generative models for scalable weakly-supervised
 learning, NeurIPS.
+
+As `digits_halves`: Digits as two views: the upper and the lower half of each picture.
+As `digits_labels`: Digits as two views: each picture, and its label.
+As `fashion_halves`: Fashion-MNIST as two views: both halves of each picture.
+As `fashion_labels`: Fashion-MNIST as two views: each picture, and its label.
 """
 
 from dataclasses import dataclass

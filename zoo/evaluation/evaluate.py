@@ -12,6 +12,7 @@ from zoo.checks.whereabouts import noted
 from zoo.device import to_device
 from zoo.evaluation.groups import PARTS, Scored
 from zoo.evaluation.selection import SLOW, Asked, asked_for
+from zoo.evaluation.shown import as_html, as_text
 from zoo.evaluation.verdict import Verdict, verdict
 from zoo.evidence import Evidence
 from zoo.isolation import isolated
@@ -48,7 +49,7 @@ MOST_ROW_VALUES = 10_000_000  # draws times rows, where all rows share one impor
 FEWEST_DRAWS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metrics(Mapping[str, Metric]):
     """Name -> metric, and the metrics that were left out, with the reasons.
 
@@ -81,6 +82,12 @@ class Metrics(Mapping[str, Metric]):
 
     def __len__(self) -> int:
         return len(self.metrics)
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def answers(self) -> Verdict:

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: chains from the prior, or from a guide, to the posterior.
+"""Annealed importance sampling: chains of HMC from the prior to the posterior (log p(x)).
 
     log w = sum_t (beta_t - beta_{t-1}) ( log p(x, u_{t-1}) - log base(u_{t-1}) ),
 
@@ -11,6 +11,8 @@ can only move together.
 
 Source: Neal 2001, "Annealed importance sampling"; Wu et al. 2017, "On the quantitative analysis
 of decoder-based generative models" (schedule, HMC).
+
+As `ais_from_guide`: Annealed importance sampling that starts at the guide in place of the prior.
 """
 
 from collections.abc import Sequence

@@ -67,6 +67,11 @@ class Latents:
         return tuple(site.name for site in self.sites)
 
     @property
+    def listed(self) -> str:
+        """The names as a phrase: "'mu', 'tau', 'eta'"."""
+        return ", ".join(map(repr, self.names))
+
+    @property
     def rowwise(self) -> bool:
         """Are all latents local, so that each data row has an importance weight of its own?"""
         return bool(self.sites) and all(site.local for site in self.sites)

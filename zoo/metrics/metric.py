@@ -63,7 +63,7 @@ def plus_minus(value: float, se: float, *, digits: int | None = None) -> str:
         return f"{value:.{digits}f} ± {se:.{digits}f}"
     if not se > 0:
         return f"{value:.3g}"
-    power = math.floor(math.log10(max(value, se)))
+    power = math.floor(math.log10(max(abs(value), se)))
     if -3 <= power < 5:
         return plus_minus(value, se, digits=max(0, 1 - math.floor(math.log10(se))))
     scale, places = 10**power, max(0, power - math.floor(math.log10(se)) + 1)

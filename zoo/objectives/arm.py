@@ -9,6 +9,7 @@ DisARM is its mean given b and b', and so has no larger variance.
 
 Cost: two evaluations of f.
 Source: Yin & Zhou 2019, "ARM: augment-REINFORCE-merge gradient for stochastic binary networks".
+Topic: Binary latents.
 """
 
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ The rarer value, of probability m = sigmoid(-|l|), is taken where u_k < m. Hence
 Cost: K evaluations of f.
 Source: Dimitriev & Zhou 2021, "ARMS: antithetic-REINFORCE-multi-sample gradient for binary
 variables".
+Topic: Binary latents.
 """
 
 from dataclasses import dataclass

@@ -132,7 +132,7 @@ def no_rows_to_read(specs: tuple[Baseline, ...], latents: Latents) -> str | None
     if latents.rowwise and latents.row_args:
         return None
     return (
-        f"A neural baseline reads data rows; not all of {latents.names} lie in a row plate whose "
+        f"A neural baseline reads data rows; not all of {latents.listed} lie in a row plate whose "
         "rows the model is given. Use DecayingAverage(), or put row-wise latents in a plate named "
         "'data'."
     )

@@ -9,6 +9,7 @@ bound is tighter. For draws that are not reparameterised each of the two adds it
 Cost: K evaluations of f.
 Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood & Teh 2018, "Tighter variational bounds are
 not necessarily better".
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

@@ -8,6 +8,9 @@ summed out of ARM given both draws, the gradient in each logit l_i is
 Cost: two evaluations of f.
 Source: Dong, Mnih & Tucker 2020, "DisARM"; Yin, Ho, Yan, Qian & Zhou 2020, "Probabilistic best
 subset selection via gradient-based optimization" (U2G).
+
+As `u2g`: The same estimator as DisARM, under its other name.
+Topic: Binary latents.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Double control variates: leave-one-out, twice corrected by f's own gradient.
+"""Double control variates: leave-one-out, corrected twice by the gradient of f.
 
 With x_1, ..., x_K from q, mu its mean, and the linear control variate of each draw
 
@@ -16,6 +16,7 @@ variance. f must be defined between 0 and 1; where the model rounds z, its part 
 Cost: K evaluations of f, and K gradients of it in x.
 Source: Titsias & Shi 2022, "Double control variates for gradient estimation in discrete latent
 variable models".
+Topic: Binary latents.
 """
 
 from dataclasses import dataclass

@@ -12,6 +12,7 @@ that the weights have a variance: q is to cover the posterior. K = 1 is sticking
 Cost: K evaluations of f, and q is scored twice; where q is a flow, the second time inverts it.
 Source: Tucker, Lawson, Gu & Maddison 2019, "Doubly reparameterized gradient estimators for Monte
 Carlo objectives".
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Exact sums over discrete latents.
+"""The ELBO or the evidence, with discrete latents summed out exactly.
 
 Where the guide covers the discrete latents, their expectation under it is summed out,
 
@@ -13,6 +13,7 @@ row are enumerated jointly (2^K for K binary latents), all rows side by side.
 
 Cost: one evaluation of log p(x, z) a state.
 Source: exact enumeration; compare Pyro's TraceEnum_ELBO, which factorises long chains instead.
+Topic: Exact sums.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The inclusive divergence: phi descends KL( p(z | x) || q(z | x) ).
+"""The inclusive divergence KL(p || q), estimated by importance-weighted draws.
 
     - grad KL = E_{p(z | x)} grad log q(z | x)  ~  sum_k v_k grad log q(z_k | x),
 
@@ -13,6 +13,7 @@ It is reweighted wake-sleep without the sleep.
 Cost: K evaluations of f = log p(x, z) - log q(z).
 Source: Minka 2005, "Divergence measures and message passing"; Gu, Ghahramani & Turner 2015,
 "Neural adaptive sequential Monte Carlo".
+Topic: Wake-sleep and inclusive divergence.
 """
 
 from dataclasses import dataclass

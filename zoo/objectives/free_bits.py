@@ -1,4 +1,4 @@
-"""Free bits: the ELBO, where the KL term of each group of latents counts as at least `floor` nats.
+"""Free bits: the ELBO, in which each group's KL term counts as at least `floor` nats.
 
     E_n E_q log p(x_n | z)  -  sum_g max( floor, E_n KL( q(z_g | x_n) || p(z_g) ) ),
 
@@ -11,6 +11,7 @@ in the model's order: in another one log q - log p of a latent is no KL divergen
 Cost: one evaluation of log p(x | z) a particle.
 Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling 2016, "Improving variational
 inference with inverse autoregressive flow", appendix C.8.
+Topic: ELBO.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,10 @@
-"""The importance-weighted bound: Renyi's bound at alpha = 0.
+"""The importance-weighted bound of K draws (IWAE); it tightens as K grows.
 
     L_K = E [ log( 1/K sum_k p(x, z_k) / q(z_k) ) ]  <=  L_{K+1}  <=  log p(x).
 
 Cost: K evaluations of log p(x, z).
 Source: Burda, Grosse & Salakhutdinov 2016, "Importance weighted autoencoders".
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

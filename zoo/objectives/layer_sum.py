@@ -1,4 +1,4 @@
-"""An exact sum over one discrete latent site, the others drawn.
+"""The ELBO with one discrete latent site summed out exactly, the others drawn.
 
 With s the site's joint state of one row and r the draws of all other sites,
 
@@ -12,6 +12,7 @@ draws of r if there are several, else 0. Where the model has no other site nothi
 Cost: K evaluations of f for each joint state of the site.
 Source: Rao-Blackwellisation, see Ranganath, Gerrish & Blei 2014, "Black box variational
 inference"; the baseline: Kool, van Hoof & Welling 2019.
+Topic: Exact sums.
 """
 
 import math
@@ -26,6 +27,7 @@ from zoo.latents.enumeration import elements, joint_states, too_many
 from zoo.objectives.log_ratio import Values, at, guide_sites
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import estimate, others
+from zoo.sites.supports import in_words
 from zoo.traces import Pair, Weights
 
 
@@ -139,13 +141,14 @@ def summed_site(name: str | None, latents: Latents) -> Latent:
     finite = [site for site in latents.sites if site.classes]
     if name is None and not finite:
         raise ValueError(
-            f"LayerSum sums over one finite latent; the model has none among {latents.names}. "
+            f"LayerSum sums over one finite latent; the model has none among {latents.listed}. "
             "Use rloo, which takes any."
         )
     site = finite[-1] if name is None else latents[name]
     if not site.classes:
         raise ValueError(
-            f"LayerSum sums over one finite latent; '{site.name}' has support {site.support}. "
+            f"LayerSum sums over one finite latent; the values of '{site.name}' are "
+            f"{in_words(site.support, site.event_shape)}. "
             f"Name one of {[one.name for one in finite]}, or use rloo, which takes any."
         )
     if site.local and not latents.rowwise:

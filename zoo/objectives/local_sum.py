@@ -10,6 +10,7 @@ taken off every term, and z itself is one of the values of every latent.
 Cost: 1 + sum_i (number of values of z_i - 1) evaluations of f, side by side.
 Source: Titsias & Lazaro-Gredilla 2015, "Local expectation gradients for black box variational
 inference".
+Topic: Exact sums.
 """
 
 import math

@@ -8,6 +8,7 @@ draw that depends on it in turn, and the closed form would be that of another qu
 
 Cost: one evaluation of log p(x | z) a particle.
 Source: Kingma & Welling 2014, "Auto-Encoding Variational Bayes", appendix B.
+Topic: ELBO.
 """
 
 from collections.abc import Callable

@@ -20,6 +20,7 @@ Cost: 2 evaluations of f for each parameter of each coordinate (of one row), and
 Source: Rosca, Figurnov, Mohamed & Mnih 2019, "Measure-valued derivatives for approximate Bayesian
 inference"; Mohamed, Rosca, Figurnov & Mnih 2020, "Monte Carlo gradient estimation in machine
 learning", section 6; Heidergott, Vazquez-Abad & Volk-Makarewicz 2008 for M U.
+Topic: Score function.
 """
 
 import math

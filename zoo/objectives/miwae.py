@@ -9,6 +9,7 @@ Draws that are not reparameterised add, group by group, the bound times the sum 
 Cost: M K evaluations of f.
 Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood & Teh 2018, "Tighter variational bounds are
 not necessarily better". Not the MIWAE of Mattei & Frellsen 2019, which is about missing data.
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

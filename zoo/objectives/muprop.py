@@ -1,4 +1,4 @@
-"""MuProp: the first-order Taylor expansion of f around the latents' mean for a baseline.
+"""MuProp: the score function with a first-order Taylor expansion of f as its baseline.
 
 With mu the probabilities of b, one evaluation there gives f(mu) and f'(mu), and the gradient is
 
@@ -11,6 +11,7 @@ variance is left.
 Cost: 2 evaluations of f, and one gradient of it in b.
 Source: Gu, Levine, Sutskever & Mnih 2016, "MuProp: unbiased backpropagation for stochastic neural
 networks".
+Topic: Score function.
 """
 
 from dataclasses import dataclass

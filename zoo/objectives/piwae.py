@@ -1,4 +1,4 @@
-"""PIWAE: the model follows the tight bound, the guide the one with the better gradient.
+"""PIWAE: the model is trained by one tight bound, the guide by several looser ones.
 
     theta:  grad IWAE_{M K}      (all draws in one bound),
     phi:    grad MIWAE_{M, K}    (M bounds of K draws each),          from the same draws.
@@ -11,6 +11,7 @@ Cost: M K evaluations of f for each of the two, 2 M K in all. The source forms b
 one evaluation of each draw, M K in all.
 Source: Rainforth, Kosiorek, Le, Maddison, Igl, Wood & Teh 2018, "Tighter variational bounds are
 not necessarily better".
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass, replace

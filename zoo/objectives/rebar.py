@@ -1,4 +1,4 @@
-"""REBAR: REINFORCE with the relaxed f as a control variate, whose mean gradient is added again.
+"""REBAR: the score function with a relaxed f as its control variate; unbiased.
 
 The draw b is the threshold of a real z; z~ is a second one given b (see zoo.objectives.concrete).
 With c(z) = eta f( sigma_tau(z) ), f relaxed at temperature tau, the gradient in the logits is
@@ -16,6 +16,7 @@ it MuProp as tau grows; one tau and one eta serve all latents.
 Cost: 3 evaluations of f, and a gradient in z of two of them, which is differentiated once more.
 Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein 2017, "REBAR: low-variance, unbiased
 gradient estimates for discrete latent variable models".
+Topic: Score function.
 """
 
 import math

@@ -12,6 +12,9 @@ of the signal by a running standard deviation.
 Cost: K evaluations of f.
 Source: Williams 1992, "Simple statistical gradient-following algorithms"; Ranganath, Gerrish &
 Blei 2014, "Black box variational inference"; Mnih & Gregor 2014, "Neural variational inference".
+
+As `reinforce_average`: REINFORCE with a running mean of the signal as its baseline.
+Topic: Score function.
 """
 
 from dataclasses import dataclass

@@ -13,6 +13,7 @@ is one.
 Cost: 3 evaluations of f and 2 of the network, and their gradients as for REBAR.
 Source: Grathwohl, Choi, Wu, Roeder & Duvenaud 2018, "Backpropagation through the void: optimizing
 control variates for black-box gradient estimation".
+Topic: Score function.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Renyi's bound; at alpha = 0 the importance-weighted bound (IWAE).
+"""Renyi's bound of order alpha; alpha = 0 gives the importance-weighted bound (IWAE).
 
     L_alpha = 1 / (1 - alpha) * log( 1/K sum_k w_k^(1 - alpha) ),   w_k = p(x, z_k) / q(z_k).
 
@@ -15,6 +15,7 @@ reparameterised.
 Cost: K evaluations of log p(x, z).
 Source: Li & Turner 2016, "Renyi divergence variational inference"; Burda, Grosse & Salakhutdinov
 2016, "Importance weighted autoencoders".
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

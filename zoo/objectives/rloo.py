@@ -9,6 +9,7 @@ The draws are taken for constants, also where the guide could be differentiated 
 Cost: K evaluations of f.
 Source: Salimans & Knowles 2014; Kool, van Hoof & Welling 2019, "Buy 4 REINFORCE samples, get a
 baseline for free!".
+Topic: Score function.
 """
 
 from dataclasses import dataclass

@@ -19,6 +19,7 @@ Cost: K evaluations of f, K gradients of it in x, and D + 1 evaluations of H for
 K (K-1) pairs of draws.
 Source: Shi, Zhou, Hwang, Titsias & Mackey 2022, "Gradient estimation with discrete Stein
 operators".
+Topic: Binary latents.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reweighted wake-sleep: both networks follow the draws by their importance weights.
+"""Reweighted wake-sleep: model and guide both learn from importance-weighted draws.
 
 For K draws z_k ~ q(z | x), w_k = p(x, z_k) / q(z_k | x) and v_k = w_k / sum_j w_j,
 
@@ -14,6 +14,7 @@ the x of simulated pairs, with none.
 Cost: K evaluations of f = log p(x, z) - log q(z); a simulated pair is about one more.
 Source: Bornschein & Bengio 2015, "Reweighted wake-sleep"; Le, Kosiorek, Siddharth, Teh & Wood
 2019, "Revisiting reweighted wake-sleep".
+Topic: Wake-sleep and inclusive divergence.
 """
 
 from dataclasses import dataclass

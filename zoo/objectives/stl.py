@@ -1,4 +1,4 @@
-"""Sticking the landing: the path derivative of the ELBO.
+"""Sticking the landing: the ELBO's gradient without its score-function term.
 
 With z = g(noise; phi), grad log q(z) splits into a path through z and the score function, whose
 mean is 0. The score is left out:
@@ -10,6 +10,7 @@ Its variance vanishes where q is the exact posterior.
 Cost: one evaluation of log p(x, z) a particle, and q is scored twice; where q is a flow, the
 second time inverts it.
 Source: Roeder, Wu & Duvenaud 2017, "Sticking the landing".
+Topic: ELBO.
 """
 
 from dataclasses import dataclass, replace

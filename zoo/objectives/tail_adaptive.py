@@ -1,4 +1,4 @@
-"""The tail-adaptive f-divergence: weights that depend on the ranks of the draws alone.
+"""The tail-adaptive f-divergence: draws are weighted by the ranks of their weights.
 
 With w_k = p(x, z_k) / q(z_k) and F(w_k) = 1/K #{ j : w_j >= w_k }, its empirical tail probability,
 
@@ -13,6 +13,7 @@ belongs to no bound of log p(x). The value is the ELBO too.
 
 Cost: K evaluations of f, and q is scored twice.
 Source: Wang, Liu & Liu 2018, "Variational inference with tail-adaptive f-divergence".
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

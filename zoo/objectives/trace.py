@@ -1,4 +1,4 @@
-"""The evidence lower bound by sampling: Pyro's Trace_ELBO.
+"""The ELBO (evidence lower bound) by Monte Carlo draws: Pyro's Trace_ELBO.
 
 ELBO = E_q [ log p(x, z) - log q(z) ].
 
@@ -11,6 +11,7 @@ multiplied by that row's terms alone.
 
 Cost: one evaluation of log p(x, z) a particle.
 Source: Wingate & Weber 2013; Ranganath, Gerrish & Blei 2014, "Black Box Variational Inference".
+Topic: ELBO.
 """
 
 from dataclasses import dataclass

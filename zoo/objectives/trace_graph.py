@@ -1,4 +1,4 @@
-"""The ELBO with a Rao-Blackwellised score-function gradient: Pyro's TraceGraph_ELBO.
+"""The ELBO with a score-function gradient of lower variance: Pyro's TraceGraph_ELBO.
 
 For each draw z_i that is not reparameterised the gradient is
 
@@ -12,6 +12,9 @@ and each latent's network reads the data row, not the layer below.
 Cost: one evaluation of log p(x, z) a particle.
 Source: Schulman, Heess, Weber & Abbeel 2015; baselines: Mnih & Gregor 2014 (NVIL), whose variance
 normalisation is left out.
+
+As `nvil`: The ELBO by score function, with a running mean and a network as baselines (NVIL).
+Topic: Score function.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The thermodynamic variational objective: the ELBO is the first strip of an integral.
+"""The thermodynamic variational objective: a bound that sums over temperatures.
 
 On the path pi_b ~ q^(1-b) p^b = q w^b from q to the posterior, log p(x) is the integral over
 b in [0, 1] of E_{pi_b}[ log w ], w = p(x, z) / q(z). The integrand never falls, so its left
@@ -15,6 +15,7 @@ Exact for b = 0 (there it is leave-one-out REINFORCE); biased by 1/K for b > 0.
 
 Cost: K evaluations of f, for any P.
 Source: Masrani, Le & Wood 2019, "The thermodynamic variational objective".
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

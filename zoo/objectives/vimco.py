@@ -1,4 +1,4 @@
-"""VIMCO: the importance-weighted bound, each draw with a baseline made of the others.
+"""VIMCO: the importance-weighted bound by score function; other draws are the baseline.
 
 With w_k = p(x, z_k) / q(z_k), L = log 1/K sum_k w_k and v_k = w_k / sum_j w_j the gradient is
 
@@ -10,6 +10,9 @@ geometric mean. It is unbiased for L with either. The draws are taken for consta
 
 Cost: K evaluations of f.
 Source: Mnih & Rezende 2016, "Variational inference for Monte Carlo objectives".
+
+As `vimco_geometric`: VIMCO with the geometric mean of the other weights in its baseline.
+Topic: Score function.
 """
 
 import math

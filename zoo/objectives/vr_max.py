@@ -1,4 +1,4 @@
-"""The variational Renyi bound in the limit alpha -> -infinity: only the best draw counts.
+"""VR-max: only the draw with the largest importance weight counts.
 
     L_max = E [ max_k log w_k ],   w_k = p(x, z_k) / q(z_k);      gradient  grad log w_k*,
 
@@ -8,6 +8,7 @@ sum_k grad log q(z_k), as in Renyi's bound.
 
 Cost: K evaluations of f.
 Source: Li & Turner 2016, "Renyi divergence variational inference", section 4 (VR-max).
+Topic: Bounds of several draws.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Wake-sleep: each network is trained on draws of the other one.
+"""Wake-sleep: the model and the guide are each trained on draws of the other.
 
     wake:   x from the data, z ~ q(z | x):     theta follows  grad log p(x, z),
     sleep:  (x, z) ~ p, simulated:               phi follows    grad log q(z | x).
@@ -12,6 +12,7 @@ Cost: `particles` evaluations of f = log p(x, z) - log q(z), and as many simulat
 pairs, each about one.
 Source: Hinton, Dayan, Frey & Neal 1995, "The wake-sleep algorithm for unsupervised neural
 networks".
+Topic: Wake-sleep and inclusive divergence.
 """
 
 from dataclasses import dataclass

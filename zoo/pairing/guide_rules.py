@@ -11,6 +11,8 @@ from zoo.latents import Family, Latents
 from zoo.objectives import OBJECTIVES, Needs, Objective
 from zoo.pairing.covered import covered, summed_out
 from zoo.pairing.model_rules import give_it_a_size
+from zoo.sites.latent import Latent
+from zoo.sites.supports import in_words
 
 
 def nothing_to_sum(latents: Latents, family: type[Family], objective: Objective) -> str | None:
@@ -20,7 +22,7 @@ def nothing_to_sum(latents: Latents, family: type[Family], objective: Objective)
     kinds = " or ".join(sorted(kind.value for kind in objective.needs.sums_out))
     return (
         f"{type(objective).__name__} sums out finite {kinds} latents; the model has none among "
-        f"{latents.names}. Use trace."
+        f"{latents.listed}. Use trace."
     )
 
 
@@ -43,7 +45,8 @@ def coverage(latents: Latents, family: type[Family], objective: Objective) -> st
         way_out += f", or an objective that sums it out: {', '.join(names)}"
     return (
         f"{family.__name__} covers {_says(family)} latents; '{site.name}' is {site.scope} and "
-        f"{site.kind.value}, with support {site.support}. {way_out}."
+        f"{site.kind.value}: {_whose(site)}. Its values are "
+        f"{in_words(site.support, site.event_shape)}. {way_out}."
     )
 
 
@@ -51,6 +54,10 @@ def _says(family: type[Family]) -> str:
     scopes = " or ".join(sorted(family.scopes)) if len(family.scopes) < 2 else ""
     kinds = " or ".join(sorted(kind.value for kind in family.kinds)) or "no"
     return f"{scopes} {kinds}".strip()
+
+
+def _whose(site: Latent) -> str:
+    return "each data row has its own" if site.local else "all data rows share it"
 
 
 def sized(latents: Latents, family: type[Family], objective: Objective) -> str | None:

@@ -11,6 +11,7 @@ from zoo.latents.forms import form_of
 from zoo.objectives import Objective
 from zoo.pairing.covered import summed_out
 from zoo.sites.latent import Plate
+from zoo.sites.supports import in_words
 
 
 def simulates_rows(latents: Latents, objective: Objective) -> str | None:
@@ -26,7 +27,7 @@ def simulates_rows(latents: Latents, objective: Objective) -> str | None:
         )
     return (
         f"{type(objective).__name__} trains the guide on rows that the model simulates; "
-        f"{latents.names} do not all belong to rows of the model's arguments. Use forward_kl, "
+        f"{latents.listed} do not all belong to rows of the model's arguments. Use forward_kl, "
         "which simulates no data, or put the rows and their latents in a plate named 'data'."
     )
 
@@ -51,7 +52,8 @@ def forms(latents: Latents, objective: Objective) -> str | None:
         if takes and form_of(site) not in takes:
             return (
                 f"{type(objective).__name__} takes {wanted} latents; '{site.name}' is "
-                f"{form_of(site).value}, with support {site.support}. Use rloo, which takes any."
+                f"{form_of(site).value}: its values are "
+                f"{in_words(site.support, site.event_shape)}. Use rloo, which takes any."
             )
     return None
 
@@ -62,7 +64,7 @@ def some_finite(latents: Latents, objective: Objective) -> str | None:
         return None
     return (
         f"{type(objective).__name__} sums over one finite latent; the model has none among "
-        f"{latents.names}. Use rloo, which takes any."
+        f"{latents.listed}. Use rloo, which takes any."
     )
 
 

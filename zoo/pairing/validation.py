@@ -17,7 +17,7 @@ from torch.distributions.constraints import Constraint
 
 from zoo.isolation import validated
 from zoo.pairing.guide_sites import check_guide_sites, check_observes_nothing
-from zoo.sites.supports import of_one_element
+from zoo.sites.supports import in_words, of_one_element
 from zoo.traces import Traces, sample_sites, score
 
 WAY_OUT = (
@@ -90,7 +90,8 @@ def check_rows(observed: tuple[Observed, ...], args: tuple) -> None:
         if not inside.all():
             row = int((~inside).nonzero()[0])
             raise ValueError(
-                f"Expected values of '{site.site}' within {site.support}; row {row} has "
+                f"Expected values of '{site.site}' to be "
+                f"{in_words(site.support, rows.shape[1:])}; row {row} has "
                 f"{rows[row].flatten()[:4].tolist()}. Mend the data, or pass "
                 "validate_args=False to the distribution."
             )

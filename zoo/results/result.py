@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +14,14 @@ from zoo.objectives import Objective
 from zoo.optim.schedules import Schedule
 from zoo.optim.update import Update
 from zoo.program import Program
+from zoo.results import using
 from zoo.results.convergence import Convergence
+from zoo.results.loss_plot import plot_loss
 from zoo.results.same_code import Densities
+from zoo.results.shown import as_html, as_text, lines_of, title_of
 from zoo.results.trained import trained
+from zoo.results.using import LogProb
+from zoo.sampling.summaries import Codes, Sites
 from zoo.task import Task
 from zoo.traces import Pair, as_guide
 
@@ -45,7 +51,7 @@ class Settings:
     dadvi: bool = False
 
 
-@dataclass
+@dataclass(repr=False)
 class Fit:
     """A trained pair of model and guide, and how it was trained.
 
@@ -96,6 +102,12 @@ class Fit:
     densities: dict[str, Densities] = field(default_factory=dict, repr=False)
     build_seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        return as_text(title_of(self), lines_of(self))
+
+    def _repr_html_(self) -> str:
+        return as_html(title_of(self), lines_of(self))
+
     @property
     def evaluations(self) -> int:
         """Points at which log p(x, z) was computed, most of them with its gradient."""
@@ -139,3 +151,95 @@ class Fit:
     def device(self) -> torch.device:
         """The device of the parameters."""
         return next(self.program.parameters()).device
+
+    def sample(self, n: int = 1, *, seed: int = 0) -> Sites:
+        """Draws from the model with its trained parameters, latents and data together.
+
+        Args:
+            n: number of draws.
+            seed: of the draws; the same seed gives the same draws.
+
+        Returns:
+            Site -> draws. Where rows are independent a draw is a new row, (n, ...); else it is
+            a whole data set, (n, rows, ...).
+
+        Raises:
+            ValueError: for a prior that cannot be sampled.
+        """
+        return using.sample(self, n, seed)
+
+    def encode(self, *rows: object, draws: int | None = None, seed: int = 0) -> Codes:
+        """Posterior means and standard deviations of the latents of rows, under the guide.
+
+        Args:
+            *rows: what the model takes, as tensors or arrays; nothing for the training rows.
+            draws: draws for each row, 1000 by default, where the guide's moments are not known.
+            seed: of the draws.
+
+        Returns:
+            `mean` and `sd`, each site -> (rows, ...).
+
+        Raises:
+            ValueError: where no row has latents of its own, or the guide has none for these.
+        """
+        return using.codes(self, rows, draws, seed)
+
+    def reconstruct(self, *rows: object, draws: int | None = None, seed: int = 0) -> Sites:
+        """The data to expect given the latents of rows: E[x | z] averaged over the guide's draws.
+
+        Args:
+            *rows: what the model takes; nothing for the training rows.
+            draws: draws for each row, 50 by default.
+            seed: of the draws.
+
+        Returns:
+            Observed site -> (rows, ...).
+
+        Raises:
+            ValueError: where nothing is observed, or the guide has no latents for these rows.
+        """
+        return using.reconstruct(self, rows, draws, seed)
+
+    def log_prob(self, *rows: object, draws: int | None = None, seed: int = 0) -> LogProb:
+        """Importance-weighted estimates of log p(x) in nats, with their standard errors.
+
+        Args:
+            *rows: what the model takes; nothing for the training data.
+            draws: importance weights for each row, 1000 by default.
+            seed: of the draws.
+
+        Returns:
+            `value`, `error` and `k_hat`, one number for each row; a single one where all rows
+            share a latent.
+
+        Raises:
+            ValueError: where importance weights are not defined, or rows have no log p(x) alone.
+        """
+        return using.log_prob(self, rows, draws, seed)
+
+    def posterior(self, n: int = 1000, *rows: object, seed: int = 0) -> Sites:
+        """Draws of the latents from the guide: site -> (n, ...).
+
+        Args:
+            n: number of draws.
+            *rows: what the model takes; nothing for the training rows.
+            seed: of the draws.
+
+        Raises:
+            ValueError: for a guide that draws nothing, or has no latents for these rows.
+        """
+        return using.posterior(self, n, rows, seed)
+
+    def plot_loss(self, axes: Any = None) -> Any:
+        """Draws the loss over the steps with matplotlib.
+
+        Args:
+            axes: matplotlib's axes to draw on; None for new ones.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: for a fit that has taken no step.
+        """
+        return plot_loss(self, axes)

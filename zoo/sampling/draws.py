@@ -90,6 +90,19 @@ def draw(program: Program, args: tuple, count: int, *, rows: int | None = None) 
 
 
 @torch.no_grad()
+def draw_latents(program: Program, args: tuple, count: int) -> dict[str, Tensor]:
+    """Draws of latents from the guide alone: site -> (draws, ...); the model is not run."""
+
+    def one(taken: tuple, size: int) -> dict[str, Tensor]:
+        _, guide = _wide(program, size)
+        trace = poutine.trace(guide).get_trace(*taken, **program.kwargs)
+        names = [name for name in program.latents.names if name in trace.nodes]
+        return _stacked(trace, "value", program, names, size)
+
+    return _join(_repeated(program, args, count, None, one))
+
+
+@torch.no_grad()
 def draw_weighted(
     program: Program, args: tuple, count: int, *, rows: int | None = None
 ) -> Weighted:

@@ -3,8 +3,25 @@
 from enum import Enum
 
 import torch
+from pyro.distributions.constraints import sphere
 from torch.distributions import biject_to, constraints
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
+
+NO_EVENT = torch.Size()
+WORDS = {  # support of one element -> in words: of a single value, of an event with a shape
+    constraints.real: ("real numbers", "real vectors"),
+    constraints.real_vector: ("real vectors", "real vectors"),
+    constraints.nonnegative: ("numbers of at least 0", "vectors of numbers of at least 0"),
+    constraints.positive: ("positive numbers", "vectors of positive numbers"),
+    constraints.unit_interval: ("numbers from 0 to 1", "vectors of numbers from 0 to 1"),
+    constraints.boolean: ("0 or 1", "vectors of zeros and ones"),
+    constraints.one_hot: ("one-hot vectors", "one-hot vectors"),
+    constraints.simplex: ("probability vectors", "probability vectors"),
+    constraints.nonnegative_integer: ("whole numbers from 0 on", "vectors of whole numbers"),
+    constraints.lower_cholesky: ("Cholesky factors", "Cholesky factors"),
+    constraints.corr_cholesky: ("Cholesky factors of correlations",) * 2,
+    sphere: ("points on a sphere", "points on a sphere"),
+}
 
 
 class Kind(Enum):
@@ -50,6 +67,20 @@ def of_one_element(support: Constraint) -> Constraint:
     while isinstance(support, constraints.independent):
         support = support.base_constraint
     return support
+
+
+def in_words(support: Constraint, event_shape: torch.Size = NO_EVENT) -> str:
+    """The values of a support, as a phrase: "real vectors of 2", "positive numbers"."""
+    element = of_one_element(unmixed(support))
+    for known, (one, several) in WORDS.items():
+        if element is known:
+            sized = f" of {' x '.join(map(str, event_shape))}" if event_shape else ""
+            return (several if event_shape else one) + sized
+    if isinstance(element, constraints.integer_interval):
+        return f"whole numbers from {element.lower_bound} to {element.upper_bound}"
+    if isinstance(element, constraints.interval):
+        return f"numbers from {element.lower_bound} to {element.upper_bound}"
+    return f"values of the support {element}"
 
 
 def class_count(support: Constraint, event_shape: torch.Size) -> int:

@@ -1,4 +1,9 @@
-"""Calibration on simulated data; slow, because the guide is run on or fitted to each data set."""
+"""Calibration on simulated data; slow, because the guide is run on or fitted to each data set.
+
+Metrics:
+    sbc_p: simulation-based calibration: p-value that ranks of true latents are uniform.
+    vsbc_p: the same for guides refitted to simulated data: p-value of symmetry.
+"""
 
 import math
 from dataclasses import replace

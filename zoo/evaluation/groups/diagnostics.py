@@ -1,4 +1,16 @@
-"""How much the latents are used, and whether training had converged."""
+"""How much the latents are used, and whether training had converged.
+
+Metrics:
+    kl: KL(q(z | x) || p(z)) of each latent: how much it says about a row.
+    mutual_information: mutual information of rows and latents under the guide.
+    active_units: number of latent dimensions whose posterior mean varies over rows.
+    prior_mmd: discrepancy of the aggregated posterior from the prior, squared.
+    prior_mmd_p: p-value of the test that this discrepancy is 0.
+    bound_change: relative rise of the bound over the last half of training.
+    bound_rise: rise of the bound over the last half of training, or what is still possible.
+    r_hat: R-hat of the parameters over the last steps; 1 means that they are stationary.
+    still_to_move: how far a mean may still move until the optimum, in sds of the guide.
+"""
 
 from zoo.evaluation.latent_usage import latent_usage
 from zoo.evaluation.scored_fit import Scored

@@ -1,4 +1,11 @@
-"""Why the bound is below log p(x); slow, because guides are fitted to every row."""
+"""Why the bound is below log p(x); slow, because guides are fitted to every row.
+
+Metrics:
+    inference_gap: log p(x) minus the ELBO: all that the guide costs.
+    approximation_gap: part of it that the best member of the family still costs.
+    amortisation_gap: part of it that the shared encoder costs.
+    generalisation_gap: ELBO of training rows minus that of test rows.
+"""
 
 from collections.abc import Callable, Sequence
 

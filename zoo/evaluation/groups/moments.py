@@ -1,4 +1,13 @@
-"""The guide's moments compared with those of its smoothed weights and of SMC from the prior."""
+"""The guide's moments compared with those of its smoothed weights and of SMC from the prior.
+
+Metrics:
+    psis_mean_shift: how far smoothed importance weights move a mean at most, in sds.
+    psis_sd_shift: by how much smoothed importance weights change an sd at most, as a share of it.
+    psis_off_share: share of rows in which weights move a mean or an sd by much.
+    smc_mean_shift: how far means are from those of sequential Monte Carlo from the prior.
+    smc_sd_shift: how far sds are from those of sequential Monte Carlo from the prior.
+    smc_excess: by how much that run finds more evidence than the guide: missed modes.
+"""
 
 import torch
 from torch import Tensor

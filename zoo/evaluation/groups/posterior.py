@@ -1,4 +1,23 @@
-"""The guide compared with the exact posterior, or with reference draws of it."""
+"""The guide compared with the exact posterior, or with reference draws of it.
+
+Metrics:
+    posterior_mean_error: root mean squared error of the guide's means, in posterior sds.
+    posterior_sd_error: root mean squared error of the guide's sds, in posterior sds.
+    kl_exact: KL(q || p) to the exact posterior.
+    sliced_wasserstein_1: Wasserstein-1 distance to posterior draws, mean over directions.
+    sliced_wasserstein_2: Wasserstein-2 distance to posterior draws, over directions.
+    mmd: maximum mean discrepancy to posterior draws, squared.
+    mmd_p: p-value of the test that the discrepancy is 0.
+    classifier_logistic: accuracy of a logistic regression that tells guide's from posterior draws.
+    classifier_knn: the same by nearest neighbours; 0.5 if the two cannot be told apart.
+    coverage_50: share of posterior draws inside the guide's central 50 % intervals.
+    coverage_90: share of posterior draws inside the guide's central 90 % intervals.
+    two_divergence: upper bound on the 2-divergence of the posterior from the guide, from weights.
+    wasserstein_1_bound: upper bound on the Wasserstein-1 distance to the posterior.
+    wasserstein_2_bound: upper bound on the Wasserstein-2 distance to the posterior.
+    mean_error_bound: upper bound on the error of the guide's means.
+    sd_error_bound: upper bound on the error of the guide's sds.
+"""
 
 from dataclasses import replace
 

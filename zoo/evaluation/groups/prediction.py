@@ -1,4 +1,16 @@
-"""How well a fit predicts held-out rows, and whether its replicated data look like the data."""
+"""How well a fit predicts held-out rows, and whether its replicated data look like the data.
+
+Metrics:
+    log_predictive: log density of test rows, given latents inferred from training rows.
+    bits_per_dimension: -log2 p(x) per pixel, for pictures.
+    elpd_loo: expected log density of a left-out row, by smoothed importance sampling.
+    p_loo: effective number of parameters by leaving rows out.
+    loo_k_hat_share: share of rows for which leaving them out by weights fails.
+    predictive_p: posterior predictive p-value of mean, sd, minimum and maximum.
+    calibration_error: how far predicted probabilities or quantiles are from frequencies.
+    predictive_coverage_50: share of observations inside central 50 % predictive intervals.
+    predictive_coverage_90: share of observations inside central 90 % predictive intervals.
+"""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,18 @@
-"""Metrics of the log importance weights, and the gap between bound and exact evidence."""
+"""Metrics of the log importance weights, and the gap between bound and exact evidence.
+
+Metrics:
+    elbo: evidence lower bound E_q[ log p(x, z) - log q(z) ], which `trace` maximises.
+    iwae_10: importance-weighted bound of 10 draws.
+    iwae_100: importance-weighted bound of 100 draws; above iwae_10, below log p(x).
+    log_evidence: log p(x) by importance sampling with all draws.
+    ess: effective number of draws that the importance weights leave.
+    largest_weight: share of the largest importance weight in the sum of all.
+    k_hat: Pareto k-hat of the median row: above min(1 - 1/log10 S, 0.7) weights mislead.
+    k_hat_share: share of rows whose Pareto k-hat is above that limit.
+    k_hat_rows: number of rows whose Pareto k-hat is above that limit, and the worst rows.
+    exact_log_evidence: log p(x) in closed form, by quadrature or by a sum over all states.
+    gap: exact log p(x) minus the ELBO.
+"""
 
 import math
 from dataclasses import replace

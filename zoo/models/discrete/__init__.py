@@ -1,4 +1,4 @@
-"""Models with discrete latents; a sum over all states gives the evidence of small ones."""
+"""Discrete latents: a sum over all states gives the evidence of small models."""
 
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE

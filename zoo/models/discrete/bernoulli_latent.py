@@ -1,4 +1,4 @@
-"""Network of binary causes.
+"""One layer of binary latents under a network that gives the pixels' probabilities.
 
 K binary causes are each on or off with a learned probability, and a network turns them into the
 pixels' probabilities. Binary latents cannot be reparameterised, so score-function estimators are

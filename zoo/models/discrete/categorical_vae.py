@@ -1,4 +1,4 @@
-"""Variational autoencoder with categorical latents.
+"""Variational autoencoder with categorical (one-hot) latents.
 
 A network turns N variables of k classes each, written as one-hot vectors, into the probabilities
 of a picture's pixels. With Gumbel-softmax draws instead of one-hot ones the gradient can be

@@ -1,4 +1,4 @@
-"""Finite mixture of Gaussians.
+"""Mixture of Gaussians with a weight, mean and scale for each component.
 
 A hidden label says which of K components a point comes from. Only the labels are latent, so a sum
 over K values gives the exact evidence and the exact responsibilities: a guide for discrete

@@ -1,4 +1,4 @@
-"""Sigmoid belief network: layers of binary latents, each distributed given the one above it.
+"""Sigmoid belief network: layers of binary latents, each given the layer above it.
 
 With one layer it is the usual benchmark of estimators for binary latents; with several, and a
 recognition network as the guide, it is the Helmholtz machine. Hidden layers between two layers of

@@ -1,4 +1,4 @@
-"""Hierarchical models: groups whose parameters share a prior that is learned with them."""
+"""Hierarchical models: groups whose parameters share a prior that is inferred with them."""
 
 from zoo.models.hierarchical.eight_schools import EightSchools
 from zoo.models.recipe import Recipe

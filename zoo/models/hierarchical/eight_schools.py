@@ -16,6 +16,8 @@ Shapes: sigma (8,), y (8,), mu (), tau (), theta and eta (8,).
 Source: Rubin (1981), Estimation in parallel randomized experiments, Journal of Educational
 Statistics 6(4).
 Departs from the paper: proper priors on mu and tau, as in the Stan and posteriordb versions.
+
+As `eight_schools_noncentred`: Eight schools with theta = mu + tau eta, without the funnel.
 """
 
 import math

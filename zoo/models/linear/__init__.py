@@ -1,4 +1,4 @@
-"""Linear models with Gaussian latents for each row: evidence and posterior are closed forms."""
+"""Linear Gaussian models: each row has Gaussian latents; evidence and posterior are exact."""
 
 from zoo.models.linear.factor_analysis import FactorAnalysis
 from zoo.models.linear.ppca import ProbabilisticPCA

@@ -1,4 +1,4 @@
-"""Factor analysis.
+"""Factor analysis: a few Gaussian factors, and noise of its own for each measurement.
 
 A row of D measurements is an affine function of M < D hidden factors, plus noise with a scale for
 each measurement. With one scale for all of them it would be probabilistic PCA. The factors explain

@@ -1,4 +1,4 @@
-"""Probabilistic principal component analysis.
+"""Probabilistic principal component analysis (PCA).
 
 A row of D numbers is an affine function of M < D hidden Gaussian numbers, plus noise of the same
 scale in every direction. Everything is Gaussian, so evidence, posterior and maximum-likelihood fit

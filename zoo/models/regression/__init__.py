@@ -1,4 +1,4 @@
-"""Bayesian regression: the latent is what all rows share, coefficients or a whole function."""
+"""Bayesian regression: all rows share the latents, coefficients or a whole function."""
 
 from zoo.models.recipe import Recipe
 from zoo.models.regression.gp_regression import GPRegression

@@ -1,4 +1,4 @@
-"""Targets: known densities with nothing observed, shaped to be hard for a guide."""
+"""Toys: known densities with nothing observed, shaped to be hard for a guide."""
 
 from zoo.models.recipe import Recipe
 from zoo.models.targets.banana import Banana

@@ -1,4 +1,4 @@
-"""Neal's funnel.
+"""Neal's funnel: a density whose width varies by orders of magnitude.
 
 One number sets the scale of all others, so the density is a funnel, wide at one end and narrow at
 the other: no single step size, and no Gaussian, suits both ends. Nothing is observed: the guide

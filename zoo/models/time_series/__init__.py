@@ -1,4 +1,4 @@
-"""Many short series, each with latents of its own at every time; exact by recursion over time."""
+"""Time series: many short ones, each with latents of its own; exact by recursion over time."""
 
 from zoo.models.recipe import Recipe
 from zoo.models.time_series.hmm import HiddenMarkov

@@ -1,4 +1,4 @@
-"""Variational autoencoders: their generative halves, put together from parts; encoders are guides.
+"""Variational autoencoders: only the generative halves, built from parts; encoders are guides.
 
 Each file has `from_parts(data, parts)`, which makes its model with fresh parameters.
 """

@@ -1,4 +1,4 @@
-"""Variational autoencoder of binary pictures: nonlinear factor analysis.
+"""Variational autoencoder of binary pictures, with a Gaussian latent vector.
 
 A few hidden Gaussian numbers pass through a network that gives each pixel's probability of being
 1. Only the generative half is written here; the encoder is a guide and can be swapped.

@@ -1,4 +1,4 @@
-"""Variational autoencoder of grey levels by a continuous density: dequantisation.
+"""Variational autoencoder of grey levels, made continuous by noise in each bin.
 
 A density gives no probability to a grey level; its integral over the bin of the level does. Noise
 u in the bin is a latent. With uniform noise in the guide this is uniform dequantisation; with

@@ -1,4 +1,4 @@
-"""Variational autoencoder of grey levels whose density of a row is a RealNVP: a flow given z.
+"""Variational autoencoder of grey levels whose likelihood is a RealNVP flow given z.
 
 Its latents are z and the noise u that fills the bins of the grey levels, as in `dequantised_vae`.
 

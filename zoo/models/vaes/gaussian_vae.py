@@ -1,4 +1,4 @@
-"""Variational autoencoder of real-valued data.
+"""Variational autoencoder of real-valued data, with a Gaussian latent vector.
 
 A few hidden Gaussian numbers pass through a network that gives the expected row; the noise around
 it is the same in every direction. With a linear network it would be probabilistic PCA.

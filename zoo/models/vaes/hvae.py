@@ -1,4 +1,4 @@
-"""Hierarchical variational autoencoder: groups of latents, from the coarse to the fine.
+"""Hierarchical variational autoencoder: groups of latents, from coarse to fine.
 
 The top group is drawn first, and a network of it gives a vector h, the path. Every further group
 is drawn given h and adds a residual to it; the last h gives the row. A guide can use the same

@@ -1,4 +1,4 @@
-"""Multimodal VAE: one hidden cause, two views of it, either of which may be missing.
+"""Multimodal VAE: one latent and two views of it, either of which may be missing.
 
 A few hidden Gaussian numbers give a picture through one network and its label, or its other half,
 through another. A row may have both views or only one; the guide infers z from the views that are

@@ -1,4 +1,4 @@
-"""Self-supervised variational autoencoder: first a coarse picture, then the picture itself.
+"""Self-supervised variational autoencoder: a coarse picture first, then the whole one.
 
 A coarse picture y = d(x), at half the resolution, is made from the data themselves. The model
 draws y from one latent, and the details of x given y from another.

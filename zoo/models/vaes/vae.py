@@ -1,4 +1,4 @@
-"""Variational autoencoder put together from three parts: prior, decoder and likelihood.
+"""Variational autoencoder built from three parts: prior, decoder and likelihood.
 
 A vector drawn from the prior passes through the decoder, whose outputs are the parameters of the
 likelihood of a row. Every part is a module and can be swapped; the encoder is a guide.

@@ -1,0 +1,213 @@
+"""Names from lectures and papers, and words that other programs use, with what they are here."""
+
+from typing import NamedTuple
+
+
+class Alias(NamedTuple):
+    """Another name for something that the zoo has.
+
+    Attributes:
+        kind: model, guide, objective, prior, decoder, likelihood or data, if it stands for one
+            name of that kind; "" where it stands for a command.
+        name: that name.
+        says: what it is, to be read after "NAME is".
+        command: what to type.
+    """
+
+    kind: str
+    name: str
+    says: str
+    command: str
+
+
+ALIASES: dict[str, Alias] = {
+    "elbo": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
+    "vi": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
+    "svi": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
+    "iw_elbo": Alias(
+        "objective", "iwae", "the importance-weighted bound", "zoo fit vae --objective iwae"
+    ),
+    "iwelbo": Alias(
+        "objective", "iwae", "the importance-weighted bound", "zoo fit vae --objective iwae"
+    ),
+    "importance_weighted": Alias(
+        "objective", "iwae", "the importance-weighted bound", "zoo fit vae --objective iwae"
+    ),
+    "sticking_the_landing": Alias(
+        "objective", "stl", "the path derivative", "zoo fit vae --objective stl"
+    ),
+    "doubly_reparameterised": Alias(
+        "objective", "dreg", "the gradient DReG", "zoo fit vae --objective dreg"
+    ),
+    "dregs": Alias("objective", "dreg", "the gradient DReG", "zoo fit vae --objective dreg"),
+    "score_function": Alias(
+        "objective",
+        "reinforce",
+        "the score-function estimator",
+        "zoo fit bernoulli_latent --objective reinforce",
+    ),
+    "bbvi": Alias(
+        "objective",
+        "reinforce",
+        "black-box variational inference by score function",
+        "zoo fit bernoulli_latent --objective reinforce",
+    ),
+    "reweighted_wake_sleep": Alias(
+        "objective",
+        "rws",
+        "reweighted wake-sleep",
+        "zoo fit sigmoid_belief --objective rws",
+    ),
+    "helmholtz": Alias(
+        "",
+        "",
+        "the Helmholtz machine, a sigmoid belief network trained by wake-sleep",
+        "zoo fit sigmoid_belief --guide amortised_layers --objective wake_sleep",
+    ),
+    "helmholtz_machine": Alias(
+        "",
+        "",
+        "a sigmoid belief network trained by wake-sleep",
+        "zoo fit sigmoid_belief --guide amortised_layers --objective wake_sleep",
+    ),
+    "sbn": Alias("model", "sigmoid_belief", "a sigmoid belief network", "zoo fit sigmoid_belief"),
+    "pixelvae": Alias(
+        "decoder",
+        "pixel",
+        "a VAE whose decoder reads the pixels drawn so far",
+        "zoo fit vae --decoder pixel",
+    ),
+    "pixelcnn": Alias(
+        "decoder",
+        "pixel",
+        "the decoder of PixelVAE",
+        "zoo fit vae --decoder pixel",
+    ),
+    "vampprior": Alias("prior", "vamp", "the VampPrior of a VAE", "zoo fit vae --prior vamp"),
+    "vamp_prior": Alias("prior", "vamp", "the VampPrior of a VAE", "zoo fit vae --prior vamp"),
+    "gmm": Alias(
+        "model", "gaussian_mixture", "a mixture of Gaussians", "zoo fit gaussian_mixture"
+    ),
+    "mixture_of_gaussians": Alias(
+        "model", "gaussian_mixture", "a mixture of Gaussians", "zoo fit gaussian_mixture"
+    ),
+    "pca": Alias("model", "ppca", "probabilistic PCA", "zoo fit ppca"),
+    "probabilistic_pca": Alias("model", "ppca", "probabilistic PCA", "zoo fit ppca"),
+    "fa": Alias("model", "factor_analysis", "factor analysis", "zoo fit factor_analysis"),
+    "hidden_markov_model": Alias("model", "hmm", "the hidden Markov model", "zoo fit hmm"),
+    "kalman": Alias(
+        "model", "local_level", "a random walk seen with noise", "zoo fit local_level"
+    ),
+    "gp": Alias("model", "gp_regression", "Gaussian-process regression", "zoo fit gp_regression"),
+    "logreg": Alias(
+        "model", "logistic_regression", "logistic regression", "zoo fit logistic_regression"
+    ),
+    "funnel": Alias("model", "neals_funnel", "Neal's funnel", "zoo fit neals_funnel"),
+    "hierarchical_vae": Alias("model", "hvae", "the hierarchical VAE", "zoo fit hvae"),
+    "nvae": Alias("model", "hvae", "a hierarchical VAE", "zoo fit hvae --guide top_down"),
+    "ladder_vae": Alias(
+        "guide",
+        "ladder",
+        "a hierarchical VAE with the ladder's guide",
+        "zoo fit hvae --guide ladder",
+    ),
+    "lvae": Alias(
+        "guide",
+        "ladder",
+        "a hierarchical VAE with the ladder's guide",
+        "zoo fit hvae --guide ladder",
+    ),
+    "discrete_vae": Alias(
+        "model", "categorical_vae", "a VAE of one-hot latents", "zoo fit categorical_vae"
+    ),
+    "multimodal": Alias("model", "multimodal_vae", "the multimodal VAE", "zoo fit multimodal_vae"),
+    "mvae": Alias("model", "multimodal_vae", "the multimodal VAE", "zoo fit multimodal_vae"),
+    "gumbel_softmax": Alias(
+        "guide",
+        "relaxed",
+        "the relaxation of one-hot latents",
+        "zoo fit categorical_vae --guide relaxed",
+    ),
+    "concrete": Alias(
+        "guide",
+        "relaxed",
+        "the relaxation of discrete latents",
+        "zoo fit categorical_vae --guide relaxed",
+    ),
+    "meanfield": Alias(
+        "guide",
+        "mean_field",
+        "independent normals",
+        "zoo fit eight_schools --guide mean_field",
+    ),
+    "advi": Alias(
+        "guide",
+        "mean_field",
+        "independent normals on unconstrained latents",
+        "zoo fit eight_schools --guide mean_field",
+    ),
+    "normalizing_flow": Alias(
+        "guide",
+        "amortised_planar",
+        "a flow as the guide",
+        "zoo fit vae --guide amortised_planar",
+    ),
+    "planar_flow": Alias(
+        "guide",
+        "amortised_planar",
+        "the planar flow",
+        "zoo fit vae --guide amortised_planar",
+    ),
+    "poe": Alias(
+        "guide",
+        "product_of_experts",
+        "the product of experts",
+        "zoo fit multimodal_vae --guide product_of_experts",
+    ),
+    "fashion": Alias("data", "fashion_mnist", "Fashion-MNIST", "zoo fit vae --data fashion_mnist"),
+    "khat": Alias("metric", "k_hat", "Pareto k-hat", "zoo fit vae --metrics k_hat"),
+    "pareto_k": Alias("metric", "k_hat", "Pareto k-hat", "zoo fit vae --metrics k_hat"),
+}
+
+COMMANDS: dict[str, str] = {  # a word in the place of a command -> what to type; {rest} is kept
+    "train": "Training is `zoo fit {rest}`.",
+    "run": "Training is `zoo fit {rest}`.",
+    "models": "Models are listed by `zoo list --models`.",
+    "guides": "Guides are listed by `zoo list --guides`.",
+    "objectives": "Objectives are listed by `zoo list --objectives`.",
+    "metrics": "Metrics are listed by `zoo list --metrics`.",
+    "ls": "What there is is listed by `zoo list`.",
+    "plot": "Pictures are written by `zoo fit MODEL --out DIR` (losses.png, images.png); in "
+    "Python by fit.plot_loss(). `zoo picture` draws those that teach.",
+    "sample": "Draws are made in Python: fit = zoo.load_fit('DIR'); fit.sample(10). "
+    "`zoo fit MODEL --out DIR` saves a fit.",
+    "encode": "Rows are encoded in Python: fit = zoo.load_fit('DIR'); fit.encode(x).",
+    "reconstruct": "Rows are reconstructed in Python: fit = zoo.load_fit('DIR'); "
+    "fit.reconstruct(x).",
+    "score": "A saved fit is scored by `zoo evaluate {rest}`.",
+    "eval": "A saved fit is scored by `zoo evaluate {rest}`.",
+    "test": "A saved fit is scored by `zoo evaluate {rest}`.",
+}
+
+OPTIONS: dict[str, str] = {  # an option that the zoo does not have -> what it has instead
+    "--learning-rate": "The learning rate is --lr {value}.",
+    "--learning_rate": "The learning rate is --lr {value}.",
+    "--iterations": "The number of steps is --steps {value}.",
+    "--num-steps": "The number of steps is --steps {value}.",
+    "--n-steps": "The number of steps is --steps {value}.",
+    "--max-steps": "The number of steps is --steps {value}.",
+    "--batch": "The number of rows in a step is --batch-size {value}.",
+    "--bs": "The number of rows in a step is --batch-size {value}.",
+    "--dataset": "The data set is --data {value}.",
+    "--loss": "The objective is --objective {value}.",
+    "--elbo": "The ELBO is --objective trace.",
+    "--gpu": "A GPU is asked for by --device cuda.",
+    "--cuda": "A GPU is asked for by --device cuda.",
+    "--output": "The folder to write to is --out {value}.",
+    "--save": "The folder to write to is --out {value}.",
+    "--latent-dim": "The number of latent dimensions is --latent {value}.",
+    "--z-dim": "The number of latent dimensions is --latent {value}.",
+    "--samples": "Draws of each row, for scoring, are --draws {value}.",
+    "--particles": "In Python the objective takes them: objective=zoo.objectives.IWAE(50).",
+    "--metric": "Metrics, one or several, are --metrics {value}.",
+}

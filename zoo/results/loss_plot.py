@@ -1,0 +1,42 @@
+"""The loss of a fit as a curve."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.results.shown import title_of
+
+if TYPE_CHECKING:
+    from zoo.results.result import Fit
+
+SMOOTHING = 50
+
+
+def plot_loss(fit: "Fit", axes: Any = None) -> Any:
+    """The loss of every step, its running mean, and the validation loss; see `Fit.plot_loss`."""
+    import matplotlib.pyplot as plt
+
+    if not len(fit.losses):
+        raise ValueError("The fit has taken no step, so that there is no loss to plot.")
+    if axes is None:
+        _, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    rows = max(1, fit.task.data.rows) if fit.latents.rowwise else 1
+    losses = fit.losses.double().cpu().numpy() / rows
+    steps = np.arange(1, len(losses) + 1)
+    window = min(SMOOTHING, max(1, len(losses) // 10))
+    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+    objective = type(fit.settings.objective).__name__
+    axes.plot(steps, losses, color="0.8", linewidth=0.8, label="each step")
+    axes.plot(steps[window - 1 :], smooth, color="C0", label=f"mean of {window} steps")
+    if fit.valid:
+        at, values = zip(*fit.valid, strict=True)
+        held = fit.task.data.valid
+        count = len(held[0]) if held and fit.latents.rowwise else 1
+        axes.plot(at, np.array(values) / count, "o-", color="C1", label="validation")
+    unit = "nats/row" if fit.latents.rowwise else "nats"
+    axes.set(xlabel="step", ylabel=f"loss of {objective} ({unit})", title=title_of(fit))
+    low, high = np.quantile(losses[len(losses) // 10 :], [0.0, 1.0])
+    if high > low:
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.3 * (high - low))
+    axes.legend(frameon=False)
+    return axes

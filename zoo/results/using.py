@@ -1,0 +1,259 @@
+"""What a trained fit is used for: draws, codes of rows, reconstructions, log p(x), its loss curve.
+
+The methods of :class:`zoo.Fit` of the same names call these functions.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.checks.arguments import MANY, refusal, seed_given, whole
+from zoo.checks.shown import shown
+from zoo.device import to_device
+from zoo.isolation import isolated
+from zoo.latents import Family
+from zoo.metrics.bounds import log_evidence
+from zoo.metrics.weight_diagnostics import k_hat, k_hat_threshold
+from zoo.pairing.validation import check_rows
+from zoo.protocols import HasMean
+from zoo.sampling.draws import draw_jointly, draw_latents
+from zoo.sampling.importance_weights import weight_chunks
+from zoo.sampling.separable import with_rows_together
+from zoo.sampling.summaries import Codes, Sites, encode, expected_data, new_rows
+from zoo.traces import add_up
+
+if TYPE_CHECKING:
+    from zoo.program import Program
+    from zoo.results.result import Fit
+
+ROW_DRAWS = 1000  # draws for each row behind a code, where its moments are not known
+SHOWN_DRAWS = 50  # draws over which a reconstruction is averaged
+WEIGHT_DRAWS = 1000  # importance weights for each row
+FEWEST_WEIGHTS = 20
+
+
+class LogProb(NamedTuple):
+    """Importance-weighted estimates of log p(x), nats.
+
+    Attributes:
+        value: the estimates, shape (rows,); (1,) where all rows share a latent.
+        error: their standard errors, the same shape.
+        k_hat: Pareto k-hat of each; above the limit of `draws` neither can be trusted.
+        draws: importance weights of each.
+    """
+
+    value: Tensor
+    error: Tensor
+    k_hat: Tensor
+    draws: int
+
+    def __repr__(self) -> str:
+        rows, limit = len(self.value), k_hat_threshold(self.draws)
+        mean, error = float(self.value.mean()), float(self.error.square().sum().sqrt()) / rows
+        high = int((self.k_hat > limit).sum())
+        doubt = f"; not to be trusted on {high} (k-hat above {limit:.2f})" if high else ""
+        of = f"mean log p(x) of {rows} rows" if rows > 1 else "log p(x)"
+        return f"{of}: {mean:.4f} ± {error:.4f} nats, {self.draws} draws each{doubt}"
+
+
+def sample(fit: "Fit", n: int, seed: int) -> Sites:
+    """Draws of latents and data from the model with its trained parameters; see `Fit.sample`."""
+    count, seed = whole("n", n, most=MANY), seed_given(seed)
+    program, args = fit.program, _train(fit)
+    try:
+        with isolated(seed=seed), torch.no_grad():
+            if _makes_rows(program):
+                return new_rows(program, _as_many(program, args, count), count)
+            latents, data = draw_jointly(program, args, count)
+            return latents | data
+    except NotImplementedError as error:
+        line = str(error).splitlines()[0] if str(error) else "a distribution without draws"
+        raise ValueError(
+            f"A prior of '{fit.task.name}' cannot be sampled: {line}. Give it a proper prior, or "
+            "take draws from the posterior: fit.posterior(n)."
+        ) from error
+
+
+def codes(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Codes:
+    """Means and sds of the latents of rows; see `Fit.encode`."""
+    names = tuple(site.name for site in fit.latents.sites if site.local)
+    if not names:
+        raise ValueError(
+            f"All data rows share the latents of '{fit.task.name}' ({fit.latents.listed}), so "
+            "that no row has a code of its own. Their posterior: fit.posterior(1000)."
+        )
+    count = whole("draws", ROW_DRAWS if draws is None else draws, least=2, most=MANY)
+    given = _given(fit, args)
+    _require_drawn(fit, names)
+    with isolated(seed=seed_given(seed)):
+        return encode(_whole(fit, given), given, names, count)
+
+
+def reconstruct(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Sites:
+    """The data that the latents of rows lead one to expect; see `Fit.reconstruct`."""
+    if not fit.latents.observed:
+        raise ValueError(
+            f"'{fit.task.name}' observes nothing, so that there is nothing to reconstruct. Draws "
+            "of its latents: fit.posterior(1000)."
+        )
+    count = whole("draws", SHOWN_DRAWS if draws is None else draws, most=MANY)
+    given = _given(fit, args)
+    _require_drawn(fit, fit.latents.names)
+    with isolated(seed=seed_given(seed)):
+        if _shows_its_mean(fit):
+            return {fit.latents.observed[0]: _shown_mean(fit, given, count)}
+        return expected_data(_whole(fit, given), given, count)
+
+
+def _shows_its_mean(fit: "Fit") -> bool:
+    """Is what the model observes made of its argument, and its mean known in the argument's units?
+
+    A dequantised model of the zoo observes grey levels with noise in their bins.
+    """
+    made = fit.latents.derived == fit.latents.observed
+    return made and fit.task.recipe is not None and isinstance(fit.program.model, HasMean)
+
+
+@torch.no_grad()
+def _shown_mean(fit: "Fit", args: tuple, draws: int) -> Tensor:
+    model, name = fit.program.model, fit.latents.names[0]
+    assert isinstance(model, HasMean)
+    means = (model.mean(draw_latents(fit.program, args, 1)[name][0]) for _ in range(draws))
+    return add_up(mean / draws for mean in means)
+
+
+def log_prob(fit: "Fit", args: tuple, draws: int | None, seed: int) -> LogProb:
+    """Importance-weighted estimates of log p(x); see `Fit.log_prob`."""
+    if args and not fit.latents.rowwise:
+        raise ValueError(
+            f"Data rows share latents of '{fit.task.name}' ({fit.latents.listed}), which were "
+            "inferred from the training rows: other rows have no log p(x) of their own. Use "
+            "fit.log_prob() for that of the training data, or zoo.evaluate(fit, "
+            "metrics=['log_predictive']) for that of test rows given them."
+        )
+    count = whole(
+        "draws", WEIGHT_DRAWS if draws is None else draws, least=FEWEST_WEIGHTS, most=MANY
+    )
+    given = _given(fit, args)
+    check_rows(fit.program.observed, given)
+    with isolated(seed=seed_given(seed)), torch.no_grad():
+        chunks = weight_chunks(_whole(fit, given), given, count)
+        parts = [(*log_evidence(log_w), k_hat(log_w)[0]) for log_w in chunks]
+    value, error, k = (torch.cat(part) for part in zip(*parts, strict=True))
+    return LogProb(value, error, k, count)
+
+
+def posterior(fit: "Fit", n: int, args: tuple, seed: int) -> Sites:
+    """Draws of the latents from the guide; see `Fit.posterior`."""
+    count, given = whole("n", n, most=MANY), _given(fit, args)
+    if fit.program.guided is not None and not fit.program.guided:
+        _require_drawn(fit, fit.latents.names)
+    with isolated(seed=seed_given(seed)), torch.no_grad():
+        return draw_latents(fit.program, given, count)
+
+
+def _train(fit: "Fit") -> tuple:
+    return tuple(to_device(arg, fit.device) for arg in fit.task.scoring_args("train"))
+
+
+def _whole(fit: "Fit", args: tuple) -> "Program":
+    return with_rows_together(fit.program, args)
+
+
+def _makes_rows(program: "Program") -> bool:
+    """Can a run of the model be asked for another number of rows?"""
+    latents = program.latents
+    plate = latents.row_plate
+    return latents.rowwise and bool(latents.row_args) and plate is not None and plate.given
+
+
+def _as_many(program: "Program", args: tuple, count: int) -> tuple:
+    """The arguments with so many rows, the given ones over and over."""
+    total = program.latents.rows_given(args)
+    held = torch.arange(count, device=next(program.parameters()).device) % total
+    return tuple(arg[held] if i in program.latents.row_args else arg for i, arg in enumerate(args))
+
+
+def _given(fit: "Fit", args: tuple) -> tuple:
+    """The rows asked for on the fit's device; without any, those that it was trained on.
+
+    Raises:
+        ValueError: for arguments of another number or shape, and for new rows where the guide has
+            parameters for the training rows alone.
+    """
+    train = _train(fit)
+    if not args:
+        return train
+    if not fit.amortised:
+        raise ValueError(
+            f"{type(fit.program.guide).__name__} has parameters for the training rows alone, and "
+            "none for others. Leave the rows out to have the training rows, use an amortised "
+            "guide such as guides.AmortisedNormal, or zoo.evaluate(fit, split='test'), which "
+            "fits the guide to these rows."
+        )
+    if len(args) != len(train):
+        labels = ", ".join(fit.task.data.labels)
+        raise refusal(
+            "the rows",
+            f"{len(train)} argument{'s' * (len(train) > 1)} ({labels})",
+            args,
+            "Pass what the model takes.",
+        )
+    pairs = enumerate(zip(args, train, strict=True))
+    given = tuple(_like(i, arg, known, fit) for i, (arg, known) in pairs)
+    if not isinstance(fit.program.guide, Family):
+        _require_runs(fit, given)
+    return given
+
+
+def _like(i: int, arg: object, known: object, fit: "Fit") -> object:
+    """An argument with the type and on the device of the one that the fit was trained on."""
+    if not isinstance(known, Tensor):
+        return arg
+    value = torch.as_tensor(arg) if isinstance(arg, np.ndarray) else arg
+    label = fit.task.data.labels[i]
+    rows = int(i in fit.latents.row_args)
+    wanted = tuple(known.shape[rows:])
+    if not isinstance(value, Tensor) or value.shape[rows:] != known.shape[rows:]:
+        shape = f"(rows, {', '.join(map(str, wanted))})" if rows else f"{wanted}"
+        raise ValueError(
+            f"Expected {label} to be a tensor of shape {shape}; got {shown(arg)}. "
+            "Pass rows like those that the fit was trained on."
+        )
+    return value.to(known)
+
+
+def _require_drawn(fit: "Fit", names: tuple[str, ...]) -> None:
+    """Refuses a guide that leaves one of these latents to the objective.
+
+    Raises:
+        ValueError: with the latents, and where their posterior can be had.
+    """
+    left = [site.name for site in fit.program.pair.left if site.name in names]
+    if left:
+        raise ValueError(
+            f"{type(fit.program.guide).__name__} draws nothing for {', '.join(map(repr, left))}: "
+            "the objective sums it out. Fit with a guide that draws it, such as "
+            "amortised_discrete; a model that knows its posterior has it in fit.model.posterior."
+        )
+
+
+def _require_runs(fit: "Fit", args: tuple) -> None:
+    """Refuses rows that a guide of the user's own cannot be run on.
+
+    Raises:
+        ValueError: with what the guide raises on them.
+    """
+    guide = fit.program.guide
+    try:
+        with isolated(seed=0), torch.no_grad():
+            draw_latents(fit.program, args, 1)
+    except (RuntimeError, IndexError, ValueError) as error:
+        line = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise ValueError(
+            f"{type(guide).__name__} cannot be run on these rows: {line}. A guide with parameters "
+            "for each training row takes no others: leave the rows out to have the training "
+            "rows, or use an amortised guide such as guides.AmortisedNormal."
+        ) from error
