@@ -107,6 +107,8 @@ def gradients_door():
 
 def compare_door():
     settings = {
+        "objectives": ["trace"],
+        "hold": False,
         "seeds": 1,
         "steps": 1,
         "lr": None,
@@ -117,7 +119,7 @@ def compare_door():
         "progress": False,
         "budget": None,
     }
-    first = {"task": task(), "guides": ["amortised_normal"], "objectives": ["trace"]}
+    first = {"model": task(), "guides": ["amortised_normal"]}
     return compare, first, settings
 
 

@@ -69,7 +69,7 @@ def test_numbers_of_numpy_are_settings():
 @pytest.mark.parametrize(
     ("guide", "sentence"),
     [
-        ("mean_field", "Pass guides.guide_named('mean_field')."),
+        ("mean_fild", "No guide named 'mean_fild'. Did you mean 'mean_field'?"),
         (None, "Pass e.g. guides.MeanField."),
         (nn.Linear, "got the class Linear. Pass an instance: Linear(...)."),
         (Guide, "It is what guides have in common"),
@@ -167,6 +167,14 @@ def test_what_the_users_model_raises_is_not_changed(error, guide):
 def test_every_door_names_the_argument(call):
     with pytest.raises(ValueError, match=r"Expected .+; got|No split 3"):
         call(small_fit())
+
+
+def test_a_guide_may_be_named():
+    by_name, direct = (
+        zoo.fit(ppca_task(), guide, steps=2) for guide in ("amortised_normal", AmortisedNormal)
+    )
+    assert torch.equal(by_name.losses, direct.losses)
+    assert by_name.guide_spec is AmortisedNormal
 
 
 def small_fit():

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyro.infer import ELBO
 
+from guides import guide_named
 from zoo.checks.arguments import flag
 from zoo.checks.inputs import check_call, check_data, check_kwargs
 from zoo.copies import lent
@@ -27,7 +28,7 @@ from zoo.training.settings import Request
 
 def fit(
     model: Task | Model,
-    guide: Callable,
+    guide: str | Callable,
     *args: object,
     objective: str | Objective | ELBO | LossOfPair = "trace",
     steps: int | None = None,
@@ -74,7 +75,8 @@ def fit(
 
     Args:
         model: a task from :func:`zoo.load`, or any Pyro model (then `args` are its arguments).
-        guide: a guide class, a partial of one, a built guide, or any Pyro AutoGuide or function.
+        guide: a name of ``guides.GUIDES``, a guide class, a partial of one, a built guide, or any
+            Pyro AutoGuide or function.
         *args: arguments of the model, where it is not a task.
         objective: a name, an objective, one of Pyro's ELBO instances (or of a class that descends
             from them), or a function ``loss(model, guide, *args, **kwargs)`` as Pyro's SVI takes.
@@ -151,7 +153,7 @@ def fit(
     """
     _refuse_unknown(unknown)
     task = task_of(model, args)
-    check_guide(guide)
+    guide = guide_named(guide) if isinstance(guide, str) else check_guide(guide)
     kwargs = check_kwargs(model_kwargs)
     check_data((), kwargs)
     if not isinstance(model, Task):
