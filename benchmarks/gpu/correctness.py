@@ -76,11 +76,10 @@ def blocks(row: str, place: Place, replicas: int = 1) -> dict:
     The block is compiled, and on CUDA recorded as graphs; the other is neither. Both take the same
     noise and rows. The capture on the device is checked on the way.
     """
+    with isolated(seed=0):
+        made = [trainer_in(row, "cpu", seed) for seed in range(replicas)]
     with isolated(seed=0), in_double():
-        there = [
-            moved(trainer_in(row, "cpu", seed), place.device, torch.float64)
-            for seed in range(replicas)
-        ]
+        there = [moved(one, place.device, torch.float64) for one in made]
         here = moved(there[0], "cpu")
         compiled = CompiledTrainer(*there)
         with torch.no_grad():

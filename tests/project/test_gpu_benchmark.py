@@ -102,8 +102,13 @@ def start(folder, *options):
     )
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_what_was_killed_goes_on(number, tmp_path):
     """Rows that were written stay as they are, and the others follow."""
     file = tmp_path / "estimators.json"
@@ -129,7 +134,7 @@ def test_what_was_killed_goes_on(number, tmp_path):
     assert rows[0]["train_elbo"] != rows[1]["train_elbo"]
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_smoke_run_of_the_other_parts(tmp_path, data_folder):
     run = start(tmp_path, "--parts", "speed", "main", "published", "--minutes", "8")
     said, _ = run.communicate()
