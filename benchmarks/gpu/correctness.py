@@ -17,7 +17,7 @@ from benchmarks.gpu.place import Place
 from benchmarks.speed.tasks import task_of
 from benchmarks.speed.timing import trainer_on
 from zoo.compile.capture import capture
-from zoo.compile.cuda_block import Calls, RecordedBlock, step_in_place, tensors_of
+from zoo.compile.cuda_block import Calls, RecordedBlock, counted, tensors_of
 from zoo.compile.noise import ExplicitNoise, Spec, draw_noise
 from zoo.compile.step_loop import Inputs, State, rates_of, step_with_update
 from zoo.compile.verify import first_difference, plain_step, step_in_double
@@ -94,7 +94,7 @@ def _blocks(compiled: CompiledTrainer, here: Trainer) -> dict:
     with torch.enable_grad():
         captured = capture(here.program, here.rows, here.parameters)
     step = step_with_update(captured, here.update, compiled.replicas)
-    plain = RecordedBlock(step_in_place(step, partial(rates_of, here.update)), Calls())
+    plain = RecordedBlock(counted(step, partial(rates_of, here.update)), Calls())
     begin, given = State(*on(compiled.state, CPU)), Inputs(*on(inputs, CPU))
     wanted, end = plain(count, begin, losses.cpu(), given)
     worst = difference(found[..., :STEPS], wanted[..., :STEPS])

@@ -18,8 +18,8 @@ from zoo.compile.cuda_block import (
     Calls,
     CudaGraphs,
     RecordedBlock,
+    counted,
     recorded_block,
-    step_in_place,
     tensors_of,
 )
 from zoo.compile.noise import LINE, Spec, noise_of_steps
@@ -46,7 +46,7 @@ CASES = {  # model, guide, objective, settings, rows in a step
 
 def taped(make_step, captured, update, lr, unrolled=5):
     """Stands in for `compile_block`: what runs on CUDA, with a tape for graphs, not compiled."""
-    return RecordedBlock(step_in_place(make_step(), partial(rates_of, update)), Tape(), unrolled)
+    return RecordedBlock(counted(make_step(), partial(rates_of, update)), Tape(), unrolled)
 
 
 def called(make_step, captured, update, lr):
@@ -104,7 +104,7 @@ def test_noise_rows_rates_and_number_are_fresh_in_every_step():
         log = torch.where(torch.arange(len(log))[:, None] == number, seen, log)
         return state._replace(held=(log,)), seen.sum()
 
-    block = RecordedBlock(step_in_place(step, partial(rates_of, update)), Tape(), unrolled=5)
+    block = RecordedBlock(counted(step, partial(rates_of, update)), Tape(), unrolled=5)
     specs = [Spec(normal=True, shape=(4,), dtype=torch.float64, device=torch.device("cpu"))]
     lr, order = torch.tensor(0.1), torch.arange(2 * steps).reshape(steps, 2)
     state = State((torch.zeros(1),), (), (torch.zeros(start + 2 * steps, LINE + 4),))
@@ -134,7 +134,7 @@ def test_the_given_state_stays_and_the_returned_one_is_not_written_again():
     def step(state, rates, number, picked, drawn, inputs):
         return state._replace(parts=(state.parts[0] + 1,)), state.parts[0].sum()
 
-    block = RecordedBlock(step_in_place(step, partial(rates_of, update)), Tape(), unrolled=2)
+    block = RecordedBlock(counted(step, partial(rates_of, update)), Tape(), unrolled=2)
     inputs = Inputs(torch.zeros(()), torch.ones(()), torch.zeros(9, 0, dtype=torch.int64), (), ())
     first = State((torch.zeros(3),), (), ())
     _, second = block(torch.tensor(5), first, torch.zeros(9), inputs)

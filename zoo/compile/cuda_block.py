@@ -4,15 +4,15 @@ On CUDA, torch's own loop asks the host after each step whether to go on. Here o
 (torch.compile fuses it into few kernels) is called :data:`UNROLLED` times while a CUDA graph is
 recorded; a replay of the graph then costs one launch. A graph reads and writes memory at fixed
 addresses. So a block's state is copied in once, and before each replay the rows and the noise of
-its steps, which were drawn for the block as on the CPU. The step updates the state and its own
-number in place; the learning rate's schedule is computed from that number in each step. What is
-left over of a block is taken by replays of a graph of one step.
+its steps, which were drawn for the block as on the CPU. A replay writes the state and the number
+of the next step back; the learning rate's schedule is computed from that number in each step. What
+is left over of a block is taken by replays of a graph of one step.
 
 Memory, beside that of the plain trainers, and all of it for all replicas: the state three times
-(given, recorded, returned); the noise and the row numbers of :data:`UNROLLED` steps, besides those
-of the whole block, which are at most :data:`zoo.compile.noise.MOST_NUMBERS` numbers of noise or
-one step's; and the intermediate values of one step, which both graphs share. The training data are
-read where they are, and are never copied.
+(given, recorded, returned) and twice more in the graphs; the noise and the row numbers of
+:data:`UNROLLED` steps, besides those of the whole block, which are at most
+:data:`zoo.compile.noise.MOST_NUMBERS` numbers of noise or one step's; and the intermediate values
+of one step, which both graphs share. The training data are read where they are, never copied.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,9 @@ WARM_UPS = (
 
 Replay = Callable[[], None]
 RatesAt = Callable[[Tensor, Tensor], Rates]
-Move = Callable[["State", Tensor, Tensor, tuple[Tensor, ...], "Inputs"], Tensor]
+Move = Callable[
+    ["State", Tensor, Tensor, tuple[Tensor, ...], "Inputs"], tuple["State", Tensor, Tensor]
+]
 
 
 class Recorder(Protocol):
@@ -114,8 +116,11 @@ class Buffers(NamedTuple):
     losses: Tensor
 
 
-def step_in_place(step: "Step", rates_at: RatesAt) -> Move:
-    """The step as a function that moves the state and counts itself, and returns the loss.
+def counted(step: "Step", rates_at: RatesAt) -> Move:
+    """The step as a function of state and number that returns the next ones, and the loss.
+
+    It writes into none of its inputs: where it updated them in place, torch 2.11 compiled some
+    steps to code that gave other numbers, without an error.
 
     Args:
         step: one step.
@@ -128,12 +133,9 @@ def step_in_place(step: "Step", rates_at: RatesAt) -> Move:
         picked: Tensor,
         drawn: tuple[Tensor, ...],
         inputs: "Inputs",
-    ) -> Tensor:
+    ) -> tuple["State", Tensor, Tensor]:
         after, loss = step(state, rates_at(number, inputs.lr), number, picked, drawn, inputs)
-        for old, new in zip(tensors_of(state), tensors_of(after), strict=True):
-            old.copy_(new)
-        number.add_(1)
-        return loss
+        return after, number + 1, loss
 
     move.__code__ = move.__code__.replace()  # the compiler gives up on a code object used 8 times
     return move
@@ -146,7 +148,7 @@ class RecordedBlock:
     is. The training arguments have to be the same tensors in every call.
 
     Args:
-        move: takes one step in place, see :func:`step_in_place`.
+        move: takes one step, see :func:`counted`.
         recorder: records several steps.
         unrolled: the most steps in a recording.
     """
@@ -195,12 +197,15 @@ class RecordedBlock:
         return self.buffers
 
     def _take(self, size: int) -> None:
-        """Takes that many steps in place, with the rows and the noise that are in the buffers."""
+        """Takes that many steps with the rows and the noise in the buffers, and writes the end."""
         assert self.buffers is not None
         state, number, inputs, losses = self.buffers
         for i in range(size):
             drawn = tuple(part[i] for part in inputs.noise)
-            losses[..., i].copy_(self.move(state, number, inputs.order[i], drawn, inputs))
+            state, number, loss = self.move(state, number, inputs.order[i], drawn, inputs)
+            losses[..., i].copy_(loss)
+        _copy(self.buffers.state, state)
+        self.buffers.number.copy_(number)
 
 
 def recorded_block(step: "Step", rates_at: RatesAt, recorder: Recorder) -> RecordedBlock:
@@ -212,7 +217,7 @@ def recorded_block(step: "Step", rates_at: RatesAt, recorder: Recorder) -> Recor
         recorder: records several steps.
     """
     fused = torch.compile(
-        step_in_place(step, rates_at),
+        counted(step, rates_at),
         fullgraph=True,
         dynamic=False,
         options={"triton.cudagraphs": False},  # they are recorded here
