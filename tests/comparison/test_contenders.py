@@ -7,7 +7,7 @@ import pytest
 from pyro.infer.autoguide import AutoNormal
 
 from guides import AmortisedIAF, FullRank, MeanField
-from zoo.comparison.contenders import named_guides, named_objectives
+from zoo.comparison.contenders import named_guides, named_objectives, refuse_twins
 from zoo.objectives import IWAE, OBJECTIVES, Renyi
 
 
@@ -58,3 +58,13 @@ def test_objectives_are_named():
 def test_what_cannot_be_named_is_refused(guides, sentence):
     with pytest.raises(ValueError, match=sentence):
         named_guides(guides)
+
+
+def test_a_setting_that_is_a_function_is_named():
+    (name,) = named_guides([partial(AutoNormal, init_loc_fn=own_loss)])
+    assert name == "AutoNormal(init_loc_fn=own_loss)"
+
+
+def test_two_runs_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="Two runs would have the name 'a-b-c-seed0'"):
+        refuse_twins(["a-b-c-seed0", "d-c-seed0", "a-b-c-seed0"])

@@ -1,6 +1,7 @@
 """Differences paired by seed: errors that hold, and calls of "clear" that are rarely wrong."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,11 +52,14 @@ def test_what_seeds_share_falls_out():
     assert all(one.se < 0.02 for one in found)
 
 
-def test_calls_are_wrong_as_often_as_is_said():
-    """Four equal pairs, three seeds: any call is wrong, and 5 % of comparisons have one."""
-    generator, wrong, tries = np.random.default_rng(2), 0, 2000
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0, 1.0), (1.0, 0.01, 0.01, 0.01)])
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_calls_are_wrong_as_seldom_as_is_said(scales, seeds):
+    """Four equal pairs, of which one may vary more than the others: any call is wrong."""
+    generator, wrong, tries = np.random.default_rng(2), 0, 1000
     for _ in range(tries):
-        values = generator.normal(size=(4, 3)) + generator.normal(size=(1, 3))
+        own = np.array(scales)[:, None] * generator.normal(size=(4, seeds))
+        values = own + generator.normal(size=(1, seeds))
         wrong += any(one.clear for one in differences(rows_of(values), "elbo"))
     assert wrong / tries < LEVEL + 5 * math.sqrt(LEVEL * (1 - LEVEL) / tries)
     assert wrong > 0
@@ -81,6 +85,20 @@ def test_the_best_is_clearly_better_than_all(better, winner):
     assert found == (None if winner is None else (winner, "trace"))
     close = np.array([[0.0], [2.0], [2.0]]) + noise
     assert better != "higher" or best(rows_of(close, better=better), "elbo") is None
+
+
+def test_nothing_is_the_best_beside_a_pair_that_is_not_whole():
+    values = np.array([[0.0], [1.0], [5.0]]) + 0.01 * np.random.default_rng(4).normal(size=(3, 5))
+    assert best(rows_of(values[:2]), "elbo") == ("1", "trace")
+    assert best(rows_of(values)[:-1], "elbo") is None
+    rows = rows_of(values)
+    gone = [*rows[:-1], replace(rows[-1], stopped="diverged", metrics={})]
+    assert best(gone, "elbo") == ("1", "trace")
+
+
+def test_rounding_is_no_difference():
+    values = np.array([[-1.0] * 3, [-1.0 - 1e-12] * 3])
+    assert best(rows_of(values), "elbo") is None
 
 
 def test_a_pair_that_lacks_a_seed_is_left_out():

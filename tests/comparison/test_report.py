@@ -2,8 +2,12 @@
 
 import json
 import re
+import tempfile
+from functools import partial
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -15,7 +19,9 @@ from typer.testing import CliRunner
 import guides
 import zoo
 from zoo.cli.app import app
+from zoo.comparison.compare import write
 from zoo.comparison.from_folder import report_on
+from zoo.comparison.pictures import curve_of
 
 
 class Text(HTMLParser):
@@ -120,6 +126,52 @@ def test_names_are_no_markup(tmp_path):
     found = zoo.compare(model, {"a (b)": guides.MeanField}, X, **steps)
     found.rows[0].answers["bound"]["reason"] = "<script>alert(1)</script>"
     assert "<script>" not in found.report(tmp_path / "page.html").read_text()
+
+
+def test_a_guide_that_raises_leaves_the_others():
+    def raising(x):
+        pyro.sample("loc", dist.Normal(pyro.param("m", torch.tensor(0.0)), 1.0))
+        if torch.rand(()) < 0.2:
+            raise RuntimeError("boom")
+
+    settings = {"steps": 60, "draws": 20}
+    found = zoo.compare(model, [raising, "mean_field"], X, **settings)
+    assert list(found.fits) == ["mean_field-trace-seed0"]
+    assert "RuntimeError: boom" in found.left["raising-trace-seed0"]
+    with pytest.raises(RuntimeError, match="boom"):
+        zoo.compare(model, [raising], X, **settings)
+
+
+def test_guides_under_one_model_are_judged_by_the_elbo():
+    """log p(x) is the same for all: a guide far off must not win by its estimate of it."""
+    far = partial(AutoNormal, init_scale=3.0)
+    near = partial(AutoNormal, init_scale=0.3)
+    settings = {"seeds": 4, "steps": 2, "lr": 1e-6, "draws": 500}
+    found = zoo.compare(model, {"far": far, "near": near}, X, **settings)
+    page = Text(found.report(Path(tempfile.mkdtemp()) / "new" / "page.html").read_text())
+    assert not found.learns
+    assert "near, trace is clearly the best in elbo" in page.text
+    assert "best in log_evidence" not in page.text
+
+
+def test_losses_of_data_in_a_closure_are_drawn():
+    def closed():
+        with pyro.plate("data", 3):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=X)
+
+    found = zoo.compare(closed, [AutoNormal], steps=20, draws=20)
+    (fit,) = found.fits.values()
+    curve = curve_of(fit)
+    assert curve.unit == "nats/row"
+    np.testing.assert_allclose(curve.losses, fit.losses.double() / 3, rtol=1e-8)
+
+
+def test_what_was_kept_in_memory_goes_on_from_its_folder(tmp_path):
+    settings = {"steps": 3, "draws": 20}
+    write(zoo.compare(model, ["mean_field"], X, **settings), tmp_path / "out")
+    again = zoo.compare(model, ["mean_field"], X, out=tmp_path / "out", resume=True, **settings)
+    assert len(again.rows) == 1
 
 
 def test_a_folder_without_a_comparison_is_refused(tmp_path):

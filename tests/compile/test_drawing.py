@@ -1,5 +1,6 @@
 """A module that draws, as machine code: the same values from the same random state, or none."""
 
+import numpy as np
 import pyro.distributions as dist
 import pytest
 import torch
@@ -47,6 +48,14 @@ def test_code_draws_what_the_module_draws():
     assert torch.equal(torch.get_rng_state(), after)
 
 
+def test_constants_are_no_obstacle():
+    code = compiled_draw(
+        Of(lambda x: dist.Normal(torch.zeros(3), 1.0).log_prob(x)), (X,), (OTHER,)
+    )
+    expected = dist.Normal(0.0, 1.0).log_prob(X)
+    torch.testing.assert_close(code(X), expected, rtol=1e-8, atol=1e-8)
+
+
 CALLS = iter(range(1000))
 
 
@@ -58,8 +67,10 @@ CALLS = iter(range(1000))
         lambda x: dist.Poisson(x.exp()).sample(),
         lambda x: torch.linalg.cholesky(torch.diag(x + 4)),
         lambda x: x * float(x.max()),
+        lambda x: x + float(np.abs(x.numpy()).max() > 100),
+        lambda x: x + float(np.asarray(x).max() > 100),
     ],
-    ids=["branch", "counter", "hidden noise", "factorisation", "value read"],
+    ids=["branch", "counter", "noise", "factorisation", "value", "numpy", "array"],
 )
 def test_what_cannot_be_code_is_left_as_it_is(function):
     assert compiled_draw(Of(function), (X,), (OTHER,)) is None

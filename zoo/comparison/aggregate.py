@@ -64,46 +64,31 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
     """Means over seeds, one summary for each guide and objective, in the order of the rows.
 
     Runs that were interrupted, or are under way, do not count.
-
-    The spread between seeds is pooled over all pairs, since two seeds of one pair know too little
-    of it: their difference may be small by chance.
     """
     rows = [row for row in rows if row.stopped not in ("interrupted", "unfinished")]
     pairs = list(dict.fromkeys((row.guide, row.objective) for row in rows))
     groups = [[row for row in rows if (row.guide, row.objective) == pair] for pair in pairs]
-    return [_over_seeds(group, groups) for group in groups]
+    return [_over_seeds(group) for group in groups]
 
 
-def _over_seeds(rows: list[Row], groups: list[list[Row]]) -> Summary:
+def _over_seeds(rows: list[Row]) -> Summary:
     names = [name for name in rows[0].metrics if all(name in row.metrics for row in rows)]
     return Summary(
         guide=rows[0].guide,
         objective=rows[0].objective,
         seeds=len(rows),
         seconds=sum(row.seconds for row in rows) / len(rows),
-        cells={
-            name: _cell([row.metrics[name] for row in rows], _spread(name, groups))
-            for name in names
-        },
+        cells={name: _cell([row.metrics[name] for row in rows]) for name in names},
     )
 
 
-def _spread(name: str, groups: list[list[Row]]) -> float:
-    """Variance of a metric between seeds, pooled over the pairs; 0 for one seed."""
-    squares, freedom = 0.0, 0
-    for group in groups:
-        values = [row.metrics[name].value for row in group if name in row.metrics]
-        mean = sum(values) / max(len(values), 1)
-        squares += sum((value - mean) ** 2 for value in values)
-        freedom += max(len(values) - 1, 0)
-    return squares / max(freedom, 1)
-
-
-def _cell(metrics: list[Metric], spread: float) -> Cell:
+def _cell(metrics: list[Metric]) -> Cell:
     count = len(metrics)
     mean = sum(metric.value for metric in metrics) / count
+    squares = sum((metric.value - mean) ** 2 for metric in metrics)
+    spread = squares / (count - 1) if count > 1 else 0.0
     noise = math.sqrt(sum(metric.se**2 for metric in metrics)) / count
-    se = max(noise, math.sqrt(spread / count) if count > 1 else 0.0)
+    se = max(noise, math.sqrt(spread / count))
     return Cell(mean, se, metrics[0].unit, metrics[0].better)
 
 

@@ -9,7 +9,7 @@ from zoo.checks.arguments import MANY, flag, look_up, whole
 from zoo.checks.inputs import check_kwargs
 from zoo.comparison.budget import steps_of
 from zoo.comparison.comparison import COMMON_SETTINGS, Asked, Comparison, row_of
-from zoo.comparison.contenders import named_guides, named_objectives
+from zoo.comparison.contenders import named_guides, named_objectives, refuse_twins
 from zoo.comparison.folder import Folder
 from zoo.comparison.from_folder import report_on
 from zoo.comparison.held import Held, under
@@ -79,7 +79,9 @@ def compare(
             it is given, so that all pairs take as many.
 
     Returns:
-        What was found; after Ctrl-C the runs that are whole, and `unfinished` names the others.
+        What was found. After Ctrl-C, or where a guide raised an error, these are the runs that are
+        whole, and `unfinished` says of the others how far they are. Where every run raised an
+        error, the first one is raised.
 
     Raises:
         ValueError: for an unknown name, or a setting that makes no sense, before anything is
@@ -95,19 +97,22 @@ def compare(
         for _, objective in pairs:
             steps_of(budget, named[objective], latents)
     asked = Asked(families, named, seeds, draws, budget, device, request, kwargs, held)
-    found = Comparison(task, [], {}, mismatches)
+    found = Comparison(task, [], {}, mismatches, settings=asked.record(task))
     runs = Runs(found, asked, latents, seconds=seconds, progress=progress)
-    found.unfinished = dict.fromkeys((n for pair in pairs for n in runs.names(*pair)), "not begun")
+    names = [name for pair in pairs for name in runs.names(*pair)]
+    refuse_twins(names)
+    found.unfinished = dict.fromkeys(names, "not begun")
     if out is not None:
         runs.open(out, resume=resume, force=force)
     try:
         runs.hold_model()
         runs.take_up()
-        for pair in pairs:
-            runs.take(*pair)
+        errors = [error for pair in pairs if (error := runs.take(*pair)) is not None]
     except KeyboardInterrupt:
-        found.interrupted = True
+        found.interrupted, errors = True, []
     runs.close()
+    if errors and not found.rows:
+        raise errors[0]
     return found
 
 
@@ -175,7 +180,7 @@ def write(found: Comparison, folder: str | Path) -> Path:
     Returns:
         The folder.
     """
-    place = Folder(folder, {})
+    place = Folder(folder, found.settings)
     for name, result in found.fits.items():
         place.write_run(name, result, found.scored.get(name))
     place.write_results(found.task.data, found.rows, found.curves, **found.said)

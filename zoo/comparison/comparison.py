@@ -19,11 +19,12 @@ from zoo.comparison.pictures import bound_figure, curve_of, image_figure, png
 from zoo.comparison.report import Material, not_in_table, write_report
 from zoo.comparison.table import comparison_table, dataframe
 from zoo.data.fingerprint import fingerprint_of
-from zoo.evaluation.evaluate import Metrics
+from zoo.evaluation.evaluate import Metrics, trains_model
 from zoo.objectives import Objective
 from zoo.provenance import provenance
 from zoo.results.encoding import encode
 from zoo.results.result import Fit
+from zoo.results.shown import loss_rows
 from zoo.task import Task
 from zoo.training.settings import Request
 
@@ -47,6 +48,7 @@ class Comparison:
         scored: run name -> its metrics, where it was scored here.
         unfinished: run name -> how far it is; these are in no table.
         interrupted: did Ctrl-C end the comparison?
+        settings: what it was asked for, as `results.json` has it.
         held: the fit whose trained model all guides were compared under; None where each trained
             a model of its own.
     """
@@ -59,12 +61,13 @@ class Comparison:
     scored: dict[str, Metrics] = field(default_factory=dict)
     unfinished: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
+    settings: dict[str, object] = field(default_factory=dict)
     held: Fit | None = None
 
     @property
     def table(self) -> Table:
         """A line for each pair of guide and objective, over seeds, for rich or `print`."""
-        return comparison_table(self.rows, self.exact, self.title)
+        return comparison_table(self.rows, self.exact, self.title, learns=self.learns)
 
     @property
     def title(self) -> str:
@@ -116,11 +119,18 @@ class Comparison:
     __repr__ = __str__
 
     @property
+    def learns(self) -> bool:
+        """Did the runs train parameters of the model, so that each has another model?"""
+        return any(trains_model(result) for result in self.fits.values())
+
+    @property
     def said(self) -> dict[str, object]:
         """What `results.json` says besides the runs."""
         return {
             "title": self.title,
             "held": "" if self.held is None else sentence(self.held),
+            "learns": self.learns,
+            "loss_rows": next((loss_rows(result) for result in self.fits.values()), 1),
             "mismatches": self.mismatches,
             "unfinished": self.unfinished,
         }
@@ -128,7 +138,7 @@ class Comparison:
     @property
     def left(self) -> dict[str, str]:
         """Run or pair -> why it is not in the table."""
-        return not_in_table(self.mismatches, self.unfinished)
+        return not_in_table(self.rows, self.mismatches, self.unfinished)
 
     @property
     def exact(self) -> Cell | None:
@@ -149,6 +159,7 @@ def material_of(found: Comparison) -> Material:
         losses=[curve_of(result, row.guide, row.objective) for row, result in fits],
         images={name: png(picture) for name, picture in images.items() if picture is not None},
         left=found.left,
+        learns=found.learns,
         record=provenance(found.task.data) | {"device": devices},
     )
 

@@ -1,7 +1,7 @@
 """What a comparison is between: guides and objectives by name, those of a user among them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
@@ -98,6 +98,22 @@ def objective_label(value: Any) -> str:
     return f"{name_of(found)}({settings})"
 
 
+def refuse_twins(names: Sequence[str]) -> None:
+    """Refuses names of runs of which two are the same.
+
+    Raises:
+        ValueError: if guide and objective, joined, give the name of another pair.
+    """
+    twin = next((name for name in names if names.count(name) > 1), None)
+    if twin is not None:
+        raise ValueError(
+            f"Two runs would have the name '{twin}', and one folder. Name guides and objectives "
+            "otherwise, e.g. without '-'."
+        )
+
+
 def _brief(value: object) -> str:
     """A setting as it may stand in the name of a folder."""
+    if callable(value):
+        return name_of(value)
     return re.sub(r"[^\w.,()+-]", "", str(value).replace(" ", ""))

@@ -100,11 +100,10 @@ class Folder:
             data: what was compared on.
             rows: the runs that are whole.
             curves: of runs with a budget.
-            **said: title, held, mismatches and unfinished.
+            **said: what :attr:`zoo.Comparison.said` has.
         """
         record = provenance(data) | {
             "settings": self.settings,
-            "train_rows": data.rows,
             "rows": [asdict(row) for row in rows],
             **said,
         }

@@ -39,7 +39,7 @@ def material_in(folder: Path) -> Material:
     record = read_record(folder)
     rows = rows_of(record)
     pictures = {row.name: folder / RUNS / row.name / IMAGES for row in rows}
-    losses = [_curve(folder, row, record["train_rows"]) for row in rows]
+    losses = [_curve(folder, row, record["loss_rows"]) for row in rows]
     return Material(
         title=record["title"],
         held=record["held"],
@@ -47,17 +47,17 @@ def material_in(folder: Path) -> Material:
         exact=common_exact(rows),
         losses=[curve for curve in losses if curve is not None],
         images={name: path.read_bytes() for name, path in pictures.items() if path.is_file()},
-        left=not_in_table(record["mismatches"], record["unfinished"]),
+        left=not_in_table(rows, record["mismatches"], record["unfinished"]),
+        learns=record["learns"],
         record=record,
     )
 
 
-def _curve(folder: Path, row: Row, train_rows: int) -> LossCurve | None:
+def _curve(folder: Path, row: Row, loss_rows: int) -> LossCurve | None:
     """The run's losses from its saved state; None where that is gone."""
     states = sorted((folder / RUNS / row.name).glob("state-*.safetensors"))
     if not states:
         return None
     losses = load_file(states[0])["losses"].double().numpy()
-    by_row = row.metrics["elbo"].unit == "nats/row" if "elbo" in row.metrics else False
-    scale, unit = (train_rows, "nats/row") if by_row else (1, "nats")
-    return LossCurve(row.guide, row.objective, losses / scale, unit)
+    unit = "nats/row" if loss_rows > 1 else "nats"
+    return LossCurve(row.guide, row.objective, losses / loss_rows, unit)

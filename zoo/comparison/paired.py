@@ -1,9 +1,9 @@
 """Differences between the pairs of a comparison, with the errors that are left when seeds match.
 
 Runs of one seed begin at the same random state and are scored on the same rows, so that a part of
-what varies between seeds is common to all pairs and falls out of their differences. What is left
-is estimated from all pairs and seeds together, as in a randomised block design (Fisher 1935): a
-value minus the mean of its pair and the mean of its seed.
+what varies between seeds is common to two pairs and falls out of their difference. What is left is
+estimated for every two pairs by themselves (Student's paired test), since one guide may vary much
+more than another. Two seeds can therefore show large differences only.
 """
 
 import math
@@ -16,6 +16,7 @@ import numpy as np
 from zoo.comparison.aggregate import Row
 
 LEVEL = 0.05  # chance that any difference is called clear where there is none
+ROUNDING = 1e-6  # of the values: what differs by less is never clear
 
 Pair = tuple[str, str]
 
@@ -58,32 +59,43 @@ def differences(rows: Sequence[Row], metric: str) -> list[Difference]:
     from scipy.stats import t  # half a second to import
 
     count, seeds = values.shape
-    left = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    freedom = (count - 1) * (seeds - 1)
-    variance = (left**2).sum() / freedom if freedom else math.nan
     number = count * (count - 1) // 2
-    limit = float(t.ppf(1 - LEVEL / (2 * number), freedom)) if freedom else math.inf
-    found = []
+    limit = float(t.ppf(1 - LEVEL / (2 * number), seeds - 1)) if seeds > 1 else math.inf
+    unit, found = next(row.metrics[metric].unit for row in rows if metric in row.metrics), []
     for i, j in combinations(range(count), 2):
-        value = float((values[i] - values[j]).mean())
-        noise = float((errors[i] ** 2 + errors[j] ** 2).sum()) / seeds**2
-        se = math.sqrt(max(2 * variance / seeds, noise)) if freedom else math.nan
-        unit = rows[0].metrics[metric].unit
-        clear = abs(value) > limit * se
+        apart = values[i] - values[j]
+        noise = math.sqrt(float((errors[i] ** 2 + errors[j] ** 2).sum())) / seeds
+        spread = float(apart.std(ddof=1)) / math.sqrt(seeds) if seeds > 1 else math.nan
+        value, se = float(apart.mean()), max(spread, noise) if seeds > 1 else math.nan
+        clear = abs(value) > max(limit * se, ROUNDING * float(np.abs(values).max()))
         found.append(Difference(pairs[i], pairs[j], metric, value, se, clear, unit))
     return found
 
 
 def best(rows: Sequence[Row], metric: str) -> Pair | None:
-    """The pair that is clearly better than every other; None if there is none."""
+    """The pair that is clearly better than every other; None if there is none.
+
+    A pair that diverged is not counted. Where another lacks a seed, or the metric, nothing is the
+    best: it might be.
+    """
+    rows = judged(rows)
     found, better = differences(rows, metric), _better(rows, metric)
     sign = {"higher": 1, "lower": -1}.get(better, 0)
-    for pair in dict.fromkeys((row.guide, row.objective) for row in rows):
+    pairs = list(dict.fromkeys((row.guide, row.objective) for row in rows))
+    if set(pairs) != {pair for one in found for pair in (one.first, one.second)}:
+        return None
+    for pair in pairs:
         own = [one for one in found if pair in (one.first, one.second)]
         wins = [one.clear and (one.value * sign > 0) == (one.first == pair) for one in own]
         if sign and wins and all(wins):
             return pair
     return None
+
+
+def judged(rows: Sequence[Row]) -> list[Row]:
+    """The rows of pairs of which no run diverged."""
+    gone = {(row.guide, row.objective) for row in rows if row.stopped == "diverged"}
+    return [row for row in rows if (row.guide, row.objective) not in gone]
 
 
 def _better(rows: Sequence[Row], metric: str) -> str:

@@ -15,6 +15,7 @@ from zoo.device import to_device
 from zoo.isolation import isolated
 from zoo.protocols import Descends, HasMean
 from zoo.results.result import Fit
+from zoo.results.shown import loss_rows
 from zoo.sampling.draws import draw, draw_prior
 
 SMOOTHING = 50
@@ -41,7 +42,7 @@ class LossCurve:
 
 def curve_of(result: Fit, guide: str = "", objective: str = "") -> LossCurve:
     """The loss of a fit, for each row where rows have latents of their own."""
-    rows = result.task.data.rows if result.latents.rowwise else 1
+    rows = loss_rows(result)
     losses = result.losses.double().numpy() / rows
     return LossCurve(guide, objective, losses, "nats/row" if rows > 1 else "nats")
 

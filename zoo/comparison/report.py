@@ -11,12 +11,13 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as Picture
 
 from zoo.comparison.aggregate import Cell, Row, summarise
-from zoo.comparison.paired import Difference, Pair, best, differences
+from zoo.comparison.paired import Difference, Pair, differences, judged
 from zoo.comparison.pictures import LossCurve, bound_figure, loss_figure
-from zoo.comparison.table import caption, columns, shown
+from zoo.comparison.table import caption, columns, shown, winners
+from zoo.evaluation.answers import NO
 from zoo.files import write_whole
 
-JUDGED_BY = ("log_evidence", "elbo")  # the first that all runs have says which pair is best
+JUDGED_BY = ("log_evidence", "elbo")
 TEMPLATE = "report.html.j2"
 QUESTIONS = {
     "bound": "Is the bound as it should be?",
@@ -37,6 +38,7 @@ class Material:
         losses: of the runs.
         images: run name -> a PNG of rows, reconstructions and samples.
         left: run or pair -> why it is not in the table.
+        learns: has each run a model of its own, which it trained?
         record: command, commit, versions, threads and data.
     """
 
@@ -47,12 +49,18 @@ class Material:
     losses: Sequence[LossCurve]
     images: dict[str, bytes]
     left: dict[str, str]
+    learns: bool
     record: dict[str, Any]
 
 
-def not_in_table(mismatches: dict[str, str], unfinished: dict[str, str]) -> dict[str, str]:
-    """Pair or run -> why it is not in the table."""
-    return mismatches | {name: f"{how}; not in the table." for name, how in unfinished.items()}
+def not_in_table(
+    rows: Sequence[Row], mismatches: dict[str, str], unfinished: dict[str, str]
+) -> dict[str, str]:
+    """Pair or run -> why it is not in the table, or not judged."""
+    gone = {
+        row.name: "diverged; its pair is not judged." for row in rows if row.stopped == "diverged"
+    }
+    return mismatches | gone | {n: f"{how}; not in the table." for n, how in unfinished.items()}
 
 
 def write_report(material: Material, path: str | Path) -> Path:
@@ -60,7 +68,7 @@ def write_report(material: Material, path: str | Path) -> Path:
 
     Args:
         material: what it is made from.
-        path: of the HTML file, in a folder that is there.
+        path: of the HTML file; its folder is made if it is not there.
 
     Raises:
         ValueError: for a comparison of which no run is whole.
@@ -72,6 +80,7 @@ def write_report(material: Material, path: str | Path) -> Path:
         raise ValueError(f"There is no run to report: none is whole ({why}). Run them first.")
     loader = PackageLoader("zoo.comparison", ".")
     rules = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     return write_whole(path, rules.get_template(TEMPLATE).render(page=_page(material)))
 
 
@@ -79,15 +88,17 @@ def _page(material: Material) -> dict[str, Any]:
     """What the template asks for."""
     rows, summaries = material.rows, summarise(material.rows)
     seeds = max(summary.seeds for summary in summaries)
-    shared = [name for name in JUDGED_BY if all(name in row.metrics for row in rows)]
-    return _table(rows, material.exact) | {
+    kept = judged(rows)
+    shared = [name for name in JUDGED_BY if all(name in row.metrics for row in kept)]
+    best_in = winners(rows, columns(summaries, material.exact), learns=material.learns)
+    return _table(rows, material.exact, best_in) | {
         "title": material.title,
         "question": question(summaries, seeds, material.held),
-        "answer": answer(rows, shared[0] if shared else None),
+        "answer": answer(kept, shared, best_in, learns=material.learns),
         "caption": caption(seeds),
         "exact": "" if material.exact is None else f"{material.exact.value:.4f}",
         "pictures": _pictures(material, summaries),
-        "differences": [_difference(one) for name in shared for one in differences(rows, name)],
+        "differences": [_difference(one) for name in shared for one in differences(kept, name)],
         "runs": [_run(row, material.images.get(row.name)) for row in rows],
         "left": list(material.left.items()),
         "command": material.record["command"],
@@ -95,17 +106,18 @@ def _page(material: Material) -> dict[str, Any]:
     }
 
 
-def _table(rows: Sequence[Row], exact: Cell | None) -> dict[str, Any]:
+def _table(
+    rows: Sequence[Row], exact: Cell | None, best_in: dict[str, Pair | None]
+) -> dict[str, Any]:
     """The heads and lines of the table."""
     summaries = summarise(rows)
     names = columns(summaries, exact)
-    winners = {name: best(rows, name) for name in names}
     cells = {name: [s.cells[name] for s in summaries if name in s.cells] for name in names}
     heads = [(name, "") for name in ("guide", "objective")]
     heads += [(name, cells[name][0].unit) for name in names] + [("fit", "seconds")]
     lines = []
     for s in summaries:
-        found = [(shown(s.cells.get(n)), winners[n] == (s.guide, s.objective)) for n in names]
+        found = [(shown(s.cells.get(n)), best_in[n] == (s.guide, s.objective)) for n in names]
         line = [(s.guide, False), (s.objective, False), *found, (f"{s.seconds:.1f}", False)]
         lines.append([{"text": text, "best": won} for text, won in line])
     return {"heads": [{"name": name, "unit": unit} for name, unit in heads], "lines": lines}
@@ -126,14 +138,22 @@ def _number(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
-def answer(rows: Sequence[Row], judge: str | None) -> str:
-    """Which pair is clearly the best, or that none is."""
+def answer(
+    rows: Sequence[Row], shared: Sequence[str], best_in: dict[str, Pair | None], *, learns: bool
+) -> str:
+    """Which pair is clearly the best, or that none is.
+
+    Models that runs trained for themselves are told apart by log p(x), where the weights may be
+    trusted; guides under one model by the ELBO, since log p(x) is the same for all of them.
+    """
     pairs = {(row.guide, row.objective) for row in rows}
-    if judge is None or len(pairs) < 2:
+    if not shared or len(pairs) < 2:
         return "There is nothing to compare: one pair, or no metric that all runs have."
     if len({row.seed for row in rows}) == 1:
-        return "One seed cannot show which pair is better; take at least two."
-    won = best(rows, judge)
+        return "One seed cannot show which pair is better; take at least two, better five."
+    trusted = all(row.answers.get("weights", {}).get("answer") != NO for row in rows)
+    judge = "log_evidence" if learns and trusted and "log_evidence" in shared else "elbo"
+    won = best_in.get(judge)
     if won is None:
         return f"No pair is clearly the best: what differs in {judge}, seeds could explain."
     return f"{_pair(won)} is clearly the best in {judge}."

@@ -17,7 +17,7 @@ from zoo.files import refuse_occupied
 from zoo.latents import Latents
 from zoo.results.result import Fit
 from zoo.training.checkpoint import load_fit
-from zoo.training.checkpointer import Checkpoint
+from zoo.training.checkpointer import Checkpoint, SaveError
 from zoo.training.fit import fit
 
 
@@ -104,12 +104,29 @@ class Runs:
             self._take_up(row)
         self._write()
 
-    def take(self, guide: str, objective: str) -> None:
+    def take(self, guide: str, objective: str) -> Exception | None:
         """Fits and scores the seeds of a pair that are not whole.
+
+        Returns:
+            The error that ended it, if model, guide or objective raised one: other pairs go on.
 
         Raises:
             KeyboardInterrupt: if that was interrupted; what is whole is kept.
+            OSError: if results cannot be written.
         """
+        try:
+            self._take(guide, objective)
+        except (OSError, SaveError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a guide of the user's raises
+            left = [name for name in self.names(guide, objective) if name not in self.found.fits]
+            said = f"{type(error).__name__}: {error}"
+            self.found.unfinished |= dict.fromkeys(left, f"failed with {said}")
+            self._write()
+            return error
+        return None
+
+    def _take(self, guide: str, objective: str) -> None:
         names = self.names(guide, objective)
         if not all(name in self.found.fits for name in names):
             if self.asked.budget is None:

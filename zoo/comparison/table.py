@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from zoo.comparison.aggregate import Cell, Row, Summary, summarise
-from zoo.comparison.paired import best
+from zoo.comparison.paired import Pair, best, judged
+from zoo.evaluation.answers import NO
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,18 +22,32 @@ def caption(seeds: int) -> str:
     if seeds == 1:
         return "± is the error of the draws alone: one seed does not show how training varies."
     return (
-        f"± is the standard error over {seeds} seeds, estimated from all lines together where it "
-        "exceeds that of the draws; bold is clearly better than every other line."
+        f"± is the standard error over {seeds} seeds, or that of the draws where it is larger; bold "
+        "is clearly better than every other line, paired by seed."
     )
 
 
-def comparison_table(rows: Sequence[Row], exact: Cell | None, title: str) -> Table:
+def winners(rows: Sequence[Row], names: Sequence[str], *, learns: bool) -> dict[str, Pair | None]:
+    """Metric -> the pair that is clearly the best in it.
+
+    The estimate of log p(x) tells models apart, not guides: none is the best in it where all runs
+    have one model, nor where the weights of some run are not to be trusted.
+    """
+    trusted = all(row.answers.get("weights", {}).get("answer") != NO for row in judged(rows))
+    left = () if learns and trusted else ("log_evidence",)
+    return {name: None if name in left else best(rows, name) for name in names}
+
+
+def comparison_table(
+    rows: Sequence[Row], exact: Cell | None, title: str, *, learns: bool = True
+) -> Table:
     """One line a pair of guide and objective, over seeds; bold what is clearly the best.
 
     Args:
         rows: of all runs.
         exact: the exact log evidence, if one number serves all lines.
         title: above the table.
+        learns: has each run a model of its own, which it trained?
     """
     summaries = summarise(rows)
     found = columns(summaries, exact)
@@ -44,12 +59,12 @@ def comparison_table(rows: Sequence[Row], exact: Cell | None, title: str) -> Tab
         unit = next(s.cells[name].unit for s in summaries if name in s.cells)
         view.add_column(f"{name}\n[dim]{unit}[/dim]", justify="right", overflow="fold")
     view.add_column("fit\n[dim]seconds[/dim]", justify="right")
-    winners = {name: best(rows, name) for name in found}
+    best_in = winners(rows, found, learns=learns)
     for summary in summaries:
         cells = []
         for name in found:
             text = shown(summary.cells.get(name))
-            won = winners[name] == (summary.guide, summary.objective)
+            won = best_in[name] == (summary.guide, summary.objective)
             cells.append(f"[bold]{text}[/bold]" if won else text)
         view.add_row(summary.guide, summary.objective, *cells, f"{summary.seconds:.1f}")
     if exact is not None:

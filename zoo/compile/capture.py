@@ -185,13 +185,24 @@ ANSWERS = {  # (method of a tensor, function that calls it) -> its value in a st
 }
 
 
+LEAVING = (torch.Tensor.numpy, torch.Tensor.__array__)  # no tracer follows a value from there
+
+
 class Answers(TorchFunctionMode):
-    """Gives library code the answers of :data:`ANSWERS`; all other code reads real values."""
+    """Gives library code the answers of :data:`ANSWERS`; all other code reads real values.
+
+    Values that leave torch are refused, since nothing shows what becomes of them.
+    """
 
     def __torch_function__(
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
     ) -> object:
         """The answer for the function that asks, if there is one; else what `func` returns."""
+        if func in LEAVING:
+            raise CaptureError(
+                "It reads the values of a tensor as a NumPy array, and they would be frozen as they "
+                "were. Write that part in torch, or use the plain step, compile=False."
+            )
         frame = sys._getframe(1)
         question = func, f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
         return ANSWERS[question] if question in ANSWERS else func(*args, **(kwargs or {}))

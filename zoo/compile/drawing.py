@@ -6,11 +6,12 @@ importance weights of many draws.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functionalize
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Interpreter
 
 from zoo.compile.capture import Answers, refuse_hidden_noise, skip_copies
 from zoo.compile.code_cache import Packaged
@@ -64,19 +65,25 @@ class _Code:
         with ExplicitNoise(record(self.specs)), Answers():
             module(*inputs)
         graph = _traced(partial(_call, module, tuple(named)), self.tensors, inputs, self.noise())
-        self.run = Packaged(lambda: graph, partial(graph_key, graph), _returned, {})
+        held = graph.graph.find_nodes(op="get_attr")
+        self.constants = {str(node.target): getattr(graph, str(node.target)) for node in held}
+        run = partial(_run, graph, tuple(self.constants))
+        self.code = Packaged(lambda: run, partial(graph_key, graph), _returned, {})
 
     def noise(self) -> Tensors:
         """Fresh noise from the global random state."""
         return tuple(spec.draw() for spec in self.specs)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        return self.run(self.tensors, inputs, self.noise())[0]
+        return self._take(inputs, self.noise())
+
+    def _take(self, inputs: Tensors, noise: Tensors) -> Tensor:
+        return self.code(self.tensors, inputs, noise, tuple(self.constants.values()))[0]
 
     def agrees(self, module: nn.Module, inputs: Tensors) -> bool:
         """Does the code give what the module gives, under the same noise?"""
         noise = self.noise()
-        found = self.run(self.tensors, inputs, noise)[0]
+        found = self._take(inputs, noise)
         with ExplicitNoise(replay(noise)):
             expected = module(*inputs)
         return first_difference({"": found}, {"": expected}) is None
@@ -90,7 +97,27 @@ def _call(
         return (call_with(module, dict(zip(names, tensors, strict=True)), inputs),)
 
 
-def _returned(tensors: Tensors, inputs: Tensors, noise: Tensors) -> tuple[Tensor]:
+def _run(
+    graph: GraphModule,
+    names: tuple[str, ...],
+    tensors: Tensors,
+    inputs: Tensors,
+    noise: Tensors,
+    constants: Tensors,
+) -> tuple[Tensor]:
+    """What the graph returns, with its constants as inputs: the compiler fails on some of them."""
+    given = dict(zip(names, constants, strict=True))
+
+    class Given(Interpreter):
+        def get_attr(self, target: Any, args: tuple, kwargs: dict) -> Tensor:
+            return given[target]
+
+    return Given(graph).run(tensors, inputs, noise)
+
+
+def _returned(
+    tensors: Tensors, inputs: Tensors, noise: Tensors, constants: Tensors
+) -> tuple[Tensor]:
     """What the code returns, by its structure."""
     return (tensors[0],)
 

@@ -161,7 +161,7 @@ def evaluate(
         split,
         weighed,
         draws,
-        trains_model=_trains_model(result),
+        trains_model=trains_model(result),
         difficulties=tuple(result.difficulties),
     )
 
@@ -189,7 +189,7 @@ def default_draws(rows: int, *, one_weight: bool = False) -> int:
     return max(FEWEST_DRAWS_PER_ROW, min(USUAL_DRAWS_PER_ROW, MOST_WEIGHTS // rows))
 
 
-def _trains_model(result: Fit) -> bool:
+def trains_model(result: Fit) -> bool:
     """Were parameters of the model trained?"""
     own, parameters = result.program.of_model(), result.program.parameters()
     moved = any(id(one) in own and one.requires_grad for one in parameters)

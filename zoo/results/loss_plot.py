@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.results.shown import title_of
+from zoo.results.shown import loss_rows, title_of
 
 if TYPE_CHECKING:
     from zoo.results.result import Fit
@@ -20,7 +20,7 @@ def plot_loss(fit: "Fit", axes: Any = None) -> Any:
         raise ValueError("The fit has taken no step, so that there is no loss to plot.")
     if axes is None:
         _, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-    rows = max(1, fit.task.data.rows) if fit.latents.rowwise else 1
+    rows = loss_rows(fit)
     losses = fit.losses.double().cpu().numpy() / rows
     steps = np.arange(1, len(losses) + 1)
     window = min(SMOOTHING, max(1, len(losses) // 10))

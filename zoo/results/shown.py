@@ -5,6 +5,8 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from zoo.sampling.importance_weights import independent_rows
+
 if TYPE_CHECKING:
     from zoo.results.result import Fit
 
@@ -56,12 +58,17 @@ def guide_words(guide: Callable) -> str:
     return name + (f"({', '.join(f'{k}={v!r}' for k, v in settings.items())})" if settings else "")
 
 
+def loss_rows(fit: "Fit") -> int:
+    """Rows that the loss is a sum over, each with latents of its own; 1 where they share one."""
+    return independent_rows(fit.program, fit.task.split("train"))
+
+
 def last_loss(fit: "Fit") -> str:
     """The mean loss of the last steps, in nats a row where rows have latents of their own."""
     count = min(LAST, len(fit.losses))
     if not count:
         return "none: no step was taken"
-    rows = max(1, fit.task.data.rows) if fit.latents.rowwise else 1
+    rows = loss_rows(fit)
     value = float(fit.losses[-count:].double().mean()) / rows
     unit = "nats/row" if fit.latents.rowwise else "nats"
     over = f", mean of the last {count} steps" if count > 1 and not fit.settings.dadvi else ""

@@ -104,7 +104,22 @@ def reconstruct(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Sites:
     with isolated(seed=seed_given(seed)):
         if _shows_its_mean(fit):
             return {fit.latents.observed[0]: _shown_mean(fit, given, count)}
-        return expected_data(_whole(fit, given), given, count)
+        return _with_means(expected_data(_whole(fit, given), given, count))
+
+
+def _with_means(found: Sites) -> Sites:
+    """The expected data, refused where an observation has no mean.
+
+    Raises:
+        ValueError: naming the site, as for categories and Cauchy noise.
+    """
+    for name, value in found.items():
+        if value.isnan().any():
+            raise ValueError(
+                f"What is observed at '{name}' has no mean (categories have none), so that nothing "
+                "is expected. Draws of it: fit.sample(1000)."
+            )
+    return found
 
 
 def _shows_its_mean(fit: "Fit") -> bool:
