@@ -49,9 +49,8 @@ def test_code_draws_what_the_module_draws():
 
 
 def test_constants_are_no_obstacle():
-    code = compiled_draw(
-        Of(lambda x: dist.Normal(torch.zeros(3), 1.0).log_prob(x)), (X,), (OTHER,)
-    )
+    density = Of(lambda x: dist.Normal(torch.zeros(3), 1.0).log_prob(x))
+    code = compiled_draw(density, (X,), (OTHER,))
     expected = dist.Normal(0.0, 1.0).log_prob(X)
     torch.testing.assert_close(code(X), expected, rtol=1e-8, atol=1e-8)
 

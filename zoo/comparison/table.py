@@ -22,8 +22,8 @@ def caption(seeds: int) -> str:
     if seeds == 1:
         return "± is the error of the draws alone: one seed does not show how training varies."
     return (
-        f"± is the standard error over {seeds} seeds, or that of the draws where it is larger; bold "
-        "is clearly better than every other line, paired by seed."
+        f"± is the standard error over {seeds} seeds, or that of the draws where it is larger; "
+        "bold is clearly better than every other line, paired by seed."
     )
 
 

@@ -200,8 +200,8 @@ class Answers(TorchFunctionMode):
         """The answer for the function that asks, if there is one; else what `func` returns."""
         if func in LEAVING:
             raise CaptureError(
-                "It reads the values of a tensor as a NumPy array, and they would be frozen as they "
-                "were. Write that part in torch, or use the plain step, compile=False."
+                "It reads the values of a tensor as a NumPy array, and they would be frozen as "
+                "they were. Write that part in torch, or use the plain step, compile=False."
             )
         frame = sys._getframe(1)
         question = func, f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"

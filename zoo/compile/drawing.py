@@ -6,12 +6,11 @@ importance weights of many draws.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functionalize
-from torch.fx import GraphModule, Interpreter
+from torch.fx import GraphModule
 
 from zoo.compile.capture import Answers, refuse_hidden_noise, skip_copies
 from zoo.compile.code_cache import Packaged
@@ -26,6 +25,7 @@ from zoo.torch_private import make_fx
 
 Tensors = tuple[Tensor, ...]
 Draw = Callable[..., Tensor]
+FULL = torch.ops.aten.full.default
 
 
 def compiled_draw(module: nn.Module, inputs: Tensors, others: Tensors) -> Draw | None:
@@ -65,10 +65,7 @@ class _Code:
         with ExplicitNoise(record(self.specs)), Answers():
             module(*inputs)
         graph = _traced(partial(_call, module, tuple(named)), self.tensors, inputs, self.noise())
-        held = graph.graph.find_nodes(op="get_attr")
-        self.constants = {str(node.target): getattr(graph, str(node.target)) for node in held}
-        run = partial(_run, graph, tuple(self.constants))
-        self.code = Packaged(lambda: run, partial(graph_key, graph), _returned, {})
+        self.code = Packaged(lambda: graph, partial(graph_key, graph), _returned, {})
 
     def noise(self) -> Tensors:
         """Fresh noise from the global random state."""
@@ -78,7 +75,7 @@ class _Code:
         return self._take(inputs, self.noise())
 
     def _take(self, inputs: Tensors, noise: Tensors) -> Tensor:
-        return self.code(self.tensors, inputs, noise, tuple(self.constants.values()))[0]
+        return self.code(self.tensors, inputs, noise)[0]
 
     def agrees(self, module: nn.Module, inputs: Tensors) -> bool:
         """Does the code give what the module gives, under the same noise?"""
@@ -97,29 +94,9 @@ def _call(
         return (call_with(module, dict(zip(names, tensors, strict=True)), inputs),)
 
 
-def _run(
-    graph: GraphModule,
-    names: tuple[str, ...],
-    tensors: Tensors,
-    inputs: Tensors,
-    noise: Tensors,
-    constants: Tensors,
-) -> tuple[Tensor]:
-    """What the graph returns, with its constants as inputs: the compiler fails on some of them."""
-    given = dict(zip(names, constants, strict=True))
-
-    class Given(Interpreter):
-        def get_attr(self, target: Any, args: tuple, kwargs: dict) -> Tensor:
-            return given[target]
-
-    return Given(graph).run(tensors, inputs, noise)
-
-
-def _returned(
-    tensors: Tensors, inputs: Tensors, noise: Tensors, constants: Tensors
-) -> tuple[Tensor]:
+def _returned(tensors: Tensors, inputs: Tensors, noise: Tensors) -> tuple[Tensor]:
     """What the code returns, by its structure."""
-    return (tensors[0],)
+    return (inputs[0],)
 
 
 def _traced(function: Callable, *args: Tensors) -> GraphModule:
@@ -135,6 +112,17 @@ def _traced(function: Callable, *args: Tensors) -> GraphModule:
     if graph.graph.find_nodes(op="call_function", target=CHECK):
         raise CaptureError("It factorises a matrix.")
     skip_copies(graph)
+    _write_out_numbers(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
+
+
+def _write_out_numbers(graph: GraphModule) -> None:
+    """Makes each constant of one number where it is used: the compiler fails on them otherwise."""
+    for node in graph.graph.find_nodes(op="get_attr"):
+        value = getattr(graph, str(node.target))
+        if isinstance(value, Tensor) and not value.dim():
+            with graph.graph.inserting_before(node):
+                made = graph.graph.call_function(FULL, ([], value.item()), {"dtype": value.dtype})
+            node.replace_all_uses_with(made)

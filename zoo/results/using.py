@@ -116,8 +116,8 @@ def _with_means(found: Sites) -> Sites:
     for name, value in found.items():
         if value.isnan().any():
             raise ValueError(
-                f"What is observed at '{name}' has no mean (categories have none), so that nothing "
-                "is expected. Draws of it: fit.sample(1000)."
+                f"What is observed at '{name}' has no mean (categories have none), so that "
+                "nothing is expected. Draws of it: fit.sample(1000)."
             )
     return found
 
