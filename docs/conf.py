@@ -22,17 +22,19 @@ extensions = [
 ]
 exclude_patterns = ["conf.py", "extensions", "Thumbs.db"]
 nitpicky = True
+nitpick_ignore = [("py:class", "DataFrame")]  # pandas is imported where it is used
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 maximum_signature_line_length = 88
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_custom_formats = {".py": ["notebooks.read", {}]}
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE.parent / "build" / "notebooks")
 nb_execution_timeout = 600

@@ -7,6 +7,7 @@ what reStructuredText would take for markup is escaped.
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 from pydoc import ErrorDuringImport, locate
 
@@ -17,6 +18,7 @@ from sphinx.environment import BuildEnvironment
 SECTION = re.compile(r"(Args|Attributes|Example|Raises|Returns|Yields):")
 LABEL = re.compile(r"([A-Z][a-z]+(?: [a-z]+){0,3}): (?=\S)")
 BULLET = re.compile(r"(- |\d+\. )")
+ROLE = re.compile(r":(\w+):`([^`<]+)`")
 INLINE = re.compile(r"(:\w+:`[^`]+`|``.+?``)|`([^`]+)`|(\\|[|*]|(?<=\w)_(?!\w))", re.DOTALL)
 STARRED_ARGUMENT = re.compile(r"^( +)(\*{1,2})(?=\w+:)", re.MULTILINE)
 FORMULA = 4  # columns that a formula is indented by
@@ -24,7 +26,9 @@ FORMULA = 4  # columns that a formula is indented by
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Takes part in the build; napoleon reads the sections afterwards."""
+    app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", process, priority=400)
+    app.connect("autodoc-process-signature", readable)
     app.connect("missing-reference", known_to_python)
     return {"parallel_read_safe": True}
 
@@ -32,9 +36,46 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def process(
     app: Sphinx, what: str, name: str, given: object, options: object, lines: list[str]
 ) -> None:
-    """Replaces the lines of a docstring, as autodoc asks."""
+    """Replaces the lines of a docstring, as autodoc asks.
+
+    Napoleon takes what stands before the first colon for a type, in the docstring of a property
+    and at the beginning of "Returns". Here that is text, and so a line with nothing but an escaped
+    space, which is not shown, comes before it.
+    """
     if name.split(".")[0] in ("zoo", "guides"):
-        lines[:] = as_rst(lines)
+        module = name if what == "module" else getattr(given, "__module__", None) or ""
+        untyped = ["\\ "] if what in ("attribute", "data", "property") else []
+        lines[:] = untyped + [_absolute(line, module) for line in as_rst(lines)]
+
+
+def readable(
+    app: Sphinx,
+    what: str,
+    name: str,
+    given: object,
+    options: object,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str, str | None] | None:
+    """A signature that Sphinx can read: the defaults that a dataclass makes have no text."""
+    if signature is None:
+        return None
+    return signature.replace("<factory>", "..."), returned
+
+
+def _absolute(line: str, module: str) -> str:
+    """The line with the full names of what its roles refer to."""
+
+    def named(match: re.Match[str]) -> str:
+        full = next((n for n in candidates(match[2], module) if _exists(n)), match[2])
+        return f":{match[1]}:`{match[2]} <{full}>`"
+
+    return ROLE.sub(named, line)
+
+
+def candidates(target: str, module: str) -> list[str]:
+    """The names that a reference inside a module may stand for."""
+    return [target, f"{module}.{target}", f"{module.rpartition('.')[0]}.{target}"]
 
 
 def as_rst(lines: list[str]) -> list[str]:
@@ -72,6 +113,8 @@ def spaced(lines: list[str]) -> list[str]:
         if before.strip() and (LABEL.match(line) or listed):
             found.append("")
         found.append(LABEL.sub(r"**\1:** ", line, count=1) if LABEL.match(line) else line)
+        if line in ("Returns:", "Yields:"):
+            found.append("    \0")
     return found
 
 
@@ -81,7 +124,7 @@ def escaped(text: str) -> str:
     labels = re.compile(r"^\*\*([^*\n]+):\*\* ", re.MULTILINE)
     text = labels.sub("\1\\1:\1 ", text)
     text = INLINE.sub(_one, text)
-    return text.replace("\0", "*").replace("\1", "**")
+    return text.replace("    \0\n", "    \\ \n").replace("\0", "*").replace("\1", "**")
 
 
 def _one(match: re.Match[str]) -> str:
@@ -100,12 +143,12 @@ def known_to_python(
     """Plain text in the place of a link to what has no page, but is there; else a warning."""
     if node.get("refdomain") != "py":
         return None
-    target, module = node["reftarget"], node.get("py:module") or ""
-    places = ["", module, f"{module}.{node.get('py:class')}", module.rpartition(".")[0]]
-    names = [f"{place}.{target}".lstrip(".") for place in places]
+    target, module, cls = node["reftarget"], node.get("py:module") or "", node.get("py:class")
+    names = candidates(target, module) + candidates(target, f"{module}.{cls}")
     return content if any(_exists(name) for name in names) else None
 
 
+@cache
 def _exists(name: str) -> bool:
     try:
         return locate(name) is not None

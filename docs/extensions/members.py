@@ -50,7 +50,8 @@ class Member:
     def summary(self) -> str:
         """The first sentence of its module."""
         text = inspect.getdoc(inspect.getmodule(self.cls)) or ""
-        return as_markdown(re.split(r"(?<=[^.][.:])\s", " ".join(text.split("\n\n")[0].split()))[0])
+        paragraph = " ".join(text.split("\n\n")[0].split())
+        return as_markdown(re.split(r"(?<=[.])\s", paragraph)[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -95,7 +96,9 @@ def all_pairs() -> Pairs:
     for model in MODELS:
         latents = describe_task(zoo.load(model))
         found[model] = {
-            guide: [o for o, one in OBJECTIVES.items() if zoo.mismatch(latents, family, one) is None]
+            guide: [
+                o for o, one in OBJECTIVES.items() if zoo.mismatch(latents, family, one) is None
+            ]
             for guide, family in GUIDES.items()
         }
     return found
@@ -140,8 +143,8 @@ def _index(kind: str, found: Sequence[Member]) -> str:
     rows = [f"| [`{one.name}`]({one.name}.md) | {one.summary} |" for one in found]
     names = "\n".join(one.name for one in found)
     return (
-        f"# {kind.capitalize()}\n\nEach name is what `zoo.{'load' if kind == 'models' else 'fit'}` "
-        f"and the command line take.\n\n| name | what it is |\n|---|---|\n"
+        f"# {kind.capitalize()}\n\nEach name is what Python and the command line take.\n\n"
+        "| name | what it is |\n|---|---|\n"
         + "\n".join(rows)
         + f"\n\n```{{toctree}}\n:hidden:\n\n{names}\n```\n"
     )
@@ -185,7 +188,9 @@ def _guide_page(pairs: Pairs, one: Member, main: str) -> str:
         for model, names in taken.items()
     ]
     table = ["| model | objectives |\n|---|---|", *rows] if rows else ["No model of the zoo."]
-    return "\n".join([f"# {one.name}\n", _reference(one, main), "## What goes with it\n", *table, ""])
+    return "\n".join(
+        [f"# {one.name}\n", _reference(one, main), "## What goes with it\n", *table, ""]
+    )
 
 
 def _objective_page(pairs: Pairs, one: Member, main: str) -> str:

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Read the diagnostics
 #
-# Five fits, of which three are bad, each in its own way. For each we read what the zoo says, and then look
-# at the truth: these models know their evidence and their posterior.
+# Five fits, of which three are bad, each in its own way. For each we read what the zoo says, and
+# then look at the truth: these models know their evidence and their posterior.
 
 # %%
 import guides
@@ -25,8 +25,8 @@ TRUTH = ("exact_log_evidence", "gap", "posterior_mean_error", "posterior_sd_erro
 # %% [markdown]
 # ## A good fit
 #
-# Linear regression has a normal posterior, and a full-rank normal holds it. The gap is 0, every weight
-# is the same, and k-hat is as low as it can be.
+# Linear regression has a normal posterior, and a full-rank normal holds it. The gap is 0, every
+# weight is the same, and k-hat is as low as it can be.
 
 # %%
 good = read(zoo.fit(zoo.load("linear_regression"), guides.FullRank), *BLIND, *TRUTH)
@@ -34,9 +34,9 @@ good = read(zoo.fit(zoo.load("linear_regression"), guides.FullRank), *BLIND, *TR
 # %% [markdown]
 # ## The family is too small
 #
-# A mean-field normal has no correlations. The regression's coefficients do. The means are right and the
-# standard deviations too small: look at `posterior_sd_error`. Without the truth it shows in `k_hat` and
-# `ess`.
+# A mean-field normal has no correlations. The regression's coefficients do. The means are right
+# and the standard deviations too small: look at `posterior_sd_error`. Without the truth it shows
+# in `k_hat` and `ess`.
 
 # %%
 narrow = read(zoo.fit(zoo.load("linear_regression"), guides.MeanField), *BLIND, *TRUTH)
@@ -44,16 +44,16 @@ narrow = read(zoo.fit(zoo.load("linear_regression"), guides.MeanField), *BLIND, 
 # %% [markdown]
 # ## A funnel
 #
-# In the centred form of eight schools the width of the effects depends on tau. No normal has such a shape.
-# k-hat is above 0.7: neither the draws nor their weights may be trusted, and the error of `log_evidence`
-# says little.
+# In the centred form of eight schools the width of the effects depends on tau. No normal has such
+# a shape. k-hat is near its limit of 0.7, so that the weights are in doubt, and the draws are
+# wrong. The verdict also names the difficulty, a funnel, and a way out.
 
 # %%
 centred = read(zoo.fit(zoo.load("eight_schools"), guides.MeanField), *BLIND, *TRUTH)
 
 # %% [markdown]
-# The same model, written so that the effects do not depend on tau. The posterior of mu, tau and theta is the
-# same, and nearly normal in the new coordinates.
+# The same model, written so that the effects do not depend on tau. The posterior of mu, tau and
+# theta is the same, and nearly normal in the new coordinates.
 
 # %%
 noncentred = read(zoo.fit(zoo.load("eight_schools_noncentred"), guides.MeanField), *BLIND, *TRUTH)
@@ -61,7 +61,8 @@ noncentred = read(zoo.fit(zoo.load("eight_schools_noncentred"), guides.MeanField
 # %% [markdown]
 # ## Stopped too early
 #
-# The right family, and 30 steps. The bound still rises, and the first answer says so.
+# The right family, and 30 steps: too few to tell whether the bound still rises, and the first
+# answer says so. k-hat and the effective sample size say the rest.
 
 # %%
 early = read(zoo.fit(zoo.load("linear_regression"), guides.FullRank, steps=30), *BLIND, *TRUTH)
@@ -69,8 +70,8 @@ early = read(zoo.fit(zoo.load("linear_regression"), guides.FullRank, steps=30), 
 # %% [markdown]
 # ## What the verdict said, and what is true
 #
-# A fit is called right here if no posterior mean is off by more than 0.2 posterior standard deviations and
-# no standard deviation by more than a quarter.
+# A fit is called right here if no posterior mean is off by more than 0.2 posterior standard
+# deviations and no standard deviation by more than a quarter.
 
 # %%
 fits = {
@@ -90,5 +91,5 @@ for name, found in fits.items():
     assert found["gap"].value > -5 * found["gap"].se - 1e-3
 
 # %% [markdown]
-# No fit that is wrong got a *yes* to the third question. [The museum](../museum.md) plants more failures, and
-# [the verdict's page](../verdict.md) counts its mistakes over 300 random fits.
+# No fit that is wrong got a *yes* to the third question. [The museum](../museum.md) plants more
+# failures, and [the verdict's page](../verdict.md) counts its mistakes over 300 random fits.
