@@ -22,6 +22,7 @@ extensions = [
 ]
 exclude_patterns = ["conf.py", "extensions", "Thumbs.db"]
 nitpicky = True
+highlight_language = "none"  # formulas; doctests and named blocks have their own
 nitpick_ignore = [("py:class", "DataFrame")]  # pandas is imported where it is used
 
 autodoc_member_order = "bysource"

@@ -140,7 +140,12 @@ def _fields(objective: object) -> str:
 
 
 def _index(kind: str, found: Sequence[Member]) -> str:
-    rows = [f"| [`{one.name}`]({one.name}.md) | {one.summary} |" for one in found]
+    first: dict[type, str] = {}
+    rows = []
+    for one in found:
+        main = first.setdefault(one.cls, one.name)
+        what = one.summary if main == one.name else _variant(one, main)
+        rows.append(f"| [`{one.name}`]({one.name}.md) | {what} |")
     names = "\n".join(one.name for one in found)
     return (
         f"# {kind.capitalize()}\n\nEach name is what Python and the command line take.\n\n"
@@ -150,8 +155,10 @@ def _index(kind: str, found: Sequence[Member]) -> str:
     )
 
 
-def _with(settings: str) -> str:
-    return f"`{settings}`" if "=" in settings else settings or "the same settings"
+def _variant(one: Member, main: str) -> str:
+    """A sentence about a name whose class has its page under another name."""
+    settings = f"`{one.settings}`" if "=" in one.settings else one.settings or "the same settings"
+    return f"[`{main}`]({main}.md) with {settings}."
 
 
 def _model_page(pairs: Pairs, one: Member, main: str) -> str:
@@ -160,11 +167,7 @@ def _model_page(pairs: Pairs, one: Member, main: str) -> str:
         model = task.build()
     exact = [what for what, protocol in EXACT.items() if isinstance(model, protocol)]
     recipe = [f"| {name} | `{getattr(task.recipe, name)}` |" for name in RECIPE]
-    rows = [
-        f"| [`{guide}`](../guides/{guide}.md) | {_links('objectives', names)} |"
-        for guide, names in pairs[one.name].items()
-        if names
-    ]
+    rows = _alike("guides", "objectives", pairs[one.name])
     return "\n".join(
         [
             f"# {one.name}\n",
@@ -182,11 +185,8 @@ def _model_page(pairs: Pairs, one: Member, main: str) -> str:
 
 
 def _guide_page(pairs: Pairs, one: Member, main: str) -> str:
-    taken = {model: own[one.name] for model, own in pairs.items() if own[one.name]}
-    rows = [
-        f"| [`{model}`](../models/{model}.md) | {_links('objectives', names)} |"
-        for model, names in taken.items()
-    ]
+    taken = {model: own[one.name] for model, own in pairs.items()}
+    rows = _alike("models", "objectives", taken)
     table = ["| model | objectives |\n|---|---|", *rows] if rows else ["No model of the zoo."]
     return "\n".join(
         [f"# {one.name}\n", _reference(one, main), "## What goes with it\n", *table, ""]
@@ -198,15 +198,21 @@ def _objective_page(pairs: Pairs, one: Member, main: str) -> str:
         model: [guide for guide, names in own.items() if one.name in names]
         for model, own in pairs.items()
     }
-    rows = [
-        f"| [`{model}`](../models/{model}.md) | {_links('guides', names)} |"
-        for model, names in taken.items()
-        if names
-    ]
+    rows = _alike("models", "guides", taken)
     heading = "| model | guides |\n|---|---|"
     return "\n".join(
         [f"# {one.name}\n", _reference(one, main), "## What goes with it\n", heading, *rows, ""]
     )
+
+
+def _alike(kind: str, others: str, taken: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line of a table for all names that go with the same others; none for nothing."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, own in taken.items():
+        found.setdefault(tuple(own), []).append(name)
+    return [
+        f"| {_links(kind, names)} | {_links(others, own)} |" for own, names in found.items() if own
+    ]
 
 
 def _links(kind: str, names: Iterable[str]) -> str:
@@ -216,7 +222,7 @@ def _links(kind: str, names: Iterable[str]) -> str:
 def _reference(one: Member, main: str) -> str:
     """The docstrings of module and class, as autodoc shows them; once for each class."""
     if main != one.name:
-        return f"`{one.name}` is [`{main}`]({main}.md) with {_with(one.settings)}.\n"
+        return f"{_variant(one, main)}\n"
     return (
         f"```{{eval-rst}}\n.. automodule:: {one.cls.__module__}\n\n"
         f".. autoclass:: {one.path}\n   :members:\n```\n"

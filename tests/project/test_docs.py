@@ -135,7 +135,7 @@ def commands():
     """The lines of the pages that call the zoo."""
     for path in sorted(DOCS.glob("*.md")):
         for block in SHELL.finditer(path.read_text()):
-            for line in block[1].splitlines():
+            for line in block[1].replace("\\\n", " ").splitlines():
                 words = shlex.split(line)
                 if words and words[0] == "zoo":
                     yield pytest.param(words[1:], id=f"{path.stem}: {line}")
