@@ -5,7 +5,7 @@
 # score function, and that estimate may be so noisy that nothing is learnt. There are many ways to
 # make it less noisy. Which one is worth its cost?
 #
-# The model is a network with 8 binary latents for each picture of a digit. Its $2^8$ states can
+# The model is a network with 8 binary latents for each picture of a digit. Its 256 states can
 # be summed, so that the exact gradient and the exact log p(x) are known.
 
 # %%

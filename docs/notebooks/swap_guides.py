@@ -17,8 +17,8 @@ import zoo
 # %% [markdown]
 # ## Two causes that look alike
 #
-# In probabilistic PCA two hidden numbers make a picture: $x = W z + \mu$, plus noise. Here the two
-# columns of $W$ are alike. A picture then shows that *one* of the causes is on, and not which: if
+# In probabilistic PCA two hidden numbers make a picture: x = W z + mu, plus noise. Here the two
+# columns of W are alike. A picture then shows that *one* of the causes is on, and not which: if
 # one goes up, the other has to go down. The posterior of the two is strongly correlated.
 #
 # `freeze_model=True` trains the guides only.
@@ -42,10 +42,10 @@ pca = zoo.compare(
 pca.table
 
 # %% [markdown]
-# The best *diagonal* normal has the exact mean and the variances $1 / A_{ii}$, with $A$ the
+# The best *diagonal* normal has the exact mean and the variances 1 / A_ii, with A the
 # precision of the posterior. Its gap is
 #
-# $$ \log p(x) - \mathrm{ELBO} = \tfrac12 \Bigl( \sum_i \log A_{ii} - \log |A| \Bigr), $$
+#     log p(x) - ELBO = 1/2 ( sum_i log A_ii - log |A| ),
 #
 # the same for every row. A full-rank normal has no gap, and an inverse autoregressive flow can
 # have as little.

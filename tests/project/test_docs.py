@@ -142,7 +142,7 @@ def commands():
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("words", commands())
+@pytest.mark.parametrize("words", list(commands()))
 def test_the_command_line_has_every_option_that_the_pages_use(words):
     """An option that is not there is an error, also beside --help."""
     from typer.testing import CliRunner
