@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent)]
+ROOT = str(HERE.parent)
+sys.path[:0] = [str(HERE / "extensions"), ROOT]
+os.environ["PYTHONPATH"] = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])  # notebooks'
 
 import zoo  # noqa: E402
 

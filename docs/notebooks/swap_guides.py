@@ -83,7 +83,7 @@ vae = zoo.compare(
 vae.table
 
 # %%
-vae.plot()
+figure = vae.plot()
 
 # %% [markdown]
 # The differences of the ELBO are paired by seed. `clear` means that chance does not explain one.
