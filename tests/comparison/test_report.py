@@ -22,6 +22,7 @@ from zoo.cli.app import app
 from zoo.comparison.compare import write
 from zoo.comparison.from_folder import report_on
 from zoo.comparison.pictures import curve_of
+from zoo.results.record import with_checksum
 
 
 class Text(HTMLParser):
@@ -179,6 +180,15 @@ def test_a_folder_without_a_comparison_is_refused(tmp_path):
         report_on(tmp_path)
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(ValueError, match="damaged"):
+        report_on(tmp_path)
+
+
+def test_a_folder_of_an_earlier_version_is_named(own, tmp_path):
+    _, settings = own
+    record = json.loads((settings["out"] / "results.json").read_text())
+    old = {name: part for name, part in record.items() if name not in ("sha256", "title")}
+    (tmp_path / "results.json").write_text(with_checksum(old))
+    with pytest.raises(ValueError, match="earlier version of the zoo: results.json lacks title"):
         report_on(tmp_path)
 
 

@@ -27,6 +27,7 @@ from zoo.results.result import Fit
 from zoo.training.checkpoint import save
 
 RESULTS, RUNS, TRAINING, MODEL = "results.json", "runs", "training", "model"
+NEEDED = ("title", "held", "learns", "loss_rows", "rows", "mismatches", "unfinished", "settings")
 LOSSES, IMAGES, REPORT = "losses.png", "images.png", "report.html"
 OF_A_FIT = ("metrics.json", LOSSES, IMAGES, "arviz.nc")  # beside the fit itself
 WAY_OUT = "Pass --resume to go on, --force to replace what the zoo wrote, or name another folder."
@@ -131,7 +132,7 @@ def read_record(folder: Path) -> dict:
     """The contents of `results.json`.
 
     Raises:
-        ValueError: if the file is damaged, or is no record of a comparison.
+        ValueError: if the file is damaged, no record of a comparison, or of an earlier version.
     """
     path = folder / RESULTS
     try:
@@ -142,6 +143,12 @@ def read_record(folder: Path) -> dict:
         raise damaged(path, f"it is no record of a comparison ({error})") from None
     if with_checksum(body) != text:
         raise damaged(path, "its checksum is not that of its contents")
+    missing = [name for name in NEEDED if name not in record]
+    if missing or "held" not in record["settings"]:
+        raise ValueError(
+            f"The comparison in {folder} was written by an earlier version of the zoo: {RESULTS} "
+            f"lacks {', '.join(missing) or 'settings'}. Run it again with --force, or elsewhere."
+        )
     return record
 
 

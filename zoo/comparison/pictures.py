@@ -14,11 +14,11 @@ from zoo.comparison.aggregate import Cell, Summary
 from zoo.device import to_device
 from zoo.isolation import isolated
 from zoo.protocols import Descends, HasMean
+from zoo.results.loss_plot import smoothed
 from zoo.results.result import Fit
 from zoo.results.shown import loss_rows
 from zoo.sampling.draws import draw, draw_prior
 
-SMOOTHING = 50
 BOUNDS, MARKERS = ("elbo", "iwae_10", "iwae_100", "log_evidence"), "osD^"
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
@@ -64,11 +64,10 @@ def loss_figure(curves: Sequence[LossCurve]) -> Picture:
     for axis, objective in zip(axes[0], objectives, strict=True):
         own = [curve for curve in curves if curve.objective == objective]
         for number, curve in enumerate(own):
-            window = max(1, min(SMOOTHING, len(curve.losses) // 10))
-            smooth = np.convolve(curve.losses, np.ones(window) / window, mode="valid")
+            ends, smooth = smoothed(curve.losses)
             first = curve.guide not in [other.guide for other in own[:number]]
             axis.plot(
-                np.arange(window, len(curve.losses) + 1),
+                ends,
                 smooth,
                 color=colour(guides.index(curve.guide)),
                 label=curve.guide if first else None,

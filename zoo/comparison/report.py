@@ -13,8 +13,7 @@ from matplotlib.figure import Figure as Picture
 from zoo.comparison.aggregate import Cell, Row, summarise
 from zoo.comparison.paired import Difference, Pair, differences, judged
 from zoo.comparison.pictures import LossCurve, bound_figure, loss_figure
-from zoo.comparison.table import caption, columns, shown, winners
-from zoo.evaluation.answers import NO
+from zoo.comparison.table import caption, columns, models_compare, shown, winners
 from zoo.files import write_whole
 
 JUDGED_BY = ("log_evidence", "elbo")
@@ -151,8 +150,8 @@ def answer(
         return "There is nothing to compare: one pair, or no metric that all runs have."
     if len({row.seed for row in rows}) == 1:
         return "One seed cannot show which pair is better; take at least two, better five."
-    trusted = all(row.answers.get("weights", {}).get("answer") != NO for row in rows)
-    judge = "log_evidence" if learns and trusted and "log_evidence" in shared else "elbo"
+    by_model = "log_evidence" in shared and models_compare(rows, learns=learns)
+    judge = "log_evidence" if by_model else "elbo"
     won = best_in.get(judge)
     if won is None:
         return f"No pair is clearly the best: what differs in {judge}, seeds could explain."

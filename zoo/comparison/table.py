@@ -27,14 +27,18 @@ def caption(seeds: int) -> str:
     )
 
 
+def models_compare(rows: Sequence[Row], *, learns: bool) -> bool:
+    """Do estimates of log p(x) tell the runs apart: other models, and weights to be trusted?"""
+    return learns and all(row.answers.get("weights", {}).get("answer") != NO for row in rows)
+
+
 def winners(rows: Sequence[Row], names: Sequence[str], *, learns: bool) -> dict[str, Pair | None]:
     """Metric -> the pair that is clearly the best in it.
 
     The estimate of log p(x) tells models apart, not guides: none is the best in it where all runs
     have one model, nor where the weights of some run are not to be trusted.
     """
-    trusted = all(row.answers.get("weights", {}).get("answer") != NO for row in judged(rows))
-    left = () if learns and trusted else ("log_evidence",)
+    left = () if models_compare(judged(rows), learns=learns) else ("log_evidence",)
     return {name: None if name in left else best(rows, name) for name in names}
 
 

@@ -270,7 +270,7 @@ def _tensors_of(captured: Captured) -> list[Tensor]:
 def _is_picked_from(node: Node) -> bool:
     """Is it an input that the step only picks rows from, as the data of minibatches?"""
     picks = [user.target is PICK and user.args[0] is node for user in node.users]
-    return node.op == "placeholder" and bool(picks) and all(picks)
+    return node.op == "placeholder" and all(picks)
 
 
 def is_tiny(captured: Captured) -> bool:

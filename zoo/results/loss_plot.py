@@ -23,11 +23,10 @@ def plot_loss(fit: "Fit", axes: Any = None) -> Any:
     rows = loss_rows(fit)
     losses = fit.losses.double().cpu().numpy() / rows
     steps = np.arange(1, len(losses) + 1)
-    window = min(SMOOTHING, max(1, len(losses) // 10))
-    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+    ends, smooth = smoothed(losses)
     objective = type(fit.settings.objective).__name__
     axes.plot(steps, losses, color="0.8", linewidth=0.8, label="each step")
-    axes.plot(steps[window - 1 :], smooth, color="C0", label=f"mean of {window} steps")
+    axes.plot(ends, smooth, color="C0", label=f"mean of {ends[0]} steps")
     if fit.valid:
         at, values = zip(*fit.valid, strict=True)
         held = fit.task.data.valid
@@ -40,3 +39,17 @@ def plot_loss(fit: "Fit", axes: Any = None) -> Any:
         axes.set_ylim(low - 0.05 * (high - low), high + 0.3 * (high - low))
     axes.legend(frameon=False)
     return axes
+
+
+def smoothed(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A loss curve without most of its noise: means over the steps up to each.
+
+    Args:
+        losses: shape (steps,); a mean is over 50 of them, or over a tenth of all if that is less.
+
+    Returns:
+        Numbers of the steps, counted from 1, and the means there.
+    """
+    window = min(SMOOTHING, max(1, len(losses) // 10))
+    means = np.convolve(losses, np.ones(window) / window, mode="valid")
+    return np.arange(window, len(losses) + 1), means
