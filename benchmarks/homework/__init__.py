@@ -1,0 +1,1 @@
+"""How often does the grader of homework err, on right solutions and on wrong ones?"""

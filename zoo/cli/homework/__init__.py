@@ -1,0 +1,1 @@
+"""`zoo homework`: sheets for students, and the grading of a class."""
