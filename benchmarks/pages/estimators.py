@@ -1,7 +1,8 @@
-"""Puts the measured tables into docs/estimators.md, between its markers, and draws its pictures.
+"""Puts the measured tables into docs/estimators.md, between its markers.
 
 python -m benchmarks.estimators.run
 python -m benchmarks.pages.estimators
+python -m benchmarks.pages.pictures
 """
 
 from benchmarks import records
@@ -9,7 +10,6 @@ from benchmarks.estimators.run import RESULTS, SECTIONS
 from benchmarks.markdown import fill
 
 PAGE = records.DOCS / "estimators.md"
-PICTURES = ("reinforce", "networks", "wake_sleep", "fashion")
 
 
 def record_of(name: str) -> dict:
@@ -28,8 +28,6 @@ def filled(text: str) -> str:
 
 def main() -> None:
     PAGE.write_text(filled(PAGE.read_text()))
-    for name in PICTURES:
-        SECTIONS[name].picture(record_of(name), records.DOCS / f"estimators_{name}.png")
 
 
 if __name__ == "__main__":

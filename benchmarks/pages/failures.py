@@ -13,7 +13,9 @@ from torch import Tensor
 from benchmarks import markdown, records
 from benchmarks.evaluation.failure_detection import RANGES, READERS
 from benchmarks.evaluation.planted_failures import EXHIBITS, pair
+from benchmarks.pages.pictures import keep_small
 from zoo.evaluation.sbc import rank_calibration
+from zoo.figure_style import BLACK, GREY, VERMILLION, in_style, legend_above, save_figure
 from zoo.isolation import isolated
 from zoo.results.result import Fit
 from zoo.sampling.draws import draw
@@ -21,6 +23,7 @@ from zoo.sampling.importance_weights import weight_chunks
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
 
 NEEDS = {  # metric -> what must be known for it; the others need model, guide and data only
     "gap": "exact evidence",
@@ -32,7 +35,7 @@ NEEDS = {  # metric -> what must be known for it; the others need model, guide a
     "two-sample mmd_p": "posterior draws",
     "two-sample classifier_knn": "posterior draws",
 }
-HEALTHY, SICK = "0.75", "tab:red"  # colours
+HEALTHY, SICK = "0.75", VERMILLION  # colours
 
 LESSONS = """## What to learn from it
 
@@ -134,11 +137,11 @@ def answers(said: dict) -> str:
     return " / ".join(said[question]["answer"] for question in ("bound", "weights", "draws"))
 
 
-def panels(title: str) -> tuple:
-    picture, axes = plt.subplots(2, 4, figsize=(13, 6), constrained_layout=True)
-    picture.suptitle(title)
-    for axis in axes.flat[len(EXHIBITS) :]:
-        axis.axis("off")
+def panels() -> tuple[plt.Figure, dict[str, Axes]]:
+    """A panel for each exhibit."""
+    picture, axes = plt.subplots(2, 4, figsize=(10, 5), layout="constrained")
+    for spare in axes.flat[len(EXHIBITS) :]:
+        spare.remove()
     return picture, dict(zip(EXHIBITS, axes.flat, strict=False))
 
 
@@ -150,20 +153,23 @@ def latent(fit: Fit, row: int, count: int) -> Tensor:
     return z.reshape(count, row + 1, -1)[:, row, 0]
 
 
+@in_style
 def posteriors(fits: dict) -> None:
-    picture, axes = panels(
-        "z given one row: the healthy model's exact posterior (grey) and the sick guide (red)"
-    )
+    """The posterior of one row, and the guide's draws."""
+    picture, axes = panels()
     for name, (healthy, sick) in fits.items():
         row = middle_row(healthy)
         truth, found = latent(healthy, row, 20_000), latent(sick, row, 20_000)
         both = torch.cat([truth, found])
         low, high = (float(both.quantile(q)) for q in (0.001, 0.999))
         bins = torch.linspace(low, high, 60).tolist()
-        axes[name].hist(truth.tolist(), bins, density=True, color=HEALTHY)
-        axes[name].hist(found.tolist(), bins, density=True, histtype="step", color=SICK)
-        axes[name].set(title=name, yticks=[])
-    save(picture, "museum_posteriors.png")
+        exact = "exact posterior of the healthy model"
+        axes[name].hist(truth.tolist(), bins, density=True, color=HEALTHY, label=exact)
+        style = {"histtype": "step", "color": SICK, "lw": 1.2, "label": "draws of the sick guide"}
+        axes[name].hist(found.tolist(), bins, density=True, **style)
+        axes[name].set(title=name, yticks=[], xlabel="z of one row", ylabel="density")
+    legend_above(picture, axes.values())
+    save_figure(picture, records.DOCS / "museum_posteriors.png")
 
 
 def middle_row(fit: Fit) -> int:
@@ -172,39 +178,41 @@ def middle_row(fit: Fit) -> int:
     return int(x.reshape(len(x), -1).square().sum(1).argmin())
 
 
+@in_style
 def ranks(fits: dict) -> None:
-    picture, axes = panels(
-        "Ranks of the true z among the guide's draws (band: 95 % of uniform ranks)"
-    )
+    """Histograms of the ranks of true latents among the guide's draws."""
+    picture, axes = panels()
     for name, (_, sick) in fits.items():
         found = rank_calibration(sick.program, sick.task.split("train"), repeats=10, seed=1)
         one = next(iter(found.values()))
         share = one.bins / one.bins.sum() * len(one.bins)
         noise = 1.96 * (len(one.bins) / one.bins.sum()) ** 0.5
-        axes[name].bar(range(len(share)), share.tolist(), width=1.0, color=SICK, alpha=0.7)
-        axes[name].axhspan(float(1 - noise), float(1 + noise), color="0.6", alpha=0.5)
-        axes[name].set(title=name, xticks=[])
-    save(picture, "museum_ranks.png")
+        label = "ranks under the sick guide"
+        axes[name].bar(range(len(share)), share.tolist(), width=1.0, color=SICK, label=label)
+        band = {"color": BLACK, "alpha": 0.25, "lw": 0, "label": "95 % of uniform ranks"}
+        axes[name].axhspan(float(1 - noise), float(1 + noise), **band)
+        axes[name].set(title=name, xticks=[], xlabel="rank of the true z", ylabel="relative count")
+    legend_above(picture, axes.values())
+    save_figure(picture, records.DOCS / "museum_ranks.png")
 
 
+@in_style
 def weights(fits: dict) -> None:
-    picture, axes = panels("log w - log p(x), nats, all rows: an exact guide is a spike at 0")
+    """Histograms of the log-weights less the exact log p(x)."""
+    picture, axes = panels()
     for name, (_, sick) in fits.items():
         (x,) = sick.task.split("train")
         with isolated(seed=0), torch.no_grad():
             log_w = torch.cat(list(weight_chunks(sick.program, (x,), 1000)), dim=1)
             log_w = log_w - sick.model.log_evidence(x)
-        axes[name].hist(
-            log_w.flatten().tolist(), torch.linspace(-6, 6, 97).tolist(), color=SICK, log=True
-        )
-        axes[name].axvline(0, color="0.3", linewidth=0.8)
-        axes[name].set(title=name, ylim=(0.5, None))
-    save(picture, "museum_weights.png")
-
-
-def save(picture: plt.Figure, name: str) -> None:
-    picture.savefig(records.DOCS / name, dpi=80)
-    plt.close(picture)
+        bins = torch.linspace(-6, 6, 97).tolist()
+        label = "draws of the sick guide, all rows"
+        axes[name].hist(log_w.flatten().tolist(), bins, color=SICK, log=True, label=label)
+        axes[name].axvline(0, color=GREY, lw=1, ls="--", label="an exact guide")
+        axes[name].set(title=name, ylim=(0.5, None), xlabel="log w - log p(x), nats")
+        axes[name].set_ylabel("draws")
+    legend_above(picture, axes.values())
+    save_figure(picture, records.DOCS / "museum_weights.png")
 
 
 def introduction(record: dict) -> str:
@@ -263,6 +271,7 @@ def main() -> None:
     ranks(fits)
     weights(fits)
     (records.DOCS / "museum.md").write_text(page(record))
+    keep_small(records.DOCS)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,13 @@
 
     python -m benchmarks.vaes.run    # and vaes.hierarchical, vaes.collapse, vaes.multimodal
     python -m benchmarks.pages.gallery
+    python -m benchmarks.pages.pictures    # what it shows
 
 Tables come from the committed results; a section whose results are missing says which command
 makes them.
 """
 
-import shutil
-
 from benchmarks import records
-from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS, Section
 
 
@@ -25,8 +23,10 @@ def page() -> str:
     for section in SECTIONS:
         parts += ["", f"## {section.title}", "", f"    {section.equation}", "", section.text, ""]
         parts += ["```sh", *section.examples, *makers(section), "```"]
-        if section.picture and (records.DOCS / section.picture).exists():
+        if section.picture:
             parts += ["", f"![{section.title}]({section.picture})"]
+        if section.samples:
+            parts += ["", f"![{section.title}: samples]({section.samples})"]
         if section.result:
             parts += ["", table_of(section)]
     return "\n".join(parts) + "\n"
@@ -60,13 +60,6 @@ def table_of(section: Section) -> str:
 
 
 def main() -> None:
-    for section in SECTIONS:
-        path = records.RESULTS / section.result
-        if section.dots is not None and path.exists():
-            draw(records.read(path)["rows"], section.dots, records.DOCS / section.picture)
-    ladder = records.RESULTS / "vaes" / "ladder.png"
-    if ladder.exists():
-        shutil.copy(ladder, records.DOCS / "ladder.png")
     (records.DOCS / "gallery.md").write_text(page())
 
 

@@ -1,15 +1,18 @@
-"""Puts the committed results into README.md, between its markers.
+"""Puts the committed results into README.md and docs/speed.md, between their markers.
 
+python -m benchmarks.vaes.held
 zoo compare --out runs/main && cp runs/main/results.json benchmarks/results/main.json
 python -m benchmarks.speed.step_time --out benchmarks/results/speed.json
 python -m benchmarks.pages.readme
 """
 
+from pathlib import Path
+
 from benchmarks import markdown, records
 from benchmarks.speed import step_time
-from benchmarks.vaes.ladder import table as ladder_table
+from benchmarks.vaes import held
 from zoo.comparison.aggregate import Row, summarise
-from zoo.metrics import Metric
+from zoo.comparison.folder import metrics_of
 
 README = records.DOCS.parent / "README.md"
 METRICS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "k_hat")
@@ -18,7 +21,7 @@ METRICS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "k_hat")
 def main_job() -> str:
     """What the README's first comparison found."""
     record = records.read(records.RESULTS / "main.json")
-    rows = [Row(**row | {"metrics": metrics_of(row)}) for row in record["rows"]]
+    rows = [Row(**row | {"metrics": metrics_of(row["metrics"])}) for row in record["rows"]]
     lines = []
     for each in summarise(rows):
         cells = [f"{each.cells[n].value:.3f} ± {each.cells[n].se:.3f}" for n in METRICS]
@@ -31,10 +34,6 @@ def main_job() -> str:
     )
 
 
-def metrics_of(row: dict) -> dict[str, Metric]:
-    return {name: Metric(**metric) for name, metric in row["metrics"].items()}
-
-
 def speeds() -> str:
     """Milliseconds a step beside the rivals."""
     record = records.read(records.RESULTS / "speed.json")
@@ -45,27 +44,32 @@ def speeds() -> str:
     )
 
 
-def ladder() -> str:
-    """The autoencoders at one budget."""
-    record = records.read(records.RESULTS / "vaes" / "ladder.json")
-    rows = record["rows"]
+def held_fixed() -> str:
+    """Five guides under one decoder."""
+    record = records.read(records.RESULTS / "held.json")
     return (
-        f"`{record['command']}` ({record['date']}, torch "
-        f"{record['versions']['torch']}): digits, {rows[0]['steps']:,} steps each, "
-        f"{len({row['seed'] for row in rows})} seeds, nats per test row.\n\n"
-        f"{ladder_table(rows)}"
+        f"Test rows of digits, nats per row, {held.SEEDS} seeds of {held.STEPS} steps (torch "
+        f"{record['versions']['torch']}, {record['threads']} threads):\n\n{held.table(record)}"
     )
 
 
-def filled(text: str) -> str:
-    """README.md with every table made anew from its results."""
-    for name, body in (("main job", main_job), ("ladder", ladder), ("speed", speeds)):
-        text = markdown.fill(text, name, body())
-    return text
+TABLES = {
+    README: {"held": held_fixed, "main job": main_job},
+    records.DOCS / "speed.md": {"speed": speeds},
+}
+
+
+def filled(path: Path) -> str:
+    """A page with its tables made anew from the results."""
+    page = path.read_text()
+    for name, body in TABLES[path].items():
+        page = markdown.fill(page, name, body())
+    return page
 
 
 def main() -> None:
-    README.write_text(filled(README.read_text()))
+    for path in TABLES:
+        path.write_text(filled(path))
 
 
 if __name__ == "__main__":

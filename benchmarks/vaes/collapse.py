@@ -8,7 +8,7 @@ then, at the widest, KL warm-up, free bits and hidden context. All metrics are o
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import zoo
 from benchmarks import records
 from zoo.decoders.pixel import PixelDecoder
 from zoo.evaluation.latent_usage import latent_usage
+from zoo.figure_style import in_style, legend_above, look_of, save_figure
 from zoo.likelihoods import BernoulliLikelihood
 from zoo.models.vaes.vae import VAE
 from zoo.objectives import FreeBits, MeanFieldKL, Objective
@@ -29,6 +30,12 @@ from zoo.priors.standard import StandardNormal
 LATENT, STEPS, LR, SEEDS, DRAWS = 8, 1000, 2e-3, (0, 1), 100
 WIDEST = 7
 FLOOR = 0.5  # nats a dimension
+LABELS = {
+    "kl": "KL(q(z | x) || p(z))",
+    "mutual_information": "mutual information I(x; z)",
+    "log_evidence": "log p(x)",
+    "elbo": "ELBO",
+}
 
 
 @dataclass(frozen=True)
@@ -97,51 +104,52 @@ def by_case(rows: list[dict]) -> list[list[dict]]:
     return [[r for r in rows if (r["kernel"], r["remedy"]) == case] for case in cases]
 
 
+@in_style
 def picture(rows: list[dict], path: Path) -> None:
     """What z holds and what the model scores over the receptive field; then the remedies."""
-    picture, (held, scored, bars) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    picture, (held, scored, bars) = plt.subplots(1, 3, figsize=(10.5, 4), layout="constrained")
     plain = [row for row in rows if row["remedy"] == "none"]
     seen = [group[0]["receptive_field"] for group in by_case(plain)]
-    draw_lines(held, seen, plain, {"kl": "KL(q(z|x) || p(z))", "mutual_information": "I(x; z)"})
+    draw_lines(held, seen, plain, ("kl", "mutual_information"))
     for x, y, active in zip(seen, of(plain, "kl")[0], of(plain, "active_units/z")[0], strict=True):
-        held.annotate(f"{active:g} active", (x, y), (5, 5), textcoords="offset points", size=8)
-    held.margins(x=0.2, y=0.12)
-    held.set(title=f"what z holds ({LATENT} dimensions)", ylabel="nats a row")
+        shown = f"{active:g} of {LATENT}"
+        held.annotate(shown, (x, y), (8, 8), textcoords="offset points", size=9)
+    held.margins(x=0.25, y=0.12)
+    held.set(title=f"what z holds; active units of {LATENT}", ylabel="nats/row")
     held.set_ylim(bottom=0)
-    draw_lines(scored, seen, plain, {"log_evidence": "log p(x)", "elbo": "ELBO"})
-    scored.set(title="what the model scores", ylabel="nats a row")
+    draw_lines(scored, seen, plain, ("log_evidence", "elbo"))
+    scored.set(title="what the model scores", ylabel="nats/row")
     widest = [row for row in rows if row["kernel"] == WIDEST]
     draw_bars(bars, widest)
-    bars.set(title=f"remedies at {seen[-1]} pixels", ylabel="nats a row")
+    bars.set(title=f"remedies at {seen[-1]} pixels, with log p(x)", ylabel="nats/row")
     for panel in (held, scored):
-        panel.set_xlabel("receptive field: earlier pixels seen, far from edges")
+        panel.set_xlabel("receptive field: earlier pixels seen")
     for panel in (held, scored, bars):
-        panel.grid(alpha=0.3)
-        panel.legend(fontsize=9)
-    picture.savefig(path, dpi=110)
+        panel.grid(axis="y")
+    legend_above(picture, (held, scored), title="bars: half the range of 2 seeds, or Monte Carlo")
+    save_figure(picture, path)
 
 
-def draw_lines(panel: plt.Axes, seen: list[int], rows: list[dict], names: dict[str, str]) -> None:
+def draw_lines(panel: plt.Axes, seen: list[int], rows: list[dict], names: Iterable[str]) -> None:
     """A line for each metric, with its errors."""
-    for (name, label), style in zip(names.items(), ("o-", "s--"), strict=True):
+    for name in names:
         values, errors = of(rows, name)
-        panel.errorbar(seen, values, errors, fmt=style, capsize=3, label=label)
+        panel.errorbar(seen, values, errors, label=LABELS[name], **look_of(name).keywords)
 
 
 def draw_bars(panel: plt.Axes, rows: list[dict]) -> None:
     """KL and mutual information of each remedy, with log p(x) written above."""
     names = [group[0]["remedy"] for group in by_case(rows)]
     tops = [0.0] * len(names)
-    for i, (name, label) in enumerate({"kl": "KL", "mutual_information": "I(x; z)"}.items()):
+    for i, name in enumerate(("kl", "mutual_information")):
         values, errors = of(rows, name)
-        panel.bar(
-            [x + 0.38 * i for x in range(len(names))], values, 0.38, yerr=errors, label=label
-        )
+        places = [x + 0.38 * i for x in range(len(names))]
+        panel.bar(places, values, 0.38, yerr=errors, color=look_of(name).colour)
         tops = [max(top, v + e) for top, v, e in zip(tops, values, errors, strict=True)]
     for x, (top, score) in enumerate(zip(tops, of(rows, "log_evidence")[0], strict=True)):
-        panel.annotate(f"log p(x)\n{score:.2f}", (x + 0.19, top + 0.1), ha="center", size=8)
-    panel.set_xticks([x + 0.19 for x in range(len(names))], names)
-    panel.set_ylim(0, 1.2 * max(tops))
+        panel.annotate(f"{score:.2f}", (x + 0.19, top + 0.1), ha="center", size=9)
+    panel.set_xticks([x + 0.19 for x in range(len(names))], [n.replace(" ", "\n") for n in names])
+    panel.set_ylim(0, 1.15 * max(tops))
 
 
 def main() -> None:

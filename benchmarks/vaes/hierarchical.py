@@ -22,12 +22,14 @@ import guides
 import zoo
 from benchmarks import records
 from zoo.evaluation.latent_usage import latent_usage
+from zoo.figure_style import MARKERS, PALETTE, in_style, legend_above, save_figure
 from zoo.isolation import isolated
 from zoo.optim.schedules import Linear
 from zoo.sampling.draws import draw_prior
 
 GROUPS = {1: (32,), 2: (12, 20), 3: (6, 10, 16)}
 SETTINGS = {"train_rows": 20_000, "test_rows": 300, "draws": 500, "steps": 3000, "lr": 1e-3}
+NAMES = {"log_evidence": "log p(x)", "elbo": "ELBO"}
 WARM_UP = 1000  # steps until the KL term counts in full
 
 
@@ -82,21 +84,41 @@ def pictures(result, task, count=16):
     return result.model.mean(*(drawn[name] for name in result.latents.names))
 
 
-def picture(runs, samples, path):
-    """Log p against the number of groups, and samples from each model."""
-    picture, axes = plt.subplots(1, 1 + len(samples), figsize=(13, 3.4), layout="constrained")
-    for record in runs:
-        value, se = record["metrics"]["log_evidence"]
-        place = record["levels"] + 0.06 * (record["seed"] - 0.5)
-        axes[0].errorbar(place, value, 1.96 * se, fmt="o", color=f"C{record['seed']}", capsize=3)
-    axes[0].set(xlabel="groups of latents L", ylabel="log p(x), nats/row", xticks=list(GROUPS))
-    axes[0].set_title("test rows, 95% Monte Carlo error, a colour a seed", fontsize="small")
-    for axis, (levels, images) in zip(axes[1:], samples.items(), strict=True):
+@in_style
+def picture(runs, path):
+    """Log p and the ELBO of every run against the number of groups."""
+    picture, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    seeds = sorted({record["seed"] for record in runs})
+    for axis, (metric, label) in zip(axes, NAMES.items(), strict=True):
+        for seed in seeds:
+            own = [record for record in runs if record["seed"] == seed]
+            values, errors = zip(*(record["metrics"][metric] for record in own), strict=True)
+            shift = 0.12 * (seeds.index(seed) - (len(seeds) - 1) / 2)
+            axis.errorbar(
+                [record["levels"] + shift for record in own],
+                values,
+                [2 * error for error in errors],
+                color=PALETTE[seed],
+                fmt=MARKERS[seed],
+                label=f"seed {seed}, ± 2 Monte Carlo errors",
+            )
+        axis.set(xlabel="groups of latents L", ylabel=f"{label}, nats/row", xticks=list(GROUPS))
+        axis.set_xlim(min(GROUPS) - 0.5, max(GROUPS) + 0.5)
+        axis.grid(axis="y")
+    legend_above(picture, axes)
+    save_figure(picture, path)
+
+
+@in_style
+def sample_picture(samples, path):
+    """Samples from the model with each number of groups."""
+    picture, axes = plt.subplots(1, len(samples), figsize=(8, 3), layout="constrained")
+    for axis, (levels, images) in zip(axes, samples.items(), strict=True):
         grid = make_grid(images.reshape(-1, 1, 28, 28).float(), nrow=4, pad_value=0.5)
-        axis.imshow(grid[0].numpy(), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(grid[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set(title=f"samples, L = {levels}", xticks=[], yticks=[])
-    picture.savefig(path, dpi=100)
-    plt.close(picture)
+        axis.spines[:].set_visible(False)
+    save_figure(picture, path)
 
 
 def main() -> None:
@@ -114,7 +136,8 @@ def main() -> None:
             samples.setdefault(levels, images)
             print(json.dumps(record), flush=True)
             write(asked.out, runs)
-    picture(runs, samples, asked.picture)
+    picture(runs, asked.picture)
+    sample_picture(samples, asked.picture.with_stem(f"{asked.picture.stem}_samples"))
 
 
 def write(path, runs):

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from torchvision.utils import make_grid
 
 import guides
 import zoo
 from benchmarks.vaes import fits as vaes_fits
+from zoo.figure_style import in_style, save_figure
 from zoo.isolation import isolated
 from zoo.objectives import Trace
 from zoo.sampling.draws import draw_jointly, draw_predictive
@@ -23,7 +25,9 @@ from zoo.sampling.draws import draw_jointly, draw_predictive
 DATA = "digits"
 STEPS, ROWS = 6000, 60
 METRICS = ("elbo", "iwae_100", "log_evidence", "k_hat", "ess")
-SHOWN = 12
+SHOWN, COLUMNS = 12, 2
+PANELS = "ladder.npz"  # beside the results: what the picture shows
+LINES = ("test rows", "reconstructions", "samples")
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def run(share: float, seeds: int, only: str, out: Path) -> Iterator[tuple[zoo.Ta
                 if seed == 0:
                     panels |= pictures(variant.name, fit)
     if len(panels) == len(VARIANTS):
-        picture(panels, out / "ladder.png")
+        store(panels, out / PANELS)
 
 
 def one_fit(variant: Variant, task: zoo.Task, steps: int, seed: int) -> tuple[zoo.Fit, dict]:
@@ -92,17 +96,29 @@ def pictures(name: str, fit: zoo.Fit) -> dict[str, torch.Tensor]:
     return {name: rows.reshape(-1, 1, *shape)}  # type: ignore[misc]
 
 
-def picture(panels: dict[str, torch.Tensor], path: Path) -> None:
+def store(panels: dict[str, torch.Tensor], path: Path) -> None:
+    """Keeps the grey levels of the panels, so that they can be drawn again."""
+    levels = {name: (255 * images).round().to(torch.uint8) for name, images in panels.items()}
+    np.savez_compressed(path, **{name: images.numpy() for name, images in levels.items()})
+
+
+@in_style
+def picture(stored: Path, path: Path) -> None:
     """A panel a variant: data, reconstructions and samples, a line of each."""
+    panels = {name: torch.from_numpy(images) / 255 for name, images in np.load(stored).items()}
+    lines = -(-len(panels) // COLUMNS)
     drawn, axes = plt.subplots(
-        2, (len(panels) + 1) // 2, figsize=(14, 4.2), layout="constrained", squeeze=False
+        lines, COLUMNS, figsize=(9, 1.32 * lines), layout="constrained", squeeze=False
     )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, (name, images) in zip(axes.flat, panels.items(), strict=False):
-        grid = make_grid(images, nrow=SHOWN, pad_value=0.5)
+    for number, (axis, (name, images)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
+        grid = make_grid(images, nrow=SHOWN, pad_value=0.5, padding=1)
         axis.imshow(grid[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axis.set_title(name)
-    drawn.suptitle("test rows, one reconstruction of each, samples from the model")
-    drawn.savefig(path, dpi=110)
-    plt.close(drawn)
+        side = images.shape[-1] + 1
+        heights = [side * (place + 0.5) for place in range(len(LINES))]
+        axis.set_yticks(heights, LINES if number % COLUMNS == 0 else [""] * len(LINES))
+        axis.tick_params(length=0)
+        axis.set(title=name, xticks=[])
+        axis.spines[:].set_visible(False)
+    for spare in axes.flat[len(panels) :]:
+        spare.remove()
+    save_figure(drawn, path)

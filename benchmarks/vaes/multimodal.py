@@ -36,6 +36,7 @@ from zoo.evaluation.multimodal import (
     picture_accuracy,
     picture_scores,
 )
+from zoo.figure_style import in_style, save_figure
 from zoo.isolation import isolated
 from zoo.metrics.bounds import log_evidence
 from zoo.metrics.metric import Metric
@@ -92,23 +93,23 @@ def half_metrics(fit: Fit, args: tuple) -> dict[str, Metric]:
     }
 
 
+@in_style
 def picture(labels: Fit, args: tuple, halves: Fit, parts: tuple, path: Path) -> None:
     """Pictures from labels, labels from pictures, and each half from the other."""
-    picture, axes = plt.subplots(2, 2, figsize=(12, 8.5), layout="constrained")
+    picture, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
     shape = labels.task.data.image
     z = draw_given_label(labels, args, SHOWN)
     grid(axes[0, 0], model_of(labels).mean(z).reshape(-1, *shape), columns=10)
-    axes[0, 0].set_title("pictures made from labels 0 to 9: mean of p(x | z), z from q(z | y)")
+    axes[0, 0].set_title("pictures from labels 0 to 9: mean of p(x | z), z ~ q(z | y)")
     confusion(axes[0, 1], label_probabilities(labels, args), args[1])
-    axes[0, 1].set_title("labels from pictures by q(z | x), % of each label's test rows")
+    axes[0, 1].set_title("labels from pictures, % of a label's test rows")
     for axis, given, name in (
         (axes[1, 0], X, "lower half from upper"),
         (axes[1, 1], Y, "upper half from lower"),
     ):
         grid(axis, completed(halves, parts, given), columns=2 + DRAWS)
-        axis.set_title(f"{name}: truth, what is given, {DRAWS} draws of q(z | given)")
-    picture.savefig(path, dpi=100)
-    plt.close(picture)
+        axis.set_title(f"{name}: truth, given, {DRAWS} draws of q(z | given)")
+    save_figure(picture, path, dpi=110)
 
 
 def completed(fit: Fit, args: tuple, given: int) -> Tensor:
@@ -129,6 +130,7 @@ def grid(axis: Axes, images: Tensor, columns: int) -> None:
     laid = make_grid(images[:, None].float().cpu(), nrow=columns, padding=1, pad_value=0.5)
     axis.imshow(laid[0].numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
 
 
 def confusion(axis: Axes, chance: Tensor, y: Tensor) -> None:

@@ -26,7 +26,7 @@ from benchmarks.vaes import (
     structures,
 )
 
-RESULTS = records.RESULTS / "vaes"
+RESULTS, ALL = records.RESULTS / "vaes", "all"
 SECTIONS = {  # name -> what runs it, and what its rows are named by
     "ladder": (ladder, ("variant",)),
     "priors": (priors, ("prior",)),
@@ -41,13 +41,13 @@ SECTIONS = {  # name -> what runs it, and what its rows are named by
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sections", nargs="*", choices=SECTIONS, help="default: all of them")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, ALL], default=ALL)
     parser.add_argument("--share", type=float, default=1.0, help="of each setting's steps")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", default="", help="settings whose name holds this text")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    for name in asked.sections or SECTIONS:
+    for name in SECTIONS if ALL in asked.sections else asked.sections:
         path = asked.out / f"{name}.json"
         measure(name, path, asked.share, asked.seeds, asked.only)
         if path.exists():

@@ -7,6 +7,8 @@ from typing import Any
 import pyro
 import pyro.distributions as dist
 import torch
+from cases_densities import DENSITY_CASES
+from cases_flows import FLOW_CASES
 from cases_vaes import VAE_CASES
 from model_case import ROWS, ModelCase, Site, local_normal, pixels, reals
 from torch import Tensor, nn
@@ -89,6 +91,8 @@ MODEL_CASES: dict[str, ModelCase] = {
         (64, 64),
     ),
     **VAE_CASES,
+    **DENSITY_CASES,
+    **FLOW_CASES,
     "bernoulli_latent": ModelCase(
         lambda: BernoulliLatent(6, (8,), 3),
         pixels,

@@ -9,6 +9,7 @@ from cases_objectives import going_with
 
 from guides import GUIDES
 from zoo.latents import Kind
+from zoo.models.flows import FLOWS
 
 ANY = going_with("any")
 PATHS = going_with("paths")
@@ -58,6 +59,8 @@ USUAL = {
     ("continuous", "global"): GLOBAL_CONTINUOUS,
     ("discrete", "local"): LOCAL_DISCRETE,
 }
+EXACT = {"empty": {"trace", "trace_graph"}}  # where nothing is latent
+DRAWN = {"empty": EXACT["empty"] | going_with("draws of whole rows")}  # and rows are functions
 EXCEPTIONS: dict[str, dict[str, set[str]]] = {
     "vae": {**LOCAL_CONTINUOUS, "shared": INDEPENDENT | SIMULATED},
     "dequantised_vae": {**AWAKE, "uniform_noise": FACTORISED},
@@ -66,17 +69,38 @@ EXCEPTIONS: dict[str, dict[str, set[str]]] = {
     "self_vae": AWAKE,
     "bernoulli_latent": LOCAL_BINARY,
     "sigmoid_belief": LOCAL_BINARY,
+    "darn": {guide: o for guide, o in LOCAL_BINARY.items() if not FAMILIES[guide].relaxes},
+    **dict.fromkeys(FLOWS, DRAWN),
 }
 
 
 def usual(case) -> dict[str, set[str]]:
-    """What goes on a model whose latents are all of one kind and scope."""
+    """What goes on a model without latents, or whose latents are all of one kind and scope."""
+    if not case.sites:
+        return EXACT
     (found,) = {(site.kind, site.scope) for site in case.sites.values()}
     return USUAL[found]
 
 
+def with_discrepancy(case, guides: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Besides, what compares the one continuous latent of each row with its prior."""
+    sites = list(case.sites.values())
+    if len(sites) != 1 or (sites[0].kind, sites[0].scope) != ("continuous", "local"):
+        return guides
+    if case is MODEL_CASES["vae"]:  # draws of a mixture do not follow its parameters
+        return guides
+    more, draws = going_with("one latent a row"), going_with("draws of one latent a row")
+    return {
+        guide: found
+        | (more if "mean_field" in found else set())
+        | (draws if "stl" in found else set())
+        for guide, found in guides.items()
+    }
+
+
 ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused
-    name: EXCEPTIONS.get(name) or usual(case) for name, case in MODEL_CASES.items()
+    name: with_discrepancy(case, EXCEPTIONS.get(name) or usual(case))
+    for name, case in MODEL_CASES.items()
 }
 
 PREFERRED = {  # a guide -> a model that shows more of it than the first that it goes on

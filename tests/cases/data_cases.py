@@ -11,6 +11,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from zoo.data import DATA, Observe, draw_bits, fashion_mnist, keep
+from zoo.data.digits_dequantised import noise_anew
 from zoo.data.idx import PICTURE_FILES, find_file
 from zoo.data.modalities import draw_and_hide, draw_both_and_hide, hide
 from zoo.data.places import DataNotFound
@@ -77,6 +78,18 @@ def simulated(features: int, train: int = 400) -> Case:
     return Case(splits, ("x",), None, "none", ("none",), seeded=True)
 
 
+def plane() -> Case:
+    """Points of a known density in the plane."""
+    splits = (10_000, 2), (1_000, 2), (4_000, 2)
+    return Case(splits, ("x",), None, "none", ("none",), seeded=True)
+
+
+def table(train: int, held_out: int, columns: int) -> Case:
+    """Measurements without labels."""
+    splits = (train, columns), (held_out, columns), (held_out, columns)
+    return Case(splits, ("x",), None, "none", ("none",), seeded=True)
+
+
 def two_views(splits, image: tuple[int, int], dynamic: Observe) -> Case:
     """Pictures with a second view of each."""
     labels, modes = ("x", "y", "seen"), PICTURES
@@ -117,6 +130,19 @@ CASES = {
     "gp_regression": Case(((30,), None, (30,)), ("x", "y"), None, "none", ("none",), seeded=True),
     "neals_funnel": Case(((10,), None, (10,)), ("scale",), None, "none", ("none",), seeded=False),
     "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
+    **{name: plane() for name in ("two_moons", "rings", "pinwheel", "checkerboard")},
+    "digits_dequantised": Case(
+        ((1257, 64), (180, 64), (360, 64)),
+        ("x",),
+        (8, 8),
+        "none",
+        ("none",),
+        seeded=True,
+        observe=(noise_anew, noise_anew),
+    ),
+    "breast_cancer_table": table(457, 56, 26),
+    "wine_table": table(1281, 159, 11),
+    "ionosphere_table": table(281, 35, 32),
     "fashion_mnist": Case(
         MNIST_SPLITS,
         ("x",),

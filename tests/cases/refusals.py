@@ -41,6 +41,13 @@ def numbers(model):
 
 
 RULES = {
+    "nothing latent to cover": (
+        case("nade"),
+        AmortisedNormal,
+        "trace",
+        "The model has no latents, so that its log p(x) is exact and AmortisedNormal has nothing",
+        "Use Empty and trace, which maximise log p(x) itself.",
+    ),
     "global guide on a local latent": (
         case("ppca"),
         MeanField,

@@ -16,6 +16,7 @@ from zoo.likelihoods import (
     CategoricalLikelihood,
     DequantisedLikelihood,
     GaussianLikelihood,
+    GaussianMixtureLikelihood,
     LogisticMixtureLikelihood,
 )
 from zoo.likelihoods.levels import index_of
@@ -34,6 +35,7 @@ DISCRETE = {
 CONTINUOUS = {
     "gaussian": GaussianLikelihood(),
     "gaussian_learned": GaussianLikelihood(learned=True),
+    "gaussian_mixture": GaussianMixtureLikelihood(components=3),
     "dequantised": DequantisedLikelihood(),
 }
 

@@ -3,7 +3,9 @@
 import pytest
 
 from zoo.models import MODELS
+from zoo.models.densities import DENSITIES
 from zoo.models.discrete import DISCRETE
+from zoo.models.flows import FLOWS
 from zoo.models.hierarchical import HIERARCHICAL
 from zoo.models.linear import LINEAR
 from zoo.models.regression import REGRESSION
@@ -11,7 +13,10 @@ from zoo.models.targets import TARGETS
 from zoo.models.time_series import TIME_SERIES
 from zoo.models.vaes import VAES
 
-TABLES = (LINEAR, HIERARCHICAL, REGRESSION, VAES, DISCRETE, TIME_SERIES, TARGETS)
+TABLES = (
+    *(LINEAR, HIERARCHICAL, REGRESSION, VAES, FLOWS, DISCRETE, DENSITIES),
+    *(TIME_SERIES, TARGETS),
+)
 
 
 def test_no_name_is_in_two_tables():

@@ -212,6 +212,26 @@ def test_an_interrupt_keeps_whole_blocks(uncompiled, monkeypatch):
     assert all(len(one.losses) == one.last["step"] == BLOCK for one in found)
 
 
+def test_blocks_of_many_replicas_are_short_and_change_nothing(uncompiled, monkeypatch):
+    """Each step copies the losses of its block, so those of many replicas must be few."""
+    longest, shapes = fits(), []
+    monkeypatch.setattr("zoo.training.compiled_trainer.MOST_LOSSES", 3 * 5 + 1)
+
+    def watched(*args):
+        block = interpreted(*args)
+
+        def run(count, state, losses, inputs):
+            shapes.append(losses.shape)
+            return block(count, state, losses, inputs)
+
+        return run
+
+    monkeypatch.setattr("zoo.training.compiled_trainer.compile_block", watched)
+    for found, expected in zip(fits(), longest, strict=True):
+        assert equal_fits(found, expected)
+    assert set(shapes) == {(3, 5)}
+
+
 def test_one_replica_and_none(uncompiled):
     (one,) = fits(replicas=1)
     assert torch.equal(

@@ -7,12 +7,15 @@ folder that the environment variable ZOO_DATA names.
 
 from typing import Protocol
 
+from zoo.catalogue.python import said_of
 from zoo.checks.arguments import flag, refusal, seed_given
 from zoo.data import (
     banana,
     binarized_mnist,
     breast_cancer,
+    checkerboard,
     digits,
+    digits_dequantised,
     eight_schools,
     factor_analysis,
     fashion_mnist,
@@ -24,6 +27,10 @@ from zoo.data import (
     mnist,
     modalities,
     neals_funnel,
+    pinwheel,
+    rings,
+    tables,
+    two_moons,
 )
 from zoo.data.binarize import MODES, draw_bits
 from zoo.data.data import Batch, Data, Observe, keep
@@ -71,6 +78,14 @@ DATA: dict[str, Loader] = {
     "gp_regression": gp_regression.load,
     "neals_funnel": neals_funnel.load,
     "banana": banana.load,
+    "two_moons": two_moons.load,
+    "rings": rings.load,
+    "pinwheel": pinwheel.load,
+    "checkerboard": checkerboard.load,
+    "digits_dequantised": digits_dequantised.load,
+    "breast_cancer_table": tables.breast_cancer_table,
+    "wine_table": tables.wine_table,
+    "ionosphere_table": tables.ionosphere_table,
 }
 
 
@@ -96,7 +111,8 @@ def load_data(
     if not isinstance(name, str):
         raise refusal("data", f"a name among {', '.join(DATA)}", name, "Pass e.g. 'digits'.")
     if name not in DATA:
-        raise unknown_data(name, DATA)
+        said = said_of("data", name, near=False)
+        raise unknown_data(name, DATA) if said is None else ValueError(said)
     seed, download = seed_given(seed), flag("download", download)
     if binarize is None:
         return DATA[name](seed, download=download)

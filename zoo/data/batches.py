@@ -28,10 +28,10 @@ class Shuffle:
 
     def block(self, start: int, count: int) -> Tensor:
         """Rows of `count` steps from `start` on, shape (count, batch), int64 on the CPU."""
-        steps = range(start, start + count)
-        epochs = sorted({step // self.epoch_steps for step in steps})
-        order = {epoch: self._permutation(epoch) for epoch in epochs}
-        return torch.stack([order[s // self.epoch_steps][s % self.epoch_steps] for s in steps])
+        first, left_out = divmod(start, self.epoch_steps)
+        last = (start + max(count, 1) - 1) // self.epoch_steps
+        whole = torch.cat([self._permutation(epoch) for epoch in range(first, last + 1)])
+        return whole[left_out : left_out + count]
 
     def _permutation(self, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)

@@ -35,6 +35,9 @@ class Data:
         hash: First 16 hex digits of the fingerprint of the splits.
         levels: How many values a pixel takes, evenly spaced over [0, 1]; 0 for other rows.
         labelled: Is the second tensor a label, one-hot?
+        missing: Where the files were not found, what loads them: it returns the data set or
+            raises DataNotFound. The splits then hold NaN in the shapes of the rows. None where
+            the splits hold the rows.
 
     Raises:
         ValueError: If labels do not match the tensors, or the tensors of a rowwise split
@@ -54,6 +57,7 @@ class Data:
     hash: str
     levels: int = 0
     labelled: bool = False
+    missing: "Callable[[], Data] | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check labels and rows."""
@@ -76,6 +80,14 @@ class Data:
                 f"Expected tensors with the same rows in {split} of {self.name}; got leading "
                 f"dimensions {rows} for {self.labels}. Give equal rows, or rowwise=False."
             )
+
+    def found(self) -> "Data":
+        """The data set with its rows: itself, unless its files were missing so far.
+
+        Raises:
+            DataNotFound: If they still are.
+        """
+        return self if self.missing is None else self.missing()
 
     @property
     def rows(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from zoo.decoders.autoregressive import Autoregressive
+from zoo.decoders.autoregressive import Autoregressive, AutoregressiveRow
 from zoo.decoders.dense import Dense, gated_decoder, relu_decoder
 from zoo.decoders.nade import NADEDecoder
 from zoo.decoders.pixel import PixelDecoder
@@ -26,6 +26,7 @@ DECODERS: dict[str, Callable[[int, int, int, Image], nn.Module]] = {
 __all__ = [
     "DECODERS",
     "Autoregressive",
+    "AutoregressiveRow",
     "Dense",
     "Image",
     "NADEDecoder",

@@ -63,8 +63,31 @@ class NADEDecoder(nn.Module):
     def _numbers(self, biases: Tensor, x: Tensor) -> Tensor:
         width = self.weight.shape[1]
         c, b = biases.split([width, self.features * self.numbers], dim=-1)
-        taken_in = functional.pad(x.unsqueeze(-1) * self.weight, (0, 0, 1, 0)).cumsum(-2)
-        h = torch.sigmoid(c.unsqueeze(-2) + taken_in[..., :-1, :])
-        return b.unflatten(-1, (self.features, self.numbers)) + torch.einsum(
-            "...ih,ihk->...ik", h, self.output
-        )
+        h = torch.sigmoid(c.unsqueeze(-2) + taken_in(x.unsqueeze(-1) * self.weight))
+        return put_out(h, self.output, b.unflatten(-1, (self.features, self.numbers)))
+
+
+def taken_in(parts: Tensor) -> Tensor:
+    """What each element takes in of those before it, sum_{j<i} of their parts.
+
+    Args:
+        parts: of each element to every hidden unit, W_j x_j, shape (..., D, hidden).
+
+    Returns:
+        The sums, shape (..., D, hidden); 0 for the first element.
+    """
+    return functional.pad(parts, (0, 0, 1, 0)).cumsum(-2)[..., :-1, :]
+
+
+def put_out(h: Tensor, output: Tensor, bias: Tensor) -> Tensor:
+    """The numbers of each factor from its own hidden layer, b_i + V_i h_i.
+
+    Args:
+        h: hidden layers, shape (..., D, hidden).
+        output: V, shape (D, hidden, numbers).
+        bias: b, shape (..., D, numbers).
+
+    Returns:
+        Shape (..., D, numbers).
+    """
+    return bias + torch.einsum("...ih,ihk->...ik", h, output)

@@ -19,6 +19,7 @@ networks" (masks A and B); Bowman et al. 2016 (dropping the context).
 Departs from the paper: plain ReLU instead of gates, so a blind spot stays to the upper right.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -62,7 +63,7 @@ class PixelDecoder(nn.Module):
         context_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.image = _picture(image, features)
+        self.image = picture_of(image, features)
         self.features, self.numbers, self.context_dropout = features, numbers, context_dropout
         _check(layers, kernel, context_dropout)
         self.reach = layers * (kernel // 2)
@@ -73,7 +74,7 @@ class PixelDecoder(nn.Module):
         )
         inputs = (1, *[channels] * (layers - 1))
         self.masked = nn.ModuleList(
-            MaskedConvolution(wide, channels, kernel, sees_centre=i > 0)
+            MaskedConvolution(wide, channels, before_centre(kernel, sees_centre=i > 0))
             for i, wide in enumerate(inputs)
         )
         self.mixed = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in inputs)
@@ -119,34 +120,58 @@ class PixelDecoder(nn.Module):
 
 
 class MaskedConvolution(nn.Module):
-    """A convolution blind to pixels after its centre and, with mask A, to the centre.
+    """A convolution that sees only the pixels that its mask has a 1 for; the size is kept.
 
     Args:
         inputs: feature maps in.
         outputs: feature maps out.
-        kernel: width, odd.
-        sees_centre: mask B; else mask A.
+        mask: zeros and ones, shape (height, width), both odd.
     """
 
     mask: Tensor
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, sees_centre: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, mask: Tensor) -> None:
         super().__init__()
-        self.whole = nn.Conv2d(inputs, outputs, kernel)
-        seen = torch.arange(kernel**2) < kernel**2 // 2 + sees_centre
-        self.register_buffer("mask", seen.reshape(kernel, kernel).to(self.whole.weight.dtype))
+        self.whole = nn.Conv2d(inputs, outputs, tuple(mask.shape))  # type: ignore[arg-type]
+        self.register_buffer("mask", mask.to(self.whole.weight.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, height, width) -> (batch, outputs, height, width)."""
-        weight = self.whole.weight * self.mask
-        return functional.conv2d(x, weight, self.whole.bias, padding=len(self.mask) // 2)
+        weight, (height, width) = self.whole.weight * self.mask, self.mask.shape
+        return functional.conv2d(x, weight, self.whole.bias, padding=(height // 2, width // 2))
 
 
-def _picture(image: tuple[int, int] | None, features: int) -> tuple[int, int]:
-    if image is None or len(image) != 2 or image[0] * image[1] != features:
+def before_centre(kernel: int, height: int | None = None, *, sees_centre: bool) -> Tensor:
+    """The mask that hides all pixels after the centre in reading order.
+
+    Args:
+        kernel: width, odd.
+        height: odd; None for the width.
+        sees_centre: mask B; else mask A, which hides the centre too.
+
+    Returns:
+        Shape (height, width), true where a pixel is seen.
+    """
+    height = kernel if height is None else height
+    seen = torch.arange(height * kernel) < height * kernel // 2 + sees_centre
+    return seen.reshape(height, kernel)
+
+
+def picture_of(image: tuple[int, int] | None, features: int | None = None) -> tuple[int, int]:
+    """Height and width of a grey picture.
+
+    Args:
+        image: height and width; None where the rows are no pictures.
+        features: number of its pixels D; None for any.
+
+    Raises:
+        ValueError: there is no picture, or it has another number of pixels.
+    """
+    if image is None or len(image) != 2 or image[0] * image[1] != (features or math.prod(image)):
+        pixels = "pixels" if features is None else f"= {features} pixels"
         raise ValueError(
-            f"Expected a grey image of height * width = {features} pixels; got {image}. Use data "
-            "with images, or the decoder nade, which takes any rows."
+            f"Expected a grey image of height * width {pixels}; got {image}. Use data with "
+            "images, or nade, which takes any rows."
         )
     return image
 

@@ -14,6 +14,7 @@ from zoo.likelihoods.bernoulli import BernoulliLikelihood
 from zoo.likelihoods.categorical import CategoricalLikelihood
 from zoo.likelihoods.dequantised import DequantisedLikelihood
 from zoo.likelihoods.gaussian import GaussianLikelihood
+from zoo.likelihoods.gaussian_mixture import GaussianMixtureLikelihood
 from zoo.likelihoods.logistic_mixture import LogisticMixtureLikelihood
 
 
@@ -39,6 +40,7 @@ LIKELIHOODS: dict[str, LikelihoodChoice] = {
     "gaussian_learned": LikelihoodChoice(
         lambda levels: GaussianLikelihood(learned=True), "numbers"
     ),
+    "gaussian_mixture": LikelihoodChoice(lambda levels: GaussianMixtureLikelihood(), "numbers"),
     "categorical": LikelihoodChoice(CategoricalLikelihood, "levels"),
     "logistic_mixture": LikelihoodChoice(LogisticMixtureLikelihood, "levels"),
     "dequantised": LikelihoodChoice(
@@ -52,5 +54,6 @@ __all__ = [
     "CategoricalLikelihood",
     "DequantisedLikelihood",
     "GaussianLikelihood",
+    "GaussianMixtureLikelihood",
     "LogisticMixtureLikelihood",
 ]

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
 
 NO_SHAPE = torch.Size()
 
@@ -28,6 +30,11 @@ class Levels(TorchDistribution):
     def __init__(self, base: Any, levels: int) -> None:
         self.base, self.levels = base, levels
         super().__init__(base.batch_shape, torch.Size(), validate_args=False)
+
+    @property
+    def support(self) -> Constraint:
+        """Grey values from 0 to 1; only those of L levels have a probability."""
+        return constraints.unit_interval
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "Levels":
         """The same with another batch shape."""

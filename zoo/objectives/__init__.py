@@ -5,11 +5,13 @@ full data whose gradient is the estimator. Pyro's own ELBO instances are taken a
 """
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 
 from pyro.infer import ELBO
 from torch import Tensor
 
-from zoo.checks.arguments import look_up, refusal
+from zoo.checks.arguments import look_up, refusal, whole
+from zoo.objectives.aae import AdversarialAutoencoder
 from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS
 from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural
@@ -18,8 +20,10 @@ from zoo.objectives.disarm import DisARM
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.enumerate import Enumerate
+from zoo.objectives.flow_gan import FlowGAN
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.free_bits import FreeBits
+from zoo.objectives.info_vae import InfoVAE
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.layer_sum import LayerSum
 from zoo.objectives.local_sum import LocalSum
@@ -86,6 +90,11 @@ OBJECTIVES: dict[str, Objective] = {
     "wake_sleep": WakeSleep(),
     "rws": ReweightedWakeSleep(),
     "forward_kl": ForwardKL(),
+    "info_vae": InfoVAE(),
+    "wae": InfoVAE(kernel="inverse_multiquadratic"),
+    "aae": AdversarialAutoencoder(),
+    "flow_gan": FlowGAN(),
+    "flow_gan_adversarial": FlowGAN(likelihood=0.0),
 }
 
 
@@ -107,9 +116,31 @@ def as_objective(objective: "str | Objective | ELBO | LossOfPair") -> Objective:
     return look_up("objective", objective, OBJECTIVES)
 
 
+def with_particles(
+    objective: "str | Objective | ELBO | LossOfPair", particles: object
+) -> Objective:
+    """An objective with another number of particles.
+
+    Args:
+        objective: as for :func:`as_objective`.
+        particles: how many.
+
+    Raises:
+        ValueError: for an objective without particles, and for a wrong number.
+    """
+    found = as_objective(objective)
+    if not is_dataclass(found) or "particles" not in {one.name for one in fields(found)}:
+        raise ValueError(
+            f"Objective '{objective}' has no particles; got particles={particles}. Leave them out."
+        )
+    count = whole("particles", particles)
+    return replace(found, particles=count)  # type: ignore[call-arg]
+
+
 __all__ = [
     "ARM",
     "ARMS",
+    "AdversarialAutoencoder",
     "CIWAE",
     "ConstantBaseline",
     "DecayingAverage",
@@ -117,9 +148,11 @@ __all__ = [
     "DoubleControlVariates",
     "DoublyReparameterised",
     "Enumerate",
+    "FlowGAN",
     "ForwardKL",
     "FreeBits",
     "IWAE",
+    "InfoVAE",
     "LayerSum",
     "LeaveOneOut",
     "LocalSum",
@@ -149,4 +182,5 @@ __all__ = [
     "VRMax",
     "WakeSleep",
     "as_objective",
+    "with_particles",
 ]

@@ -1,7 +1,7 @@
 """A plain loss function, as Pyro's SVI takes one: ``loss(model, guide, *args, **kwargs)``.
 
-Its value is what is minimised and its gradient is autograd's. Nothing is known of it: whether it
-is a bound, and of what, so no metric or verdict takes it for one.
+Its value is what is minimised and its gradient is autograd's. Nothing is known of it, so that no
+metric or verdict takes it for a bound, unless ``LossFunction(loss, is_bound=True)`` says so.
 Source: Pyro's tutorial "Customizing SVI objectives".
 """
 
@@ -21,9 +21,16 @@ class LossFunction(Objective):
 
     Attributes:
         function: returns a tensor of shape (), nats for the full data.
+        is_bound: does it estimate a negative lower bound of log p(x), such as the negative ELBO?
     """
 
     function: Callable[..., Tensor]
+    is_bound: bool = False
+
+    @property
+    def value_is_bound(self) -> bool:
+        """What the user says of the function."""
+        return self.is_bound
 
     @property
     def target(self) -> Target:

@@ -1,6 +1,7 @@
 """The contract of an objective: what it needs of a guide, and a loss with its estimator."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from zoo.latents import Kind, Latents
 from zoo.latents.forms import Form
 from zoo.objectives.target import Elbo, Target, both
+from zoo.optim.turns import Turn
 from zoo.traces import Pair
 
 
@@ -68,6 +70,22 @@ class Objective(ABC):
     def target(self) -> Target:
         """The bound that its gradient is for; the ELBO by default."""
         return both(Elbo())
+
+    @property
+    def value_is_bound(self) -> bool:
+        """Is the negative loss, on average, a lower bound of log p(x)?
+
+        Where it is not, its course does not show whether a bound has stopped rising.
+        """
+        return True
+
+    @property
+    def turns(self) -> Mapping[str, Turn]:
+        """When the parts "model", "guide" and "objective" move; all at every step by default.
+
+        Parts that take turns descend losses of their own, so that no single loss falls.
+        """
+        return {}
 
     @abstractmethod
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:

@@ -75,6 +75,11 @@ class PyroELBO(Objective):
         return type(self.elbo) in NEEDS
 
     @property
+    def value_is_bound(self) -> bool:
+        """Of Pyro's own classes; of a class that descends from them nothing is known."""
+        return self.known
+
+    @property
     def needs(self) -> Needs:
         """Needs of the nearest of Pyro's classes; none for a class with a loss of its own."""
         found = (NEEDS[one] for one in type(self.elbo).__mro__ if one in NEEDS)

@@ -60,6 +60,11 @@ class Renyi(Objective):
         keep_whole(self, "particles")
 
     @property
+    def value_is_bound(self) -> bool:
+        """For alpha >= 0; below, it is an upper bound as K grows."""
+        return self.alpha >= 0
+
+    @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, nonlinear=True)

@@ -49,6 +49,11 @@ class VRMax(Objective):
         keep_whole(self, "particles")
 
     @property
+    def value_is_bound(self) -> bool:
+        """No: the largest of several weights may lie above log p(x)."""
+        return False
+
+    @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return Needs(row_weights=True, nonlinear=True)

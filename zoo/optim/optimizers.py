@@ -1,6 +1,6 @@
 """The optimizers, by name: torch's own, one over all parameters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from pyro.optim.clipped_adam import ClippedAdam
@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from zoo.checks.arguments import look_up
+from zoo.optim.turns import ALWAYS, Turn
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -20,12 +21,29 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    lr: float,
+    weight_decay: float = 0.0,
+    turns: Sequence[Turn] = (),
 ) -> Optimizer:
-    """One torch optimizer over all parameters.
+    """One torch optimizer over all parameters, in groups where parts take turns.
+
+    Args:
+        name: of the optimizer.
+        parameters: what moves.
+        lr: learning rate.
+        weight_decay: of all parameters.
+        turns: of each parameter; () where all move at every step, at the same rate.
 
     Raises:
         ValueError: for a name that is not in the table, with a near one or all of them.
     """
     optimizer = look_up("optimizer", name, OPTIMIZERS)
-    return optimizer(list(parameters), lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]
+    parameters, groups = list(parameters), dict[Turn, list[nn.Parameter]]()
+    for parameter, turn in zip(parameters, turns or [ALWAYS] * len(parameters), strict=True):
+        groups.setdefault(turn, []).append(parameter)
+    made = [
+        {"params": own, "lr": lr * turn.rate, "rate": turn.rate} for turn, own in groups.items()
+    ]
+    return optimizer(made, lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]
