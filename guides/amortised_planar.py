@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
 from guides.parts.amortised_flow import AmortisedFlow
-from guides.parts.roots import tanh_root
+from zoo.flows.roots import tanh_root
 from zoo.latents import Latents
 
 LARGEST_NEGATIVE = 0.999  # w . a stays above its negative, away from -1 by more than rounding

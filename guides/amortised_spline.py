@@ -13,14 +13,12 @@ where a mask is true and asserts on values, neither of which a captured step in 
 Topic: Encoders with flows.
 """
 
-import torch
-from pyro.nn import ConditionalAutoRegressiveNN
 from torch import Tensor, nn
-from torch.distributions import Transform, constraints
+from torch.distributions import Transform
 
 from guides.parts.amortised_flow import AmortisedFlow
 from guides.parts.flows import conditional_nets
-from guides.parts.spline import Knots, inverse_spline, knots, numbers_of, spline
+from zoo.flows.spline import Splines, numbers_of
 from zoo.latents import Latents
 
 
@@ -69,37 +67,3 @@ class AmortisedSpline(AmortisedFlow):
     ) -> list[Transform]:
         """One for each network, which reads the context."""
         return [Splines(net, loc, scale, context) for net in self.nets[latent]]  # type: ignore[attr-defined]
-
-
-class Splines(Transform):
-    """One step; the network gives (numbers, d) for the splines of d values."""
-
-    domain = codomain = constraints.real_vector
-    bijective = True
-
-    def __init__(
-        self, net: ConditionalAutoRegressiveNN, loc: Tensor, scale: Tensor, context: Tensor
-    ) -> None:
-        super().__init__(cache_size=1)
-        self.net, self.loc, self.scale, self.context = net, loc, scale, context
-
-    def _call(self, x: Tensor) -> Tensor:
-        v = (x - self.loc) / self.scale
-        return self.loc + self.scale * spline(v, self._knots(v))[0]
-
-    def _inverse(self, y: Tensor) -> Tensor:
-        w = (y - self.loc) / self.scale
-        v = torch.zeros_like(w)
-        for i in self.net.permutation:
-            at = Knots(*(part[..., i, :] for part in self._knots(v)))
-            found = inverse_spline(w[..., i], at).unsqueeze(-1)
-            v = torch.cat([v[..., :i], found, v[..., i + 1 :]], dim=-1)
-        return self.loc + self.scale * v
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Log |det| by the triangular Jacobian, shape (...)."""
-        v = (x - self.loc) / self.scale
-        return spline(v, self._knots(v))[1].sum(-1)
-
-    def _knots(self, v: Tensor) -> Knots:
-        return knots(*(part.mT for part in self.net(v, self.context)))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Transform, constraints
 
 from guides.parts.amortised_flow import AmortisedFlow
-from guides.parts.roots import tanh_root
+from zoo.flows.roots import tanh_root
 from zoo.latents import Latents
 
 

@@ -88,6 +88,18 @@ class Relaxed(Guide):
     temperature: Tensor
     log_temperature: nn.Parameter | None
 
+    @classmethod
+    def objection(cls, latents: Latents) -> str | None:
+        """It replaces each element by a number, by its probability under the prior."""
+        for site in latents.sites:
+            if not site.elementwise:
+                return (
+                    f"{cls.__name__} relaxes each element of a latent by its own probability; the "
+                    f"prior of '{site.name}' draws its elements one after another. Use "
+                    "AmortisedDiscrete."
+                )
+        return None
+
     def __init__(
         self,
         latents: Latents,

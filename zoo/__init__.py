@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     from zoo.gradients.measure import measure_gradients
     from zoo.latents import Latents, describe
     from zoo.pairing.mismatch import PairingError, mismatch
+    from zoo.pretrained_fits.pretrained import pretrained
+    from zoo.pretrained_fits.shelf import Shelf
     from zoo.results.result import Fit
+    from zoo.sweeps.found import Sweep
+    from zoo.sweeps.sweep import sweep
     from zoo.task import Task, load
     from zoo.training.checkpoint import load_fit, save
     from zoo.training.checkpointer import Checkpoint, SaveError
     from zoo.training.divergence import DivergenceError
     from zoo.training.fit import fit
     from zoo.training.parallel.ranks import RankError
+    from zoo.training.progress import Progress
+    from zoo.training.tensorboard import TensorBoard
 
 __version__ = "0.1.0"
 
@@ -38,9 +44,13 @@ __all__ = [
     "Fit",
     "Latents",
     "PairingError",
+    "Progress",
     "RankError",
     "SaveError",
+    "Shelf",
+    "Sweep",
     "Task",
+    "TensorBoard",
     "compare",
     "describe",
     "evaluate",
@@ -50,7 +60,9 @@ __all__ = [
     "load",
     "load_fit",
     "mismatch",
+    "pretrained",
     "save",
+    "sweep",
 ]
 
 _MODULE_OF = {
@@ -67,7 +79,11 @@ _MODULE_OF = {
     "describe": "zoo.latents",
     "PairingError": "zoo.pairing.mismatch",
     "mismatch": "zoo.pairing.mismatch",
+    "pretrained": "zoo.pretrained_fits.pretrained",
+    "Shelf": "zoo.pretrained_fits.shelf",
     "Fit": "zoo.results.result",
+    "Sweep": "zoo.sweeps.found",
+    "sweep": "zoo.sweeps.sweep",
     "Task": "zoo.task",
     "load": "zoo.task",
     "load_fit": "zoo.training.checkpoint",
@@ -76,6 +92,8 @@ _MODULE_OF = {
     "SaveError": "zoo.training.checkpointer",
     "DivergenceError": "zoo.training.divergence",
     "RankError": "zoo.training.parallel.ranks",
+    "Progress": "zoo.training.progress",
+    "TensorBoard": "zoo.training.tensorboard",
     "fit": "zoo.training.fit",
 }
 

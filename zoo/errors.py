@@ -1,5 +1,6 @@
-"""Errors for a name that is not in a table; they name a similar one, or list all."""
+"""Errors that several packages raise: for a name that is in no table, for a missing package."""
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -44,4 +45,17 @@ def unknown_metric(name: str, metrics: Iterable[str], groups: Iterable[str]) -> 
         f"No metric named '{name}'. {meant} ".replace("  ", " ")
         + f"There are the groups {', '.join(groups)}; the metrics {', '.join(metrics)}; "
         "and iwae_K for any K."
+    )
+
+
+def not_installed(what: str, package: str) -> ValueError:
+    """The error for a package that only some uses of the zoo need.
+
+    Args:
+        what: needs it, the beginning of a sentence.
+        package: as pip knows it.
+    """
+    return ValueError(
+        f"{what} needs the package {package}, which is not installed. "
+        f"Run: {sys.executable} -m pip install '{package}'"
     )

@@ -67,6 +67,16 @@ class Mirrored(Protocol):
 
 
 @runtime_checkable
+class DrawnInTurn(Protocol):
+    """A distribution of a row whose elements are drawn one after the other."""
+
+    @property
+    def passes(self) -> int:
+        """How many times a draw runs the whole network."""
+        ...
+
+
+@runtime_checkable
 class HasEvidence(Protocol):
     """A model whose log evidence is known."""
 

@@ -56,15 +56,17 @@ class Task:
             ValueError: if there are no such rows.
         """
         batch = self.scoring_args(split)
-        return replace(self, data=replace(self.data, train=batch, observe=keep))
+        return replace(self, data=replace(self.data.found(), train=batch, observe=keep))
 
     def split(self, name: str) -> tuple:
         """The arguments of the model for a split.
 
         Raises:
             ValueError: if the name is none of train, valid and test, or the split is empty.
+            ValueError: if the files of a pretrained fit's data are missing.
         """
-        splits = {"train": self.data.train, "valid": self.data.valid, "test": self.data.test}
+        data = self.data.found()
+        splits = {"train": data.train, "valid": data.valid, "test": data.test}
         if not isinstance(name, str) or (not splits.get(name) and name != "train"):
             kept = [split for split, batch in splits.items() if batch]
             raise ValueError(f"No split {shown(name)} in data '{self.data.name}'; it has {kept}.")

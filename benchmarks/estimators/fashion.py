@@ -20,6 +20,7 @@ import zoo
 from benchmarks import markdown
 from benchmarks.speed.timing import device
 from zoo.device import to_device
+from zoo.figure_style import in_style, legend_above, looks, save_figure
 from zoo.gradients.fixed_program import GUIDE, build_fixed, parameters_of
 from zoo.gradients.moments import moments
 from zoo.gradients.sampler import sampler
@@ -157,19 +158,26 @@ def ratio(one: dict, other: dict) -> tuple[float, float]:
     return value, value * math.hypot(one["se"] / one["variance"], other["se"] / other["variance"])
 
 
+@in_style
 def picture(record: dict, path: Path) -> None:
     """Variance over steps of training."""
-    drawn, axis = plt.subplots(figsize=(7, 5), layout="constrained")
+    drawn, axis = plt.subplots(figsize=(7, 4.6), layout="constrained")
+    look = looks(ESTIMATORS)
     for name in ESTIMATORS:
         rows = [row for row in record["rows"] if row["estimator"] == name]
-        style = "o--" if rows[0]["evaluations"] == 3 else "o-"
         axis.errorbar(
-            [row["steps"] for row in rows], [row["variance"] for row in rows],
-            [row["se"] for row in rows], fmt=style, ms=4, capsize=3,
+            [row["steps"] for row in rows],
+            [row["variance"] for row in rows],
+            [2 * row["se"] for row in rows],
+            ms=4,
             label=f"{name} ({rows[0]['evaluations']} evaluations)",
-        )  # fmt: skip
-    axis.set(xscale="log", yscale="log", xlabel="steps of training", ylabel="variance, summed")
-    axis.set_title("Encoder gradient of the 200-bit VAE on Fashion-MNIST, 100 rows")
-    axis.legend()
-    drawn.savefig(path, dpi=110)
-    plt.close(drawn)
+            **look[name].keywords,
+        )
+    axis.set(xscale="log", yscale="log", xlabel="steps of training")
+    axis.set_ylabel("variance of the encoder's gradient, (nats/unit)²")
+    axis.set_title("200-bit VAE on 100 rows of Fashion-MNIST; bars: ± 2 standard errors")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.grid(axis="y", which="both")
+    legend_above(drawn, [axis])
+    save_figure(drawn, path)

@@ -15,6 +15,7 @@ import guides
 import zoo
 from benchmarks import markdown
 from zoo.cli.gradients import RELAXED, estimator_named
+from zoo.figure_style import BLUE, VERMILLION, in_style, legend_above, save_figure
 from zoo.gradients.estimator import Estimator
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE
@@ -67,6 +68,7 @@ MANY = {  # bounds of K draws: K = 2, so that all pairs of states can be summed
     "forward_kl 10": OBJECTIVES["forward_kl"],
 }
 EXACT = ("enumerate", "layer_sum")  # no noise, and 4096 evaluations on the belief net
+COLUMNS = 2  # of the picture
 BIASED = (*RELAXED, "rws 5", "rws 50", "forward_kl 10")
 
 
@@ -199,28 +201,46 @@ def _fair(place: dict) -> str:
     )
 
 
+@in_style
 def picture(record: dict, path: Path) -> None:
     """The encoder's variance times evaluations at the trained parameters; biased ones hollow."""
-    places = record["places"]
+    shown = sorted(((p, _noisy(p)) for p in record["places"]), key=lambda pair: -len(pair[1]))
+    tall = [len(rows) + 2 for _, rows in shown[::COLUMNS]]  # lines of each row of panels
     drawn, axes = plt.subplots(
-        1, len(places), figsize=(5 * len(places), 7), layout="constrained", squeeze=False
+        len(tall),
+        COLUMNS,
+        figsize=(10, 0.8 + 0.19 * sum(tall)),
+        layout="constrained",
+        squeeze=False,
+        height_ratios=tall,
     )
-    for axis, place in zip(axes[0], places, strict=True):
-        rows = [r for r in place["rows"] if r["at"] == "trained" and encoder_cost(r) > 0]
-        rows.sort(key=lambda row: -encoder_cost(row))
+    for number, (axis, (place, rows)) in enumerate(zip(axes.flat, shown, strict=True)):
         for height, row in enumerate(rows):
-            error = row["variance"]["encoder"]["se"] * row["evaluations"]
-            hollow = row["objective"] in BIASED
-            axis.errorbar(
-                encoder_cost(row), height, xerr=error, fmt="o", color="C3" if hollow else "C0",
-                mfc="white" if hollow else None,
-            )  # fmt: skip
+            error = 2 * row["variance"]["encoder"]["se"] * row["evaluations"]
+            axis.errorbar(encoder_cost(row), height, xerr=error, ms=6, **_marks(row))
         axis.set_yticks(range(len(rows)), [row["objective"] for row in rows])
-        axis.set(xscale="log", xlabel="encoder's variance x evaluations, (nats per unit)²")
-        axis.set_title(f"{place['model']}\n{place['guide']}, trained")
-        axis.grid(axis="x", color="0.9")
-    axes[0][0].plot([], [], "o", color="C0", label="unbiased")
-    axes[0][0].plot([], [], "o", color="C3", mfc="white", label="biased by design")
-    axes[0][0].legend(loc="upper right")
-    drawn.savefig(path, dpi=80)
-    plt.close(drawn)
+        axis.set_ylim(len(rows) - tall[number // COLUMNS] + 1.3, len(rows) - 0.3)
+        axis.set(xscale="log", title=f"{place['model']}, {place['guide']}")
+        axis.grid(axis="x")
+    for axis in axes[-1]:
+        axis.set_xlabel("encoder's variance x evaluations, (nats per unit)²")
+    unbiased, biased = {"objective": ""}, {"objective": BIASED[0]}
+    said = "biased by design (relaxed, rws, forward_kl)"
+    for row, label in ((unbiased, "without bias"), (biased, said)):
+        axes.flat[0].errorbar([], [], xerr=[], ms=6, label=label, **_marks(row))
+    title = "trained parameters; bars: ± 2 standard errors, most of them within the marks"
+    legend_above(drawn, [axes.flat[0]], title=title)
+    save_figure(drawn, path)
+
+
+def _noisy(place: dict) -> list[dict]:
+    """Rows of estimators with noise at the trained parameters, the noisiest first."""
+    rows = [r for r in place["rows"] if r["at"] == "trained" and encoder_cost(r) > 0]
+    return sorted(rows, key=lambda row: -encoder_cost(row))
+
+
+def _marks(row: dict) -> dict:
+    """A filled circle, or a hollow square for an estimator that is biased by design."""
+    if row["objective"] in BIASED:
+        return {"fmt": "s", "color": VERMILLION, "mfc": "white"}
+    return {"fmt": "o", "color": BLUE}

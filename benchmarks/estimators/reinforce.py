@@ -13,6 +13,17 @@ from scipy import stats
 
 from benchmarks import markdown
 from benchmarks.estimators.toys import SQUARE, measure, verdict
+from zoo.figure_style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    in_style,
+    legend_above,
+    save_figure,
+)
 from zoo.objectives import ConstantBaseline, MeanFieldKL, Objective, Reinforce
 
 THETA = 2.0
@@ -83,23 +94,25 @@ def table(record: dict) -> str:
     return markdown.table(heads, rows)
 
 
+@in_style
 def picture(record: dict, path: Path) -> None:
     """Variance over N, log-log: lines are closed forms, crosses the lecture's numbers."""
     drawn, axis = plt.subplots(figsize=(7, 5), layout="constrained")
-    for number, (name, top) in enumerate(TOP.items()):
+    for name, colour in zip(TOP, (ORANGE, PURPLE, GREEN, BLUE), strict=True):
         rows = [row for row in record["rows"] if row["estimator"] == name]
         counts = np.array([row["N"] for row in rows])
-        axis.plot(counts, top / counts, color=f"C{number}", lw=1)
-        errors = [row["se"] for row in rows]
-        axis.errorbar(
-            counts, [row["variance"] for row in rows], errors, fmt="o", ms=5, color=f"C{number}",
-            label=f"{name}: {top}/N",
-        )  # fmt: skip
+        axis.plot(counts, TOP[name] / counts, color=colour, lw=1)
+        errors = [2 * row["se"] for row in rows]
+        measured = [row["variance"] for row in rows]
+        label = f"{name}: measured; line {TOP[name]}/N"
+        axis.errorbar(counts, measured, errors, fmt="o", color=colour, label=label)
         if name in PRINTED:
-            label = "printed in the lecture" if name == "reinforce" else None
-            axis.plot(counts, [float(one) for one in PRINTED[name]], "kx", ms=8, label=label)
+            axis.plot(counts, [float(one) for one in PRINTED[name]], "x", color=BLACK, ms=7)
+            low, high = zip(*(row["band"] for row in rows), strict=True)
+            axis.fill_between(counts, low, high, color=colour, alpha=0.18, lw=0)
+    axis.plot([], [], "x", color=BLACK, ms=7, label="printed in the lecture")
+    axis.fill_between([], [], [], color=GREY, alpha=0.3, lw=0, label=f"95 % of {REPEATS} repeats")
     axis.set(xscale="log", yscale="log", xlabel="draws N", ylabel="variance of the gradient")
-    axis.set_title("Gradient of E[x²], x ~ N(2, 1)")
-    axis.legend()
-    drawn.savefig(path, dpi=110)
-    plt.close(drawn)
+    axis.set_title("Gradient of E[x²] in the mean of x ~ N(2, 1); bars: ± 2 standard errors")
+    legend_above(drawn, [axis])
+    save_figure(drawn, path)

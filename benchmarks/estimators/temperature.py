@@ -63,7 +63,7 @@ def main() -> None:
     begin = time.perf_counter()
     found = measured(asked.draws)
     shown(found)
-    temperature_picture(found, asked.picture)
+    temperature_picture(found.rows, asked.picture)
     record = records.made_now(found.task.data) | {
         "device": found.settings["device"],
         "settings": found.settings | {"variables": VARIABLES, "classes": CLASSES},

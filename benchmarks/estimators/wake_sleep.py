@@ -17,6 +17,7 @@ import torch
 import guides
 import zoo
 from benchmarks import markdown
+from zoo.figure_style import Look, in_style, legend_above, looks, save_figure
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import LeaveOneOut, ReweightedWakeSleep, WakeSleep
 
@@ -91,21 +92,21 @@ def _cells(name: str, values: np.ndarray, shown: str) -> list[str]:
     return [name, *(f"{shown.format(mean)} ± {error:.2f}" for mean, error in pairs)]
 
 
+@in_style
 def picture(record: dict, path: Path) -> None:
     """Exact log p(x) over steps, and how far it is behind rloo; bands: the range of the seeds."""
     stops, found = record["settings"]["stops"], curves(record)
-    drawn, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    look = looks(found)
+    drawn, axes = plt.subplots(1, 2, figsize=(9, 3.9), layout="constrained")
     for name, values in found.items():
-        _curve(axes[0], stops, values, name)
-        _curve(axes[1], stops, values - found["rloo 5"], name)
+        _curve(axes[0], stops, values, name, look[name])
+        _curve(axes[1], stops, values - found["rloo 5"], name, look[name])
     axes[0].set(xlabel="steps", ylabel="exact log p(x), nats a test row", xscale="log")
-    axes[1].set(xlabel="steps", ylabel="the same less rloo's, same seed", xscale="log")
-    axes[0].set_title(f"Helmholtz machine, {len(values)} seeds")
-    axes[0].legend()
-    drawn.savefig(path, dpi=100)
-    plt.close(drawn)
+    axes[1].set(xlabel="steps", ylabel="less rloo's of the same seed, nats", xscale="log")
+    legend_above(drawn, axes, title=f"mean of {len(values)} seeds; shaded: lowest to highest")
+    save_figure(drawn, path)
 
 
-def _curve(axis: plt.Axes, stops: list[int], values: np.ndarray, name: str) -> None:
-    (line,) = axis.plot(stops, values.mean(0), "o-", ms=4, label=name)
-    axis.fill_between(stops, values.min(0), values.max(0), color=line.get_color(), alpha=0.2)
+def _curve(axis: plt.Axes, stops: list[int], values: np.ndarray, name: str, look: Look) -> None:
+    axis.plot(stops, values.mean(0), ms=4, label=name, **look.keywords)
+    axis.fill_between(stops, values.min(0), values.max(0), color=look.colour, alpha=0.2, lw=0)

@@ -8,6 +8,7 @@ for replicas) where NumPyro is installed, and Pyro's own SVI.step where that end
 
 import argparse
 import json
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import guides
 import zoo
 from benchmarks import records
 from benchmarks.speed.timing import best_of, device, time_compiled, time_svi, trainer_on
+from zoo.figure_style import in_style, legend_above, look_of, save_figure
 from zoo.models.regression.logistic_regression import LogisticRegression
 from zoo.objectives import Trace
 from zoo.task import given
@@ -35,11 +37,12 @@ AXES = {
     "latent dimension": [4, 16, 64, 256, 1024],
     "replicas": [1, 4, 16, 64, 256],
 }
+COLUMNS = {"zoo_ms": "zoo compiled", "numpyro_ms": "NumPyro", "pyro_ms": "Pyro's SVI.step"}
 TITLES = {
-    "rows": "logistic regression, 10 features, all rows in a step",
+    "rows": "logistic regression, all rows in a step",
     "particles": "eight schools, mean-field",
     "latent dimension": "normal means, mean-field",
-    "replicas": "eight schools, mean-field; all replicas together",
+    "replicas": "eight schools, all replicas together",
 }
 
 
@@ -125,25 +128,22 @@ def point(axis: str, size: int) -> dict:
     return found
 
 
+@in_style
 def picture(rows: list[dict], path: Path) -> None:
     """One panel an axis, both scales logarithmic."""
-    picture, panels = plt.subplots(1, len(AXES), figsize=(15, 3.6), layout="constrained")
-    for axis, panel in zip(AXES, panels, strict=True):
+    picture, panels = plt.subplots(2, 2, figsize=(8, 6), layout="constrained", sharey=True)
+    for axis, panel in zip(AXES, panels.flat, strict=True):
         chosen = [row for row in rows if row["axis"] == axis]
-        for column, label, style in (
-            ("zoo_ms", "zoo compiled", "o-"),
-            ("numpyro_ms", "NumPyro", "^:"),
-            ("pyro_ms", "Pyro's SVI.step", "s--"),
-        ):
+        for column, label in COLUMNS.items():
             drawn = [row for row in chosen if column in row]
             sizes, times = [row["size"] for row in drawn], [row[column] for row in drawn]
-            panel.loglog(sizes, times, style, label=label)
-        panel.set_xlabel(axis)
-        panel.set_title(TITLES[axis], fontsize=8)
-        panel.grid(which="major", alpha=0.3)
-    panels[0].set_ylabel("milliseconds a step")
-    panels[0].legend()
-    picture.savefig(path, dpi=110)
+            panel.loglog(sizes, times, label=label, **look_of(label).keywords)
+        panel.set(xlabel=axis, title=TITLES[axis])
+        panel.grid(which="major")
+    for panel in panels[:, 0]:
+        panel.set_ylabel("milliseconds a step")
+    legend_above(picture, panels.flat)
+    save_figure(picture, path)
 
 
 def main() -> None:
@@ -152,13 +152,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=records.RESULTS)
     parser.add_argument("--picture", type=Path, default=records.DOCS / "scaling.png")
     asked = parser.parse_args()
-    rows = []
+    path = asked.out / "scaling.json"
+    kept = json.loads(path.read_text())["rows"] if path.is_file() else []
+    rows = [row for row in kept if row["axis"] not in asked.axes]
     for axis in asked.axes:
         for size in AXES[axis]:
-            rows.append(point(axis, size))
+            rows.append(point(axis, size) | {"date": date.today().isoformat()})
             print(json.dumps(rows[-1]), flush=True)
+    rows.sort(key=lambda row: list(AXES).index(row["axis"]))
     record = records.made_now() | {"device": device(), "rows": rows}
-    records.write(asked.out / "scaling.json", record)
+    records.write(path, record)
     picture(rows, asked.picture)
 
 

@@ -86,11 +86,13 @@ vae.table
 figure = vae.plot()
 
 # %% [markdown]
-# The differences of the ELBO are paired by seed. `clear` means that chance does not explain one.
+# The differences of the ELBO are paired by seed and by row. `clear` means that
+# chance, of training and of which rows there are, does not explain one.
 
 # %%
 for one in vae.differences("elbo"):
-    print(f"{one.first[0]} - {one.second[0]}: {one.value:+.3f} ± {one.se:.3f}, clear: {one.clear}")
+    pair, apart = f"{one.first[0]} - {one.second[0]}", f"{one.value:+.3f} ± {one.judged_by:.3f}"
+    print(f"{pair}: {apart}, clear: {one.clear}")
 
 # %% [markdown]
 # The estimates of log p(x) agree far better than the ELBOs do:

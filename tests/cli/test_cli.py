@@ -81,6 +81,7 @@ def _cells(line):
 def test_list_as_json():
     printed = json.loads(call("list", "--json"))
     tables = {"models": MODELS, "guides": GUIDES, "objectives": OBJECTIVES, "data": DATA, **PARTS}
+    tables["pretrained"] = zoo.pretrained()
     assert {k: [entry["name"] for entry in v] for k, v in printed.items()} == {
         k: list(v) for k, v in tables.items()
     }
@@ -127,7 +128,8 @@ def test_a_saved_fit_is_scored_again(tmp_path):
     files = {path.name for path in Path(out).iterdir()}
     (state,) = Path(out).glob("state-*.safetensors")
     assert files == {
-        *("fit.json", state.name, "metrics.json", "losses.png", "images.png", "arviz.nc")
+        *("fit.json", state.name, "metrics.json", "arviz.nc"),
+        *("losses.png", "losses.svg", "images.png", "images.svg"),
     }
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == printed
     assert json.loads(call("evaluate", out, "--draws", "20", "--json")) == printed
@@ -172,6 +174,7 @@ def test_compare_writes_and_prints(tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "results.json",
         "losses.png",
+        "losses.svg",
         "report.html",
         "runs",
     }

@@ -9,9 +9,9 @@ import pytest
 from test_cli import call, refused
 from test_ready import CALLS, run, words_of
 
-from zoo.cli.catalogue.aliases import ALIASES, COMMANDS, OPTIONS
-from zoo.cli.catalogue.answers import TABLES, answer, kinds_of
-from zoo.cli.names import known
+from zoo.catalogue.aliases import ALIASES, COMMANDS, OPTIONS
+from zoo.catalogue.answers import TABLES, answer, kinds_of
+from zoo.catalogue.known import known
 
 TOLD = {  # what succeeds -> what it prints
     "--version": ["zoo 0.1.0"],
@@ -21,6 +21,8 @@ TOLD = {  # what succeeds -> what it prints
     "list --guides": ["amortised_iaf", "Encoders with flows", "Discrete latents"],
     "list objectives": ["iwae", "Score function", "wake_sleep"],
     "list --metrics": ["k_hat", "Pareto"],
+    "list --pretrained": ["eight_schools", "zoo show pretrained:NAME", "zoo.pretrained(NAME)"],
+    "show pretrained:hmm": ["is a pretrained fit", "zoo evaluate pretrained:hmm", "Apache-2.0"],
     "show vae": [
         "z_n ~ r(z)",
         "amortised_normal",
@@ -36,6 +38,8 @@ TOLD = {  # what succeeds -> what it prints
     ],
     "show amortised_iaf": ["inverse autoregressive", "depth", "bernoulli_vae"],
     "show dreg": ["doubly reparameterised", "sum_k v_k^2", "particles=5", "zoo fit"],
+    "show AmortisedIAF": ["amortised_iaf is a guide", "inverse autoregressive", "zoo fit"],
+    "show guides.Relaxed": ["relaxed is a guide", "zoo fit"],
     "show k_hat": ["Pareto", "--metrics k_hat"],
     "show helmholtz": ["zoo fit sigmoid_belief --guide amortised_layers --objective wake_sleep"],
 }
@@ -50,6 +54,10 @@ TOLD_BETTER = {  # what is refused -> the command it is answered with
     "fit fashion_mnist": ["a data set", "zoo fit vae --data fashion_mnist"],
     "fit iwaee": ["Did you mean 'iwae', an objective?", "zoo fit vae --objective iwae"],
     "fit vae --guide helmholz": ["amortised_layers"],
+    "fit vae --guide AmortisedIAF": [
+        "AmortisedIAF is the class of the guide 'amortised_iaf'",
+        "--guide amortised_iaf",
+    ],
     "fit VAE": ["No model named 'VAE'. Did you mean 'vae'?"],
     "fit vae --objective elbo": ["'trace'", "zoo fit vae --objective trace"],
     "fit vae --prior vampprior": ["zoo fit vae --prior vamp"],
@@ -68,6 +76,8 @@ TOLD_BETTER = {  # what is refused -> the command it is answered with
     "vae": ["vae is a model", "zoo show vae", "zoo fit vae"],
     "models": ["zoo list --models"],
     "evaluate vae": ["vae is a model", "zoo fit vae --out runs/vae"],
+    "evaluate pretrained:hmmm": ["Did you mean 'hmm'?"],
+    "pretrained": ["zoo list --pretrained", "zoo.pretrained('vae')"],
     "show trase": ["Did you mean 'trace'?"],
 }
 TRAINED = {

@@ -13,7 +13,8 @@ import pytest
 
 import zoo
 from guides import guide_named
-from zoo.cli.names import PATH, as_text, check, check_data, check_metrics, known
+from zoo.catalogue.known import PATH, known
+from zoo.cli.names import as_text, check, check_data, check_metrics
 from zoo.cli.pairs import all_names, table_names
 from zoo.evaluation.selection import asked_for
 from zoo.objectives import as_objective

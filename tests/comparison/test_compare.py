@@ -138,6 +138,7 @@ def test_pictures_show_something(name, folder):
 def test_every_run_has_a_folder_of_its_own(folder, found):
     assert {path.name for path in folder.iterdir()} == {
         "losses.png",
+        "losses.svg",
         "report.html",
         "results.json",
         "runs",
@@ -146,7 +147,8 @@ def test_every_run_has_a_folder_of_its_own(folder, found):
     for row, (name, result) in zip(found.rows, found.fits.items(), strict=True):
         run = folder / "runs" / name
         (state,) = run.glob("state-*.safetensors")
-        files = {"fit.json", state.name, "metrics.json", "arviz.nc", "images.png"}
+        files = {"fit.json", state.name, "metrics.json", "rows.safetensors", "arviz.nc"}
+        files |= {"images.png", "images.svg"}
         assert {path.name for path in run.iterdir()} == files
         metrics = json.loads((run / "metrics.json").read_text())["metrics"]
         assert metrics["elbo"]["value"] == row.metrics["elbo"].value
@@ -252,7 +254,7 @@ def shown(rows):
     return console.export_text(styles=True)
 
 
-def test_the_table_is_bold_where_a_pair_is_clearly_better():
+def test_the_table_has_a_star_where_a_pair_is_clearly_better():
     values = {"good": (2.0, 2.1, 1.9), "poor": (1.0, 1.1, 0.9)}
     apart = shown([row(g, s, v, 0.01) for g in values for s, v in enumerate(values[g])])
     close = shown([row(g, s, v, 2.0) for g in values for s, v in enumerate(values[g])])
@@ -262,6 +264,8 @@ def test_the_table_is_bold_where_a_pair_is_clearly_better():
     assert "\x1b[1m2.0" not in close
     assert "\x1b[1m2.0" not in alone
     assert "one seed does not" in alone
+    assert apart.count(" *\x1b") == 1
+    assert " *\x1b" not in close + alone
     assert "exact log p" in apart
     assert "3.0000" in apart
 

@@ -80,6 +80,7 @@ def test_a_comparison_that_died_goes_on(step, whole, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {
         "results.json",
         "losses.png",
+        "losses.svg",
         "report.html",
         "runs",
     }
@@ -144,7 +145,7 @@ def test_other_settings_are_refused(whole):
 def test_nothing_is_overwritten_unasked(whole, tmp_path):
     out = shutil.copytree(whole[1], tmp_path / "out")
     with pytest.raises(
-        ValueError, match="is not empty: it holds losses.png, report.html, results.json, ..."
+        ValueError, match="is not empty: it holds losses.png, losses.svg, report.html, ..."
     ):
         compared(out)
     results = out / "results.json"
@@ -156,6 +157,7 @@ def test_nothing_is_overwritten_unasked(whole, tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "results.json",
         "losses.png",
+        "losses.svg",
         "report.html",
         "runs",
     }

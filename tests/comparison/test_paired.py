@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from zoo.comparison.aggregate import Row
-from zoo.comparison.paired import LEVEL, best, differences
+from zoo.comparison.paired import LEVEL, best, differences, over_rows
+from zoo.comparison.row_values import RowValues
 from zoo.metrics import Metric
 
 
@@ -104,3 +105,111 @@ def test_rounding_is_no_difference():
 def test_a_pair_that_lacks_a_seed_is_left_out():
     rows = rows_of([[0.0, 0.1], [1.0, 1.1], [5.0, 5.1]])[:-1]
     assert [(one.first[0], one.second[0]) for one in differences(rows, "elbo")] == [("0", "1")]
+
+
+def crossed(generator, seeds, rows, sds):
+    """Differences with effects of seeds, of rows and of both, (seeds, rows), and the first two."""
+    a, b, c = sds
+    by_seed = a * generator.normal(size=(seeds, 1))
+    by_row = b * generator.normal(size=(1, rows))
+    return by_seed + by_row + c * generator.normal(size=(seeds, rows)), by_seed, by_row
+
+
+CROSSED = [
+    pytest.param(2, 50, (1.0, 3.0, 3.0), id="two seeds"),
+    pytest.param(5, 100, (0.3, 3.0, 1.0), id="rows and seeds alike"),
+    pytest.param(5, 100, (0.0, 3.0, 1.0), id="rows alone"),
+    pytest.param(5, 100, (1.0, 0.0, 1.0), id="seeds alone"),
+    pytest.param(5, 100, (0.0, 0.0, 1.0), id="noise alone"),
+]
+
+
+@pytest.mark.parametrize(("seeds", "rows", "sds"), CROSSED)
+def test_each_error_covers_what_it_claims(seeds, rows, sds):
+    """95 % intervals for the difference over rows and seeds (0), of these fits, on these rows."""
+    generator, tries = np.random.default_rng(7), 2000
+    hits = np.zeros((tries, 3))
+    for i in range(tries):
+        apart, by_seed, by_row = crossed(generator, seeds, rows, sds)
+        found, mean = over_rows(apart), apart.mean()
+        over_seeds = apart.mean(1).std(ddof=1) / math.sqrt(seeds)
+        hits[i] = [
+            abs(mean) < stats.t.ppf(0.975, found.freedom) * found.se_both,
+            abs(mean - by_seed.mean()) < stats.t.ppf(0.975, rows - 1) * found.se_rows,
+            abs(mean - by_row.mean()) < stats.t.ppf(0.975, seeds - 1) * over_seeds,
+        ]
+    error = math.sqrt(0.05 * 0.95 / tries)
+    both, of_fits, on_rows = hits.mean(0)
+    assert both > 0.95 - 5 * error
+    assert abs(of_fits - 0.95) < 5 * error
+    assert abs(on_rows - 0.95) < 5 * error
+
+
+def test_neither_part_alone_covers_new_rows_and_seeds():
+    """The error over rows leaves out training, that over seeds leaves out rows."""
+    generator, tries, hits = np.random.default_rng(8), 1000, np.zeros((1000, 2))
+    for i in range(tries):
+        apart, *_ = crossed(generator, 10, 100, (1.0, 3.0, 1.0))
+        over_seeds = apart.mean(1).std(ddof=1) / math.sqrt(10)
+        hits[i] = [
+            abs(apart.mean()) < stats.t.ppf(0.975, 99) * over_rows(apart).se_rows,
+            abs(apart.mean()) < stats.t.ppf(0.975, 9) * over_seeds,
+        ]
+    assert (hits.mean(0) < 0.95 - 5 * math.sqrt(0.05 * 0.95 / tries)).all()
+
+
+def test_a_row_that_is_hard_for_both_falls_out():
+    generator = np.random.default_rng(9)
+    hard, own = 50 * generator.normal(size=(1, 1, 200)), 0.1 * generator.normal(size=(2, 3, 200))
+    values = hard + own + np.array([[[1.0]], [[0.0]]])
+    (found,) = differences(with_rows(values), "elbo")
+    assert found.value == pytest.approx((values[0] - values[1]).mean(), rel=1e-8)
+    assert found.se_rows < 0.02
+    assert found.clear
+    low, high = found.interval()
+    assert low < 1.0 < high
+    half = stats.t.ppf(0.975, found.freedom) * found.se_both
+    assert high - low == pytest.approx(2 * half, rel=1e-8)
+
+
+def with_rows(values):
+    """Rows of pairs with values of single rows, (pairs, seeds, rows), whose mean is the metric."""
+    return [
+        replace(row, by_row=RowValues(100, {"elbo": line}))
+        for row, line in zip(
+            rows_of(values.mean(-1)), values.reshape(-1, values.shape[-1]), strict=True
+        )
+    ]
+
+
+def test_rows_that_differ_by_chance_are_not_clear():
+    """Seeds agree to the last digit on these rows, and other rows would say otherwise."""
+    generator, wrong, tries = np.random.default_rng(10), 0, 500
+    for _ in range(tries):
+        by_row = generator.normal(size=(2, 1, 50))
+        values = by_row + 1e-3 * generator.normal(size=(2, 3, 50))
+        (found,) = differences(with_rows(values), "elbo")
+        wrong += found.clear
+        assert found.se < found.se_both
+    assert 0 < wrong / tries < LEVEL + 5 * math.sqrt(LEVEL * (1 - LEVEL) / tries)
+
+
+def test_one_seed_has_an_error_over_rows_alone():
+    values = np.random.default_rng(11).normal(size=(2, 1, 80))
+    (found,) = differences(with_rows(values), "elbo")
+    apart = values[0, 0] - values[1, 0]
+    assert found.se_rows == pytest.approx(apart.std(ddof=1) / math.sqrt(80), rel=1e-8)
+    assert math.isnan(found.se_both)
+    assert math.isnan(found.judged_by)
+    assert not found.clear
+
+
+def test_a_median_over_rows_is_paired_by_seed_alone():
+    values = np.random.default_rng(12).normal(size=(2, 3, 80))
+    rows = [
+        replace(row, metrics={"k_hat": row.metrics["elbo"]}, by_row=RowValues(9, {"k_hat": k}))
+        for row, k in zip(rows_of(values.mean(-1)), values.reshape(-1, 80), strict=True)
+    ]
+    (found,) = differences(rows, "k_hat")
+    assert math.isnan(found.se_rows)
+    assert found.judged_by == found.se

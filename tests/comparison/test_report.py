@@ -86,6 +86,29 @@ def test_the_table_is_a_data_frame_and_text(own):
     assert found.plot().axes
 
 
+NOTEBOOK = """import pyro, pyro.distributions as dist, torch, zoo
+
+def model(x):
+    loc = pyro.sample("loc", dist.Normal(0.0, 1.0))
+    with pyro.plate("rows", len(x)):
+        pyro.sample("x", dist.Normal(loc, 1.0), obs=x)
+
+zoo.compare(model, ["mean_field"], torch.tensor([0.5, 1.0]), steps=3, draws=50).plot()"""
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_the_plot_once(tmp_path, monkeypatch):
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(zoo.__file__).parents[1]))
+    notebook = new_notebook(cells=[new_code_cell(NOTEBOOK)])
+    where = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
+    shown = [one for one in notebook.cells[0].outputs if "image/png" in one.get("data", {})]
+    assert len(shown) == 1
+
+
 def test_the_same_command_goes_on(own, monkeypatch):
     found, settings = own
     monkeypatch.setattr("zoo.comparison.runs.fit", None)
@@ -103,7 +126,7 @@ def test_the_report_stands_alone(own, tmp_path):
         assert "2 guides, 1 objective, 2 seeds" in page.text
         assert "model on given" in page.text
         assert "Is the bound as it should be?" in page.text
-        assert page.tags.count("svg") == 2
+        assert page.tags.count("svg") == 2  # without values of rows: they share the latent
         assert not [link for link in page.links if not link.startswith(("data:", "#"))]
         cell = f"{found.rows[0].metrics['elbo'].value:.1f}"[:4]
         assert cell in page.text

@@ -38,6 +38,12 @@ def test_within_the_tolerance_nothing_else_is_asked():
     assert first_difference(off(3e-5), {"a": PLAIN}) == "a"
 
 
+def test_a_mask_is_compared():
+    mask = torch.tensor([True, False])
+    assert first_difference({"buffer mask": mask}, {"buffer mask": mask}) is None
+    assert first_difference({"buffer mask": ~mask}, {"buffer mask": mask}) == "buffer mask"
+
+
 @pytest.mark.parametrize(
     ("wrong", "rounding", "found"),
     [(3e-5, 1e-5, None), (3e-5, 1e-7, "a"), (5e-4, 5e-4, None), (5e-3, 1e-1, "a")],

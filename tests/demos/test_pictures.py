@@ -13,7 +13,7 @@ from test_cli import call, refused
 from guides import AmortisedNormal, PerDatum
 from zoo.cli.pictures import MAKERS
 from zoo.demos import PICTURES
-from zoo.demos.amortisation import amortisation, as_record, draw_amortisation
+from zoo.demos.amortisation import amortisation, as_record, columns_of, draw_amortisation
 from zoo.demos.four_points import (
     GRID_CELLS,
     GRID_END,
@@ -118,7 +118,7 @@ def test_the_ladder_of_amortisation(tmp_path):
         assert (len(column["value"]), len(column["se"]), column["unit"]) == (8, 8, "nats")
     assert (record["search"]["steps"], record["search"]["settled"]) == (60, False)
     assert "not settled" in record["search"]["says"]
-    assert is_a_picture(draw_amortisation(ladder, tmp_path / "ladder.png"))
+    assert is_a_picture(draw_amortisation(*columns_of(record), tmp_path / "ladder.png"))
 
 
 def test_names(capsys, monkeypatch):

@@ -11,7 +11,15 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 import zoo
-from guides import AmortisedDiscrete, AmortisedIAF, AmortisedNormal, MeanField, PerDatum
+from guides import (
+    AmortisedDiscrete,
+    AmortisedIAF,
+    AmortisedLayers,
+    AmortisedNormal,
+    BottomUp,
+    MeanField,
+    PerDatum,
+)
 from guides.parts.plates import positive
 from guides.per_datum_full_rank import PerDatumFullRank
 from zoo.evaluation.latent_usage import latent_usage
@@ -159,6 +167,79 @@ def test_two_layers_add_up():
     assert set(found.sites) == {"top", "low"}
     assert abs(found.kl.value - total) < 5 * noise
     assert {"kl/top", "active_units/low", "mmd_p/low"} < set(found.metrics())
+
+
+def chain(x):
+    """top ~ N(0, 1), low ~ N(top, 1/2), x ~ N(low, 1)."""
+    with pyro.plate("data", len(x)):
+        top = pyro.sample("top", dist.Normal(x.new_zeros(()), 1.0))
+        low = pyro.sample("low", dist.Normal(top, 0.5))
+        pyro.sample("x", dist.Normal(low, 1.0), obs=x)
+
+
+class Ordered(nn.Module):
+    """A normal of both latents in a chain, drawn from the top down or from the data up.
+
+    The first is N(x/2, 0.6^2), the second N(0.8 first, 0.3^2).
+    """
+
+    def __init__(self, *names):
+        super().__init__()
+        self.names, self.unused = names, nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        first, second = self.names
+        with pyro.plate("data", len(x)):
+            value = pyro.sample(first, dist.Normal(x / 2, 0.6))
+            pyro.sample(second, dist.Normal(0.8 * value + 0 * self.unused, 0.3))
+
+    def joint(self, x):
+        """Means and covariance in the order of `names`."""
+        loc = torch.stack([x / 2, 0.4 * x], -1)
+        low = torch.tensor([[0.6, 0.0], [0.8 * 0.6, 0.3]])
+        return dist.MultivariateNormal(loc, low @ low.T)
+
+
+PRIOR_OF_CHAIN = torch.tensor([[1.0, 1.0], [1.0, 1.25]])  # covariance of (top, low)
+
+
+def test_the_kl_of_each_site_is_exact_where_the_guide_follows_the_model():
+    x = torch.randn(30)
+    fit = zoo.fit(chain, Ordered("top", "low"), x, steps=1, lr=1e-30)
+    found = latent_usage(fit.program, (x,), draws=200, permutations=20)
+    top = kl_divergence(Normal(x / 2, 0.6), Normal(0.0, 1.0)).mean().item()
+    # KL(N(0.8 t, 0.3) || N(t, 0.5)) with E t^2 = (x/2)^2 + 0.36
+    square = 0.04 * ((x / 2) ** 2 + 0.36).mean().item()
+    low = math.log(0.5 / 0.3) + (0.09 + square) / 0.5 - 0.5
+    assert within(found.sites["top"].kl, top)
+    assert within(found.sites["low"].kl, low)
+    assert within(found.kl, top + low)
+
+
+def test_no_site_has_a_kl_where_the_guide_draws_from_the_data_up():
+    """E[log q(low) - log p(low | top)] is no KL there; the sum over the sites is exact."""
+    x = torch.randn(30)
+    guide = Ordered("low", "top")
+    fit = zoo.fit(chain, guide, x, steps=1, lr=1e-30)
+    found = latent_usage(fit.program, (x,), draws=200, permutations=20)
+    flipped = PRIOR_OF_CHAIN.flip(0, 1)
+    truth = kl_divergence(guide.joint(x), dist.MultivariateNormal(torch.zeros(2), flipped))
+    assert within(found.kl, truth.mean().item())
+    for name, site in found.sites.items():
+        assert site.kl is None
+        assert site.kl_per_dimension is None
+        assert f"kl/{name}" not in found.metrics()
+
+
+@pytest.mark.parametrize(
+    ("model", "guide", "objective"),
+    [("hvae", BottomUp, "trace"), ("sigmoid_belief", AmortisedLayers, "rloo")],
+)
+def test_recognition_networks_have_no_kl_of_a_layer_given_the_one_above(model, guide, objective):
+    fit = zoo.fit(zoo.load(model), guide, objective=objective, steps=1)
+    found = latent_usage(fit.program, fit.task.split("test"), rows=20, draws=4, permutations=20)
+    assert [site.kl for site in found.sites.values()] == [None, None]
+    assert math.isfinite(found.kl.value)
 
 
 @pytest.mark.parametrize("guide", [PerDatumFullRank, AmortisedIAF])

@@ -18,14 +18,13 @@ from guides import (
     AmortisedSpline,
     AmortisedSylvester,
 )
-from guides.amortised_naf import SigmoidalFlow
 from guides.amortised_planar import LARGEST_NEGATIVE, Planar, along
-from guides.amortised_spline import Splines
 from guides.amortised_sylvester import Sylvester
 from guides.parts.flows import conditional_nets
-from guides.parts.roots import root, tanh_root
-from guides.parts.spline import numbers_of
 from zoo.compile.noise import draw_noise
+from zoo.flows.roots import root, tanh_root
+from zoo.flows.sigmoidal import SigmoidalFlow
+from zoo.flows.spline import Splines, numbers_of
 from zoo.objectives import DoublyReparameterised, StickingTheLanding, Trace
 from zoo.sampling.guide_density import FromGuide
 from zoo.sampling.joint_density import JointDensity

@@ -4,9 +4,8 @@ import pytest
 import torch
 from cases import AUTODIFF, IDENTITY
 
-from guides.amortised_spline import Splines
 from guides.parts.flows import conditional_nets
-from guides.parts.spline import BOX, inverse_spline, knots, numbers_of, spline
+from zoo.flows.spline import BOX, Splines, inverse_spline, knots, numbers_of, spline
 
 MILLIONTH = 1e-6
 

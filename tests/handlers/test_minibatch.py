@@ -74,6 +74,7 @@ def rowwise_models():
 def test_the_zoos_models(name, device):
     case = MODEL_CASES[name]
     model, args = case.make(device, rows=N)
+    model.eval()  # in training some take a random order at each call
     trace = poutine.trace(model).get_trace(*args)
     values, found = {site: trace.nodes[site]["value"] for site in case.sites}, []
     local = {site for site in values if case.sites[site].scope == "local"}

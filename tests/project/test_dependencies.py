@@ -8,18 +8,27 @@ from configparser import ConfigParser
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 OWN = {"zoo", "guides"}
 ENGINES = {"h5netcdf", "h5py"}  # xarray looks for them by name when ArviZ writes or reads NetCDF
-DISTRIBUTION = {"arviz_stats": "arviz-stats"}  # of Python 3.12 on: not installed on 3.11
+DISTRIBUTION = {  # of modules that are not always installed
+    "arviz_stats": "arviz-stats",  # of Python 3.12 on
+    "dask": "dask",
+    "distributed": "dask",  # comes with dask[distributed]
+    "ray": "ray",
+}
+OPTIONAL = {"dask", "ray"}  # imported where they are asked for; each has an extra of its name
 
 
-def imported():
-    """Names of the top-level modules that the packages import, wherever in a file."""
+def imported(*, at_the_top=False):
+    """Names of the modules that the packages import, wherever in a file or at its top."""
     found = set()
     for package in OWN:
         for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            tree = ast.parse(path.read_text())
+            for node in tree.body if at_the_top else ast.walk(tree):
                 if isinstance(node, ast.Import):
                     found |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -41,7 +50,17 @@ def normal(name):
 def test_every_import_is_declared_and_every_declaration_is_used():
     known = packages_distributions()
     needed = {normal(DISTRIBUTION.get(name) or known[name][0]) for name in imported()}
-    assert needed | ENGINES == declared()
+    assert needed - OPTIONAL | ENGINES == declared()
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL | {"tensorboard"}))  # torch imports that one
+def test_what_only_some_uses_need_is_an_extra(name):
+    """And it is not imported before it is asked for."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extra = config["options.extras_require"][name].strip()
+    assert re.match(r"[\w.-]+", extra).group() == name
+    assert name not in imported(at_the_top=True)
 
 
 def test_every_file_of_data_is_installed():
@@ -51,7 +70,9 @@ def test_every_file_of_data_is_installed():
     for package in OWN:
         for path in (ROOT / package).rglob("*.*"):
             folder = ".".join(path.parent.relative_to(ROOT).parts)
-            kinds = f"{patterns['*']} {patterns.get(folder, '')}".replace(",", " ").split()
+            above = folder.rpartition(".")[0]  # the folder of a sheet is data of zoo.homework
+            named = (patterns.get(name, "") for name in ("*", folder, above))
+            kinds = " ".join(named).replace(",", " ").split()
             code = path.suffix == ".py" or "__pycache__" in path.parts
             assert code or any(path.match(kind) for kind in kinds), path
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ALONE = {  # the files directly in zoo/
     *("__init__", "__main__", "arviz_compat", "copies", "device", "distributions", "errors"),
-    *("files", "isolation", "nn", "protocols", "provenance", "task"),
+    *("figure_style", "files", "isolation", "nn", "protocols", "provenance", "task"),
     *("torch_private", "traces"),
 }
 MANY = {"objectives", "data", "guides"}  # one member a file, without a limit

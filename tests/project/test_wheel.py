@@ -1,5 +1,7 @@
 """The source archive and the wheel: what is in them, and that the wheel works elsewhere."""
 
+import json
+import math
 import os
 import re
 import shutil
@@ -63,11 +65,34 @@ def test_the_wheel_holds_the_packages_and_nothing_else(built):
     names = set(zipfile.ZipFile(wheel).namelist())
     about = {name for name in names if name.split("/")[0].endswith(".dist-info")}
     assert names - about == installed_files()
-    wanted = ("guides/py.typed", "zoo/py.typed", "zoo/cli/names.json")
+    wanted = ("guides/py.typed", "zoo/py.typed", "zoo/catalogue/names.json")
     assert {*wanted, "zoo/comparison/report.html.j2"} <= names
+    fits = (f"zoo/pretrained_fits/fits/{name}" for name in zoo.pretrained())
+    assert {f"{fit}.{kind}" for fit in fits for kind in ("json", "safetensors")} <= names
     assert any(name.startswith("zoo/reference/") and name.endswith(".npz") for name in names)
     assert not [name for name in names if OTHERS.search(name)]
     assert any(name.endswith("/LICENSE") for name in about)
+
+
+@pytest.mark.slow
+def test_no_solution_of_a_homework_sheet_is_in_the_wheel(built):
+    """No line of a solution that students do not get anyway, in any file of the wheel."""
+    (wheel,) = built.glob("*.whl")
+    archive = zipfile.ZipFile(wheel)
+    texts = {
+        name: archive.read(name).decode()
+        for name in archive.namelist()
+        if name.startswith("zoo/homework/")
+    }
+    assert "zoo/homework/ppca/starter.py" in texts
+    for path in (ROOT / "instructor").glob("*/solution.py"):
+        starter = texts[f"zoo/homework/{path.parent.name}/starter.py"]
+        lines = {line.strip() for line in path.read_text().splitlines()}
+        telling = [line for line in lines if len(line) > 30 and line not in starter]
+        telling = [line for line in telling if not line.startswith(("#", "import", "from"))]
+        assert telling
+        found = [(name, line) for name in texts for line in telling if line in texts[name]]
+        assert found == []
 
 
 @pytest.mark.slow
@@ -95,3 +120,16 @@ def test_the_wheel_compares_guides_in_an_empty_folder(built, tmp_path):
     run(zoo_command, "compare", *asked, "--out", "runs", folder=empty, PYTHONPATH=str(site))
     assert (empty / "runs" / "results.json").exists()
     assert (empty / "runs" / "report.html").exists()
+    words = (
+        "evaluate",
+        "pretrained:eight_schools",
+        "--metrics",
+        "elbo",
+        "--draws",
+        "20",
+        "--json",
+    )
+    again = json.loads(run(zoo_command, *words, folder=empty, PYTHONPATH=str(site)))
+    known = zoo.pretrained()["eight_schools"]["scores"]["metrics"]["elbo"]
+    now = again["metrics"]["elbo"]
+    assert abs(now["value"] - known["value"]) < 5 * math.hypot(now["se"], known["se"])

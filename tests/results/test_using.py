@@ -1,5 +1,6 @@
 """What a fit is used for, against models that know the truth, and what is refused."""
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -28,6 +29,25 @@ def ppca():
 @pytest.fixture(scope="module")
 def rows(ppca):
     return ppca.task.split("test")[0]
+
+
+def test_codes_as_one_array(ppca, rows):
+    found = ppca.transform(rows)
+    assert found.shape == (len(rows), 2)
+    np.testing.assert_allclose(found, ppca.encode(rows).mean["z"].double(), rtol=1e-8)
+
+
+def test_the_score_is_the_mean_of_log_p(ppca, rows):
+    """By the exact posterior every weight is p(x) itself, as scikit-learn's PCA scores it."""
+    exact = float(ppca.model.log_evidence(rows).detach().mean())
+    assert ppca.score(rows) == pytest.approx(exact, rel=1e-6)
+    assert ppca.score(rows) == pytest.approx(float(ppca.log_prob(rows).value.mean()), rel=1e-8)
+
+
+def test_no_rows_are_refused(ppca, rows):
+    for use in (ppca.log_prob, ppca.encode, ppca.reconstruct, ppca.transform, ppca.score):
+        with pytest.raises(ValueError, match="Expected x to have at least one row; got none"):
+            use(rows[:0])
 
 
 def near(draws, mean, *, errors=ERRORS):
@@ -155,7 +175,7 @@ def test_every_model_makes_data_like_its_own(name):
         if site in labelled:
             rows = 1 if fit.latents.rowwise else 0
             assert drawn[site].shape == (3, *labelled[site].shape[rows:])
-    if fit.latents.rowwise:
+    if fit.latents.rowwise and fit.latents.sites:
         test = task.split("test")
         held = {n: z.shape[0] for n, z in fit.encode(*test).mean.items()}
         assert set(held.values()) == {len(test[0])}
@@ -172,6 +192,14 @@ def flat(x):
 
 X = torch.randn(20, 5)
 REFUSED = {
+    "no codes without latents": (
+        lambda: zoo.fit(zoo.load("fvsbn"), Empty, steps=1).encode(),
+        "'fvsbn' has no latents.*fit.log_prob",
+    ),
+    "no reconstructions without latents": (
+        lambda: zoo.fit(zoo.load("fvsbn"), Empty, steps=1).reconstruct(),
+        "'fvsbn' has no latents.*fit.sample",
+    ),
     "no rows of their own": (
         lambda: zoo.fit(zoo.load("eight_schools"), MeanField, steps=1).encode(),
         "share the latents of 'eight_schools'.*fit.posterior",

@@ -16,6 +16,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
+from zoo.catalogue.python import said_of
 from zoo.checks.shown import shown
 from zoo.errors import unknown
 
@@ -157,11 +158,19 @@ def look_up(kind: str, name: object, table: Mapping[str, Value]) -> Value:
     """What a table holds under a name.
 
     Raises:
-        ValueError: for a name that is not in the table; it gives a similar name, or all names.
+        ValueError: for a name that is not in the table; it gives a similar name, or all names,
+            and says of a name of another kind what it is.
     """
     if not isinstance(name, str) or name not in table:
-        raise unknown(kind, name, table)
+        said = None if _is_respelled(name, table) else said_of(kind, name)
+        raise unknown(kind, name, table) if said is None else ValueError(said)
     return table[name]
+
+
+def _is_respelled(name: object, table: Mapping[str, Value]) -> bool:
+    """Is it a name of the table but for hyphens and underscores?"""
+    plain = str(name).replace("-", "").replace("_", "")
+    return plain in {one.replace("_", "") for one in table}
 
 
 def instance(name: str, value: Value, kind: type, way: str) -> Value:

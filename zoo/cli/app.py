@@ -15,12 +15,13 @@ from rich.console import Console
 
 import zoo
 from zoo.checks.arguments import device_written
-from zoo.cli.commands import Command, Group, version_shown
+from zoo.cli.commands import INTERRUPTED, Command, Group, version_shown
 from zoo.cli.demos import picture_command
 from zoo.cli.gradients import gradients_command
+from zoo.cli.homework.app import homework_app
 from zoo.cli.list import list_command
 from zoo.cli.metrics import metrics_asked, show_metrics
-from zoo.cli.names import check_folder, check_goes_together
+from zoo.cli.names import check_goes_together
 from zoo.cli.options import (
     AsJson,
     Device,
@@ -28,18 +29,20 @@ from zoo.cli.options import (
     FitOptions,
     Model,
     OutOptions,
+    Particles,
     Seed,
     TaskOptions,
     Wanted,
     names_of,
     with_groups,
 )
-from zoo.cli.out import cleared, out_folder
+from zoo.cli.out import cleared, log_in, out_folder, write_beside
+from zoo.cli.pretrained import opened
 from zoo.cli.reference import reference_command
 from zoo.cli.refusals import explained, is_of_use
 from zoo.cli.report import report_command
 from zoo.cli.show import show_command
-from zoo.files import write_whole
+from zoo.cli.sweep import sweep_command
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluate import Metrics
@@ -58,9 +61,9 @@ app.command("gradients", cls=Command)(gradients_command)
 app.command("picture", cls=Command)(picture_command)
 app.command("reference", cls=Command)(reference_command)
 app.command("report", cls=Command)(report_command)
+app.command("sweep", cls=Command)(sweep_command)
+app.add_typer(homework_app, name="homework")
 console = Console(width=None if sys.stdout.isatty() else 150)
-
-INTERRUPTED = 130  # the exit status of a process that Ctrl-C ended
 
 MAIN_GUIDES = {
     "bernoulli_vae": "amortised_normal,amortised_full_rank,amortised_iaf",
@@ -112,6 +115,7 @@ def fit_command(
     objective: Annotated[str | None, typer.Option(help="Default: the model's own.")] = None,
     task_options: TaskOptions,
     fit_options: FitOptions,
+    particles: Particles = None,
     seed: Seed = 0,
     metrics: Wanted = None,
     draws: Draws = None,
@@ -125,6 +129,7 @@ def fit_command(
     asked, settings = metrics_asked(metrics), fit_options.settings()
     from guides import guide_named
     from zoo.evaluation.evaluate import check_scoring
+    from zoo.objectives import with_particles
     from zoo.training.parallel.joining import is_first_rank
 
     first = is_first_rank()  # under torchrun the others train, and leave the rest to it
@@ -139,12 +144,14 @@ def fit_command(
         if begins and resume and not as_json:
             console.print(f"There is no fit in {folder} yet; training starts at the beginning.")
     seconds = out_options.checkpoint_seconds
+    log = log_in(folder, out_options.log)
     result = zoo.fit(
         task,
         family,
-        objective=names[1],
+        objective=names[1] if particles is None else with_particles(names[1], particles),
         seed=seed,
         progress=not as_json,
+        on_progress=log,
         checkpoint=None if folder is None else zoo.Checkpoint(folder, seconds),
         resume=folder if resume else None,
         **settings,
@@ -153,7 +160,9 @@ def fit_command(
         return
     found = zoo.evaluate(result, metrics=asked, draws=draws, seed=seed)
     if folder is not None:
-        _write_beside(result, found, folder, names)
+        write_beside(result, found, folder, names)
+    if log is not None:
+        log.end(result, found)
     _show_metrics(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
     if not as_json:
         kind, how = ("steps", result.backend)
@@ -165,39 +174,25 @@ def fit_command(
             console.print(f"Go on from {folder} with the same command and --resume.")
 
 
-def _write_beside(
-    result: "zoo.Fit", found: "Metrics", folder: Path, names: tuple[str, str]
-) -> None:
-    """Metrics, pictures and an ArviZ file beside a saved fit."""
-    from zoo.arviz_compat import write_netcdf
-    from zoo.comparison.arviz_export import arviz_groups
-    from zoo.comparison.pictures import curve_of, image_figure, loss_figure, png
-    from zoo.evaluation.evaluate import metrics_record
-
-    record = json.dumps(metrics_record(found), indent=2, allow_nan=False)
-    write_whole(folder / "metrics.json", record)
-    write_whole(folder / "losses.png", png(loss_figure([curve_of(result, *names)])))
-    images = image_figure(result)
-    if images is not None:
-        write_whole(folder / "images.png", png(images))
-    write_netcdf(arviz_groups(result, found), folder / "arviz.nc")
-
-
 @app.command("evaluate", cls=Command)
 def evaluate_command(
-    run: Annotated[Path, typer.Argument(help="Folder that `zoo fit --out` wrote.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder that `zoo fit --out` wrote, or pretrained:NAME.")
+    ],
     split: Annotated[str | None, typer.Option(help="train, valid or test.")] = None,
     metrics: Wanted = None,
     draws: Draws = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     device: Device = "auto",
     *,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch missing data of a pretrained fit.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Scores a saved fit again, e.g. with more draws or on another split."""
     asked, device = metrics_asked(metrics), device_written(device)
-    check_folder(run)
-    result = zoo.load_fit(run, device=device)
+    result = opened(run, device, download=download)
     found = zoo.evaluate(result, metrics=asked, split=split, draws=draws, seed=seed)
     _show_metrics(found, str(run), as_json=as_json)
 
@@ -250,6 +245,7 @@ def compare_command(
         out=folder,
         resume=out_options.resume,
         force=out_options.force,
+        log=out_options.log,
         seconds=out_options.checkpoint_seconds,
         **settings,
     )

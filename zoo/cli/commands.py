@@ -6,10 +6,11 @@ from typing import Any, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from zoo.cli.catalogue.aliases import COMMANDS, OPTIONS
-from zoo.cli.catalogue.answers import TABLES, command_for, kinds_of, written
-from zoo.cli.names import known
+from zoo.catalogue.aliases import COMMANDS, OPTIONS
+from zoo.catalogue.answers import TABLES, command_for, kinds_of, written
+from zoo.catalogue.known import known
 
+INTERRUPTED = 130  # the exit status of a process that Ctrl-C ended
 AS_TEXT = re.compile(r"\+?\d[\d_]*(\.\d+)?([eE]\+?\d+)?")
 
 
@@ -57,15 +58,15 @@ class Group(TyperGroup):
 
 def _refuse(command: str, args: list[str], name: str, value: str) -> None:
     """Raises the answer to an option that has another name; returns where there is none."""
-    if name == "--epochs" and command in ("fit", "compare"):
+    if name == "--epochs" and command in ("fit", "compare", "sweep"):
         raise ValueError(_about_epochs(args, value))
     if command == "fit" and name in ("--guides", "--objectives"):
         model = next((word for word in args if word in known()["model"]), "vae")
         raise ValueError(
             f"`zoo fit` trains one pair. Several are: zoo compare {model} {name} {value}"
         )
-    if command == "compare" and name in ("--guide", "--objective"):
-        raise ValueError(f"`zoo compare` takes {name}s {value}, comma-separated.")
+    if command in ("compare", "sweep") and name in ("--guide", "--objective"):
+        raise ValueError(f"`zoo {command}` takes {name}s {value}, comma-separated.")
     if name in OPTIONS:
         raise ValueError(f"No option {name}. {OPTIONS[name].format(value=value)}")
 
@@ -95,16 +96,16 @@ def _with_whole_numbers(args: list[str], counts: set[str]) -> list[str]:
     for word in args:
         name, equals, value = word.partition("=")
         if expected:
-            read.append(_whole(word))
+            read.append(in_digits(word))
         elif equals and name in counts:
-            read.append(f"{name}={_whole(value)}")
+            read.append(f"{name}={in_digits(value)}")
         else:
             read.append(word)
         expected = not expected and word in counts
     return read
 
 
-def _whole(text: str) -> str:
+def in_digits(text: str) -> str:
     """A whole number in digits; any other text as it is."""
     if not AS_TEXT.fullmatch(text):
         return text

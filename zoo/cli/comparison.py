@@ -1,9 +1,8 @@
 """What `zoo compare` prints."""
 
-from dataclasses import asdict
-
 from rich.console import Console
 
+from zoo.comparison.aggregate import record_of
 from zoo.comparison.comparison import Comparison
 
 
@@ -22,7 +21,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
 def comparison_record(found: Comparison) -> dict[str, object]:
     """The same for JSON."""
     record: dict[str, object] = {
-        "rows": [asdict(row) for row in found.rows],
+        "rows": [record_of(row) for row in found.rows],
         "mismatches": found.mismatches,
     }
     return record | ({"unfinished": found.unfinished} if found.unfinished else {})

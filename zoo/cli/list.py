@@ -9,9 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from zoo.catalogue.answers import written
+from zoo.catalogue.known import known
 from zoo.checks.arguments import look_up
-from zoo.cli.catalogue.answers import written
-from zoo.cli.names import known
+from zoo.cli.pretrained import show_pretrained
+from zoo.pretrained_fits.cards import cards
 
 WIDTH = 100
 TABLES = {  # key of the JSON that is printed -> what that table holds
@@ -33,13 +35,15 @@ LISTS = {  # what can be listed -> the kind of its cards, with a line on what th
     "metrics": ("metric", "Metrics of a fit. `zoo fit MODEL --metrics NAME` or the group's name"),
     "data": ("data", "Data sets. `zoo fit MODEL --data NAME`"),
 }
-OTHERS = ("parts", "pairs", "all")
+OTHERS = ("parts", "pairs", "pretrained", "all")
 
 
 def list_command(
     what: Annotated[
         str | None,
-        typer.Argument(help="models, guides, objectives, metrics, data, parts, pairs or all."),
+        typer.Argument(
+            help="models, guides, objectives, metrics, data, parts, pretrained, pairs or all."
+        ),
     ] = None,
     *,
     models: Annotated[bool, typer.Option("--models", help="Models alone.")] = False,
@@ -50,6 +54,9 @@ def list_command(
     metrics: Annotated[bool, typer.Option("--metrics", help="Metrics, by group.")] = False,
     data: Annotated[bool, typer.Option("--data", help="Data sets.")] = False,
     parts: Annotated[bool, typer.Option("--parts", help="Parts of VAEs.")] = False,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Fits that come with the zoo, with their scores.")
+    ] = False,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Which guides go on which models, and how trained.")
     ] = False,
@@ -59,11 +66,13 @@ def list_command(
     """Lists models, guides, objectives and data by topic; `zoo show NAME` says more of each."""
     if as_json:
         named = {key: [{"name": name} for name in known()[kind]] for key, kind in TABLES.items()}
+        named["pretrained"] = [{"name": name} for name in cards()]
         typer.echo(json.dumps(named, indent=2))
         return
     asked = {
         **{"models": models, "guides": guides, "objectives": objectives, "metrics": metrics},
-        **{"data": data, "parts": parts, "pairs": pairs, "all": everything},
+        **{"data": data, "parts": parts, "pretrained": pretrained},
+        **{"pairs": pairs, "all": everything},
     }
     wanted = [name for name, yes in asked.items() if yes]
     if what is not None:
@@ -71,7 +80,7 @@ def list_command(
         wanted.append(written(what))
     console = Console(width=WIDTH)
     if "all" in wanted:
-        wanted = [*LISTS, "parts", "pairs"]
+        wanted = [*LISTS, "parts", "pretrained", "pairs"]
     for name in wanted or ("models",):
         _show(name, console)
     if not wanted:
@@ -84,6 +93,8 @@ def _show(name: str, console: Console) -> None:
         console.print(_pairs())
     elif name == "parts":
         _show_parts(console)
+    elif name == "pretrained":
+        show_pretrained(console)
     else:
         kind, title = LISTS[name]
         console.print(title)
@@ -131,7 +142,7 @@ def _show_names(console: Console) -> None:
     console.print(
         "\n`zoo show NAME` says what any of these is, what goes with it, and what to try; "
         "`zoo list --pairs` shows which guides go on which models, `zoo list --metrics` what is "
-        "measured."
+        "measured, `zoo list --pretrained` the fits that come with the zoo."
     )
 
 

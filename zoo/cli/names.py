@@ -1,27 +1,20 @@
 """What the command line knows without torch: the names of all tables, and what `zoo list` shows.
 
-It is read from `names.json` beside this file. After a name is added or changed anywhere, the file
+It is read from `zoo/catalogue/names.json`. After a name is added or changed anywhere, the file
 is written anew by `python -m zoo.cli.names`; a test holds it to the tables.
 """
 
 import json
 import re
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zoo.cli.catalogue.answers import TABLES, answer, kinds_of, listed, near_elsewhere
+from zoo.catalogue.answers import TABLES, answer, kinds_of, listed, near_elsewhere
+from zoo.catalogue.known import PATH, known
 from zoo.errors import unknown, unknown_data, unknown_metric
 
-PATH = Path(__file__).with_name("names.json")
 BOUND = re.compile(r"iwae_[1-9]\d*")  # a metric for every number of particles
-
-
-@cache
-def known() -> dict[str, Any]:
-    """What the file holds, by the keys that :func:`zoo.cli.pairs.all_names` describes."""
-    return json.loads(PATH.read_text(encoding="utf-8"))
 
 
 def check(kind: str, *names: str | None) -> None:
@@ -106,7 +99,8 @@ def check_folder(path: Path) -> None:
         model = str(path) if kinds[0] == "model" else name
         raise ValueError(
             f"{path} is {TABLES[kinds[0]]}, and no folder of a fit. Train one first: "
-            f"zoo fit {model} --out runs/{model}; zoo evaluate runs/{model}"
+            f"zoo fit {model} --out runs/{model}; zoo evaluate runs/{model}. Fits that come with "
+            "the zoo: zoo list --pretrained"
         )
 
 

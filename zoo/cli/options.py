@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo.catalogue.known import known
 from zoo.checks.arguments import device_written, one_of, refusal, whole
-from zoo.cli.names import check, check_data, known
+from zoo.cli.names import check, check_data
 
 if TYPE_CHECKING:
     from zoo.optim.schedules import Linear
@@ -25,6 +26,10 @@ Draws = Annotated[
 ]
 Wanted = Annotated[
     str | None, typer.Option("--metrics", help="Names or groups, comma-separated, or all.")
+]
+
+Particles = Annotated[
+    int | None, typer.Option("--particles", help="Of the objective; default: its own number.")
 ]
 
 
@@ -153,6 +158,9 @@ class OutOptions:
     force: Annotated[
         bool, typer.Option("--force", help="Replace what the zoo wrote to --out.")
     ] = False
+    log: Annotated[
+        str | None, typer.Option("--log", help="tensorboard: write a log to --out as well.")
+    ] = None
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

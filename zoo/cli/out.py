@@ -1,9 +1,16 @@
-"""--out, --resume and --force of `zoo fit` and `zoo compare`."""
+"""--out, --resume, --force and --log of `zoo fit` and `zoo compare`; what a fit writes."""
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from zoo.checks.arguments import one_of
 from zoo.cli.options import OutOptions
-from zoo.files import refuse_occupied, usable_folder
+from zoo.files import refuse_occupied, usable_folder, write_whole
+
+if TYPE_CHECKING:
+    import zoo
+    from zoo.evaluation.evaluate import Metrics
 
 
 def out_folder(options: OutOptions) -> Path | None:
@@ -15,6 +22,10 @@ def out_folder(options: OutOptions) -> Path | None:
     out, resume, force = options.out, options.resume, options.force
     if out is None and (resume or force):
         raise ValueError(f"--{'resume' if resume else 'force'} is about --out. Name its folder.")
+    if options.log is not None:
+        one_of("--log", options.log, ("tensorboard",))
+        if out is None:
+            raise ValueError("--log is written to --out. Name its folder: --out runs/logged.")
     if resume and force:
         raise ValueError("--resume goes on from --out and --force replaces it. Pass one of them.")
     return None if out is None else usable_folder(out, "--out")
@@ -40,3 +51,36 @@ def cleared(folder: Path, *, resume: bool, force: bool) -> bool:
         return False
     refuse_occupied(folder, "--out", WAY_OUT)
     return True
+
+
+def log_in(folder: Path | None, log: str | None) -> "zoo.TensorBoard | None":
+    """The log that --log asks for, in the folder of --out; None where none is asked for.
+
+    Raises:
+        ValueError: if its package is not installed.
+    """
+    if folder is None or log is None:
+        return None
+    from zoo.comparison.folder import TENSORBOARD
+    from zoo.training.tensorboard import TensorBoard
+
+    return TensorBoard(folder / TENSORBOARD)
+
+
+def write_beside(
+    result: "zoo.Fit", found: "Metrics", folder: Path, names: tuple[str, str]
+) -> None:
+    """Writes metrics, pictures and an ArviZ file beside a saved fit."""
+    from zoo.arviz_compat import write_netcdf
+    from zoo.comparison.arviz_export import arviz_groups
+    from zoo.comparison.pictures import curve_of, image_figure, loss_figure
+    from zoo.evaluation.evaluate import metrics_record
+    from zoo.figure_style import save_figure
+
+    record = json.dumps(metrics_record(found), indent=2, allow_nan=False)
+    write_whole(folder / "metrics.json", record)
+    save_figure(loss_figure([curve_of(result, *names)]), folder / "losses.png")
+    images = image_figure(result)
+    if images is not None:
+        save_figure(images, folder / "images.png")
+    write_netcdf(arviz_groups(result, found), folder / "arviz.nc")

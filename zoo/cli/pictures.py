@@ -81,7 +81,7 @@ def _amortisation(
     shown = sys.stderr.isatty()
     steps = 1500 if steps is None else whole("steps", steps)
     ladder = amortisation(guides, "amortised_normal", PerDatum, steps=steps, progress=shown)
-    draw_amortisation(ladder, out / "amortisation.png")
+    draw_amortisation(ladder.bounds, ladder.log_evidence, out / "amortisation.png")
     _write(out / "amortisation.json", ladder.task, {"steps": steps} | as_record(ladder))
     view = Table(title="One model held, test rows: nats/row ± Monte Carlo error")
     for heading in ("guide", "ELBO", "gap to log p(x)"):

@@ -6,22 +6,33 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from zoo.cli.catalogue.answers import alias_of, any_name, written
+from zoo.catalogue.answers import alias_of, any_name, class_named, written
+from zoo.catalogue.known import known
 from zoo.cli.catalogue.show import entries, introduced, to_try
 from zoo.cli.list import WIDTH
-from zoo.cli.names import known
+from zoo.cli.pretrained import show_card
+from zoo.pretrained_fits.cards import PREFIX
 
 
 def show_command(
     name: Annotated[
-        str, typer.Argument(help="Of a model, guide, objective, metric, data set or part.")
+        str,
+        typer.Argument(
+            help="Of a model, guide, objective, metric, data set or part; pretrained:NAME."
+        ),
     ],
 ) -> None:
     """Shows what a name is: its equation, sizes, defaults, what goes with it, what to try."""
     console = Console(width=WIDTH, highlight=False)
+    if name.startswith(PREFIX):
+        show_card(name, console)
+        return
     kinds, own = any_name(name, known()), written(name)
     for kind in kinds:
         _show(kind, own, console)
+    of_class = None if kinds else class_named(name, known())
+    if of_class is not None:
+        _show(*of_class, console)
     alias = alias_of(name)
     if alias is not None:
         called = f", called '{alias.name}' here" if alias.name else ""

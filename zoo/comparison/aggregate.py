@@ -2,16 +2,21 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+from zoo.comparison.row_values import RowValues
 from zoo.metrics import Metric
+
+BY_ROW = "by_row"
 
 
 @dataclass(frozen=True)
 class Row:
     """One run: what was fitted, how long it took, its metrics and what the verdict says of them.
 
-    `answers` has the verdict's three parts, each with its answer, reason and what to ask for.
+    `answers` has the verdict's three parts, each with its answer, reason and what to ask for;
+    `by_row` has values of single rows, where rows have weights of their own.
     """
 
     model: str
@@ -27,11 +32,19 @@ class Row:
     skipped: dict[str, str]
     verdict: str
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
+    by_row: RowValues | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
         """Of the run, and of its folder."""
         return run_name(self.guide, self.objective, self.seed)
+
+
+def record_of(row: Row) -> dict[str, Any]:
+    """The row for `results.json`, without the values of single rows."""
+    return {
+        name: value for name, value in asdict(replace(row, by_row=None)).items() if name != BY_ROW
+    }
 
 
 def run_name(guide: str, objective: str, seed: int) -> str:
@@ -68,21 +81,22 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
     rows = [row for row in rows if row.stopped not in ("interrupted", "unfinished")]
     pairs = list(dict.fromkeys((row.guide, row.objective) for row in rows))
     groups = [[row for row in rows if (row.guide, row.objective) == pair] for pair in pairs]
-    return [_over_seeds(group) for group in groups]
+    return [_summary(group) for group in groups]
 
 
-def _over_seeds(rows: list[Row]) -> Summary:
+def _summary(rows: list[Row]) -> Summary:
     names = [name for name in rows[0].metrics if all(name in row.metrics for row in rows)]
     return Summary(
         guide=rows[0].guide,
         objective=rows[0].objective,
         seeds=len(rows),
         seconds=sum(row.seconds for row in rows) / len(rows),
-        cells={name: _cell([row.metrics[name] for row in rows]) for name in names},
+        cells={name: over_seeds([row.metrics[name] for row in rows]) for name in names},
     )
 
 
-def _cell(metrics: list[Metric]) -> Cell:
+def over_seeds(metrics: Sequence[Metric]) -> Cell:
+    """The mean of a metric over seeds, with its error."""
     count = len(metrics)
     mean = sum(metric.value for metric in metrics) / count
     squares = sum((metric.value - mean) ** 2 for metric in metrics)

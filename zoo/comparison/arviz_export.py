@@ -20,6 +20,7 @@ from zoo.sampling.draws import (
     draw_jointly,
     draw_predictive,
     draw_weighted,
+    drawn_in_turn,
     first_rows,
     observed_sites,
 )
@@ -51,24 +52,29 @@ def arviz_groups(result: Fit, metrics: Metrics | None = None) -> Named:
     Returns:
         "posterior", "posterior_predictive", "log_likelihood", "sample_stats" (log p(x, z) as lp,
         log q(z) and the log-weight, summed over rows), "prior", "prior_predictive" and
-        "observed_data"; without those that the model or the guide has nothing for. There is a
-        "log_likelihood" only where rows share all latents: given a latent of its own, a row's
-        likelihood is not what leaving it out would predict it by.
+        "observed_data"; without those that the model or the guide has nothing for, and without
+        predictive ones where nothing is latent and a draw takes many passes of a network. There
+        is a "log_likelihood" only where rows share all latents: given a latent of its own, a
+        row's likelihood is not what leaving it out would predict it by.
     """
     split = held_out_split(result) if result.amortised else "train"
     args = tuple(to_device(arg, result.device) for arg in result.task.scoring_args(split))
     program, latents = result.program, result.latents
     rows = ROWS if latents.rowwise else None
     shared = not any(site.local for site in latents.sites)
-    count = MANY_DRAWS if shared and row_count(program, args) <= FEW_ROWS else DRAWS
+    many = shared and latents.sites and row_count(program, args) <= FEW_ROWS
+    count = MANY_DRAWS if many else DRAWS
+    same = count if latents.sites else CHAINS  # densities of which none differs from another
     found: dict[str, dict[str, Tensor]] = {}
     with isolated(seed=result.settings.seed):
-        drawn = draw(program, args, count, rows=rows)
+        drawn = draw(program, args, same, rows=rows)
         found["posterior"] = drawn.latents
         found["log_likelihood"] = drawn.log_likelihood if shared else {}
-        found["posterior_predictive"] = draw_predictive(program, args, count, rows=rows)
-        found["sample_stats"] = _densities(program, args, rows, count)
-        found["prior"], found["prior_predictive"] = draw_jointly(program, args, count, rows=rows)
+        found["sample_stats"] = _densities(program, args, rows, same)
+        if latents.sites or not drawn_in_turn(program, first_rows(program, args, rows)):
+            found["posterior_predictive"] = draw_predictive(program, args, count, rows=rows)
+            joint = draw_jointly(program, args, count, rows=rows)
+            found["prior"], found["prior_predictive"] = joint
         sites = observed_sites(program, first_rows(program, args, rows))
     shapes = _latent_shapes(result) | {n: _shape(site, result) for n, site in sites.items()}
     pixels = math.prod(result.task.data.image) if result.task.data.image else 0

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from zoo.evaluation.evaluate import evaluate
+from zoo.figure_style import Look, in_style, legend_above, looks, save_figure
 from zoo.files import write_whole
 from zoo.latents import Latents
 from zoo.metrics import Metric
@@ -18,6 +18,7 @@ from zoo.results.result import Fit
 from zoo.task import Task
 from zoo.training.checkpointer import Checkpoint
 from zoo.training.fit import fit
+from zoo.training.progress import Watcher
 from zoo.training.settings import Request
 
 STOPS = 10
@@ -75,6 +76,7 @@ def fit_within(
     device: str,
     model_kwargs: dict[str, object] | None = None,
     place: Checkpoint | None = None,
+    on_progress: Watcher | None = None,
 ) -> tuple[Fit, Curve | None]:
     """Fits until the budget is used up, and stops ten times on the way to look at the ELBO.
 
@@ -88,6 +90,7 @@ def fit_within(
         device: as for :func:`zoo.fit`.
         model_kwargs: keyword arguments of the model.
         place: where it is written on its way, and goes on from; None writes nothing.
+        on_progress: is told how far it is.
 
     Returns:
         The fit and its curve; None in the place of the curve if it was interrupted.
@@ -110,6 +113,7 @@ def fit_within(
             **vars(settings),
             device=device,
             model_kwargs=model_kwargs,
+            on_progress=on_progress,
             checkpoint=place,
             resume=earlier,
         )
@@ -146,35 +150,40 @@ def _note(place: Checkpoint | None, metrics: list[Metric]) -> None:
         write_whole(Path(place.folder) / CURVE, points)
 
 
+@in_style
 def budget_picture(curves: Sequence[Curve], path: Path) -> Path:
     """ELBO over evaluations of f: the mean over seeds, and a band from the lowest to the highest.
 
     The lowest tenth of all points may lie below the picture, so that the ends can be told apart.
     """
-    picture, axis = plt.subplots(figsize=(8, 5), layout="constrained")
-    pairs = list(dict.fromkeys((curve.guide, curve.objective) for curve in curves))
-    for number, (guide, objective) in enumerate(pairs):
-        own = [curve for curve in curves if (curve.guide, curve.objective) == (guide, objective)]
-        values, style = np.array([curve.elbo for curve in own]), f"C{number % 10}"
-        x, dash = own[0].evaluations, ("-", "--", ":")[number // 10 % 3]
-        axis.plot(x, values.mean(0), dash, color=style, marker="o", ms=3, label=_name(own[0]))
-        axis.fill_between(x, values.min(0), values.max(0), color=style, alpha=0.2, lw=0)
+    picture, axis = plt.subplots(figsize=(7, 4.8), layout="constrained")
+    for pair, look in _looks(curves).items():
+        own = [curve for curve in curves if (curve.guide, curve.objective) == pair]
+        values, x = np.array([curve.elbo for curve in own]), own[0].evaluations
+        axis.plot(x, values.mean(0), ms=4, label=", ".join(pair), **look.keywords)
+        axis.fill_between(x, values.min(0), values.max(0), color=look.colour, alpha=0.2, lw=0)
     seeds = len({curve.seed for curve in curves})
+    said = "1 seed" if seeds == 1 else f"mean of {seeds} seeds; shaded: lowest to highest"
     axis.set(
         xscale="log",
-        xlabel="evaluations of f, a row of the minibatch",
-        ylabel=f"ELBO ({curves[0].unit})",
-        title=f"Equal budget: mean of {seeds} seeds, lowest to highest shaded",
+        xlabel="evaluations of f = log p(x, z) - log q(z), for each row of the minibatch",
+        ylabel=f"ELBO, {curves[0].unit}",
+        title=f"Equal budget, {said}",
     )
     ends = [value for curve in curves for value in curve.elbo]
     low, high = np.quantile(ends, 0.1), max(ends)
     axis.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-    axis.legend(fontsize="small")
-    file = BytesIO()
-    picture.savefig(file, dpi=110)
-    plt.close(picture)
-    return write_whole(path, file.getvalue())
+    legend_above(picture, [axis])
+    return save_figure(picture, path)[0]
 
 
-def _name(curve: Curve) -> str:
-    return f"{curve.guide}, {curve.objective}"
+def _looks(curves: Sequence[Curve]) -> dict[tuple[str, str], Look]:
+    """Guide and objective -> look: that of whichever of the two varies."""
+    pairs = list(dict.fromkeys((curve.guide, curve.objective) for curve in curves))
+    for place in (0, 1):
+        names = [pair[place] for pair in pairs]
+        if len(set(names)) == len(pairs):
+            look = looks(names)
+            return {pair: look[name] for pair, name in zip(pairs, names, strict=True)}
+    look = looks(map(", ".join, pairs))
+    return {pair: look[", ".join(pair)] for pair in pairs}

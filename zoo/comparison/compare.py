@@ -5,12 +5,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from zoo.checks.arguments import MANY, flag, look_up, whole
+from zoo.checks.arguments import MANY, flag, look_up, one_of, whole
 from zoo.checks.inputs import check_kwargs
 from zoo.comparison.budget import steps_of
 from zoo.comparison.comparison import COMMON_SETTINGS, Asked, Comparison, row_of
 from zoo.comparison.contenders import named_guides, named_objectives, refuse_twins
-from zoo.comparison.folder import Folder
+from zoo.comparison.folder import TENSORBOARD, Folder
 from zoo.comparison.from_folder import report_on
 from zoo.comparison.held import Held, under
 from zoo.comparison.runs import Runs
@@ -21,8 +21,10 @@ from zoo.pairing.mismatch import mismatch
 from zoo.results.result import Fit
 from zoo.task import Task, load, task_of
 from zoo.training.parallel.joining import rank_count
+from zoo.training.progress import Watcher, checked
 from zoo.training.run import describe_task
 from zoo.training.settings import Request
+from zoo.training.tensorboard import TensorBoard
 
 __all__ = ["Comparison", "compare", "row_of", "write"]
 
@@ -37,6 +39,8 @@ def compare(
     draws: int | None = None,
     device: str = "auto",
     progress: bool = False,
+    on_progress: Watcher | None = None,
+    log: str | None = None,
     budget: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -65,6 +69,8 @@ def compare(
         draws: draws from the guide for each row, for scoring; see :func:`zoo.evaluate`.
         device: "auto", "cpu" or "cuda".
         progress: show a bar for each run.
+        on_progress: called with a :class:`zoo.Progress` of each run; see :func:`zoo.fit`.
+        log: "tensorboard" writes a log of each run to the folder `tensorboard` of `out`.
         budget: evaluations of f, for each row of the minibatch, that every run may use; the
             number of steps then follows from the objective. Runs take the plain path.
         out: an empty folder, tried before training; every run is written there as it ends, and
@@ -87,18 +93,26 @@ def compare(
         ValueError: for an unknown name, or a setting that makes no sense, before anything is
             trained; for steps and a budget; for a folder that cannot be used.
     """
-    task, held, kwargs = _given(model, args, model_kwargs, hold=hold)
+    task, held, kwargs = given_task(model, args, model_kwargs, hold=hold)
     request = _request(task, settings, budget)
     _check(seeds, draws, budget)
     families, named = named_guides(guides), named_objectives(objectives)
     latents = describe_task(task, request.batch_size, kwargs)
-    pairs, mismatches = _pairs(latents, families, named)
+    pairs, mismatches = pairs_of(latents, families, named)
     if budget is not None:
         for _, objective in pairs:
             steps_of(budget, named[objective], latents)
     asked = Asked(families, named, seeds, draws, budget, device, request, kwargs, held)
     found = Comparison(task, [], {}, mismatches, settings=asked.record(task))
-    runs = Runs(found, asked, latents, seconds=seconds, progress=progress)
+    runs = Runs(
+        found,
+        asked,
+        latents,
+        seconds=seconds,
+        progress=progress,
+        on_progress=checked(on_progress),
+        log=log_in(out, log),
+    )
     names = [name for pair in pairs for name in runs.names(*pair)]
     refuse_twins(names)
     found.unfinished = dict.fromkeys(names, "not begun")
@@ -116,7 +130,7 @@ def compare(
     return found
 
 
-def _given(
+def given_task(
     model: str | Task | Fit | Model, args: tuple, kwargs: dict | None, *, hold: bool
 ) -> tuple[Task, Held | None, dict[str, object]]:
     """What is compared on, what is held fixed, and the model's keyword arguments."""
@@ -146,6 +160,20 @@ def _request(task: Task, settings: dict[str, Any], budget: int | None) -> Reques
     return request
 
 
+def log_in(out: str | Path | None, log: object) -> TensorBoard | None:
+    """The log that is to be written to a folder; None for none.
+
+    Raises:
+        ValueError: for a log of another kind, or without a folder.
+    """
+    if log is None:
+        return None
+    one_of("log", log, ("tensorboard",))
+    if out is None:
+        raise ValueError(f"log='{log}' is written to a folder. Name one: out='runs/logged'.")
+    return TensorBoard(Path(out) / TENSORBOARD)
+
+
 def _check(seeds: int, draws: int | None, budget: int | None) -> None:
     if rank_count() > 1:
         raise ValueError(
@@ -158,7 +186,7 @@ def _check(seeds: int, draws: int | None, budget: int | None) -> None:
         whole("budget", budget, way="It counts evaluations of f for each row of the minibatch.")
 
 
-def _pairs(
+def pairs_of(
     latents: Latents, families: Mapping[str, Callable], objectives: Mapping[str, Objective]
 ) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """The pairs that go together, and why each of the others does not."""

@@ -15,11 +15,13 @@ from zoo.comparison.aggregate import Cell, Row, common_exact, summarise
 from zoo.comparison.budget import Curve
 from zoo.comparison.held import Held, sentence
 from zoo.comparison.paired import Difference, differences
-from zoo.comparison.pictures import bound_figure, curve_of, image_figure, png
+from zoo.comparison.pictures import bound_figure, curve_of, image_figure
 from zoo.comparison.report import Material, not_in_table, write_report
+from zoo.comparison.row_values import row_values
 from zoo.comparison.table import comparison_table, dataframe
 from zoo.data.fingerprint import fingerprint_of
 from zoo.evaluation.evaluate import Metrics, trains_model
+from zoo.figure_style import png, shown_once
 from zoo.objectives import Objective
 from zoo.provenance import provenance
 from zoo.results.encoding import encode
@@ -81,7 +83,7 @@ class Comparison:
         return dataframe(self.rows)
 
     def differences(self, metric: str = "elbo") -> list[Difference]:
-        """The difference of every two pairs in a metric, paired by seed; see :mod:`paired`.
+        """The difference of every two pairs, paired by seed and by row; see :mod:`paired`.
 
         Args:
             metric: its name.
@@ -94,7 +96,7 @@ class Comparison:
 
     def plot(self) -> Figure:
         """The bounds of each pair on one line, up to the estimate of log p(x)."""
-        return bound_figure(summarise(self.rows), self.exact)
+        return shown_once(bound_figure(summarise(self.rows), self.exact))
 
     def report(self, path: str | Path) -> Path:
         """Writes one HTML page with everything: see :mod:`zoo.comparison.report`.
@@ -109,9 +111,11 @@ class Comparison:
 
     def __str__(self) -> str:
         """The table, and what is not in it."""
-        console = Console(width=120, file=StringIO(), record=True)
+        table = self.table
+        width = Console(width=1000).measure(table).maximum  # no cell is broken over lines
+        console = Console(width=max(100, width), file=StringIO(), record=True)
         if self.rows:
-            console.print(self.table)
+            console.print(table)
         for name, why in self.left.items():
             console.print(f"{name}: {why}", highlight=False)
         return console.export_text()
@@ -224,4 +228,5 @@ def row_of(result: Fit, metrics: Metrics, guide: str, objective: str) -> Row:
         skipped=metrics.skipped,
         verdict=metrics.verdict,
         answers=metrics.answers.questions,
+        by_row=row_values(metrics),
     )

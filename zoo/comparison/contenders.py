@@ -77,7 +77,7 @@ def guide_label(value: Any) -> str:
     if ours:
         return ours[0]
     if isinstance(value, partial):
-        settings = ",".join(f"{name}={_brief(part)}" for name, part in value.keywords.items())
+        settings = ",".join(f"{name}={brief(part)}" for name, part in value.keywords.items())
         return f"{name_of(value.func)}({settings})"
     return name_of(value)
 
@@ -94,7 +94,7 @@ def objective_label(value: Any) -> str:
         return f"{name_of(value)}({value.num_particles})"
     if isinstance(found, LossFunction) or not is_dataclass(found):
         return name_of(value)
-    settings = ",".join(f"{f.name}={_brief(getattr(found, f.name))}" for f in fields(found))
+    settings = ",".join(f"{f.name}={brief(getattr(found, f.name))}" for f in fields(found))
     return f"{name_of(found)}({settings})"
 
 
@@ -112,7 +112,7 @@ def refuse_twins(names: Sequence[str]) -> None:
         )
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
     """A setting as it may stand in the name of a folder."""
     if callable(value):
         return name_of(value)

@@ -1,23 +1,27 @@
 """The folder of a comparison: every run whole as it ends, and what is needed to go on.
 
 `results.json` has the settings, a row for each run that is whole, and what is unfinished.
-`runs/GUIDE-OBJECTIVE-seedN` is a run: fit.json and its state, metrics.json, arviz.nc, images.png.
-`model` is the fit whose model all guides are held to, where the comparison trained one. `training`
-has checkpoints of what is still training, `losses.png` and `budget.png` show all runs.
+`runs/GUIDE-OBJECTIVE-seedN` is a run: fit.json and its state, metrics.json, rows.safetensors
+(values of single rows), arviz.nc, images.png. `model` is the fit whose model all guides are held
+to, where the comparison trained one. `training` has checkpoints of what is still training,
+`losses.png` and `budget.png` show all runs, and `tensorboard` has a log of each, where that was
+asked for. Each picture is there as PNG and as SVG.
 """
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from zoo.arviz_compat import write_netcdf
-from zoo.comparison.aggregate import Row
+from zoo.comparison.aggregate import Row, record_of
 from zoo.comparison.arviz_export import arviz_groups
 from zoo.comparison.budget import Curve, budget_picture
-from zoo.comparison.pictures import curve_of, image_figure, loss_figure, png
+from zoo.comparison.pictures import curve_of, image_figure, loss_figure
+from zoo.comparison.row_values import read_row_values, row_values, write_row_values
 from zoo.data import Data
 from zoo.evaluation.evaluate import Metrics, metrics_record
+from zoo.figure_style import save_figure
 from zoo.files import usable_folder, write_whole
 from zoo.metrics import Metric
 from zoo.provenance import provenance
@@ -27,9 +31,11 @@ from zoo.results.result import Fit
 from zoo.training.checkpoint import save
 
 RESULTS, RUNS, TRAINING, MODEL = "results.json", "runs", "training", "model"
+TENSORBOARD = "tensorboard"
 NEEDED = ("title", "held", "learns", "loss_rows", "rows", "mismatches", "unfinished", "settings")
 LOSSES, IMAGES, REPORT = "losses.png", "images.png", "report.html"
-OF_A_FIT = ("metrics.json", LOSSES, IMAGES, "arviz.nc")  # beside the fit itself
+VECTORS = ("losses.svg", "images.svg", "budget.svg")  # each beside the PNG of its name
+OF_A_FIT = ("metrics.json", LOSSES, IMAGES, *VECTORS, "arviz.nc")  # beside the fit itself
 WAY_OUT = "Pass --resume to go on, --force to replace what the zoo wrote, or name another folder."
 OF_A_COMPARISON = (RESULTS, LOSSES, REPORT, "budget.png", "*-seed*.nc", "*-seed*.png")
 
@@ -74,7 +80,7 @@ class Folder:
         refuse_other(record["settings"], self.settings, f"The comparison in {self.path}")
         self.device = set(filter(None, record["device"].split(", ")))
         curves = [_curve(curve) for curve in record.get("curves", [])]
-        return rows_of(record), curves
+        return rows_of(record, self.path), curves
 
     def write_run(self, name: str, result: Fit, metrics: Metrics | None) -> None:
         """Writes a run that came to its end, each file whole."""
@@ -82,10 +88,13 @@ class Folder:
         if metrics is not None:
             text = json.dumps(metrics_record(metrics), indent=2)
             write_whole(folder / "metrics.json", text)
+            values = row_values(metrics)
+            if values is not None:
+                write_row_values(values, folder)
         write_netcdf(arviz_groups(result, metrics), folder / "arviz.nc")
         picture = image_figure(result)
         if picture is not None:
-            write_whole(folder / IMAGES, png(picture))
+            save_figure(picture, folder / IMAGES)
         self.device.add(str(result.device))
 
     def write_results(
@@ -105,7 +114,7 @@ class Folder:
         """
         record = provenance(data) | {
             "settings": self.settings,
-            "rows": [asdict(row) for row in rows],
+            "rows": [record_of(row) for row in rows],
             **said,
         }
         if curves:
@@ -117,7 +126,7 @@ class Folder:
         """Draws the pictures over all runs."""
         if fits:
             found = [curve_of(fits[row.name], row.guide, row.objective) for row in rows]
-            write_whole(self.path / LOSSES, png(loss_figure(found)))
+            save_figure(loss_figure(found), self.path / LOSSES)
         if curves:
             budget_picture(curves, self.path / "budget.png")
 
@@ -152,9 +161,14 @@ def read_record(folder: Path) -> dict:
     return record
 
 
-def rows_of(record: dict) -> list[Row]:
-    """The runs of a record that are whole."""
-    return [Row(**(row | {"metrics": _metrics(row["metrics"])})) for row in record["rows"]]
+def rows_of(record: dict, folder: Path) -> list[Row]:
+    """The runs of a record that are whole, with the values of single rows from their folders.
+
+    Raises:
+        ValueError: if those are damaged.
+    """
+    found = [Row(**(row | {"metrics": metrics_of(row["metrics"])})) for row in record["rows"]]
+    return [replace(row, by_row=read_row_values(folder / RUNS / row.name)) for row in found]
 
 
 def clear(folder: Path) -> None:
@@ -162,11 +176,12 @@ def clear(folder: Path) -> None:
     for pattern in ("fit.json", "state-*.safetensors", *OF_A_FIT, *OF_A_COMPARISON):
         for path in folder.glob(pattern):
             path.unlink()
-    for name in (RUNS, TRAINING, MODEL):
+    for name in (RUNS, TRAINING, MODEL, TENSORBOARD):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _metrics(record: dict[str, dict]) -> dict[str, Metric]:
+def metrics_of(record: dict[str, dict]) -> dict[str, Metric]:
+    """Metrics from their record."""
     return {name: Metric(**values) for name, values in record.items()}
 
 

@@ -37,7 +37,7 @@ def material_in(folder: Path) -> Material:
         ValueError: if the record is damaged.
     """
     record = read_record(folder)
-    rows = rows_of(record)
+    rows = rows_of(record, folder)
     pictures = {row.name: folder / RUNS / row.name / IMAGES for row in rows}
     losses = [_curve(folder, row, record["loss_rows"]) for row in rows]
     return Material(

@@ -1,19 +1,21 @@
 """A comparison as one HTML page that stands alone: no network, light and dark, on a phone too."""
 
 import base64
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as Picture
 
 from zoo.comparison.aggregate import Cell, Row, summarise
 from zoo.comparison.paired import Difference, Pair, differences, judged
 from zoo.comparison.pictures import LossCurve, bound_figure, loss_figure
+from zoo.comparison.row_pictures import k_hat_figure
+from zoo.comparison.row_values import GOOD, RowValues, k_hat_counts
 from zoo.comparison.table import caption, columns, models_compare, shown, winners
+from zoo.figure_style import svg
 from zoo.files import write_whole
 
 JUDGED_BY = ("log_evidence", "elbo")
@@ -90,6 +92,8 @@ def _page(material: Material) -> dict[str, Any]:
     kept = judged(rows)
     shared = [name for name in JUDGED_BY if all(name in row.metrics for row in kept)]
     best_in = winners(rows, columns(summaries, material.exact), learns=material.learns)
+    of_rows = counted(rows)
+    found = [one for name in shared for one in differences(kept, name)]
     return _table(rows, material.exact, best_in) | {
         "title": material.title,
         "question": question(summaries, seeds, material.held),
@@ -97,7 +101,10 @@ def _page(material: Material) -> dict[str, Any]:
         "caption": caption(seeds),
         "exact": "" if material.exact is None else f"{material.exact.value:.4f}",
         "pictures": _pictures(material, summaries),
-        "differences": [_difference(one) for name in shared for one in differences(kept, name)],
+        "differences": [_difference(one) for one in found],
+        "errors": errors_in_words(found),
+        "rows": [_row_of_counts(*one) for one in of_rows],
+        "k_hats": _svg(k_hat_figure({_pair(p): runs for p, runs in of_rows})) if of_rows else "",
         "runs": [_run(row, material.images.get(row.name)) for row in rows],
         "left": list(material.left.items()),
         "command": material.record["command"],
@@ -154,7 +161,7 @@ def answer(
     judge = "log_evidence" if by_model else "elbo"
     won = best_in.get(judge)
     if won is None:
-        return f"No pair is clearly the best: what differs in {judge}, seeds could explain."
+        return f"No pair is clearly the best: what differs in {judge}, chance could explain."
     return f"{_pair(won)} is clearly the best in {judge}."
 
 
@@ -162,13 +169,61 @@ def _pair(pair: Pair) -> str:
     return f"{pair[0]}, {pair[1]}"
 
 
-def _difference(one: Difference) -> dict[str, str]:
+def _difference(one: Difference) -> dict[str, Any]:
     return {
         "first": _pair(one.first),
         "second": _pair(one.second),
         "metric": one.metric,
-        "value": shown(Cell(one.value, one.se, one.unit, "")),
+        "value": f"{one.value:+.3f}",
+        "errors": [_error(se) for se in (one.se, one.se_rows, one.se_both)],
         "is_clear": "yes" if one.clear else "no",
+    }
+
+
+def _error(se: float) -> str:
+    return "-" if math.isnan(se) else f"{se:.2g}"
+
+
+def errors_in_words(found: Sequence[Difference]) -> str:
+    """What the errors of the differences are of, and which of them decides."""
+    if not found:
+        return ""
+    said = "± over seeds: trained again, and scored on these same rows. "
+    if any(not math.isnan(one.se_rows) for one in found):
+        said += (
+            "± over rows: these fits, on other rows from the same source; the difference is taken "
+            "row by row, so that rows that are hard for both do not count. "
+        )
+    if any(not math.isnan(one.se_both) for one in found):
+        said += "± both: trained again, and on other rows. It decides what is called clear. "
+    elif all(math.isnan(one.se) for one in found):
+        said += "One seed shows nothing of how training varies, so that nothing is called clear. "
+    else:
+        said += "The error over seeds decides what is called clear. "
+    return said + (
+        "Of all differences that are 0 in truth, the chance that any is called clear is at most "
+        "0.05."
+    )
+
+
+def counted(rows: Sequence[Row]) -> list[tuple[Pair, list[RowValues]]]:
+    """Pair -> values of single rows of its seeds, of the pairs that have k-hats."""
+    found: dict[Pair, list[RowValues]] = {}
+    for row in rows:
+        if row.by_row is not None and "k_hat" in row.by_row.values:
+            found.setdefault((row.guide, row.objective), []).append(row.by_row)
+    return list(found.items())
+
+
+def _row_of_counts(pair: Pair, runs: list[RowValues]) -> dict[str, Any]:
+    counts = k_hat_counts(runs)
+    return {
+        "pair": _pair(pair),
+        "seeds": len(runs),
+        "cells": [counts.rows, counts.good, counts.fair, counts.poor, counts.undefined],
+        "limit": f"{counts.limit:.2f}",
+        "good": f"{min(GOOD, counts.limit):.2g}",
+        "words": counts.words,
     }
 
 
@@ -194,17 +249,14 @@ def _pictures(material: Material, summaries: Sequence[Any]) -> list[dict[str, st
     ]
     if material.losses:
         text = "Training losses, smoothed over up to 50 steps. Each objective is another bound, "
-        text += "and has an axis of its own."
+        text += "and has an axis of its own; the first steps may lie above it."
         found.append({"svg": _svg(loss_figure(material.losses)), "caption": text})
     return found
 
 
 def _svg(picture: Picture) -> str:
-    text = StringIO()
-    with plt.rc_context({"svg.hashsalt": "zoo"}):  # the same picture gives the same text
-        picture.savefig(text, format="svg", metadata={"Date": None})
-    plt.close(picture)
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    text = svg(picture)
+    return text[text.index("<svg") :]
 
 
 def _made(record: dict[str, Any]) -> str:

@@ -19,6 +19,8 @@ from zoo.results.result import Fit
 from zoo.training.checkpoint import load_fit
 from zoo.training.checkpointer import Checkpoint, SaveError
 from zoo.training.fit import fit
+from zoo.training.progress import Progress, Watcher
+from zoo.training.tensorboard import TensorBoard
 
 
 class Runs:
@@ -30,6 +32,8 @@ class Runs:
         latents: of the task's model.
         seconds: time between two checkpoints.
         progress: show a bar for each run.
+        on_progress: is told how far each run is.
+        log: has a log of each run; None for none.
     """
 
     def __init__(
@@ -40,9 +44,12 @@ class Runs:
         *,
         seconds: float,
         progress: bool,
+        on_progress: Watcher | None = None,
+        log: TensorBoard | None = None,
     ) -> None:
         self.found, self.asked, self.latents, self.request = found, asked, latents, asked.request
         self.seconds, self.progress = seconds, progress
+        self.watchers, self.log = [one for one in (log, on_progress) if one is not None], log
         self.folder: Folder | None = None
         self.whole: list[Row] = []  # runs that an earlier comparison left in the folder
 
@@ -139,6 +146,8 @@ class Runs:
 
     def close(self) -> None:
         """Writes the results, the pictures and the report."""
+        if self.log is not None:
+            self.log.close()
         if self.folder is not None:
             self._write()
             self.folder.draw(self.found.fits, self.found.rows, self.found.curves)
@@ -157,6 +166,7 @@ class Runs:
             device=asked.device,
             replicas=asked.seeds,
             progress=self.progress,
+            on_progress=self._watcher(guide, objective),
             checkpoint=place,
             resume=None if place is None else place.folder,
         )
@@ -179,10 +189,21 @@ class Runs:
                 model_kwargs=self.asked.model_kwargs,
                 device=self.asked.device,
                 place=self._place(name, None),
+                on_progress=self._watcher(guide, objective),
             )
             self._add(guide, objective, result, curve)
             if curve is None:
                 raise KeyboardInterrupt
+
+    def _watcher(self, guide: str, objective: str) -> Watcher | None:
+        """Passes on how far a fit is, under the name of its run."""
+
+        def told(progress: Progress) -> None:
+            named = replace(progress, run=run_name(guide, objective, progress.seed))
+            for watcher in self.watchers:
+                watcher(named)
+
+        return told if self.watchers else None
 
     def _place(self, name: str, ended: Callable[[Fit], None] | None) -> Checkpoint | None:
         if self.folder is None:
@@ -201,6 +222,8 @@ class Runs:
         self.found.unfinished[name] = "trained, not scored"
         seed, draws = result.settings.seed, self.asked.draws
         metrics = evaluate(result, metrics=QUICKEST, draws=draws, seed=seed)
+        if self.log is not None:
+            self.log.end(result, metrics, run=name)
         if self.folder is not None:
             self.folder.write_run(name, result, metrics)
         self.found.fits[name], self.found.scored[name] = result, metrics

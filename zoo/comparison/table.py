@@ -17,13 +17,13 @@ OF_A_RUN = ("model", "data", "guide", "objective", "seed", "steps", "seconds", "
 COLUMNS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "exact_log_evidence", "gap", "k_hat")
 
 
-def caption(seeds: int) -> str:
-    """How to read the table."""
+def caption(seeds: int, mark: str = "bold") -> str:
+    """How to read the table; `mark` is what the best cells have."""
     if seeds == 1:
         return "± is the error of the draws alone: one seed does not show how training varies."
     return (
         f"± is the standard error over {seeds} seeds, or that of the draws where it is larger; "
-        "bold is clearly better than every other line, paired by seed."
+        f"{mark} is clearly better than every other line, paired by seed and by row."
     )
 
 
@@ -45,7 +45,7 @@ def winners(rows: Sequence[Row], names: Sequence[str], *, learns: bool) -> dict[
 def comparison_table(
     rows: Sequence[Row], exact: Cell | None, title: str, *, learns: bool = True
 ) -> Table:
-    """One line a pair of guide and objective, over seeds; bold what is clearly the best.
+    """One line a pair of guide and objective, over seeds; bold and a star what is clearly best.
 
     Args:
         rows: of all runs.
@@ -56,7 +56,7 @@ def comparison_table(
     summaries = summarise(rows)
     found = columns(summaries, exact)
     seeds = max((summary.seeds for summary in summaries), default=1)
-    view = Table(title=title, caption=caption(seeds), caption_justify="left")
+    view = Table(title=title, caption=caption(seeds, "*"), caption_justify="left")
     for heading in ("guide", "objective"):
         view.add_column(heading, overflow="fold")
     for name in found:
@@ -69,7 +69,7 @@ def comparison_table(
         for name in found:
             text = shown(summary.cells.get(name))
             won = best_in[name] == (summary.guide, summary.objective)
-            cells.append(f"[bold]{text}[/bold]" if won else text)
+            cells.append(f"[bold]{text} *[/bold]" if won else text)
         view.add_row(summary.guide, summary.objective, *cells, f"{summary.seconds:.1f}")
     if exact is not None:
         view.add_section()

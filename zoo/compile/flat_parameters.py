@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.optim.turns import Turn
 from zoo.program import Program
 
 
@@ -18,17 +19,19 @@ class FlatParameters:
         shapes: of the trained parameters.
         held: names of all other tensors of the program: buffers, which a step may change, and
             parameters that are not trained.
+        turns: when each parameter moves; () where all move at every step.
     """
 
     names: tuple[str, ...]
     shapes: tuple[torch.Size, ...]
     held: tuple[str, ...]
+    turns: tuple[Turn, ...] = ()
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
-        """The vector's parts by name, shaped as the parameters."""
-        parts = flat.split([shape.numel() for shape in self.shapes])
+        """The vector's parts by name, shaped as the parameters; replicas come first, if any."""
+        parts = flat.split([shape.numel() for shape in self.shapes], dim=-1)
         named = zip(self.names, parts, self.shapes, strict=True)
-        return {name: part.reshape(shape) for name, part, shape in named}
+        return {name: part.reshape((*flat.shape[:-1], *shape)) for name, part, shape in named}
 
     def read(self, program: Program) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Copies of the trained parameters as one vector, and of the held tensors."""
@@ -42,6 +45,12 @@ class FlatParameters:
         tensors = all_tensors(program)
         for name, part in self.split(flat).items():
             tensors[name].copy_(part)
+        self.write_held(program, held)
+
+    @torch.no_grad()
+    def write_held(self, program: Program, held: Sequence[Tensor]) -> None:
+        """Copies the held tensors into a program."""
+        tensors = all_tensors(program) if held else {}
         for name, value in zip(self.held, held, strict=True):
             tensors[name].copy_(value)
 
@@ -60,4 +69,5 @@ def flat_parameters_of(program: Program, parameters: Sequence[nn.Parameter]) -> 
         names=tuple(named),
         shapes=tuple(value.shape for value in named.values()),
         held=tuple(name for name in tensors if name not in named),
+        turns=program.turns([tensors[name] for name in named]),  # type: ignore[misc]
     )

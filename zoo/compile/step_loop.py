@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -20,12 +20,15 @@ from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.noise import noise_of_step
 from zoo.compile.small_products import with_small_products_expanded
 from zoo.optim.functional import RULES, Rates, clip_to_norm
+from zoo.optim.turns import ALWAYS, Turn
 from zoo.optim.update import Update
 from zoo.torch_private import LOGGERS, make_fx, tree_map, while_loop
 
 BLOCK = 500
+MOST_LOSSES = 2**14  # of a block, of all replicas: each step copies them
 SMALL = 2**17  # numbers in a step's largest tensor up to which one thread is the fastest
 TINY = 2**8  # parameters up to which a loop is fastest with all of them in one tensor
+TINY_TOGETHER = 2**9  # the same of all replicas
 CONVOLUTION = torch.ops.aten.convolution.default
 PICK = torch.ops.aten.index.Tensor
 
@@ -79,14 +82,18 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
     rule, small = RULES[update.optimizer], is_small(captured)
     captured = replace(captured, pieces=with_small_products_expanded(captured.pieces))
 
-    def gradient_of(parts: Tensors, *inputs: Any) -> tuple[Tensor, Tensors, Tensors]:
+    turns = captured.layout.turns or (ALWAYS,) * (1 if small else len(captured.layout.names))
+
+    def gradient_of(
+        parts: Tensors, held: Tensors, step: Tensor, *inputs: Any
+    ) -> tuple[Tensor, Tensors, Tensors]:
         if small:
-            loss, gradient, held = captured.graph(parts[0], *inputs)
+            loss, gradient, held = captured.graph(parts[0], held, step, *inputs)
             gradients: Tensors = (gradient,)
         else:
-            loss, gradients, held = captured.pieces(parts, *inputs)
+            loss, gradients, held = captured.pieces(parts, held, step, *inputs)
         if update.clip_norm is not None:
-            gradients = clip_to_norm(gradients, update.clip_norm)
+            gradients = clip_to_norm(_due(gradients, turns, step), update.clip_norm)
         return loss, gradients, held
 
     if replicas is not None:
@@ -99,14 +106,33 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         loss, gradients, held = gradient_of(
             state.parts, state.held, step, picked, noise, inputs.args
         )
-        moved = [
-            rule.apply(p, g, tuple(moments), _beside(rates, p), update.weight_decay)
-            for p, g, *moments in zip(state.parts, gradients, *state.moments, strict=True)
-        ]
+        moved = []
+        for turn, p, g, *moments in zip(
+            turns, state.parts, gradients, *state.moments, strict=True
+        ):
+            own = rates if turn == ALWAYS else rule.rates(turn.count(step), rates[0] * turn.rate)
+            new = rule.apply(p, g, tuple(moments), _beside(own, p), update.weight_decay)
+            moved.append(
+                new if turn.every == 1 else _where(turn.due(step), new, (p, tuple(moments)))
+            )
         parts = tuple(part for part, _ in moved)
         return State(parts, tuple(zip(*(m for _, m in moved), strict=True)), held), loss
 
     return take
+
+
+def _due(gradients: Tensors, turns: Sequence[Turn], step: Tensor) -> Tensors:
+    """The gradients, 0 for the parts that do not move at this step."""
+    return tuple(
+        g if turn.every == 1 else torch.where(turn.due(step), g, 0)
+        for g, turn in zip(gradients, turns, strict=True)
+    )
+
+
+def _where(due: Tensor, new: tuple[Tensor, Tensors], old: tuple[Tensor, Tensors]) -> tuple:
+    """The new parameters and averages where the part moves, else the old ones."""
+    moments = tuple(torch.where(due, a, b) for a, b in zip(new[1], old[1], strict=True))
+    return torch.where(due, new[0], old[0]), moments
 
 
 def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -> Step:
@@ -118,10 +144,11 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
         update: how parameters move.
         inputs: an example of the inputs.
     """
-    rates = rates_of(update, inputs.start, inputs.lr)
+    rates = tree_map(torch.clone, rates_of(update, inputs.start, inputs.lr))
+    number = inputs.start.clone()  # one tensor in two places would be traced as a single input
     with torch.no_grad():
         drawn = tuple(part[0] for part in inputs.noise)
-        return make_fx(step)(state, rates, inputs.start, inputs.order[0], drawn, inputs)
+        return make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs)
 
 
 def _beside(rates: Rates, part: Tensor) -> Rates:
@@ -217,16 +244,17 @@ def compile_block(
         update: how parameters move.
         lr: the learning rate, shape (), or those of all replicas.
     """
+    tiny = is_tiny(captured, lr.numel())
 
     def make() -> Block:
-        return block_of_steps(make_step(), update, packed=is_tiny(captured))
+        return block_of_steps(make_step(), update, packed=tiny)
 
     if lr.device.type == "cuda":
         return recorded_block(make_step(), partial(rates_of, update), CudaGraphs(lr.device))
     key = partial(loop_key, captured, update, partial(rates_of, update), lr)
     if not is_small(captured):
         return Packaged(make, key, _returned, {})
-    options = {"cpp.threads": 1, "force_pointwise_cat": is_tiny(captured)}
+    options = {"cpp.threads": 1, "force_pointwise_cat": tiny}
     return on_one_thread(Packaged(make, key, _returned, options), pool=not convolves(captured))
 
 
@@ -251,7 +279,12 @@ def on_one_thread(block: Block, *, pool: bool) -> Block:
 
 
 def is_small(captured: Captured) -> bool:
-    """Is the largest tensor of a step so small that one thread is the fastest?"""
+    """Is the largest tensor of a step so small that one thread is the fastest?
+
+    Parts that take turns are kept apart, so that their step is not called small.
+    """
+    if captured.layout.turns:
+        return False
     return max(value.numel() for value in _tensors_of(captured)) <= SMALL
 
 
@@ -273,9 +306,10 @@ def _is_picked_from(node: Node) -> bool:
     return node.op == "placeholder" and all(picks)
 
 
-def is_tiny(captured: Captured) -> bool:
+def is_tiny(captured: Captured, replicas: int) -> bool:
     """Are there so few parameters that a loop is fastest with all of them in one vector?"""
-    return sum(shape.numel() for shape in captured.layout.shapes) <= TINY and is_small(captured)
+    numbers = sum(shape.numel() for shape in captured.layout.shapes)
+    return numbers <= TINY and numbers * replicas <= TINY_TOGETHER and is_small(captured)
 
 
 @contextmanager

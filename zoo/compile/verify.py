@@ -163,6 +163,8 @@ def first_difference(found: Named, expected: Named, exact: Named | None = None) 
     step = max((float(_largest(value)) for value in gradients), default=0.0)
     for name, value in expected.items():
         other, largest = found[name], _largest(value)
+        if value.dtype == torch.bool:  # a mask, which has no difference
+            other, value = other.double(), value.double()
         same = (other == value) | ((other != other) & (value != value))
         error = torch.where(same, 0.0, (other - value).abs().double())
         limit = TOLERANCE.get(value.dtype, 0.0) * largest + torch.finfo(torch.float32).tiny
@@ -178,7 +180,7 @@ def first_difference(found: Named, expected: Named, exact: Named | None = None) 
 
 def _largest(value: Tensor) -> Tensor:
     """The largest finite magnitude, as a double of shape (); 0 of an empty tensor."""
-    scale = torch.where(value.isfinite(), value.abs().double(), 0.0)
+    scale = torch.where(value.isfinite(), value.double().abs(), 0.0)
     return scale.max() if value.numel() else scale.new_zeros(())
 
 

@@ -19,6 +19,7 @@ import torch
 
 from zoo.evaluation.gaps import measure_gaps
 from zoo.evaluation.local_optimisation import Search
+from zoo.figure_style import BLACK, GREY, in_style, legend_above, look_of, save_figure
 from zoo.isolation import isolated
 from zoo.metrics.means import mean_of_draws, mean_over_rows
 from zoo.metrics.metric import Metric, PerRow
@@ -122,32 +123,43 @@ def bounds_of(result: Fit, rows: int, draws: int) -> PerRow:
     return mean_of_draws(log_w)
 
 
-def draw_amortisation(ladder: Ladder, path: Path) -> Path:
-    """Draws the gap of every row to log p(x) under each guide, and the mean gaps."""
-    names = list(ladder.bounds)
-    gaps_of = {name: (ladder.log_evidence[0] - ladder.bounds[name][0]).numpy() for name in names}
-    order = np.argsort(gaps_of[names[-1]])
-    colours = plt.get_cmap("viridis")(np.linspace(0, 0.92, len(order)))
-    picture, axis = plt.subplots(figsize=(9, 5), layout="constrained")
-    places = {name: i + np.linspace(-0.3, 0.3, len(order)) for i, name in enumerate(names)}
-    for i, name in enumerate(names):
-        axis.scatter(places[name], gaps_of[name][order], s=14, c=colours, linewidths=0)
-        mean = gaps_of[name].mean()
-        axis.plot([i - 0.36, i + 0.36], [mean, mean], color="#c0392b", lw=2)
-        axis.annotate(f"{mean:.2f}", (i + 0.37, mean), color="#c0392b", va="center", fontsize=10)
-    axis.axhline(0, color="0.5", lw=0.8)
-    labels = [name.replace("amortised_", "amortised\n") for name in names]
-    labels[-1] += f"\nsearch {'settled' if ladder.settled else 'not settled'}"
-    axis.set_xticks(range(len(names)), labels)
+@in_style
+def draw_amortisation(bounds: dict[str, PerRow], log_evidence: PerRow, path: Path) -> Path:
+    """Draws the gap of every row to log p(x) under each guide, and the mean gaps.
+
+    Args:
+        bounds: guide -> ELBO of every row and its error, nats; rows are drawn in the order of
+            their gap under the last one.
+        log_evidence: log p(x) of every row and its error.
+        path: of the PNG; the SVG is written beside it.
+    """
+    gaps = {name: (log_evidence[0] - bound).numpy() for name, (bound, _) in bounds.items()}
+    *_, last = gaps
+    order = np.argsort(gaps[last])
+    picture, axis = plt.subplots(figsize=(8, 4.4), layout="constrained")
+    for i, (name, gap) in enumerate(gaps.items()):
+        colour = look_of(name).colour
+        places = i + np.linspace(-0.3, 0.3, len(order))
+        mean, error = gap.mean(), gap.std(ddof=1) / math.sqrt(len(gap))
+        axis.scatter(places, gap[order], s=12, color=colour, alpha=0.55, linewidths=0)
+        axis.errorbar(i + 0.4, mean, 2 * error, fmt="o", color=colour, mec=BLACK, ecolor=BLACK)
+        axis.annotate(
+            f"{mean:.2f}", (i + 0.4, mean), (7, 0), textcoords="offset points", va="center"
+        )
+    axis.axhline(0, color=GREY, lw=0.8)
+    axis.scatter([], [], s=12, color=GREY, label=f"a test row, in the order of its {last} gap")
+    said = "mean over rows, ± 2 standard errors over rows"
+    axis.errorbar([], [], [], fmt="o", color=GREY, mec=BLACK, ecolor=BLACK, label=said)
+    names = [name.replace("_", "\n", 1) for name in gaps]
+    axis.set_xticks(range(len(gaps)), names)
+    lowest = min(gap.min() for gap in gaps.values())
     axis.set(
-        ylabel=r"gap of one row: $\log p(x_n)$ - ELBO, nats",
-        title=f"One model, {len(order)} test rows in the order of their per-datum gap; red: mean",
-        ylim=(min(-0.1, 1.1 * min(g.min() for g in gaps_of.values())), None),
+        ylabel=r"gap of a row: $\log p(x_n)$ - ELBO, nats",
+        xlim=(-0.5, len(gaps) - 0.25),
+        ylim=(min(-0.1, 1.1 * lowest), None),
     )
-    axis.spines[["top", "right"]].set_visible(False)
-    picture.savefig(path, dpi=130)
-    plt.close(picture)
-    return path
+    legend_above(picture, [axis])
+    return save_figure(picture, path)[0]
 
 
 def as_record(ladder: Ladder) -> dict[str, object]:
@@ -171,3 +183,13 @@ def as_record(ladder: Ladder) -> dict[str, object]:
     evidence["note"] = f"importance-sampled; k-hat is high in {ladder.k_hat_share:.0%} of rows"
     metrics["log_evidence"] = {"log_evidence": evidence}
     return {"metrics": metrics, "search": search, "rows": rows}
+
+
+def columns_of(record: dict) -> tuple[dict[str, PerRow], PerRow]:
+    """Bounds and log p(x) of every row, from what :func:`as_record` made."""
+    columns = {
+        name: (torch.tensor(one["value"]), torch.tensor(one["se"]))
+        for name, one in record["rows"].items()
+    }
+    log_evidence = columns.pop("log_evidence")
+    return columns, log_evidence

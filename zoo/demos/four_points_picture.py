@@ -17,39 +17,46 @@ from zoo.demos.four_points import (
     over_seeds,
     posterior_draws,
 )
+from zoo.figure_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    PURPLE,
+    VERMILLION,
+    in_style,
+    legend_above,
+    look_of,
+    save_figure,
+)
 from zoo.isolation import isolated
 from zoo.metrics.metric import plus_minus
 from zoo.results.result import Fit
 
-ROW_COLOURS = ("#1b7fbd", "#e8622c", "#3a9d4b", "#8b4fb0")
-ELBO_COLOUR = "#c0392b"
-PRIOR_COLOUR = "0.45"
+ROW_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)
+ELBO, EXACT = look_of("elbo").colour, look_of("exact_log_evidence").colour
 AXIS_END = 3.6
 DRAWS = 2500  # for each row
 DECIMALS = 3
 
 
+@in_style
 def draw_four_points(found: dict[str, Findings], path: Path) -> Path:
     """Draws the picture and returns its path.
 
     The first column has the prior and the bounds; each guide has a column with its draws above and
     the exact posteriors of its model, by quadrature, below.
     """
-    with plt.rc_context({"font.size": 10, "axes.titlesize": 10}):
-        columns = len(found) + 1
-        picture, axes = plt.subplots(
-            2, columns, figsize=(3.9 * columns, 8.6), layout="constrained"
-        )
-        _prior(axes[0, 0])
-        _bounds(axes[1, 0], found)
-        for j, (name, shown) in enumerate(found.items(), start=1):
-            _draws(axes[0, j], shown.best)
-            axes[0, j].set_title(f"{name}: draws of $q(z \\mid x_n)$\n{_which(shown)}")
-            _exact(axes[1, j], shown.best)
-            axes[1, j].set_title(f"its model: exact $p(z \\mid x_n)$\n{_gap(shown)}")
-        picture.savefig(path, dpi=130)
-        plt.close(picture)
-    return path
+    columns = len(found) + 1
+    picture, axes = plt.subplots(2, columns, figsize=(3.3 * columns, 7.6), layout="constrained")
+    _prior(axes[0, 0])
+    _bounds(axes[1, 0], found)
+    for j, (name, shown) in enumerate(found.items(), start=1):
+        _draws(axes[0, j], shown.best)
+        axes[0, j].set_title(f"{name}: draws of $q(z \\mid x_n)$\n{_which(shown)}")
+        _exact(axes[1, j], shown.best)
+        axes[1, j].set_title(f"its model: exact $p(z \\mid x_n)$\n{_gap(shown)}")
+    legend_above(picture, [axes[1, 0]])
+    return save_figure(picture, path, dpi=130)[0]
 
 
 def _which(shown: Findings) -> str:
@@ -94,7 +101,7 @@ def _prior(axis: Axes) -> None:
         z[:, 0].numpy(),
         z[:, 1].numpy(),
         s=2,
-        color=PRIOR_COLOUR,
+        color=GREY,
         alpha=0.35,
         linewidths=0,
         rasterized=True,
@@ -147,21 +154,17 @@ def _bounds(axis: Axes, found: dict[str, Findings]) -> None:
         places = i + np.linspace(-0.32, 0.22, len(shown.elbo))
         exact, elbo = ([e.value for e in part] for part in (shown.log_evidence, shown.elbo))
         axis.vlines(places, elbo, exact, color="0.8", lw=2, zorder=1)
-        axis.scatter(places, exact, marker="_", color="black", s=22, zorder=3)
-        axis.scatter(places, elbo, s=9, color=ELBO_COLOUR, zorder=3)
-        for metrics, colour in ((shown.log_evidence, "black"), (shown.elbo, ELBO_COLOUR)):
+        axis.scatter(places, exact, marker="_", color=EXACT, s=22, zorder=3)
+        axis.scatter(places, elbo, s=9, color=ELBO, zorder=3)
+        for metrics, colour in ((shown.log_evidence, EXACT), (shown.elbo, ELBO)):
             mean = over_seeds(metrics)
-            axis.errorbar(i + 0.34, mean.value, mean.se, fmt="o", ms=4, color=colour, capsize=4)
-    axis.scatter([], [], marker="_", color="black", s=60, label=r"exact $\log p(x)$")
-    axis.scatter([], [], s=20, color=ELBO_COLOUR, label="ELBO")
-    axis.errorbar([], [], [], fmt="o", ms=4, color="0.4", capsize=4, label="mean ± se over seeds")
-    low, high = axis.get_ylim()
-    axis.set_ylim(low - 0.28 * (high - low), high)
-    axis.legend(loc="lower right", fontsize=9, frameon=False)
+            axis.errorbar(i + 0.34, mean.value, 2 * mean.se, fmt="o", ms=4, color=colour)
+    axis.scatter([], [], marker="_", color=EXACT, s=60, label=r"exact $\log p(x)$ of a seed")
+    axis.scatter([], [], s=20, color=ELBO, label="ELBO of a seed")
+    axis.errorbar([], [], [], fmt="o", ms=4, color=GREY, label="mean over seeds ± 2 se")
     axis.set_xticks(range(len(found)), list(found))
     axis.set(xlim=(-0.5, len(found) - 0.5), ylabel="nats/row", title=_gained(found))
     axis.set_box_aspect(1)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _gained(found: dict[str, Findings]) -> str:

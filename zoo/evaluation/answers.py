@@ -1,11 +1,15 @@
-"""An answer of the verdict: yes, no, or cannot tell, with its reason and what to try next."""
+"""An answer of the verdict: yes, no, or cannot tell, with its reason and what to try next.
+
+A question about draws does not apply to a model without latents.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zoo.metrics import Metric
 
-YES, NO, UNSURE = "yes", "no", "cannot tell"
+YES, NO, UNSURE, INAPPLICABLE = "yes", "no", "cannot tell", "does not apply"
+NOTHING_LATENT = "nothing is latent, so that log p(x) is exact and no draws are weighed"
 SURE = 3.0  # standard errors beyond which a value counts as wrong
 METRIC_OF = {  # group or metric to ask for -> a metric that shows that it was computed
     "weights": "k_hat",
@@ -26,7 +30,7 @@ class Answer:
     """The answer to one question of the verdict.
 
     Attributes:
-        answer: "yes", "no" or "cannot tell".
+        answer: "yes", "no", "cannot tell" or "does not apply".
         reason: the numbers behind it, in one line.
         ask: what may decide the question: an argument of :func:`zoo.evaluate` or :func:`zoo.fit`,
             or another step; never a metric that could not be computed; "" if nothing would.

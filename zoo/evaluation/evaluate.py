@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import torch
@@ -10,14 +10,15 @@ import torch
 from zoo.checks.arguments import MANY, instance, seed_given, whole
 from zoo.checks.whereabouts import noted
 from zoo.device import to_device
+from zoo.evaluation.answers import NOTHING_LATENT
 from zoo.evaluation.groups import PARTS, Scored
 from zoo.evaluation.selection import SLOW, Asked, asked_for
 from zoo.evaluation.shown import as_html, as_text
-from zoo.evaluation.verdict import Verdict, verdict
+from zoo.evaluation.verdict import Verdict, verdict, without_latents
 from zoo.evidence import Evidence
 from zoo.isolation import isolated
 from zoo.metrics import Metric
-from zoo.metrics.metric import joined
+from zoo.metrics.metric import PerRow, joined
 from zoo.normals.difficulties import Difficulty
 from zoo.program import Program
 from zoo.results.result import Fit
@@ -61,7 +62,10 @@ class Metrics(Mapping[str, Metric]):
             a latent, and values are in nats.
         draws: draws from the guide for each row.
         trains_model: were parameters of the model trained?
+        nothing_latent: has the model no latents, so that log p(x) is exact?
         difficulties: what the fit found hard about the posterior.
+        by_row: metric of the weights -> value and standard error of each row, (rows,) each; empty
+            where all rows share one weight.
     """
 
     metrics: dict[str, Metric]
@@ -70,7 +74,9 @@ class Metrics(Mapping[str, Metric]):
     rows: int
     draws: int
     trains_model: bool = True
+    nothing_latent: bool = False
     difficulties: tuple[Difficulty, ...] = ()
+    by_row: dict[str, PerRow] = field(default_factory=dict, compare=False)
 
     def __getitem__(self, name: str) -> Metric:
         if name in self.skipped:
@@ -92,6 +98,8 @@ class Metrics(Mapping[str, Metric]):
     @property
     def answers(self) -> Verdict:
         """The verdict: may bound, weights and draws be trusted? Each answer has a reason."""
+        if self.nothing_latent:
+            return without_latents(self.metrics)
         tried = {name: why for name, why in self.skipped.items() if why != SLOW}
         return verdict(
             self.metrics,
@@ -162,7 +170,9 @@ def evaluate(
         weighed,
         draws,
         trains_model=trains_model(result),
+        nothing_latent=scored.nothing_latent,
         difficulties=tuple(result.difficulties),
+        by_row=scored.kept_rows,
     )
 
 
@@ -214,8 +224,10 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str
     """The metrics that could be computed, and for the others the reason why not."""
     found: dict[str, Metric] = {}
     skipped: dict[str, str] = {}
-    jobs = [(asked.of(part), partial(part.compute, scored)) for part in PARTS]
-    jobs += [(list(one.names), partial(_estimated, scored, one)) for one in asked.estimators]
+    parts = [part for part in PARTS if not (part.of_draws and scored.nothing_latent)]
+    jobs = [(asked.of(part), partial(part.compute, scored)) for part in parts]
+    estimators = [] if scored.nothing_latent else asked.estimators
+    jobs += [(list(one.names), partial(_estimated, scored, one)) for one in estimators]
     for names, compute in [job for job in jobs if job[0]]:
         try:
             with isolated(seed=scored.seed), torch.no_grad(), noted(f"scoring: {names[0]}"):
@@ -226,7 +238,8 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str
         kept, dropped = finite(made, scored.divergence)
         found, skipped = found | kept, skipped | dropped
     missing = [name for name in asked.names if not _called(name, found) and name not in skipped]
-    return found, skipped | dict.fromkeys(missing, "the task has nothing of that name")
+    why = NOTHING_LATENT if scored.nothing_latent else "the task has nothing of that name"
+    return found, skipped | dict.fromkeys(missing, why)
 
 
 def _estimated(scored: Scored, estimator: Evidence) -> dict[str, Metric]:

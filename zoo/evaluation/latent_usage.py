@@ -14,7 +14,14 @@ from pyro import poutine
 from torch import Tensor
 
 from zoo.evaluation.mutual_information import guided, mutual_information, runs_of
-from zoo.evaluation.site_kl import drawn, kl_of_dimensions, log_ratio, rows_first, total_kl
+from zoo.evaluation.site_kl import (
+    drawn,
+    kl_of_dimensions,
+    log_ratio,
+    rows_first,
+    splits_by_site,
+    total_kl,
+)
 from zoo.isolation import isolated
 from zoo.latents import Family, Latent, Latents
 from zoo.metrics.means import mean_over_draws_and_rows
@@ -36,9 +43,9 @@ class SiteUsage:
 
     Attributes:
         kl: E_x KL(q(z|x) || p(z)), given the sites that it depends on; None where the guide draws
-            the sites jointly.
+            the sites jointly, or in another order than the model.
         kl_per_dimension: value and standard error, (dimensions,) each, nats/row; None where q or
-            p does not factorise over dimensions.
+            p does not factorise over dimensions, and where `kl` is.
         mean_variance: variance over rows of E_q[z|x], and its standard error, (dimensions,) each.
         active: number of dimensions whose variance is above 0.01.
         mmd: squared MMD between the aggregated posterior and the prior, and its p-value.
@@ -132,8 +139,9 @@ def _site(
 ) -> SiteUsage:
     latents = program.latents
     z = torch.cat([rows_first(drawn(r, latent), latent, latents) for r in runs])
-    joint = any(name not in latents.names for name in guided(runs[0].guide))
     closed = isinstance(program.guide, Family) and program.guide.independent
+    joint = any(name not in latents.names for name in guided(runs[0].guide))
+    joint = joint or not (closed or splits_by_site(runs[0]))
     per_dimension = None if joint else kl_of_dimensions(latent, runs, latents, closed=closed)
     if joint:
         whole = None

@@ -54,6 +54,11 @@ class Scored:
         return self.program.latents.rowwise
 
     @property
+    def nothing_latent(self) -> bool:
+        """Has the model no latents, so that its density of a row is log p(x) itself?"""
+        return not self.program.latents.sites
+
+    @property
     def rows(self) -> int:
         """Number of data rows; 1 where there are none."""
         return row_count(self.program, self.args)
@@ -73,6 +78,8 @@ class Scored:
 
         Besides the metrics asked for it holds the ELBO and those that other metrics need.
         """
+        if self.nothing_latent:
+            return dict.fromkeys(("elbo", "log_evidence"), self._exact())
         names = [name for name in WEIGHT_METRICS if name in self._needed()]
         parts: dict[str, list[PerRow]] = {name: [] for name in names}
         reasons: dict[str, str] = {}
@@ -83,6 +90,22 @@ class Scored:
                 except ValueError as error:
                     reasons[name] = str(error)
         return {name: reasons.get(name) or _joined(parts[name]) for name in names}
+
+    @property
+    def kept_rows(self) -> dict[str, PerRow]:
+        """The same of what was computed, where each row has a weight of its own."""
+        if not self.rowwise or self.program.latents.drawn_plates:
+            return {}
+        found: dict[str, PerRow | str] = vars(self).get("by_row", {})
+        return {name: values for name, values in found.items() if not isinstance(values, str)}
+
+    def _exact(self) -> PerRow:
+        """Log p(x) of each row, or of all rows together, without an error, nats."""
+        _ = self.rounding
+        values = torch.cat(
+            [log_w[0] for log_w in weight_chunks(self.program, self.args, 1)]
+        ).double()
+        return values, torch.zeros_like(values)
 
     def _needed(self) -> set[str]:
         needed = {"elbo", *self.names}

@@ -44,7 +44,8 @@ def as_html(found: "Metrics") -> str:
 def title_of(found: "Metrics") -> str:
     """What was scored: the split, its rows and the draws."""
     rows = f"{found.rows:,} rows, " if found.rows > 1 else ""
-    return f"Metrics on {found.split}: {rows}{found.draws:,} draws each"
+    drawn = "nothing drawn" if found.nothing_latent else f"{found.draws:,} draws each"
+    return f"Metrics on {found.split}: {rows}{drawn}"
 
 
 def value_of(metric: Metric) -> str:

@@ -2,6 +2,11 @@
 
 Where the guide's sites are independent and Pyro knows the KL of the two distributions, it is taken
 in closed form for each draw; else it is log q - log p at the draws.
+
+The KL of all sites is a sum of terms E[ log q(z_i | ..) - log p(z_i | ..) ], one for each site. A
+term is a KL, and so not negative, only if the guide draws what p(z_i | ..) depends on before z_i.
+A guide that recognises from the data up draws z_1 first, and the model draws z_1 given z_2: its
+terms mean nothing by themselves.
 """
 
 import torch
@@ -26,6 +31,12 @@ def total_kl(runs: list[Traces], latents: Latents) -> Metric:
         ]
     )
     return mean_over_draws_and_rows(ratio)
+
+
+def splits_by_site(traces: Traces) -> bool:
+    """Does the guide draw the latents in the model's order, so that each has a KL of its own?"""
+    order = guided(traces.guide)
+    return order == [name for name in guided(traces.model) if name in order]
 
 
 def drawn(traces: Traces, latent: Latent) -> Tensor:

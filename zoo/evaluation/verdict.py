@@ -11,8 +11,17 @@ the answer about the draws is right is measured by ``benchmarks/evaluation/verdi
 
 from dataclasses import asdict, dataclass
 
-from zoo.evaluation.answers import NO, UNSURE, YES, Answer, Found, Skipped
-from zoo.evaluation.verdict_bound import bound, impossible
+from zoo.evaluation.answers import (
+    INAPPLICABLE,
+    NO,
+    NOTHING_LATENT,
+    UNSURE,
+    YES,
+    Answer,
+    Found,
+    Skipped,
+)
+from zoo.evaluation.verdict_bound import bound, exact_likelihood, impossible
 from zoo.evaluation.verdict_draws import guide_draws
 from zoo.evaluation.verdict_evidence import more_evidence
 from zoo.evaluation.verdict_weights import weights
@@ -80,3 +89,13 @@ def verdict(
     if of_draws.answer == YES and any(one.kind == "multimodal" for one in difficulties):
         of_draws = Answer(UNSURE, "several starts ended in separate modes", "another guide")
     return Verdict(Answer(NO, wrong) if wrong else of_bound, trusted, of_draws, difficulties)
+
+
+def without_latents(found: Found) -> Verdict:
+    """The verdict on a model without latents: log p(x) is exact, and nothing is inferred.
+
+    Args:
+        found: name -> metric.
+    """
+    none = Answer(INAPPLICABLE, NOTHING_LATENT)
+    return Verdict(exact_likelihood(found), none, none)

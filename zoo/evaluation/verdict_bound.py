@@ -72,6 +72,23 @@ def bound(
     return Answer(UNSURE, "; ".join([where, *doubts]), " and ".join(filter(None, asks)))
 
 
+def exact_likelihood(found: Found) -> Answer:
+    """The answer for a model without latents: nothing is to be checked but that it has arrived.
+
+    Args:
+        found: name -> metric.
+    """
+    if moving := list(_moving(found)):
+        return Answer(NO, "; ".join(moving))
+    if not _still(found):
+        return Answer(
+            UNSURE,
+            f"log p(x) is exact; no sign that it has stopped rising{_seen(found)}",
+            "more steps",
+        )
+    return Answer(YES, f"log p(x) is exact, as nothing is latent; no rise above {RISE} nats")
+
+
 def _to_check(found: Found, skipped: Skipped) -> str:
     quick = untried(["weights", "from_prior"], found, skipped)
     return quick or untried(["ais"], found, skipped) or untried(["smc"], found, skipped)

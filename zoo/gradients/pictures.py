@@ -9,6 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
+from zoo.figure_style import (
+    BLUE,
+    GREY,
+    PALE,
+    VERMILLION,
+    Look,
+    in_style,
+    legend_above,
+    looks,
+    save_figure,
+)
 from zoo.gradients.results import GradientRow, Gradients, Value
 
 EVALUATIONS, MILLISECONDS = "evaluations of f", "milliseconds, plain step"
@@ -22,13 +33,17 @@ def label(row: GradientRow) -> str:
     return row.objective if row.temperature is None else f"{row.objective} {row.temperature:g}"
 
 
+@in_style
 def variance_picture(found: Gradients, path: Path) -> Path:
-    """Draws the variance of gradients over their cost; grey lines are of equal variance x cost."""
+    """Draws the variance of gradients over their cost; grey lines are of equal variance x cost.
+
+    Bars are two standard errors.
+    """
     places = list(dict.fromkeys(row.at for row in found.rows))
     picture, axes = plt.subplots(
         len(places),
         len(PANELS),
-        figsize=(6 * len(PANELS), 6.5 * len(places)),
+        figsize=(4 * len(PANELS), 5 * len(places)),
         layout="constrained",
         squeeze=False,
     )
@@ -39,11 +54,11 @@ def variance_picture(found: Gradients, path: Path) -> Path:
     ]
     for axis, rows, group, cost in panels:
         _scatter(axis, rows, group, cost)
-    _legend(axes[0][0])
+    _legend(picture, axes[0][0])
     picture.canvas.draw()  # fixes the positions of axes and points, which the names need
     for axis, rows, group, cost in panels:
         _names(axis, rows, group, cost)
-    return _saved(picture, path)
+    return save_figure(picture, path)[0]
 
 
 def _points(rows: Sequence[GradientRow], group: str, cost: str) -> list[tuple[float, float]]:
@@ -65,32 +80,33 @@ def _scatter(axis: Axes, rows: Sequence[GradientRow], group: str, cost: str) -> 
     if not len(points):
         return
     for (x, y), row in zip(points, _noisy(rows, group), strict=True):
-        colour, fill = _colours(row)
-        error = min(row.variance[group].se, 0.9 * y)
-        axis.errorbar(x, y, error, fmt="o", ms=6, capsize=3, color=colour, mfc=fill)
+        colour, fill, marker = _marks(row)
+        error = min(2 * row.variance[group].se, 0.9 * y)
+        axis.errorbar(x, y, error, fmt=marker, ms=6, color=colour, mfc=fill)
     low, high = points.min(0), points.max(0)
     axis.set(xlim=(low[0] / 1.5, high[0] * 4), ylim=(low[1] / 2, high[1] * 2))
     ends = np.array([low[0] / 1.5, high[0] * 4])
     for power in range(math.floor(math.log10(low.prod())) - 2, 30):
-        axis.plot(ends, 10.0**power / ends, color="0.88", lw=0.8, zorder=0)
+        axis.plot(ends, 10.0**power / ends, color=PALE, lw=0.8, zorder=0)
     ticks = sorted({x for x, _ in points}) if cost == EVALUATIONS else ROUND_NUMBERS
     axis.set_xticks([x for x in ticks if ends[0] < x < ends[1]])
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter("")
 
 
-def _colours(row: GradientRow) -> tuple[str, str]:
-    """Colours of line and fill: blue and filled, or red and hollow where there is a bias."""
+def _marks(row: GradientRow) -> tuple[str, str, str]:
+    """Colours of line and fill, and the marker: a hollow square where there is a bias."""
     if row.biased is None:
-        return "0.5", "0.5"
-    return ("C3", "white") if row.biased else ("C0", "C0")
+        return GREY, GREY, "D"
+    return (VERMILLION, "white", "s") if row.biased else (BLUE, BLUE, "o")
 
 
-def _legend(axis: Axes) -> None:
-    axis.plot([], [], "o", color="C0", label="no bias found")
-    axis.plot([], [], "o", color="C3", mfc="white", label="biased")
-    axis.plot([], [], "o", color="0.5", label="exact gradient not known")
-    axis.legend(fontsize="small", loc="best")
+def _legend(picture: Picture, axis: Axes) -> None:
+    axis.plot([], [], "o", color=BLUE, label="no bias found")
+    axis.plot([], [], "s", color=VERMILLION, mfc="white", label="biased")
+    axis.plot([], [], "D", color=GREY, label="exact gradient not known")
+    axis.plot([], [], color=PALE, label="equal variance x cost")
+    legend_above(picture, [axis])
 
 
 def _names(axis: Axes, rows: Sequence[GradientRow], group: str, cost: str) -> None:
@@ -103,7 +119,7 @@ def _names(axis: Axes, rows: Sequence[GradientRow], group: str, cost: str) -> No
     taken = [(x - 5, x + 5, y) for x, y in pixels]
     for i in np.lexsort((pixels[:, 0], pixels[:, 1])):
         left, level = pixels[i][0] + 14, pixels[i][1]
-        right = left + 6.5 * len(texts[i])
+        right = left + 7 * len(texts[i])
         while any(left < b and a < right and abs(level - y) < 13 for a, b, y in taken):
             level += 1
         taken.append((left, right, level))
@@ -112,57 +128,58 @@ def _names(axis: Axes, rows: Sequence[GradientRow], group: str, cost: str) -> No
             points[i],
             xytext=(14 * POINTS_PER_PIXEL, (level - pixels[i][1]) * POINTS_PER_PIXEL),
             textcoords="offset points",
-            fontsize=8,
+            fontsize=8.5,
             va="center",
             arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.6},
         )
 
 
-def temperature_picture(found: Gradients, path: Path) -> Path:
+@in_style
+def temperature_picture(found: Sequence[GradientRow], path: Path) -> Path:
     """Draws bias and variance of relaxed estimators over temperature.
 
-    A dashed line is the smallest variance of an unbiased estimator.
+    Bars are two standard errors; a dashed line is the smallest variance of an unbiased estimator.
     """
-    places = list(dict.fromkeys(row.at for row in found.rows))
+    places = list(dict.fromkeys(row.at for row in found))
+    look = looks(row.objective for row in found)
     picture, axes = plt.subplots(
-        len(places), 2, figsize=(11, 4.2 * len(places)), layout="constrained", squeeze=False
+        len(places), 2, figsize=(9, 0.6 + 3.4 * len(places)), layout="constrained", squeeze=False
     )
     for (left, right), place in zip(axes, places, strict=True):
-        rows = [row for row in found.rows if row.at == place]
-        for number, name in enumerate(dict.fromkeys(row.objective for row in rows if _hot(row))):
+        rows = [row for row in found if row.at == place]
+        for name in dict.fromkeys(row.objective for row in rows if _hot(row)):
             curve = sorted(
                 (row for row in rows if row.objective == name), key=lambda r: r.temperature or 0
             )
             taus = [row.temperature for row in curve]
             known = [row.bias or {"relative": math.nan, "relative_se": 0.0} for row in curve]
             off = [Value(one["relative"], one["relative_se"]) for one in known]
-            _curve(left, taus, off, name, number)
-            _curve(right, taus, [row.variance["encoder"] for row in curve], name, number)
-        _best(right, rows)
-        left.set(xlabel="temperature", ylabel="norm of bias / norm of exact gradient", title=place)
-        right.set(xlabel="temperature", ylabel="variance, encoder, (nats per unit)²", title=place)
-        left.set(xscale="log", ylim=(0, None))
-        right.set(xscale="log", yscale="log")
+            _curve(left, taus, off, name, look[name])
+            _curve(right, taus, [row.variance["encoder"] for row in curve], name, look[name])
+        _best(right, rows, look)
+        at = f"at the {place} parameters"
+        left.set(xlabel="temperature", ylabel="norm of bias / norm of exact gradient")
+        right.set(xlabel="temperature", ylabel="encoder's variance, (nats per unit)²")
+        left.set(xscale="log", ylim=(0, None), title=f"bias {at}")
+        right.set(xscale="log", yscale="log", title=f"variance {at}")
         for axis in (left, right):
             axis.set_xticks(sorted({row.temperature for row in rows if row.temperature}))
             axis.xaxis.set_major_formatter("{x:g}")
             axis.xaxis.set_minor_formatter("")
-        left.legend(fontsize="small")
-    return _saved(picture, path)
+    legend_above(picture, axes.flat)
+    return save_figure(picture, path)[0]
 
 
 def _curve(
-    axis: Axes, taus: Sequence[float | None], values: Sequence[Value], name: str, number: int
+    axis: Axes, taus: Sequence[float | None], values: Sequence[Value], name: str, look: Look
 ) -> None:
     axis.errorbar(
         taus,  # type: ignore[arg-type]
         [one.value for one in values],
-        [one.se for one in values],
-        marker="o",
+        [2 * one.se for one in values],
         ms=4,
-        capsize=3,
         label=name,
-        color=f"C{number}",
+        **look.keywords,
     )
 
 
@@ -170,7 +187,7 @@ def _hot(row: GradientRow) -> bool:
     return row.temperature is not None
 
 
-def _best(axis: Axes, rows: Sequence[GradientRow]) -> None:
+def _best(axis: Axes, rows: Sequence[GradientRow], look: dict[str, Look]) -> None:
     """Draws a line at the smallest variance of an unbiased estimator."""
     noisy = [row for row in _noisy(rows, "encoder") if not _hot(row)]
     fair = [row for row in noisy if row.biased is False]
@@ -178,15 +195,8 @@ def _best(axis: Axes, rows: Sequence[GradientRow]) -> None:
         best = min(fair, key=lambda row: row.variance["encoder"].value)
         axis.axhline(
             best.variance["encoder"].value,
-            color="0.4",
+            color=look[best.objective].colour,
             ls="--",
             lw=1,
             label=f"{label(best)}, unbiased",
         )
-        axis.legend(fontsize="small")
-
-
-def _saved(picture: Picture, path: Path) -> Path:
-    picture.savefig(path, dpi=110)
-    plt.close(picture)
-    return path

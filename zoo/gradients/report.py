@@ -69,6 +69,8 @@ def _relative(row: GradientRow) -> str:
 def write_gradients(found: Gradients, folder: str | Path) -> Path:
     """Writes `gradients.json`, `variance.png` and, for several temperatures, `temperature.png`.
 
+    Each picture is written as SVG too.
+
     Returns:
         The folder.
     """
@@ -84,5 +86,5 @@ def write_gradients(found: Gradients, folder: str | Path) -> Path:
     if any(row.variance["total"].value > 0 for row in found.rows):
         variance_picture(found, out / "variance.png")
     if len({row.temperature for row in found.rows if row.temperature is not None}) > 1:
-        temperature_picture(found, out / "temperature.png")
+        temperature_picture(found.rows, out / "temperature.png")
     return out

@@ -1,6 +1,7 @@
 """The results of a comparison of gradient estimators."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from zoo.task import Task
 
@@ -67,6 +68,14 @@ class GradientRow:
         if self.bias_p_value is None or self.bias_max_z_p_value is None:
             return None
         return self.bias_p_value < SMALLEST_P or self.bias_max_z_p_value < SMALLEST_P_OF_COORDINATE
+
+
+def row_of(record: dict[str, Any]) -> GradientRow:
+    """The row that was written to JSON."""
+    known = {one.name for one in fields(GradientRow)}
+    values = {name: value for name, value in record.items() if name in known}
+    variance = {name: Value(**value) for name, value in record["variance"].items()}
+    return GradientRow(**values | {"variance": variance})
 
 
 @dataclass

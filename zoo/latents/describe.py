@@ -11,6 +11,13 @@ import torch
 from pyro import poutine
 from pyro.poutine.trace_struct import Trace
 from torch import Tensor
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Independent,
+    OneHotCategorical,
+)
 
 from zoo.checks.arguments import refusal, whole
 from zoo.checks.inputs import check_call, check_data
@@ -28,7 +35,7 @@ from zoo.latents.latents import Latents
 from zoo.latents.statements import Given
 from zoo.protocols import Descends, Model, recogniser_of
 from zoo.sites.latent import Latent, Plate
-from zoo.sites.supports import kind_of, unmixed
+from zoo.sites.supports import Kind, kind_of, unmixed
 
 
 def describe(model: Model, *args: object, rows: int | None = None, **kwargs: object) -> Latents:
@@ -74,7 +81,13 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         narrow=prior.narrow,
         moving=prior.moving,
         drawn_plates=tuple(plate.name for plate in prior.plates if _drawn_in_part(plate)),
+        observed_by_row=all(_in_plate(site, prior.row_plate) for site in seen),
+        differentiable_draws=len(seen) == 1 and seen[0]["fn"].has_rsample,
     )
+
+
+def _in_plate(site: dict, plate: Plate | None) -> bool:
+    return plate is not None and plate.name in {f.name for f in site["cond_indep_stack"]}
 
 
 def _check_model(model: object) -> None:
@@ -172,7 +185,16 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
         kind=kind_of(support),
         local=row_plate is not None and row_plate.name in {plate.name for plate in plates},
         dtype=site["value"].dtype,
+        reparameterised=bool(site["fn"].has_rsample),
+        elementwise=kind_of(support) is not Kind.DISCRETE or _of_elements(site["fn"]),
     )
+
+
+def _of_elements(fn: Distribution) -> bool:
+    """Does a discrete distribution give each element a probability by itself?"""
+    while isinstance(fn, Independent):
+        fn = fn.base_dist
+    return isinstance(fn, (Bernoulli, Categorical, OneHotCategorical))
 
 
 def _row_args(args: tuple, row_plate: Plate | None) -> tuple[int, ...]:

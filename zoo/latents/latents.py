@@ -33,6 +33,9 @@ class Latents:
         moving: latents whose support is not always the same, each with what it depends on.
         drawn_plates: names of the plates of which the model itself holds only a part at a time,
             as by ``subsample_size``: its log-density is then a random estimate of the whole.
+        observed_by_row: does every observed site lie in the row plate?
+        differentiable_draws: is one site observed, whose draws can be differentiated in the
+            model's parameters?
     """
 
     sites: tuple[Latent, ...]
@@ -51,6 +54,8 @@ class Latents:
     narrow: str = ""
     moving: tuple[tuple[str, str], ...] = ()
     drawn_plates: tuple[str, ...] = ()
+    observed_by_row: bool = False
+    differentiable_draws: bool = False
 
     def __deepcopy__(self, memo: dict) -> "Latents":
         return self  # nothing in it changes, and supports are compared by identity
@@ -73,8 +78,13 @@ class Latents:
 
     @property
     def rowwise(self) -> bool:
-        """Are all latents local, so that each data row has an importance weight of its own?"""
-        return bool(self.sites) and all(site.local for site in self.sites)
+        """Is log p(x) a sum over rows, each with an importance weight of its own?
+
+        All latents then belong to rows; or nothing is latent, and all that is observed does.
+        """
+        if not self.sites:
+            return self.observed_by_row
+        return all(site.local for site in self.sites)
 
     @property
     def subsampled(self) -> bool:

@@ -1,6 +1,8 @@
 """The models: a folder for each topic, a file for each model; here all tables become one."""
 
+from zoo.models.densities import DENSITIES
 from zoo.models.discrete import DISCRETE
+from zoo.models.flows import FLOWS
 from zoo.models.hierarchical import HIERARCHICAL
 from zoo.models.linear import LINEAR
 from zoo.models.recipe import Recipe
@@ -14,7 +16,9 @@ MODELS: dict[str, Recipe] = {
     **HIERARCHICAL,
     **REGRESSION,
     **VAES,
+    **FLOWS,
     **DISCRETE,
+    **DENSITIES,
     **TIME_SERIES,
     **TARGETS,
 }

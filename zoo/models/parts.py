@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from torch import nn
 
+from zoo.catalogue.python import said_of
 from zoo.checks.arguments import keep_whole, keep_wholes
 from zoo.data import Data
 from zoo.decoders import DECODERS
@@ -83,7 +84,8 @@ class Parts:
 
 def _known(part: str, name: str | None, table: Collection[str]) -> None:
     if name is not None and not (isinstance(name, str) and name in table):
-        raise unknown(part, name, table)
+        said = said_of(part, name)
+        raise unknown(part, name, table) if said is None else ValueError(said)
 
 
 def prior_of(data: Data, parts: Parts) -> nn.Module:

@@ -15,6 +15,18 @@ from zoo.sites.latent import Latent
 from zoo.sites.supports import in_words
 
 
+def nothing_latent(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The model has no latents; the guide covers some, or the objective is about draws."""
+    if latents.sites or (not family.kinds and objective.needs == Needs()):
+        return None
+    useless = f"{family.__name__} has nothing to cover" if family.kinds else ""
+    useless = useless or f"{type(objective).__name__} has no draws to weigh"
+    return (
+        f"The model has no latents, so that its log p(x) is exact and {useless}. Use Empty and "
+        "trace, which maximise log p(x) itself."
+    )
+
+
 def nothing_to_sum(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     """It sums out latents of which the model has none."""
     if not objective.needs.sums_out or summed_out(latents, objective):
@@ -163,6 +175,7 @@ CLASHES = (
 )
 
 FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ...] = (
+    nothing_latent,
     nothing_to_sum,
     coverage,
     sized,

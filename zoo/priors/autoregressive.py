@@ -35,7 +35,7 @@ class AutoregressivePrior(nn.Module):
     def __init__(self, latent: int, components: int = 5, hidden: int = 64) -> None:
         super().__init__()
         self.latent = latent
-        self.network = masked_network(latent, hidden, (components,) * 3)
+        self.network = masked_network(latent, (hidden,), (components,) * 3)
         spread = torch.linspace(-1.0, 1.0, components) if components > 1 else torch.zeros(1)
         self.spread = nn.Parameter(spread.unsqueeze(-1))
 

@@ -35,7 +35,7 @@ class MAFPrior(nn.Module):
         super().__init__()
         self.base = StandardNormal(latent)
         self.networks = nn.ModuleList(
-            masked_network(latent, hidden, (1, 1), backwards=i % 2 == 1) for i in range(depth)
+            masked_network(latent, (hidden,), (1, 1), backwards=i % 2 == 1) for i in range(depth)
         )
 
     def forward(self) -> TorchDistributionMixin:

@@ -1,4 +1,4 @@
-"""The masked network of the autoregressive priors: output i reads z_<i alone (MADE).
+"""The masked network of autoregressive priors and flows: output i reads z_<i alone (MADE).
 
 Source: Germain et al. (2015), MADE: masked autoencoder for distribution estimation, ICML.
 """
@@ -11,13 +11,13 @@ from torch import nn
 
 
 def masked_network(
-    latent: int, hidden: int, params: Sequence[int], *, backwards: bool = False
+    latent: int, hidden: Sequence[int], params: Sequence[int], *, backwards: bool = False
 ) -> nn.Module:
     """A network z (..., M) -> one tensor for each of `params`.
 
     Args:
         latent: M.
-        hidden: number of hidden units; M if it is less.
+        hidden: numbers of hidden units, a layer each; M where it is less.
         params: how many numbers p each output has for a dimension of z; an output has shape
             (..., M) if all p are 1, else (..., p, M).
         backwards: does output i read z_>i instead?
@@ -32,7 +32,8 @@ def masked_network(
         )
     order = torch.arange(latent)
     order = order.flip(0) if backwards else order
-    network = AutoRegressiveNN(latent, [max(hidden, latent)], list(params), permutation=order)  # type: ignore[arg-type]
+    widths = [max(width, latent) for width in hidden]
+    network = AutoRegressiveNN(latent, widths, list(params), permutation=order)  # type: ignore[arg-type]
     # as plain numbers: inverting a flow indexes by them, and tensors there cannot be captured
     del network.permutation
     network.permutation = order.tolist()  # type: ignore[assignment]

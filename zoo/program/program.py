@@ -3,7 +3,7 @@
 The plain loop runs it, the compiler captures it, and a checkpoint stores its state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -19,6 +19,7 @@ from zoo.handlers.parameters import (
 from zoo.latents import Family
 from zoo.objectives import Objective
 from zoo.optim.schedules import Schedule
+from zoo.optim.turns import ALWAYS, Turn
 from zoo.pairing.validation import Observed
 from zoo.traces import Pair, as_guide
 
@@ -82,6 +83,18 @@ class Program(nn.Module):
             own -= by_guide - by_model
         named = zip(self.store.names, self.store.values, strict=True)
         return own | {id(value) for name, value in named if name in self.model_statements}
+
+    def turns(self, parameters: Sequence[nn.Parameter]) -> tuple[Turn, ...]:
+        """The turn of each parameter; () where all move at every step."""
+        turns = self.objective.turns
+        if not turns:
+            return ()
+        own, of_objective = self.of_model(), _ids([self.state])
+        parts = [
+            "objective" if id(p) in of_objective else "model" if id(p) in own else "guide"
+            for p in parameters
+        ]
+        return tuple(turns.get(part, ALWAYS) for part in parts)
 
     @property
     def unnamed(self) -> list[nn.Parameter]:

@@ -16,29 +16,39 @@ def plot_loss(fit: "Fit", axes: Any = None) -> Any:
     """The loss of every step, its running mean, and the validation loss; see `Fit.plot_loss`."""
     import matplotlib.pyplot as plt
 
+    from zoo.figure_style import STYLE
+
     if not len(fit.losses):
         raise ValueError("The fit has taken no step, so that there is no loss to plot.")
-    if axes is None:
-        _, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    with plt.rc_context(STYLE):
+        if axes is None:
+            _, axes = plt.subplots(figsize=(6, 3.7), layout="constrained")
+        _draw(fit, axes)
+    return axes
+
+
+def _draw(fit: "Fit", axes: Any) -> None:
+    from zoo.figure_style import BLUE, VERMILLION
+
     rows = loss_rows(fit)
     losses = fit.losses.double().cpu().numpy() / rows
     steps = np.arange(1, len(losses) + 1)
     ends, smooth = smoothed(losses)
-    objective = type(fit.settings.objective).__name__
     axes.plot(steps, losses, color="0.8", linewidth=0.8, label="each step")
-    axes.plot(ends, smooth, color="C0", label=f"mean of {ends[0]} steps")
+    axes.plot(ends, smooth, color=BLUE, label=f"mean of {ends[0]} steps")
     if fit.valid:
         at, values = zip(*fit.valid, strict=True)
         held = fit.task.data.valid
         count = len(held[0]) if held and fit.latents.rowwise else 1
-        axes.plot(at, np.array(values) / count, "o-", color="C1", label="validation")
+        axes.plot(at, np.array(values) / count, "s--", color=VERMILLION, label="validation")
     unit = "nats/row" if fit.latents.rowwise else "nats"
-    axes.set(xlabel="step", ylabel=f"loss of {objective} ({unit})", title=title_of(fit))
+    objective = type(fit.settings.objective).__name__
+    axes.set(xlabel="step", ylabel=f"loss of {objective}, {unit}")
+    axes.set_title(title_of(fit), pad=24)  # points: the legend is below it
     low, high = np.quantile(losses[len(losses) // 10 :], [0.0, 1.0])
     if high > low:
         axes.set_ylim(low - 0.05 * (high - low), high + 0.3 * (high - low))
-    axes.legend(frameon=False)
-    return axes
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
 
 def smoothed(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -216,6 +217,37 @@ class Fit:
             ValueError: where importance weights are not defined, or rows have no log p(x) alone.
         """
         return using.log_prob(self, rows, draws, seed)
+
+    def transform(self, *rows: object, draws: int | None = None, seed: int = 0) -> np.ndarray:
+        """Codes of rows as one array, (rows, numbers), as scikit-learn's `transform` gives them.
+
+        It is the posterior mean of :meth:`encode`, the latents side by side.
+
+        Args:
+            *rows: what the model takes; nothing for the training rows.
+            draws: as for :meth:`encode`.
+            seed: of the draws.
+
+        Raises:
+            ValueError: as :meth:`encode`.
+        """
+        return using.transform(self, rows, draws, seed)
+
+    def score(self, *rows: object, draws: int | None = None, seed: int = 0) -> float:
+        """Mean log p(x) of rows in nats, as `score` of scikit-learn's density models.
+
+        It is the mean of :meth:`log_prob`, an importance-weighted estimate that lies below log
+        p(x) in expectation; ask that for its error and for k-hat, which says if it can be trusted.
+
+        Args:
+            *rows: what the model takes; nothing for the training data.
+            draws: as for :meth:`log_prob`.
+            seed: of the draws.
+
+        Raises:
+            ValueError: as :meth:`log_prob`.
+        """
+        return using.score(self, rows, draws, seed)
 
     def posterior(self, n: int = 1000, *rows: object, seed: int = 0) -> Sites:
         """Draws of the latents from the guide: site -> (n, ...).

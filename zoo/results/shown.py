@@ -60,7 +60,7 @@ def guide_words(guide: Callable) -> str:
 
 def loss_rows(fit: "Fit") -> int:
     """Rows that the loss is a sum over, each with latents of its own; 1 where they share one."""
-    return independent_rows(fit.program, fit.task.split("train"))
+    return independent_rows(fit.program, fit.task.data.train)
 
 
 def last_loss(fit: "Fit") -> str:

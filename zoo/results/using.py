@@ -35,13 +35,14 @@ FEWEST_WEIGHTS = 20
 
 
 class LogProb(NamedTuple):
-    """Importance-weighted estimates of log p(x), nats.
+    """Importance-weighted estimates of log p(x), nats; exact where nothing is latent.
 
     Attributes:
         value: the estimates, shape (rows,); (1,) where all rows share a latent.
-        error: their standard errors, the same shape.
-        k_hat: Pareto k-hat of each; above the limit of `draws` neither can be trusted.
-        draws: importance weights of each.
+        error: their standard errors, the same shape; 0 where nothing is latent.
+        k_hat: Pareto k-hat of each; above the limit of `draws` neither can be trusted. It is
+            minus infinity where nothing is latent.
+        draws: importance weights of each; 0 where nothing is latent.
     """
 
     value: Tensor
@@ -50,23 +51,26 @@ class LogProb(NamedTuple):
     draws: int
 
     def __repr__(self) -> str:
-        rows, limit = len(self.value), k_hat_threshold(self.draws)
+        rows = len(self.value)
+        of = f"mean log p(x) of {rows} rows" if rows > 1 else "log p(x)"
+        if not self.draws:
+            return f"{of}: {float(self.value.mean()):.4f} nats, exact"
+        limit = k_hat_threshold(self.draws)
         mean, error = float(self.value.mean()), float(self.error.square().sum().sqrt()) / rows
         high = int((self.k_hat > limit).sum())
         doubt = f"; not to be trusted on {high} (k-hat above {limit:.2f})" if high else ""
-        of = f"mean log p(x) of {rows} rows" if rows > 1 else "log p(x)"
         return f"{of}: {mean:.4f} ± {error:.4f} nats, {self.draws} draws each{doubt}"
 
 
 def sample(fit: "Fit", n: int, seed: int) -> Sites:
     """Draws of latents and data from the model with its trained parameters; see `Fit.sample`."""
     count, seed = whole("n", n, most=MANY), seed_given(seed)
-    program, args = fit.program, _train(fit)
+    program = fit.program
     try:
         with isolated(seed=seed), torch.no_grad():
             if _makes_rows(program):
-                return new_rows(program, _as_many(program, args, count), count)
-            latents, data = draw_jointly(program, args, count)
+                return new_rows(program, _as_many(program, _like_rows(fit), count), count)
+            latents, data = draw_jointly(program, _train(fit), count)
             return latents | data
     except NotImplementedError as error:
         line = str(error).splitlines()[0] if str(error) else "a distribution without draws"
@@ -79,6 +83,11 @@ def sample(fit: "Fit", n: int, seed: int) -> Sites:
 def codes(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Codes:
     """Means and sds of the latents of rows; see `Fit.encode`."""
     names = tuple(site.name for site in fit.latents.sites if site.local)
+    if not fit.latents.sites:
+        raise ValueError(
+            f"'{fit.task.name}' has no latents, so that no row has a code. Its exact log p(x): "
+            "fit.log_prob(x); draws of rows: fit.sample(10)."
+        )
     if not names:
         raise ValueError(
             f"All data rows share the latents of '{fit.task.name}' ({fit.latents.listed}), so "
@@ -97,6 +106,11 @@ def reconstruct(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Sites:
         raise ValueError(
             f"'{fit.task.name}' observes nothing, so that there is nothing to reconstruct. Draws "
             "of its latents: fit.posterior(1000)."
+        )
+    if not fit.latents.sites:
+        raise ValueError(
+            f"'{fit.task.name}' has no latents that rows could be reconstructed from. Draws of "
+            "rows: fit.sample(10)."
         )
     count = whole("draws", SHOWN_DRAWS if draws is None else draws, most=MANY)
     given = _given(fit, args)
@@ -154,10 +168,24 @@ def log_prob(fit: "Fit", args: tuple, draws: int | None, seed: int) -> LogProb:
     given = _given(fit, args)
     check_rows(fit.program.observed, given)
     with isolated(seed=seed_given(seed)), torch.no_grad():
+        if not fit.latents.sites:
+            value = torch.cat([log_w[0] for log_w in weight_chunks(_whole(fit, given), given, 1)])
+            return LogProb(value, value * 0, torch.full_like(value, -torch.inf), 0)
         chunks = weight_chunks(_whole(fit, given), given, count)
         parts = [(*log_evidence(log_w), k_hat(log_w)[0]) for log_w in chunks]
     value, error, k = (torch.cat(part) for part in zip(*parts, strict=True))
     return LogProb(value, error, k, count)
+
+
+def transform(fit: "Fit", args: tuple, draws: int | None, seed: int) -> np.ndarray:
+    """The means of the codes of rows, side by side; see `Fit.transform`."""
+    means = codes(fit, args, draws, seed).mean.values()
+    return np.concatenate([mean.flatten(1).double().cpu().numpy() for mean in means], axis=1)
+
+
+def score(fit: "Fit", args: tuple, draws: int | None, seed: int) -> float:
+    """Mean log p(x) of the rows; see `Fit.score`."""
+    return float(log_prob(fit, args, draws, seed).value.mean())
 
 
 def posterior(fit: "Fit", n: int, args: tuple, seed: int) -> Sites:
@@ -171,6 +199,14 @@ def posterior(fit: "Fit", n: int, args: tuple, seed: int) -> Sites:
 
 def _train(fit: "Fit") -> tuple:
     return tuple(to_device(arg, fit.device) for arg in fit.task.scoring_args("train"))
+
+
+def _like_rows(fit: "Fit") -> tuple:
+    """Arguments with the shapes of the training rows, also where the files of these are missing.
+
+    Unlike :func:`_train` it draws no bits of dynamically binarized data.
+    """
+    return tuple(to_device(arg, fit.device) for arg in fit.task.data.train)
 
 
 def _whole(fit: "Fit", args: tuple) -> "Program":
@@ -198,9 +234,9 @@ def _given(fit: "Fit", args: tuple) -> tuple:
         ValueError: for arguments of another number or shape, and for new rows where the guide has
             parameters for the training rows alone.
     """
-    train = _train(fit)
     if not args:
-        return train
+        return _train(fit)
+    train = _like_rows(fit)
     if not fit.amortised:
         raise ValueError(
             f"{type(fit.program.guide).__name__} has parameters for the training rows alone, and "
@@ -237,6 +273,8 @@ def _like(i: int, arg: object, known: object, fit: "Fit") -> object:
             f"Expected {label} to be a tensor of shape {shape}; got {shown(arg)}. "
             "Pass rows like those that the fit was trained on."
         )
+    if rows and not len(value):
+        raise ValueError(f"Expected {label} to have at least one row; got none. Pass some rows.")
     return value.to(known)
 
 

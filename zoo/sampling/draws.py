@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo.handlers.particles import particles
 from zoo.program import Program
+from zoo.protocols import DrawnInTurn
 from zoo.sampling.importance_weights import (
     independent_rows,
     row_count,
@@ -22,6 +23,8 @@ from zoo.sampling.importance_weights import (
 from zoo.sampling.simulated import simulate
 from zoo.sampling.weighable import require_weights
 from zoo.traces import Traces, run, weigh
+
+MOST_PASSES = 50  # of a network, for one of many draws of a row
 
 
 class Draws(NamedTuple):
@@ -219,6 +222,15 @@ def draw_prior(program: Program, args: tuple, *, rows: int) -> dict[str, Tensor]
             *first_rows(program, args, rows), **program.kwargs
         )
     return {name: trace.nodes[name]["value"] for name in program.latents.names}  # type: ignore[misc]
+
+
+def drawn_in_turn(program: Program, args: tuple) -> str:
+    """Why rows should not be drawn by the thousand; empty if a draw of one is quick."""
+    for name, site in observed_sites(program, args).items():
+        fn = site["fn"]
+        if isinstance(fn, DrawnInTurn) and fn.passes > MOST_PASSES:
+            return f"a draw of '{name}' takes {fn.passes} passes of the network, one an element"
+    return ""
 
 
 @torch.no_grad()

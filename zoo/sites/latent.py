@@ -41,6 +41,8 @@ class Latent:
         kind: continuous, discrete or unbijectable.
         local: does it lie inside the plate over data rows?
         dtype: of the prior's draws.
+        reparameterised: are the prior's draws differentiable functions of its parameters?
+        elementwise: does the prior of a discrete latent give each element a probability by itself?
     """
 
     name: str
@@ -51,6 +53,8 @@ class Latent:
     kind: Kind
     local: bool
     dtype: torch.dtype | None = None
+    reparameterised: bool = True
+    elementwise: bool = True
 
     @property
     def scope(self) -> str:

@@ -1,10 +1,10 @@
 """The compiled training loop, with the interface of the plain one."""
 
+from collections.abc import Sequence
 from functools import partial
-from operator import itemgetter
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.compile.capture import capture
 from zoo.compile.captured import Captured
@@ -12,6 +12,7 @@ from zoo.compile.flat_parameters import FlatParameters
 from zoo.compile.noise import noise_of_steps, steps_at_once
 from zoo.compile.step_loop import (
     BLOCK,
+    MOST_LOSSES,
     Block,
     Inputs,
     State,
@@ -24,6 +25,7 @@ from zoo.compile.step_loop import (
 )
 from zoo.data.batches import Shuffle
 from zoo.optim.functional import RULES
+from zoo.optim.turns import ALWAYS
 from zoo.optim.update import Update
 from zoo.torch_private import tree_map
 from zoo.training.parallel.ranks import ALONE
@@ -55,7 +57,10 @@ class CompiledTrainer:
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # a failure must not move the noise
             self.captured = capture(first.program, first.rows, first.parameters)
-            self.largest_block = steps_at_once(self.captured.noise, BLOCK, self.replicas)
+            self.small = is_small(self.captured)
+            self.parts = [_parameters(trainer, self.captured.layout) for trainer in trainers]
+            most = min(BLOCK, max(1, MOST_LOSSES // len(trainers)))
+            self.largest_block = steps_at_once(self.captured.noise, most, self.replicas)
             self.state = self._read()
             self.block = self._block()
             with quiet():
@@ -132,8 +137,11 @@ class CompiledTrainer:
 
     def _order(self, count: int) -> Tensor:
         """Rows of the next steps, filled up to a whole block."""
-        size = self.largest_block
-        orders = [_rows(trainer.rows.order, self.step, count, size) for trainer in self.trainers]
+        size, lead = self.largest_block, () if self.replicas is None else (self.replicas,)
+        shuffles = [t.rows.order for t in self.trainers if t.rows.order is not None]
+        if not shuffles:
+            return torch.zeros((size, *lead, 0), dtype=torch.int64)
+        orders = [_rows(shuffle, self.step, count, size) for shuffle in shuffles]
         return orders[0] if self.replicas is None else torch.stack(orders, dim=1)
 
     def _read(self) -> State:
@@ -148,17 +156,34 @@ class CompiledTrainer:
 
     def _cut(self, flat: Tensor) -> tuple[Tensor, ...]:
         """A vector over all parameters as the compiled step takes it."""
-        if is_small(self.captured):
+        if self.small:
             return (flat,)
         return tuple(part.clone() for part in self.captured.layout.split(flat).values())
 
+    @torch.no_grad()
     def _write(self) -> None:
         """Copies the state into the programs and optimizers of the plain trainers."""
+        values, *moments = (self._by_trainer(x) for x in (self.state.parts, *self.state.moments))
+        held = self._each(self.state.held)
         for i, trainer in enumerate(self.trainers):
-            state = self.state if self.replicas is None else tree_map(itemgetter(i), self.state)
-            flat, *moments = (_join(parts) for parts in (state.parts, *state.moments))
-            self.captured.layout.write(trainer.program, flat, state.held)
-            _set_moments(trainer, self.captured.layout, tuple(moments))
+            own = [moment[i] for moment in moments]
+            _set_moments(trainer, self.captured.layout, self.parts[i], own)
+            for parameter, value in zip(self.parts[i], values[i], strict=True):
+                parameter.copy_(value)
+            self.captured.layout.write_held(trainer.program, held[i])
+
+    def _by_trainer(self, parts: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+        """For each trainer the value of each parameter, from the parts of a state."""
+        if self.small:
+            parts = tuple(self.captured.layout.split(parts[0]).values())
+        return self._each(parts)
+
+    def _each(self, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+        """For each trainer its share of the tensors of a state."""
+        if self.replicas is None:
+            return [tensors]
+        shares = [tensor.unbind(0) for tensor in tensors]
+        return [[share[i] for share in shares] for i in range(self.replicas)]
 
 
 def _step(
@@ -172,20 +197,15 @@ def _stack(*tensors: Tensor) -> Tensor:
     return torch.stack(tensors)
 
 
-def _join(parts: tuple[Tensor, ...]) -> Tensor:
-    return torch.cat([part.reshape(-1) for part in parts])
-
-
-def _rows(order: Shuffle | None, start: int, count: int, size: int) -> Tensor:
-    if order is None:
-        return torch.zeros(size, 0, dtype=torch.int64)
+def _rows(order: Shuffle, start: int, count: int, size: int) -> Tensor:
     rows = torch.zeros(size, order.batch, dtype=torch.int64)
     if count:
         rows[:count] = order.block(start, count)
     return rows
 
 
-def _named_parameters(trainer: Trainer, layout: FlatParameters) -> list[torch.nn.Parameter]:
+def _parameters(trainer: Trainer, layout: FlatParameters) -> list[nn.Parameter]:
+    """The parameters of a trainer in the order of the layout."""
     named = dict(trainer.program.named_parameters())
     return [named[name] for name in layout.names]
 
@@ -195,18 +215,22 @@ def _moment(trainer: Trainer, layout: FlatParameters, name: str) -> Tensor:
     states = trainer.optimizer.state
     parts = [
         states[p][name] if name in states.get(p, {}) else torch.zeros_like(p)
-        for p in _named_parameters(trainer, layout)
+        for p in _parameters(trainer, layout)
     ]
     return torch.cat([part.detach().reshape(-1) for part in parts])
 
 
-def _set_moments(trainer: Trainer, layout: FlatParameters, moments: tuple[Tensor, ...]) -> None:
+def _set_moments(
+    trainer: Trainer,
+    layout: FlatParameters,
+    parameters: Sequence[nn.Parameter],
+    moments: Sequence[Sequence[Tensor]],
+) -> None:
     names = RULES[trainer.update.optimizer].moments
     if not names:
         return
-    parameters = _named_parameters(trainer, layout)
-    vectors = [layout.split(moment).values() for moment in moments]
-    for parameter, *parts in zip(parameters, *vectors, strict=True):
+    turns = layout.turns or (ALWAYS,) * len(parameters)
+    for parameter, turn, *parts in zip(parameters, turns, *moments, strict=True):
         state = trainer.optimizer.state[parameter]
-        state["step"] = torch.tensor(float(trainer.step))
+        state["step"] = torch.tensor(float(turn.updates(trainer.step)))
         state.update({name: part.clone() for name, part in zip(names, parts, strict=True)})

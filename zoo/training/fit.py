@@ -22,6 +22,7 @@ from zoo.training.checkpointer import Checkpoint
 from zoo.training.launch import fit_one, fit_replicas
 from zoo.training.parallel.joining import joined, rank_count
 from zoo.training.parallel.refusals import check_ranks
+from zoo.training.progress import Progress, checked
 from zoo.training.resuming import Resume, checkpointer_for
 from zoo.training.settings import Request
 
@@ -45,6 +46,7 @@ def fit(
     patience: int | None = None,
     valid_every: int = 500,
     progress: bool = False,
+    on_progress: Callable[[Progress], object] | None = None,
     model_kwargs: dict[str, object] | None = None,
     resume: Resume | None = None,
     compile: bool | str = "auto",  # noqa: FBT001
@@ -103,6 +105,11 @@ def fit(
             None never validates. Schedules count as they are at the last step.
         valid_every: steps between validations.
         progress: show a progress bar, if the output is a terminal.
+        on_progress: called with a :class:`zoo.Progress` after each block of steps, from several
+            times a second to about once in two; of replicas once for each. What it returns is not
+            used, and what it draws does not change the fit. An error in it ends the training and
+            is raised as it is; ``raise KeyboardInterrupt`` ends the fit as Ctrl-C does, with what
+            is trained. Under torchrun rank 0 calls it.
         model_kwargs: keyword arguments of the model.
         resume: an earlier fit to go on from, of the same task, guide and settings, but `steps`
             may grow: a fit, with replicas a list of them, or the folder of a checkpoint. A
@@ -159,6 +166,7 @@ def fit(
     if not isinstance(model, Task):
         check_call(model, args, kwargs)
     flag("progress", progress)
+    watcher = checked(on_progress)
     request = Request(
         objective=objective,
         steps=steps,
@@ -194,7 +202,14 @@ def fit(
         with checkpointer.listening(), lent(task.build, guide):
             if replicas is not None:
                 return fit_replicas(
-                    task, guide, several, place, kwargs, checkpointer, progress=progress
+                    task,
+                    guide,
+                    several,
+                    place,
+                    kwargs,
+                    checkpointer,
+                    progress=progress,
+                    on_progress=watcher,
                 )
             where = ranks.device if ranks.several else place
             return fit_one(
@@ -205,6 +220,7 @@ def fit(
                 kwargs,
                 checkpointer,
                 progress=progress,
+                on_progress=watcher,
                 ranks=ranks,
             )
 

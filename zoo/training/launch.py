@@ -1,5 +1,6 @@
 """Runs a fit, or several seeds of one, with everything settled."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from zoo.training.checkpointer import Checkpointer, not_kept
 from zoo.training.divergence import DivergenceError
 from zoo.training.loop import train
 from zoo.training.parallel.ranks import ALONE, Ranks
-from zoo.training.progress import Progress
+from zoo.training.progress import Bar, Watcher, progress_of
 from zoo.training.replicas import train_replicas
 from zoo.training.run import Run, as_it_was, go_on, go_on_together, prepare
 
@@ -30,6 +31,7 @@ def fit_one(
     number: int = 0,
     *,
     progress: bool = False,
+    on_progress: Watcher | None = None,
     ranks: Ranks = ALONE,
 ) -> Fit:
     """One fit with everything settled; see :func:`zoo.fit`.
@@ -43,6 +45,7 @@ def fit_one(
         checkpointer: writes it down; None for nowhere.
         number: which of the checkpointer's fits it is.
         progress: show a progress bar.
+        on_progress: is told how far it is after each block.
         ranks: the processes that train it together.
     """
     checkpointer = not_kept() if checkpointer is None else checkpointer
@@ -54,12 +57,16 @@ def fit_one(
             return run.fit
         if earlier is not None:
             go_on(run, earlier)
-        if settings.until == "converged" and (earlier is None or settings.dadvi):
-            begin_near(run, checkpointer, number)
-            if run.fit.settings.dadvi or run.fit.stopped == "interrupted":
-                return run.fit
-        choose_backend(run)
-        with Progress(task.name, settings.steps, shown=progress and ranks.first) as bar:
+        shown, told = progress and ranks.first, on_progress if ranks.first else None
+        with Bar(task.name, settings.steps, shown=shown, on_progress=told) as bar:
+            if settings.until == "converged" and (earlier is None or settings.dadvi):
+                begin_near(run, checkpointer, number)
+                if run.fit.stopped == "interrupted":
+                    return run.fit
+                if run.fit.settings.dadvi:
+                    bar(progress_of(run.fit, run.fit.losses, math.nan, run.fit.seconds))
+                    return run.fit
+            choose_backend(run)
             train(run, bar, checkpointer, number)
     return run.fit
 
@@ -73,6 +80,7 @@ def fit_replicas(
     checkpointer: Checkpointer,
     *,
     progress: bool = False,
+    on_progress: Watcher | None = None,
 ) -> list[Fit]:
     """Several fits side by side, or one after another where the compiled path is off."""
     runs = []
@@ -86,13 +94,22 @@ def fit_replicas(
             if earlier and earlier[0].backend == "compiled":
                 go_on_together(runs, earlier)
             if (not earlier or earlier[0].backend == "compiled") and choose_replicas(runs):
-                with Progress(task.name, several[0].steps, shown=progress) as bar:
+                steps = several[0].steps
+                with Bar(task.name, steps, shown=progress, on_progress=on_progress) as bar:
                     return train_replicas(runs, bar, checkpointer)
     fits = list[Fit]()
     for number, settings in enumerate(several):
         fits.append(
             _one_of_several(
-                task, guide, settings, device, kwargs, checkpointer, number, progress=progress
+                task,
+                guide,
+                settings,
+                device,
+                kwargs,
+                checkpointer,
+                number,
+                progress=progress,
+                on_progress=on_progress,
             )
         )
         if fits[-1].stopped == "interrupted":
@@ -125,11 +142,20 @@ def _one_of_several(
     number: int,
     *,
     progress: bool,
+    on_progress: Watcher | None,
 ) -> Fit:
     """A replica on its own: where it diverges, it ends there, and the others go on."""
     try:
         return fit_one(
-            task, guide, settings, device, kwargs, checkpointer, number, progress=progress
+            task,
+            guide,
+            settings,
+            device,
+            kwargs,
+            checkpointer,
+            number,
+            progress=progress,
+            on_progress=on_progress,
         )
     except DivergenceError as error:
         warnings.warn(f"Seed {settings.seed}: {error}", stacklevel=4)

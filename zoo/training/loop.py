@@ -8,7 +8,7 @@ from zoo.handlers.parameters import named_tensors, restore
 from zoo.results.result import Fit, Settings
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.divergence import DivergenceError, all_finite, replay_to_divergence
-from zoo.training.progress import Progress
+from zoo.training.progress import Watcher, progress_of, rate_of
 from zoo.training.run import Run
 from zoo.training.stopping.held_out import validation_loss
 from zoo.training.stopping.iterates import Iterates
@@ -19,12 +19,12 @@ TRIED = 100  # steps, of which some must have a gradient
 BLOCK_SECONDS = 1.0
 
 
-def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) -> None:
+def train(run: Run, watch: Watcher, checkpointer: Checkpointer, number: int = 0) -> None:
     """Takes the steps that are left, block by block; the fit ends at its best or last state.
 
     Args:
         run: the fit under way.
-        bar: shows how far it is.
+        watch: is told how far it is after each block.
         checkpointer: writes it down between blocks, and ends it on SIGTERM.
         number: which of the checkpointer's fits it is.
 
@@ -57,10 +57,11 @@ def train(run: Run, bar: Progress, checkpointer: Checkpointer, number: int = 0) 
             if tail is not None:
                 tail.note()
             now = trainer.snapshot()
-            bar.reach(trainer.step, float(losses[-1]))
+            rate = rate_of(trainer.update, trainer.step)
             ending = _ending(run, iterates)
             now = trainer.snapshot() if run.stages else now  # a stage may have ended
             snapshot = _reached(run, now, None if ending else iterates, tail, begin)
+            watch(progress_of(fit, losses, rate, fit.seconds))
             if ending is None and checkpointer.stops({number: fit}):
                 ending = "interrupted"
             if ending is not None:

@@ -11,7 +11,7 @@ from zoo.handlers.parameters import named_tensors, restore
 from zoo.results.result import Fit
 from zoo.training.checkpointer import Checkpointer
 from zoo.training.divergence import all_finite
-from zoo.training.progress import Progress
+from zoo.training.progress import Watcher, progress_of, rate_of
 from zoo.training.run import Run
 from zoo.training.stopping.iterates import Iterates
 from zoo.training.stopping.tail import tail_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoo.training.compiled_trainer import CompiledTrainer
 
 
-def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -> list[Fit]:
+def train_replicas(runs: list[Run], watch: Watcher, checkpointer: Checkpointer) -> list[Fit]:
     """Trains runs that share one compiled trainer; each ends as a fit of its own.
 
     A replica whose loss or parameters leave the finite numbers ends as "diverged", at the start
@@ -52,14 +52,18 @@ def train_replicas(runs: list[Run], bar: Progress, checkpointer: Checkpointer) -
                     tail.note()
                     snapshot["tail"] = tail.state()
             now = [_end(*each) for each in zip(runs, new, now, ends, strict=True)]
-            bar.reach(trainer.step, float(new[:, -1].mean()))
             reached = iterates is not None and _converged(runs, iterates, both)
             if iterates is not None and not reached:
                 now = [end | {"iterates": iterates.state()} for end in now]
             losses, ends = both, now
+            fits, seconds = note(), time.perf_counter() - begin
+            for i, own in enumerate(trainer.trainers):
+                if fits[i].stopped != "diverged":
+                    rate = rate_of(own.update, trainer.step)
+                    watch(progress_of(fits[i], new[i], rate, seconds))
             if reached:
                 break
-            if checkpointer.stops(note()):
+            if checkpointer.stops(fits):
                 raise KeyboardInterrupt
         for run, tail in zip(runs, tails, strict=True):
             if tail is not None and run.fit.stopped == "finished":

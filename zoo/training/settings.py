@@ -79,6 +79,7 @@ class Request:
         """
         count = 1 if replicas is None else whole("replicas", replicas)
         objective = as_objective(self.objective)
+        self._refuse_one_loss(objective)
         unknown = Unknowns("its guide is not known yet")
         if guide is not None and self._may_converge(task):
             frozen = flag("freeze_model", self.freeze_model)
@@ -108,6 +109,20 @@ class Request:
             replace(first, seed=first.seed + r, update=replace(update, lr=rate))
             for r, rate in enumerate(rates)
         ]
+
+    def _refuse_one_loss(self, objective: Objective) -> None:
+        """Refuses what watches one loss fall, where parts take turns on losses of their own."""
+        name, asked = type(objective).__name__, {
+            "patience": (self.patience, None),
+            "until": (self.until, "steps"),
+            "average": (self.average, False),
+        }  # fmt: skip
+        for setting, (value, wanted) in asked.items() if objective.turns else ():
+            if value not in (wanted, "auto"):
+                way = (
+                    f"Pass {setting}={wanted!r}: the parts of {name} descend losses of their own."
+                )
+                raise refusal(setting, repr(wanted), value, way)
 
     def _may_converge(self, task: Task) -> bool:
         """Does nothing that is asked for count steps, so that the fit may end by itself?"""

@@ -47,11 +47,14 @@ class Trainer:
         self.parameters, self.early = parameters, len(parameters)
         self.step, self.has_gradient = 0, False
         self.device = parameters[0].device
+        self.turns = program.turns(parameters)
         self.optimizer = self._optimizer_of(parameters)
 
     def _optimizer_of(self, parameters: list[nn.Parameter]) -> Optimizer:
         update = self.update
-        return make_optimizer(update.optimizer, parameters, update.lr, update.weight_decay)
+        return make_optimizer(
+            update.optimizer, parameters, update.lr, update.weight_decay, self.turns
+        )
 
     def advance(self, count: int) -> Tensor:
         """Takes `count` steps; returns their losses in nats, shape (count,)."""
@@ -69,8 +72,11 @@ class Trainer:
     def go_on_at(self, lr: float) -> None:
         """Takes further steps at another learning rate, from the parameters as they are now."""
         self.update = replace(self.update, lr=lr)
+        self._set_rate(lr)
+
+    def _set_rate(self, lr: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("rate", 1.0)  # an earlier version saved none
 
     def _one(self, rows: Tensor | None) -> Tensor:
         step = torch.full((), float(self.step), device=self.device)
@@ -84,11 +90,13 @@ class Trainer:
             loss = self._mean(averaging, loss, rows)
         if not self.has_gradient:
             self.has_gradient = any(one.grad is not None for one in self.parameters)
+        for parameter, turn in zip(self.parameters, self.turns, strict=False):
+            if not turn.is_due(self.step):
+                parameter.grad = None  # the optimizer leaves it, and its averages, as they are
         if self.update.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.update.clip_norm)
         if self.update.lr_schedule is not None:
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.update.lr * float(self.update.lr_schedule(step))
+            self._set_rate(self.update.lr * float(self.update.lr_schedule(step)))
         self.optimizer.step()
         self.step += 1
         return loss
@@ -117,6 +125,11 @@ class Trainer:
         late = self.program.store.late
         if len(self.parameters) == self.early + len(late):
             return
+        if self.turns:
+            raise ValueError(
+                f"Step {self.step} makes the parameter '{self.program.store.names[-1]}', while "
+                "parts take turns. State it in the first run of model and guide."
+            )
         known = {id(parameter) for parameter in self.parameters}
         self.parameters[self.early :] = late
         (group,) = self.optimizer.param_groups

@@ -206,7 +206,8 @@ def _size_of_guide(name: str, latents: Latents, model: nn.Module) -> int:
 
 def _exact(task: Task, model: Any) -> list[str]:
     """What the model knows exactly; what is a sum of too many terms is left out."""
-    args = tuple(x[:2] if task.data.rowwise else x for x in task.data.train)
+    train = task.scoring_args("train")
+    args = tuple(x[:2] if task.data.rowwise else x for x in train)
     found = list[str]()
     for kind, words, ask in (
         (HasEvidence, "log evidence log p(x)", lambda: model.log_evidence(*args)),

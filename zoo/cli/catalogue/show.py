@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zoo.cli.catalogue.answers import TABLES, command_for, listed
+from zoo.catalogue.answers import TABLES, command_for, listed
 
 Card = Mapping[str, Any]
 Known = Mapping[str, Any]
@@ -36,9 +36,11 @@ def to_try(kind: str, name: str, known: Known) -> list[str]:
     card = known["cards"].get(kind, {}).get(name, {})
     if kind == "model":
         two = ",".join(card["fitting guides"][:2])
+        several = len(card["fitting guides"]) > 1
+        compare = f"zoo compare {name} --guides {two} --out runs/guides"
         return [
             f"zoo fit {name} --out runs/{name}",
-            f"zoo compare {name} --guides {two} --out runs/guides",
+            compare if several else f"zoo evaluate runs/{name}",
             f"zoo show {card['usual']['guide']}",
         ]
     if kind in ("guide", "objective"):
@@ -70,7 +72,7 @@ def introduced(kind: str, name: str, known: Known) -> str:
 
 def _of_model(name: str, card: Card) -> Iterator[Entry]:
     usual = card["usual"]
-    yield "latents", "\n".join(_compressed(card["latents"]))
+    yield "latents", "\n".join(_compressed(card["latents"])) or "none"
     learns = f"{card['parameters']:,} of its own" if card["parameters"] else "none of its own"
     yield "parameters", f"{learns}; {card['guide parameters']:,} of its usual guide"
     yield "data", f"{card['data']}: {_shapes(card['rows'])}"

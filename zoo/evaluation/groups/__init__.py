@@ -31,12 +31,14 @@ class Part:
         names: of the metrics; that of a single latent site or family is NAME/SITE.
         compute: gives the metrics, or raises ValueError with the reason why not.
         quick: does it take seconds, so that it is computed by default?
+        of_draws: is it about draws of latents, so that it does not apply where nothing is latent?
     """
 
     group: str
     names: tuple[str, ...]
     compute: Callable[[Scored], dict[str, Metric]]
     quick: bool = True
+    of_draws: bool = True
 
 
 DISTANCES = ("sliced_wasserstein_1", "sliced_wasserstein_2", "mmd", "mmd_p")
@@ -47,11 +49,17 @@ GAPS = ("inference_gap", "approximation_gap", "amortisation_gap", "generalisatio
 PSIS = ("psis_mean_shift", "psis_sd_shift", "psis_off_share")
 SMC = ("smc_mean_shift", "smc_sd_shift", "smc_excess")
 COVERAGE = ("predictive_coverage_50", "predictive_coverage_90")
+EXACT = ("elbo", "log_evidence")  # both are log p(x) where nothing is latent
 
 PARTS: tuple[Part, ...] = (
-    *(Part("weights", (name,), partial(weights.of_weights, name=name)) for name in WEIGHT_METRICS),
+    *(
+        Part(
+            "weights", (name,), partial(weights.of_weights, name=name), of_draws=name not in EXACT
+        )
+        for name in WEIGHT_METRICS
+    ),
     Part("weights", ("k_hat_rows",), weights.rows_above),
-    Part("exact", ("exact_log_evidence", "gap"), weights.exact_evidence),
+    Part("exact", ("exact_log_evidence", "gap"), weights.exact_evidence, of_draws=False),
     Part("posterior", ("posterior_mean_error",), posterior.mean_error),
     Part("posterior", ("posterior_sd_error",), posterior.sd_error),
     Part("posterior", ("kl_exact",), posterior.exact_kl),
@@ -61,13 +69,13 @@ PARTS: tuple[Part, ...] = (
     Part("from_prior", SMC, moments.from_prior),
     Part("latents", LATENTS, diagnostics.latents),
     Part("prediction", ("log_predictive",), prediction.held_out),
-    Part("prediction", ("bits_per_dimension",), prediction.bits),
+    Part("prediction", ("bits_per_dimension",), prediction.bits, of_draws=False),
     Part("prediction", ("elpd_loo", "p_loo", "loo_k_hat_share"), prediction.left_out),
-    Part("prediction", ("predictive_p",), prediction.replicated),
+    Part("prediction", ("predictive_p",), prediction.replicated, of_draws=False),
     Part("prediction", ("calibration_error",), prediction.calibrated),
     Part("prediction", COVERAGE, prediction.covered),
-    Part("convergence", ("bound_change", "bound_rise"), diagnostics.bound_change),
-    Part("convergence", ("r_hat", "still_to_move"), diagnostics.stationarity),
+    Part("convergence", ("bound_change", "bound_rise"), diagnostics.bound_change, of_draws=False),
+    Part("convergence", ("r_hat", "still_to_move"), diagnostics.stationarity, of_draws=False),
     Part("gaps", GAPS, gaps.losses_of_bound, quick=False),
     Part("sbc", ("sbc_p",), calibration.ranks, quick=False),
     Part("vsbc", ("vsbc_p",), calibration.refits, quick=False),

@@ -46,9 +46,14 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
     change below 0.01 is their rule to stop).
 
     Raises:
-        ValueError: for fewer than 80 steps, or losses that are not finite.
+        ValueError: for fewer than 80 steps, losses that are not finite, or an objective whose
+            value is no bound.
     """
     losses, found = scored.result.losses, scored.result.convergence
+    if not scored.result.settings.objective.value_is_bound:
+        raise ValueError(
+            "the value of this objective is no bound, so that its course says nothing"
+        )
     if isinstance(found, Shortfall):
         note = "which is still possible" if scored.result.settings.dadvi else "in the last stage"
         return {"bound_rise": Metric(found.rise, found.rise_se, "nats", "lower", note)}

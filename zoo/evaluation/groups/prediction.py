@@ -29,7 +29,14 @@ from zoo.metrics.calibration import calibration, predictive_coverage, quantile_c
 from zoo.metrics.metric import Metric
 from zoo.metrics.prediction import bits_per_dimension, log_predictive, loo, predictive_check
 from zoo.models.vaes.dequantised_vae import DequantisedVAE
-from zoo.sampling.draws import draw, draw_predictive, draw_weighted, first_rows, observed_sites
+from zoo.sampling.draws import (
+    draw,
+    draw_predictive,
+    draw_weighted,
+    drawn_in_turn,
+    first_rows,
+    observed_sites,
+)
 from zoo.sites.supports import of_one_element, unmixed
 
 REPLICATED_DATA_SETS = 200
@@ -111,10 +118,13 @@ def replicated(scored: Scored) -> dict[str, Metric]:
     """Posterior predictive p-values of mean, sd, smallest and largest value of each site.
 
     Raises:
-        ValueError: if the model observes nothing.
+        ValueError: if the model observes nothing, or a draw of a row takes too long.
     """
     scored.require_whole_draws()
     rows = REPLICATED_ROWS if scored.rowwise else None
+    slow = drawn_in_turn(scored.program, first_rows(scored.program, scored.args, 2))
+    if slow:
+        raise ValueError(f"{slow}, and whole data sets are needed; some draws: fit.sample(10)")
     copies = draw_predictive(scored.program, scored.args, REPLICATED_DATA_SETS, rows=rows)
     if not copies:
         raise ValueError("the model observes nothing")

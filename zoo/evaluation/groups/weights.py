@@ -43,6 +43,8 @@ def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
         note = joined(note, left)
     metric = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
     _require_finite(metric, values, scored)
+    if scored.nothing_latent:
+        return {name: replace(metric, note=joined(metric.note, "exact: nothing is latent"))}
     if name == "elbo":
         return {name: replace(metric, note=joined(metric.note, _subsampled(scored)))}
     if name != "log_evidence":
@@ -102,6 +104,8 @@ def exact_evidence(scored: Scored) -> dict[str, Metric]:
     Raises:
         ValueError: if the model has no exact evidence, or it is a sum of too many terms.
     """
+    if scored.nothing_latent:
+        return {"exact_log_evidence": of_weights(scored, name="log_evidence")["log_evidence"]}
     model = scored.program.model
     if not isinstance(model, HasEvidence):
         raise ValueError("the model does not know its log evidence")

@@ -122,14 +122,17 @@ def tail_of(fit: Fit, trainer: "Trainer | CompiledTrainer") -> Tail | None:
         trainer: its trainer; of replicas, the plain one of the seed.
     """
     settings = fit.settings
-    if settings.until != "steps" or settings.patience is not None:
+    if settings.until != "steps" or settings.patience is not None or settings.objective.turns:
         return None
     fit.best = None  # not the mean at which an earlier fit of fewer steps ended
     fit.notes = [note for note in fit.notes if not note.startswith("end: ")]
     asked = settings.average
     if asked == "auto":
-        local = any(site.local for site in fit.latents.sites)
-        asked = local and fit.amortised and settings.steps >= FEWEST_STEPS
+        latents = fit.latents
+        by_row = any(site.local for site in latents.sites) or (
+            latents.rowwise and not latents.sites
+        )
+        asked = by_row and fit.amortised and settings.steps >= FEWEST_STEPS
     if not asked:
         return None
     held_out = fit.task.data.valid if fit.amortised else ()

@@ -21,6 +21,22 @@ class Alias(NamedTuple):
 
 
 ALIASES: dict[str, Alias] = {
+    "aae": Alias(
+        "", "", "the adversarial autoencoder, an objective", "zoo fit vae --objective aae"
+    ),
+    "wae": Alias(
+        "", "", "the Wasserstein autoencoder, an objective", "zoo fit vae --objective wae"
+    ),
+    "flow_gan": Alias("", "", "FlowGAN, an objective", "zoo fit realnvp --objective flow_gan"),
+    "flowgan": Alias("objective", "flow_gan", "FlowGAN", "zoo fit realnvp --objective flow_gan"),
+    "adversarial_autoencoder": Alias(
+        "objective", "aae", "the adversarial autoencoder", "zoo fit vae --objective aae"
+    ),
+    "mmd_vae": Alias("objective", "info_vae", "the MMD-VAE", "zoo fit vae --objective info_vae"),
+    "infovae": Alias("objective", "info_vae", "InfoVAE", "zoo fit vae --objective info_vae"),
+    "wasserstein_autoencoder": Alias(
+        "objective", "wae", "the Wasserstein autoencoder", "zoo fit vae --objective wae"
+    ),
     "elbo": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
     "vi": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
     "svi": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
@@ -77,11 +93,25 @@ ALIASES: dict[str, Alias] = {
         "a VAE whose decoder reads the pixels drawn so far",
         "zoo fit vae --decoder pixel",
     ),
-    "pixelcnn": Alias(
-        "decoder",
-        "pixel",
-        "the decoder of PixelVAE",
-        "zoo fit vae --decoder pixel",
+    "pixel_cnn": Alias("model", "pixelcnn", "the PixelCNN", "zoo fit pixelcnn"),
+    "gated_pixel_cnn": Alias(
+        "model", "gated_pixelcnn", "the gated PixelCNN", "zoo fit gated_pixelcnn"
+    ),
+    "masked_autoencoder": Alias(
+        "model",
+        "made",
+        "the masked autoencoder for distribution estimation",
+        "zoo fit made",
+    ),
+    "order_agnostic_nade": Alias(
+        "model", "eonade", "NADE for all orders of the elements", "zoo fit eonade"
+    ),
+    "deep_nade": Alias("model", "eonade", "NADE for all orders of the elements", "zoo fit eonade"),
+    "deep_autoregressive_network": Alias(
+        "model", "darn", "the deep autoregressive network", "zoo fit darn"
+    ),
+    "fully_visible_sigmoid_belief_network": Alias(
+        "model", "fvsbn", "a logistic regression of each pixel on those before", "zoo fit fvsbn"
     ),
     "vampprior": Alias("prior", "vamp", "the VampPrior of a VAE", "zoo fit vae --prior vamp"),
     "vamp_prior": Alias("prior", "vamp", "the VampPrior of a VAE", "zoo fit vae --prior vamp"),
@@ -158,6 +188,16 @@ ALIASES: dict[str, Alias] = {
         "the planar flow",
         "zoo fit vae --guide amortised_planar",
     ),
+    "real_nvp": Alias("model", "realnvp", "a flow of affine couplings", "zoo fit realnvp"),
+    "masked_autoregressive_flow": Alias(
+        "model", "maf", "a masked autoregressive flow", "zoo fit maf"
+    ),
+    "neural_autoregressive_flow": Alias(
+        "model", "naf", "a neural autoregressive flow", "zoo fit naf"
+    ),
+    "neural_spline_flow": Alias("model", "nsf", "a neural spline flow", "zoo fit nsf"),
+    "spline_flow": Alias("model", "nsf", "a neural spline flow", "zoo fit nsf"),
+    "moons": Alias("data", "two_moons", "two half circles", "zoo fit maf --data two_moons"),
     "poe": Alias(
         "guide",
         "product_of_experts",
@@ -171,11 +211,16 @@ ALIASES: dict[str, Alias] = {
 
 COMMANDS: dict[str, str] = {  # a word in the place of a command -> what to type; {rest} is kept
     "train": "Training is `zoo fit {rest}`.",
+    "homeworks": "Homework sheets are listed by `zoo homework list`.",
+    "classroom": "Homework sheets are listed by `zoo homework list`.",
+    "grade": "A class is graded by `zoo homework grade {rest}`.",
     "run": "Training is `zoo fit {rest}`.",
     "models": "Models are listed by `zoo list --models`.",
     "guides": "Guides are listed by `zoo list --guides`.",
     "objectives": "Objectives are listed by `zoo list --objectives`.",
     "metrics": "Metrics are listed by `zoo list --metrics`.",
+    "pretrained": "Pretrained fits are listed by `zoo list --pretrained`; in Python "
+    "fit = zoo.pretrained('vae').",
     "ls": "What there is is listed by `zoo list`.",
     "plot": "Pictures are written by `zoo fit MODEL --out DIR` (losses.png, images.png); in "
     "Python by fit.plot_loss(). `zoo picture` draws those that teach.",
@@ -184,6 +229,9 @@ COMMANDS: dict[str, str] = {  # a word in the place of a command -> what to type
     "encode": "Rows are encoded in Python: fit = zoo.load_fit('DIR'); fit.encode(x).",
     "reconstruct": "Rows are reconstructed in Python: fit = zoo.load_fit('DIR'); "
     "fit.reconstruct(x).",
+    "tune": "Settings are tried out by `zoo sweep {rest}`.",
+    "grid": "Settings are tried out by `zoo sweep {rest}`.",
+    "search": "Settings are tried out by `zoo sweep {rest}`.",
     "score": "A saved fit is scored by `zoo evaluate {rest}`.",
     "eval": "A saved fit is scored by `zoo evaluate {rest}`.",
     "test": "A saved fit is scored by `zoo evaluate {rest}`.",
@@ -208,6 +256,9 @@ OPTIONS: dict[str, str] = {  # an option that the zoo does not have -> what it h
     "--latent-dim": "The number of latent dimensions is --latent {value}.",
     "--z-dim": "The number of latent dimensions is --latent {value}.",
     "--samples": "Draws of each row, for scoring, are --draws {value}.",
-    "--particles": "In Python the objective takes them: objective=zoo.objectives.IWAE(50).",
+    "--particles": "`zoo fit` and `zoo sweep` take --particles {value}; in Python the "
+    "objective does: objectives=[zoo.objectives.IWAE(50)].",
+    "--n-jobs": "The number of runs at a time is --jobs {value}, of `zoo sweep`.",
+    "--workers": "The number of runs at a time is --jobs {value}, of `zoo sweep`.",
     "--metric": "Metrics, one or several, are --metrics {value}.",
 }

@@ -3,11 +3,11 @@
 All tables are asked: a name of another kind is told what it is, and the command that takes it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
-from zoo.cli.catalogue.aliases import ALIASES, Alias
+from zoo.catalogue.aliases import ALIASES, Alias
 from zoo.errors import did_you_mean
 
 Known = Mapping[str, Any]
@@ -42,26 +42,55 @@ def alias_of(name: str) -> Alias | None:
     return ALIASES.get(written(name))
 
 
-def answer(kind: str, name: str, known: Known) -> str | None:
+def answer(kind: str, name: str, known: Known, say: Callable[[str], str] = str) -> str | None:
     """What a name is that was given for one of another kind; None where no table has it.
 
     Args:
         kind: what it was taken for.
         name: as it was given.
         known: the tables.
+        say: how a command is written, in a shell or in Python.
     """
     others = [other for other in kinds_of(written(name), known) if other != kind]
     found = alias_of(name)
     if found is not None and (found.kind == kind or not others):
         called = f", called '{found.name}' here" if found.name else ""
-        return f"{name} is {found.says}{called}. Try: {found.command}"
+        return f"{name} is {found.says}{called}. Try: {say(found.command)}"
     if not others:
-        return None
-    command = command_for(others[0], written(name), known)
+        return _of_class(name, known, say)
+    command = say(command_for(others[0], written(name), known))
     return f"{name} is {TABLES[others[0]]}, not {TABLES[kind]}: {command}"
 
 
-def near_elsewhere(kind: str, name: str, known: Known) -> str | None:
+def _of_class(name: str, known: Known, say: Callable[[str], str]) -> str | None:
+    found = class_named(name, known)
+    if found is None:
+        return None
+    kind, own = found
+    command = say(command_for(kind, own, known))
+    return f"{name} is the class of the {kind} '{own}'. Try: {command}"
+
+
+def class_named(name: str, known: Known) -> tuple[str, str] | None:
+    """The kind and the name of what has this class, such as guides.AmortisedIAF; None without.
+
+    Of several names of one class it is the one that has the class's own settings.
+    """
+    wanted = name.strip().rpartition(".")[2].lower()
+    for kind in ("guide", "objective"):
+        found = {
+            own: card["settings"]
+            for own, card in known["cards"][kind].items()
+            if card["class"].rpartition(".")[2].lower() == wanted
+        }
+        if found:
+            return kind, min(found, key=lambda own: bool(found[own]))
+    return None
+
+
+def near_elsewhere(
+    kind: str, name: str, known: Known, say: Callable[[str], str] = str
+) -> str | None:
     """The answer to a name that is more like one of another kind than like any of its own."""
     tables = {other: known[other] for other in TABLES if other != kind}
     found = {other: _nearest_of(name, table) for other, table in tables.items()}
@@ -73,7 +102,7 @@ def near_elsewhere(kind: str, name: str, known: Known) -> str | None:
         return None
     what = f"'{near}', {TABLES[other]}" if other else f"'{near}'"
     command = command_for(other, near, known) if other else ALIASES[near].command
-    return f"No {kind} named '{name}'. Did you mean {what}? Try: {command}"
+    return f"No {kind} named '{name}'. Did you mean {what}? Try: {say(command)}"
 
 
 def _nearest_of(name: str, table: Iterable[str]) -> tuple[float, str]:
@@ -107,7 +136,7 @@ def any_name(name: str, known: Known) -> list[str]:
         ValueError: if no table has it.
     """
     found = kinds_of(written(name), known)
-    if not found and alias_of(name) is None:
+    if not found and alias_of(name) is None and class_named(name, known) is None:
         raise ValueError(f"Nothing is named '{name}'. {nearest(name, known)}")
     return found
 
