@@ -87,8 +87,13 @@ def with_discrepancy(case, guides: dict[str, set[str]]) -> dict[str, set[str]]:
     sites = list(case.sites.values())
     if len(sites) != 1 or (sites[0].kind, sites[0].scope) != ("continuous", "local"):
         return guides
-    if case is MODEL_CASES["vae"]:  # draws of a mixture do not follow its parameters
+    if case is MODEL_CASES["vae"]:  # draws of its mixture prior do not follow its parameters
         return guides
+    return and_discrepancy(guides)
+
+
+def and_discrepancy(guides: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Each guide's objectives with those that compare latents and prior, where it can be drawn."""
     more, draws = going_with("one latent a row"), going_with("draws of one latent a row")
     return {
         guide: found

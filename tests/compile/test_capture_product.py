@@ -37,6 +37,8 @@ def covering():
     for guide in set(GUIDES) - {guide for _, guide, _ in chosen}:
         model, objective = GUIDE_CASES[guide]
         chosen.add((model, guide, objective))
+    for objective in set(OBJECTIVES) - {objective for _, _, objective in chosen}:
+        chosen.add(next(names for names in PRODUCT if names[2] == objective))
     return chosen
 
 
