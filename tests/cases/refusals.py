@@ -118,12 +118,12 @@ RULES = {
         "'k' is local and discrete",
         "or an objective that sums it out: enumerate.",
     ),
-    "unbijectable": (
+    "points on a sphere": (
         numbers(sphere),
         IAF,
         "trace",
-        "'z' is global and unbijectable",
-        "Use a guide for global unbijectable latents.",
+        "'z' is global and spherical: all data rows share it. Its values are points on a sphere",
+        "Use a guide for global spherical latents.",
     ),
     "no guide": (
         case("ppca"),

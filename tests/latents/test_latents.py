@@ -15,8 +15,10 @@ from torch import nn
 from torch.distributions import constraints
 
 import zoo
+from zoo.distributions import Density
 from zoo.latents import Kind, describe
 from zoo.latents.architecture import DEFAULT_HIDDEN
+from zoo.manifolds.hyperboloid import hyperboloid
 from zoo.models import MODELS
 
 
@@ -154,6 +156,11 @@ def test_a_minibatch_of_rows_and_their_full_number():
     assert found.subsampled
 
 
+def in_space(support):
+    """A distribution of vectors of 3 numbers with that support; only its support is looked at."""
+    return Density(lambda z: z.sum(-1), lambda shape: torch.ones(*shape, 3), 3, support=support)
+
+
 SUPPORTS = {
     "positive": (lambda: dist.HalfCauchy(1.0), Kind.CONTINUOUS, (), 0),
     "interval": (lambda: dist.Uniform(-1.0, 2.0), Kind.CONTINUOUS, (), 0),
@@ -165,10 +172,18 @@ SUPPORTS = {
     "counts": (lambda: dist.Poisson(1.0), Kind.DISCRETE, None, 0),
     "sphere": (
         lambda: dist.ProjectedNormal(torch.tensor([0.0, 0.0, 2.0])),
-        Kind.UNBIJECTABLE,
+        Kind.SPHERE,
         None,
         0,
     ),
+    "spheres": (
+        lambda: dist.ProjectedNormal(torch.ones(4, 3)).to_event(1),
+        Kind.SPHERE,
+        None,
+        0,
+    ),
+    "hyperboloid": (lambda: in_space(hyperboloid), Kind.HYPERBOLOID, None, 0),
+    "unknown": (lambda: in_space(constraints.symmetric), Kind.UNBIJECTABLE, None, 0),
 }
 
 

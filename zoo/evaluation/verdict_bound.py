@@ -29,6 +29,7 @@ from zoo.evaluation.answers import NO, SURE, UNSURE, YES, Answer, Found, Skipped
 from zoo.evaluation.verdict_evidence import TIGHT, checked_against, estimated_gap
 from zoo.metrics import Metric
 from zoo.metrics.metric import difference
+from zoo.metrics.moment_shift import NO_MEANS
 from zoo.results.convergence import R_HAT, RISE
 
 MOVE = 0.1  # guide sds
@@ -91,6 +92,8 @@ def exact_likelihood(found: Found) -> Answer:
 
 def _to_check(found: Found, skipped: Skipped) -> str:
     quick = untried(["weights", "from_prior"], found, skipped)
+    if skipped.get("smc_mean_shift") == NO_MEANS:  # chains move in flat spaces only
+        return quick
     return quick or untried(["ais"], found, skipped) or untried(["smc"], found, skipped)
 
 

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 from zoo.evaluation.answers import NO, SURE, UNSURE, YES, Answer, Found, Skipped, shown, untried
 from zoo.evaluation.verdict_evidence import TIGHT, falls_short, known_gap, more_evidence
-from zoo.metrics.moment_shift import ALL_DISCRETE, MEAN_OFF, SD_OFF
+from zoo.metrics.moment_shift import ALL_DISCRETE, MEAN_OFF, NO_MEANS, SD_OFF
 
 LARGE_GAP = 1.0  # nats
 SMALLEST_P = {"mmd_p": 0.001, "sbc_p": 0.01, "vsbc_p": 0.01}
@@ -87,7 +87,9 @@ def _unsure(found: Found, weights: Answer, seen: list[Answer], skipped: Skipped)
 def _to_settle(found: Found, weights: Answer, skipped: Skipped) -> str:
     """What to ask for that gives moments or an evidence not from the weights, quickest first."""
     quick = ["from_prior"] if weights.answer == NO else ["psis", "from_prior"]
-    slow = [] if skipped.get("smc_mean_shift") == ALL_DISCRETE else ["smc", "ais"]
+    slow = ["smc", "ais"]
+    if skipped.get("smc_mean_shift") in (ALL_DISCRETE, NO_MEANS):
+        slow = []
     asks = (untried(names, found, skipped) for names in (quick, ["posterior"], slow))
     return next(filter(None, asks), "more steps, or another guide")
 

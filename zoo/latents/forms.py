@@ -15,12 +15,22 @@ class Form(Enum):
     INTEGER = "integer"
     COUNT = "unbounded integer"
     CONTINUOUS = "continuous"
+    SPHERE = "spherical"
+    HYPERBOLOID = "hyperbolic"
     UNBIJECTABLE = "unbijectable"
 
 
 BITS = frozenset({Form.BINARY})
 RELAXABLE = frozenset({Form.BINARY, Form.ONE_HOT})
 FINITE = frozenset({Form.BINARY, Form.ONE_HOT, Form.INTEGER})
+
+OF_KINDS = {
+    Kind.DISCRETE: Form.COUNT,
+    Kind.CONTINUOUS: Form.CONTINUOUS,
+    Kind.SPHERE: Form.SPHERE,
+    Kind.HYPERBOLOID: Form.HYPERBOLOID,
+    Kind.UNBIJECTABLE: Form.UNBIJECTABLE,
+}
 
 
 def form_of(latent: Latent) -> Form:
@@ -31,5 +41,4 @@ def form_of(latent: Latent) -> Form:
         return Form.ONE_HOT
     if latent.classes:
         return Form.INTEGER
-    others = {Kind.DISCRETE: Form.COUNT, Kind.UNBIJECTABLE: Form.UNBIJECTABLE}
-    return others.get(latent.kind, Form.CONTINUOUS)
+    return OF_KINDS[latent.kind]

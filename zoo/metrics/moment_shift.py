@@ -25,6 +25,7 @@ MEAN_OFF = 0.2  # posterior sds from which on a mean counts as off
 SD_OFF = 0.25  # relative error from which on an sd counts as off
 SINGLE_PRECISION = 1e-6  # relative rounding error of draws
 ALL_DISCRETE = "all latents are discrete, and labels have no mean"
+NO_MEANS = "the latents are points of a curved space, where the sd of a coordinate is no distance"
 
 
 class Shifts(NamedTuple):

@@ -87,7 +87,7 @@ def check_precision(guide: Callable, latents: Latents, args: tuple) -> None:
     found = [
         (f"latent '{site.name}'", site.dtype)
         for site in latents.sites
-        if site.kind is Kind.CONTINUOUS and site.dtype is not None
+        if site.kind is not Kind.DISCRETE and site.dtype is not None
     ]
     if guide.amortised and "local" in guide.scopes:
         found += [(f"argument {i}", args[i].dtype) for i in latents.row_args]

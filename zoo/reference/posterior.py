@@ -123,9 +123,11 @@ def refuse(latents: Latents) -> None:
     """Raises ValueError for a latent that NUTS cannot sample here."""
     for site in latents.sites:
         if site.kind is not Kind.CONTINUOUS:
+            way = "Score it by iwae_K with a guide for it."
+            if site.kind is Kind.DISCRETE:
+                way = "Ask the model's exact posterior by enumeration, or sum it out in the model."
             raise ValueError(
-                f"NUTS moves continuous latents; '{site.name}' is {site.kind.value}. Ask the "
-                "model's exact posterior by enumeration, or sum it out in the model."
+                f"NUTS moves continuous latents; '{site.name}' is {site.kind.value}. {way}"
             )
         if site.local:
             raise ValueError(

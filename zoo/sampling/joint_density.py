@@ -250,7 +250,7 @@ def _in_rows(site: Message, latents: Latents) -> bool:
 def _check(latents: Latents) -> None:
     """Raises ValueError for a model without such a density, or where it cannot be computed."""
     for site in latents.sites:
-        if site.kind is Kind.UNBIJECTABLE:
+        if site.kind not in (Kind.CONTINUOUS, Kind.DISCRETE):
             raise ValueError(
                 f"Annealing moves latents in unconstrained space; '{site.name}' has support "
                 f"{site.support}, which no bijection reaches. Use iwae_K with a guide for it."

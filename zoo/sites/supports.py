@@ -7,6 +7,8 @@ from pyro.distributions.constraints import sphere
 from torch.distributions import biject_to, constraints
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
+from zoo.manifolds.hyperboloid import Hyperboloid, hyperboloid
+
 NO_EVENT = torch.Size()
 WORDS = {  # support of one element -> in words: of a single value, of an event with a shape
     constraints.real: ("real numbers", "real vectors"),
@@ -20,26 +22,38 @@ WORDS = {  # support of one element -> in words: of a single value, of an event 
     constraints.nonnegative_integer: ("whole numbers from 0 on", "vectors of whole numbers"),
     constraints.lower_cholesky: ("Cholesky factors", "Cholesky factors"),
     constraints.corr_cholesky: ("Cholesky factors of correlations",) * 2,
-    sphere: ("points on a sphere", "points on a sphere"),
+    sphere: ("points on a sphere",) * 2,
+    hyperboloid: ("points of hyperbolic space",) * 2,
 }
 
 
 class Kind(Enum):
     """The kind of a latent, which decides the guides that can cover it.
 
-    A continuous latent has a bijection from unconstrained numbers onto its support; an
-    unbijectable one, such as a point on a sphere, has none.
+    A continuous latent has a bijection from unconstrained numbers onto its support, and a density
+    with respect to Lebesgue measure. A spherical latent is a point on the unit sphere, with a
+    density with respect to surface measure. A hyperbolic one is a point on the hyperboloid of the
+    Lorentz model, with a density with respect to its Riemannian volume. An unbijectable one lies
+    in any other space without such a bijection.
     """
 
     CONTINUOUS = "continuous"
     DISCRETE = "discrete"
+    SPHERE = "spherical"
+    HYPERBOLOID = "hyperbolic"
     UNBIJECTABLE = "unbijectable"
+
+
+MANIFOLDS = {type(sphere): Kind.SPHERE, Hyperboloid: Kind.HYPERBOLOID}
 
 
 def kind_of(support: Constraint) -> Kind:
     """The kind of a latent with this support."""
     if support.is_discrete:
         return Kind.DISCRETE
+    curved = MANIFOLDS.get(type(of_one_element(support)))
+    if curved is not None:
+        return curved
     try:
         biject_to(support)
     except NotImplementedError:

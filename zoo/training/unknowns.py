@@ -11,7 +11,7 @@ from zoo.copies import copies, held_modules
 from zoo.handlers.minibatch import Minibatch
 from zoo.handlers.parameters import in_eval_mode
 from zoo.isolation import isolated
-from zoo.latents import Family, describe
+from zoo.latents import Family, Kind, describe
 from zoo.latents.family import class_of
 from zoo.task import Task
 
@@ -68,7 +68,7 @@ def unknowns(
     found = [] if frozen else [sizes for sizes in (_held(own), stated) if sizes]
     numbers = max((sum(sizes.values()) for sizes in found), default=0)
     named = next(iter(found[0])) if found else None
-    size = sum(site.size for site in latents.sites)
+    size = sum(site.size for site in latents.sites if site.kind is Kind.CONTINUOUS)
     return Unknowns(why, numbers, named, size)
 
 

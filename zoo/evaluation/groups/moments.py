@@ -20,6 +20,7 @@ from zoo.metrics.metric import Metric, joined
 from zoo.metrics.moment_shift import (
     ALL_DISCRETE,
     MEAN_OFF,
+    NO_MEANS,
     SD_OFF,
     Shifts,
     constant,
@@ -52,7 +53,7 @@ def from_weights(scored: Scored) -> dict[str, Metric]:
     25 %, beyond two standard errors.
 
     Raises:
-        ValueError: if all latents that the guide draws are discrete, or all draws are equal.
+        ValueError: if no latent that the guide draws is continuous, or all draws are equal.
     """
     scored.require_draws(of_all=False)
     names, (latents, log_w) = _names(scored), _weighted(scored)
@@ -146,7 +147,10 @@ def _weighted(scored: Scored) -> tuple[dict[str, Tensor], Tensor]:
 
 
 def _names(scored: Scored) -> list[str]:
-    """Names of the latents that the guide draws and that have means, which labels do not.
+    """Names of the continuous latents that the guide draws.
+
+    Labels have no mean, and points of a sphere or of hyperbolic space lie on a surface, where the
+    sd of a coordinate is no unit of distance.
 
     Raises:
         ValueError: if there are none.
@@ -154,9 +158,10 @@ def _names(scored: Scored) -> list[str]:
     sites = scored.program.latents.sites
     left = {site.name for site in scored.program.pair.left}
     drawn = [site for site in sites if site.name not in left]
-    names = [site.name for site in drawn if site.kind is not Kind.DISCRETE]
+    names = [site.name for site in drawn if site.kind is Kind.CONTINUOUS]
     if not names:
-        raise ValueError(ALL_DISCRETE)
+        labels = all(site.kind is Kind.DISCRETE for site in drawn)
+        raise ValueError(ALL_DISCRETE if labels else NO_MEANS)
     return names
 
 

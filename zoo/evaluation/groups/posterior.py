@@ -36,6 +36,7 @@ from zoo.reference import Reference, reference
 from zoo.sampling.draws import draw, draw_jointly, draw_weighted, first_rows
 from zoo.sampling.importance_weights import some_rows
 from zoo.sampling.weighable import points
+from zoo.sites.supports import in_words
 
 COMPARED_ROWS = 50
 COMPARED_DRAWS = 500
@@ -66,7 +67,23 @@ def sd_error(scored: Scored) -> dict[str, Metric]:
     return {"posterior_sd_error": found["posterior_sd_error"]}
 
 
+def _require_flat(scored: Scored) -> None:
+    """Refuses latents in a curved space, where means, sds and intervals of coordinates mislead.
+
+    Raises:
+        ValueError: naming the latent.
+    """
+    for site in scored.program.latents.sites:
+        if site.kind not in (Kind.CONTINUOUS, Kind.DISCRETE):
+            raise ValueError(
+                f"'{site.name}' takes {in_words(site.support, site.event_shape)}; means, sds and "
+                "distances of its coordinates are not those of its space. Ask for elbo, iwae_K or "
+                "latent usage"
+            )
+
+
 def _moments(scored: Scored) -> dict[str, Metric]:
+    _require_flat(scored)
     exact, doubt = exact_moments(scored.program.model, scored.args), None
     note = scored.note
     if exact is None:
@@ -89,6 +106,7 @@ def against_draws(scored: Scored) -> dict[str, Metric]:
     discrete = [s.name for s in scored.program.latents.sites if s.kind is Kind.DISCRETE]
     if discrete:
         raise ValueError(f"latents {discrete} are discrete; distances need numbers")
+    _require_flat(scored)
     known = _exact_draws(scored)
     count = min(scored.draws, COMPARED_DRAWS)
     rows = COMPARED_ROWS if scored.rowwise else None
@@ -131,9 +149,10 @@ def error_bound(scored: Scored) -> dict[str, Metric]:
     """Bounds on the errors of the guide's moments from its weights alone, on the first 50 rows.
 
     Raises:
-        ValueError: if the guide leaves latents out.
+        ValueError: if the guide leaves latents out, or latents lie in a curved space.
     """
     scored.require_weights()
+    _require_flat(scored)
     rows = COMPARED_ROWS if scored.rowwise else None
     found = draw_weighted(scored.program, scored.args, scored.draws, rows=rows)
     columns = found.log_w.shape[1]
