@@ -103,8 +103,9 @@ def test_a_class_is_graded(students, tmp_path):
     assert [row["student"] for row in rows] == ["ann", "bob", "eve", "lin"]
     assert [row["a"] for row in rows] == ["4", "3", "0", "0"]
     failing = json.loads((out / "failing.json").read_text())
-    assert failing["a: marginal mean"] == 3
-    assert failing["a: marginal covariance"] == 2
+    assert failing["a: marginal mean"] == 0
+    assert failing["a: marginal covariance"] == 0
+    assert (failing["a: killed"], failing["a: unreadable"], failing["b: not begun"]) == (1, 1, 1)
     assert "Your answer" in (out / "ann" / "written.md").read_text()
 
 
@@ -266,6 +267,9 @@ def test_wrong_names_get_the_right_command(tmp_path):
 
 
 def test_the_solution_is_there_for_instructors_only(tmp_path, monkeypatch):
+    monkeypatch.delenv("ZOO_INSTRUCTOR", raising=False)
+    assert "Set ZOO_INSTRUCTOR" in zoo("solution", "ppca", fails=True)
+    monkeypatch.setenv("ZOO_INSTRUCTOR", str(find_key(SHEET).folder.parent))
     assert zoo("solution", "ppca") == SOLUTION + "\n"
     monkeypatch.setenv("ZOO_INSTRUCTOR", str(tmp_path))
     assert "ZOO_INSTRUCTOR" in zoo("solution", "ppca", fails=True)

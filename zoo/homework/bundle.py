@@ -114,11 +114,20 @@ def _write_data(sheet: Sheet, student: str, salt: str, folder: Path) -> list[str
 
 def sheet_of(folder: Path) -> str | None:
     """The sheet that a bundle says it is of; None where it says nothing that can be read."""
+    return _said(folder, "sheet")
+
+
+def student_of(folder: Path) -> str | None:
+    """The student whom a bundle was written for; None where it says nothing that can be read."""
+    return _said(folder, "student")
+
+
+def _said(folder: Path, what: str) -> str | None:
     try:
         path = folder / RECORD
         if path.is_symlink() or path.stat().st_size > 10_000:
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))["sheet"]
+        found = json.loads(path.read_text(encoding="utf-8"))[what]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return found if isinstance(found, str) else None

@@ -12,7 +12,17 @@ from zoo.homework.cells import run_cells
 from zoo.homework.shapes import WrongResult, as_tensor, checked_results, named_results, sizes_of
 from zoo.homework.sheets import Part
 
-Outcome = Literal["ok", "wrong", "raised", "timed out", "out of memory", "killed"]
+Outcome = Literal[
+    "ok",
+    "wrong",
+    "raised",
+    "not begun",
+    "unreadable",
+    "timed out",
+    "out of memory",
+    "killed",
+]
+NO_MEMORY = "The memory that a part may take was used up."
 Inputs = dict[str, Any]
 Results = dict[str, Tensor]
 
@@ -94,11 +104,20 @@ def replies(
         return Reply("ok", results=[_run(part, checked, driver, call) for call in calls])
     except WrongResult as error:
         return Reply("wrong", str(error))
+    except NotImplementedError:
+        return Reply("not begun", "This part was not begun.")
     except MemoryError:
-        return Reply("out of memory", "The memory that a part may take was used up.")
+        return Reply("out of memory", NO_MEMORY)
     except Exception as error:
+        if _no_memory(error):
+            return Reply("out of memory", NO_MEMORY)
         said = " ".join(str(error).split())[:500]
         return Reply("raised", f"{type(error).__name__}: {said}")
+
+
+def _no_memory(error: Exception) -> bool:
+    """Is it the RuntimeError that torch raises where no more memory is to be had?"""
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def _run(

@@ -1,10 +1,7 @@
 """A class graded: hand-ins in parallel, what is whole is kept, tables of points and concepts."""
 
-import csv
-import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,6 +9,7 @@ from pathlib import Path
 
 from zoo.files import write_whole
 from zoo.homework.answer_key import AnswerKey
+from zoo.homework.class_table import class_table, failing_concepts
 from zoo.homework.grade import (
     Record,
     fingerprint_of,
@@ -175,7 +173,9 @@ def _write(course: Course, record: Record, path: Path) -> None:
         write_whole(folder / "homework.py", source)
         write_whole(folder / "written.md", written_answers(course.sheet, source))
     lateness = course.deadline.lateness(student, newest_of(path))
-    results = gradescope_record(course.sheet, record, lateness, course.written.get(student, {}))
+    written = course.written.get(student, {})
+    record |= {"lateness": lateness, "written": written}
+    results = gradescope_record(course.sheet, record, lateness, written)
     record["score"] = results["score"]
     write_whole(folder / RESULTS, json.dumps(results, indent=1))
 
@@ -203,41 +203,6 @@ def _in_words(text: str) -> str:
     return "\n".join([first, *marked])
 
 
-def class_table(sheet: Sheet, records: Sequence[Record]) -> str:
-    """The class as CSV: a row for each student."""
-    text = io.StringIO()
-    names = [part.name for part in sheet.programmed]
-    writer = csv.writer(text)
-    writer.writerow(
-        ["student", "score", *names, *(f"{name} outcome" for name in names), "failing"]
-    )
-    for record in sorted(records, key=lambda one: one["student"]):
-        parts = {part["part"]: part for part in record["parts"]}
-        points = [parts[name]["points"] for name in names]
-        outcomes = [parts[name]["outcome"] for name in names]
-        failing = "; ".join(f"{n}: {c}" for n in names for c in parts[n]["failing"])
-        row = [record["student"], record["score"], *points, *outcomes, failing]
-        writer.writerow([_plain(cell) for cell in row])
-    return text.getvalue()
-
-
-def _plain(cell: object) -> object:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
-
-
-def failing_concepts(sheet: Sheet, records: Iterable[Record]) -> dict[str, int]:
-    """Concept with its part -> number of students who fail it, in the order of the sheet."""
-    counts = Counter(
-        f"{part['part']}: {concept}"
-        for record in records
-        for part in record["parts"]
-        for concept in part["failing"]
-    )
-    names = [f"{part.name}: {one.concept}" for part in sheet.programmed for one in part.tests]
-    return {name: counts[name] for name in names}
-
-
 def write_tables(course: Course, records: Sequence[Record]) -> None:
     """Writes grades.csv and failing.json: of these records, and of others that are there."""
     named = {record["student"] for record in records}
@@ -256,8 +221,7 @@ def graded_before(course: Course) -> list[Record]:
     found = []
     for path in sorted(course.out.glob(f"*/{RESULTS}")):
         try:
-            results = json.loads(path.read_text(encoding="utf-8"))
-            record = results["extra_data"]["record"]
+            record = json.loads(path.read_text(encoding="utf-8"))["extra_data"]["record"]
         except (ValueError, KeyError, TypeError):
             continue
         if record["sheet"] != course.sheet.name:
@@ -265,7 +229,7 @@ def graded_before(course: Course) -> list[Record]:
                 f"{course.out} holds grades of the sheet '{record['sheet']}'; these hand-ins are "
                 f"of '{course.sheet.name}'. Name another folder for each sheet by --out."
             )
-        found.append(record | {"score": results["score"]})
+        found.append(record)
     return found
 
 

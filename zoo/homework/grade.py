@@ -15,7 +15,7 @@ from zoo.homework.seeds import seed_of
 from zoo.homework.sheets import Sheet
 
 Record = dict[str, Any]
-NOT_BEGUN = "NotImplementedError"
+NOT_FINITE = "Some of the numbers returned here are NaN or infinite."
 
 
 def fingerprint_of(sheet: Sheet, key: AnswerKey, secret: str, hand_in: HandIn) -> str:
@@ -59,19 +59,17 @@ def grade_hand_in(
 
 def part_record(found: Judged) -> Record:
     """A part's points, outcome and what is said to the student."""
-    feedback = [one.feedback for one in found.part.tests if one.concept in found.failing]
-    if found.detail.startswith(NOT_BEGUN):
-        feedback = ["This part was not begun."]
-    elif found.detail:
-        feedback = [found.detail]
+    failing = found.failing if found.findings else []
+    feedback = [one.feedback for one in found.part.tests if one.concept in failing]
+    feedback += [NOT_FINITE] if found.not_finite else []
     return {
         "part": found.part.name,
         "title": found.part.title,
         "points": found.points,
         "most": found.part.points,
         "outcome": found.outcome,
-        "failing": found.failing,
-        "feedback": feedback,
+        "failing": failing,
+        "feedback": [found.detail] if found.detail else feedback,
     }
 
 
@@ -83,8 +81,8 @@ def unread_record(sheet: Sheet, student: str, why: str) -> Record:
             "title": part.title,
             "points": 0,
             "most": part.points,
-            "outcome": "raised",
-            "failing": [one.concept for one in part.tests],
+            "outcome": "unreadable",
+            "failing": [],
             "feedback": [why],
         }
         for part in sheet.programmed

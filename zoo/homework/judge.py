@@ -1,5 +1,6 @@
 """A part judged: inputs drawn, the student's results held against the truth, points added up."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -66,6 +67,12 @@ class Judged:
         """The concepts whose tests failed."""
         tests = self.part.tests
         return [one.concept for one in tests if self.earned.get(one.concept, 0) < one.points]
+
+    @property
+    def not_finite(self) -> bool:
+        """Is an error infinite, because a result is NaN or infinite where the truth is not?"""
+        found = [one for findings in self.findings.values() for one in findings.values()]
+        return any(one.value == math.inf and not one.statistical for one in found)
 
 
 @dataclass(frozen=True)

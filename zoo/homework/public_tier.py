@@ -1,17 +1,51 @@
 """The public tier: the checks that students run themselves, on their own machine."""
 
+import signal
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from zoo.homework.api import Check
 from zoo.homework.calls import with_checked_results
 from zoo.homework.cells import Ran, run_cells, run_file
-from zoo.homework.hand_in import read_hand_in
+from zoo.homework.hand_in import Unreadable, read_hand_in
 from zoo.homework.shapes import WrongResult
 from zoo.homework.sheets import Part, Sheet, find_sheet
+
+SECONDS_TO_LOAD, TIMES = 120.0, 3.0  # for the file itself; the part's seconds that checks may take
+
+
+class TooLong(BaseException):
+    """Checks took longer than they may; no `except Exception` of a student's holds it back."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Ends what runs in it after that time, where the system has such timers (not Windows).
+
+    Raises:
+        TooLong: naming the limit.
+    """
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TooLong(f"Stopped after {seconds:g} seconds. Is there a loop that does not end?")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass(frozen=True)
@@ -49,7 +83,11 @@ def check_folder(folder: Path, sheet: Sheet) -> Iterator[Checked]:
         Unreadable: for a folder without a file that can be graded.
     """
     found = read_hand_in(folder, sheet.text("starter.py"))
-    ran = run_cells(found.source, found.file)
+    try:
+        with at_most(SECONDS_TO_LOAD):
+            ran = run_cells(found.source, found.file)
+    except TooLong as late:
+        raise Unreadable(f"{found.file} itself, not a part: {late}") from late
     public = run_file(sheet.folder / "public.py")
     for part in sheet.programmed:
         yield _checked(part, ran, public[f"check_{part.name}"])
@@ -63,11 +101,14 @@ def _checked(part: Part, ran: Ran, check: object) -> Checked:
         return Checked(part, begun=True, error=f"There is no function '{part.function}'.{why}")
     error = ""
     try:
-        made += check(with_checked_results(part, function))
+        with at_most(TIMES * part.seconds):
+            made += check(with_checked_results(part, function))
     except NotImplementedError:
         return Checked(part, begun=False)
     except WrongResult as wrong:
         error = str(wrong)
+    except TooLong as late:
+        error = str(late)
     except (Exception, SystemExit) as raised:
         error = f"{type(raised).__name__}: {' '.join(str(raised).split())}{_where(raised)}"
     seconds = time.perf_counter() - begun

@@ -12,7 +12,7 @@ from rich.console import Console
 from zoo.checks.arguments import one_of
 from zoo.cli.commands import Command
 from zoo.cli.homework.grade import grade_command
-from zoo.homework.answer_key import find_key
+from zoo.homework.answer_key import VARIABLE, find_key
 from zoo.homework.bundle import sheet_of, write_bundle
 from zoo.homework.seeds import PUBLIC_SALT
 from zoo.homework.sheets import find_sheet, sheet_names
@@ -145,6 +145,11 @@ def check_command(
 @homework_app.command("solution", cls=Command)
 def solution_command(sheet: SheetName) -> None:
     """Prints the solution; only where ZOO_INSTRUCTOR names the instructor's folder."""
+    if VARIABLE not in os.environ:
+        raise ValueError(
+            f"Solutions are the instructor's. Set {VARIABLE} to the folder that holds them: "
+            "instructor/ of a checkout of the zoo."
+        )
     typer.echo(find_key(find_sheet(sheet)).solution)
 
 

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from zoo.files import usable_folder
 from zoo.homework.answer_key import find_key
-from zoo.homework.bundle import sheet_of
+from zoo.homework.bundle import sheet_of, student_of
 from zoo.homework.sheets import Sheet, find_sheet
 
 if TYPE_CHECKING:
@@ -38,9 +38,11 @@ def grade_command(
     ] = 1,
     due: Annotated[str | None, typer.Option("--due", help="Deadline: 2026-11-30T23:59.")] = None,
     penalty: Annotated[
-        float,
-        typer.Option("--penalty", min=0, max=1, help="Share of the points a late day costs."),
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            "--penalty", min=0, max=1, help="Share of the points a late day costs; default 0.1."
+        ),
+    ] = None,
     roster: Annotated[
         Path | None,
         typer.Option("--roster", help="CSV: student,submitted,extra_days,late_days."),
@@ -55,7 +57,10 @@ def grade_command(
         bool, typer.Option("--unsafe", help="Run students' code without a sandbox.")
     ] = False,
 ) -> None:
-    """Grades hand-ins on the hidden tests; what has not changed since is not graded again."""
+    """Grades hand-ins on the hidden tests; what has not changed since is not graded again.
+
+    --due, --penalty, --roster and --written stay as they were where they are not given again.
+    """
     secret = secret or os.environ.get(SECRET, "")
     if not secret:
         raise ValueError(
@@ -63,29 +68,41 @@ def grade_command(
             "any text will do, the same for the whole course."
         )
     from zoo.homework.course import Course, check_written, graded_before, hand_ins_in
-    from zoo.homework.roster import Deadline, read_roster, read_written, time_of
+    from zoo.homework.roster import read_roster, read_written, time_of
+    from zoo.homework.settings import settings_for, write_settings
 
     hand_ins = hand_ins_in(places)
     found = _sheet(sheet, hand_ins)
-    deadline = Deadline(
-        time_of("--due", due) if due else None, penalty, read_roster(roster) if roster else {}
+    folder = usable_folder(out, "--out")
+    settings = settings_for(
+        folder,
+        due=time_of("--due", due) if due else None,
+        penalty=penalty,
+        roster=read_roster(roster) if roster else None,
+        written=read_written(written) if written else None,
     )
+    deadline, points = settings.deadline, settings.written
     course = Course(
         found,
         find_key(found),
         secret,
-        usable_folder(out, "--out"),
+        folder,
         contained=not unsafe,
         deadline=deadline,
-        written=read_written(written) if written else {},
+        written=points,
     )
     graded_before(course)  # refuses the grades of another sheet before anything is run
-    check_written(found, course.written)
+    check_written(found, points)
     if not unsafe:
         from zoo.homework.sandbox.workers import refuse_uncontained
 
         refuse_uncontained()
+    write_settings(folder, settings)
     _show(course, _graded(course, hand_ins, jobs, force=force))
+    if settings.kept:
+        console.print(f"As before, from {folder}: {', '.join(settings.kept)}.", markup=False)
+    for said in _strangers(hand_ins):
+        console.print(said, markup=False)
     unknown = sorted({*course.written, *deadline.roster} - {*hand_ins})
     if unknown:
         said = f"No hand-in of: {', '.join(unknown)}, whom --roster or --written names."
@@ -96,11 +113,32 @@ def _sheet(name: str | None, hand_ins: dict[str, Path]) -> Sheet:
     """The sheet asked for, or the one that all hand-ins name."""
     if name is not None:
         return find_sheet(name)
-    named = {found for path in hand_ins.values() if (found := sheet_of(path)) is not None}
+    named = dict[str, list[str]]()
+    for student, path in hand_ins.items():
+        if (found := sheet_of(path)) is not None:
+            named.setdefault(found, []).append(student)
     if len(named) != 1:
-        said = f"name the sheets {', '.join(sorted(named))}" if named else "name no sheet"
+        each = [f"{sheet} ({_some(students)})" for sheet, students in sorted(named.items())]
+        said = f"name the sheets {', '.join(each)}" if named else "name no sheet"
         raise ValueError(f"The hand-ins {said}. Pass --sheet.")
-    return find_sheet(named.pop())
+    return find_sheet(*named)
+
+
+def _some(students: list[str]) -> str:
+    """At most three of them."""
+    more = f" and {len(students) - 3} more" if len(students) > 3 else ""
+    return ", ".join(students[:3]) + more
+
+
+def _strangers(hand_ins: dict[str, Path]) -> list[str]:
+    """A sentence for each hand-in that was begun under another ID than its folder's name."""
+    named = {student: student_of(path) for student, path in hand_ins.items()}
+    return [
+        f"{student}: student.json is of '{name}'. Data and questions of the hand-in follow from "
+        "that ID, hidden tests from the folder's name."
+        for student, name in named.items()
+        if name not in (None, student)
+    ]
 
 
 def _graded(
@@ -120,7 +158,7 @@ def _graded(
 
 def _show(course: "Course", records: list[dict[str, Any]]) -> None:
     from zoo.cli.homework.shown import bars_of_concepts, table_of_grades
-    from zoo.homework.course import failing_concepts
+    from zoo.homework.class_table import failing_concepts
     from zoo.homework.rates import sentence_on_rates
 
     console.print(table_of_grades(records))

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from zoo.homework.calls import Call, Reply, missing, replies
+from zoo.homework.calls import NO_MEMORY, Call, Reply, missing, replies
 from zoo.homework.cells import run_cells
 from zoo.homework.sandbox import wire
 from zoo.homework.sandbox.contain import die_with_parent, give_up_rights, set_limits
@@ -63,7 +63,7 @@ def _write(result: int, encode: Callable[[Reply], bytes], run: Callable[[], Repl
     try:
         content = encode(run())
     except MemoryError:
-        content = encode(Reply("out of memory", "The memory that a part may take was used up."))
+        content = encode(Reply("out of memory", NO_MEMORY))
     except BaseException as error:  # also SystemExit, which ends the part
         content = encode(Reply("raised", f"{type(error).__name__}: {error}"[:500]))
     if os.getpid() != own:

@@ -14,7 +14,7 @@ from zoo.homework.calls import Call, Reply
 from zoo.homework.sheets import Part, Test
 
 SAID = 800  # characters of a sentence that comes back
-OUTCOMES = ("ok", "wrong", "raised", "out of memory")
+OUTCOMES = ("ok", "wrong", "raised", "not begun", "out of memory")  # that a process may claim
 ELEMENTS = 2**22  # in all results of a part
 
 
