@@ -103,7 +103,7 @@ def test_a_class_is_graded(students, tmp_path):
     assert [row["student"] for row in rows] == ["ann", "bob", "eve", "lin"]
     assert [row["a"] for row in rows] == ["4", "3", "0", "0"]
     failing = json.loads((out / "failing.json").read_text())
-    assert failing["a: marginal mean"] == 0
+    assert failing["a: marginal mean"] == 1
     assert failing["a: marginal covariance"] == 0
     assert (failing["a: killed"], failing["a: unreadable"], failing["b: not begun"]) == (1, 1, 1)
     assert "Your answer" in (out / "ann" / "written.md").read_text()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from datetime import datetime
 
 import pytest
@@ -144,5 +145,4 @@ def test_the_limit_leaves_nothing_behind():
     with at_most(60.0):
         pass
     with pytest.raises(TooLong), at_most(0.05):
-        while True:
-            pass
+        time.sleep(60)
