@@ -50,6 +50,24 @@ def test_log_p_is_the_closed_form_a_row_without_an_error(fit, x):
     assert "nothing drawn" in str(found)
 
 
+def test_train_rows_are_named_as_such(fit):
+    found = zoo.evaluate(fit, split="train")
+    assert str(found).startswith("Metrics on train, the rows that the model was trained on: 60")
+    assert "on the rows it was trained on" in found["log_evidence"].note
+    task = zoo.load("made")
+    held = zoo.evaluate(zoo.fit(task, guides.Empty, steps=2, compile=False))
+    assert held["log_evidence"].note == "exact: nothing is latent"
+    assert str(held).startswith("Metrics on test: 360 rows, nothing drawn")
+
+
+def test_exact_bits_are_no_bound():
+    fit = zoo.fit(zoo.load("made"), guides.Empty, steps=2, compile=False)
+    found = zoo.evaluate(fit, metrics=["bits_per_dimension", "log_evidence"])
+    bits = -found["log_evidence"].value / 64 / math.log(2)
+    assert found["bits_per_dimension"].value == pytest.approx(bits, rel=IDENTITY)
+    assert found["bits_per_dimension"].note == "exact: nothing is latent"
+
+
 def test_it_reaches_the_likelihood_of_the_maximum(fit, x):
     means = x.mean(0)
     best = (means * means.log() + (1 - means) * (1 - means).log()).sum()

@@ -72,8 +72,32 @@ def test_uniform_weights_are_worth_all_draws():
 def test_one_weight_above_all_others_is_worth_one_draw():
     log_w = torch.zeros(1000, 1)
     log_w[17] = 100
-    close(effective_sample_size(log_w)[0], torch.ones(1))
+    value, error = effective_sample_size(log_w)
+    close(value, torch.ones(1))
+    close(error, torch.tensor([998.0]))  # without it 999 equal weights are left
     assert k_hat(log_w)[0].isnan().all()  # all others are alike: no tail
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0, 400.0])
+def test_the_error_of_the_effective_size_leaves_each_draw_out(scale):
+    """Also in single precision, where one minus a weight near 1 is nothing but rounding."""
+    log_w = scale * torch.randn(30, 5)
+    sizes = []
+    for draw in range(30):
+        w = torch.cat([log_w[:draw], log_w[draw + 1 :]]).softmax(0)
+        sizes.append(1 / (w**2).sum(0))
+    error = (29 * torch.stack(sizes).var(0, correction=0)).sqrt()
+    close(effective_sample_size(log_w)[1], 30 / 29 * error)
+    single = effective_sample_size(log_w.float())[1]
+    torch.testing.assert_close(single.double(), 30 / 29 * error, rtol=1e-4, atol=1e-4)
+
+
+def test_the_only_weight_above_zero_leaves_nothing():
+    log_w = torch.full((30, 1), -math.inf)
+    log_w[3] = 0.0
+    value, error = effective_sample_size(log_w)
+    close(value, torch.ones(1))
+    assert error.isfinite().all()
 
 
 @pytest.mark.parametrize("tail", [0.1, 0.3, 1.0, 1.5])

@@ -27,8 +27,9 @@ def metrics_asked(text: str | None) -> Sequence[str] | str | None:
 
 def show_metrics(console: Console, metrics: "Metrics", title: str) -> None:
     """A table of the metrics, what was left out by reason, and the verdict."""
-    rows = f"{metrics.rows} rows, " if metrics.rows > 1 else ""
-    view = Table(title=f"{title}: {metrics.split}, {rows}{metrics.draws} draws each")
+    from zoo.evaluation.shown import scored_on
+
+    view = Table(title=f"{title}: {scored_on(metrics)}")
     for heading in ("metric", "value", "standard error", "unit", "note"):
         view.add_column(
             heading, justify="right" if heading in ("value", "standard error") else "left"

@@ -20,7 +20,8 @@ from zoo.comparison.report import Material, not_in_table, write_report
 from zoo.comparison.row_values import row_values
 from zoo.comparison.table import comparison_table, dataframe
 from zoo.data.fingerprint import fingerprint_of
-from zoo.evaluation.evaluate import Metrics, trains_model
+from zoo.evaluation.evaluate import Metrics
+from zoo.evaluation.scored_fit import trains_model
 from zoo.figure_style import png, shown_once
 from zoo.objectives import Objective
 from zoo.provenance import provenance

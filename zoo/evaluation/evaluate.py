@@ -12,6 +12,7 @@ from zoo.checks.whereabouts import noted
 from zoo.device import to_device
 from zoo.evaluation.answers import NOTHING_LATENT
 from zoo.evaluation.groups import PARTS, Scored
+from zoo.evaluation.scored_fit import trains_model
 from zoo.evaluation.selection import SLOW, Asked, asked_for
 from zoo.evaluation.shown import as_html, as_text
 from zoo.evaluation.verdict import Verdict, verdict, without_latents
@@ -197,13 +198,6 @@ def default_draws(rows: int, *, one_weight: bool = False) -> int:
         most = min(USUAL_DRAWS_OF_SHARED_WEIGHTS, MOST_ROW_VALUES // rows)
         return max(USUAL_DRAWS_PER_ROW, most)
     return max(FEWEST_DRAWS_PER_ROW, min(USUAL_DRAWS_PER_ROW, MOST_WEIGHTS // rows))
-
-
-def trains_model(result: Fit) -> bool:
-    """Were parameters of the model trained?"""
-    own, parameters = result.program.of_model(), result.program.parameters()
-    moved = any(id(one) in own and one.requires_grad for one in parameters)
-    return moved and not result.settings.freeze_model
 
 
 def held_out_split(result: Fit) -> str:

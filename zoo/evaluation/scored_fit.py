@@ -211,6 +211,13 @@ class Scored:
         _ = self.rounding
 
 
+def trains_model(result: Fit) -> bool:
+    """Were parameters of the model trained?"""
+    own, parameters = result.program.of_model(), result.program.parameters()
+    moved = any(id(one) in own and one.requires_grad for one in parameters)
+    return moved and not result.settings.freeze_model
+
+
 def _joined(parts: list[PerRow]) -> tuple[Tensor, Tensor]:
     values, errors = zip(*parts, strict=True)
     return torch.cat(values), torch.cat(errors)

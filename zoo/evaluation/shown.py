@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.evaluate import Metrics
 
 HEADINGS = ("metric", "value", "unit", "note")
+SEEN = "the rows that the model was trained on"
 
 
 def as_text(found: "Metrics") -> str:
@@ -43,9 +44,15 @@ def as_html(found: "Metrics") -> str:
 
 def title_of(found: "Metrics") -> str:
     """What was scored: the split, its rows and the draws."""
+    return f"Metrics on {scored_on(found)}"
+
+
+def scored_on(found: "Metrics") -> str:
+    """The split, its rows and the draws, and whether the model was trained on these rows."""
     rows = f"{found.rows:,} rows, " if found.rows > 1 else ""
     drawn = "nothing drawn" if found.nothing_latent else f"{found.draws:,} draws each"
-    return f"Metrics on {found.split}: {rows}{drawn}"
+    seen = found.split == "train" and found.trains_model and found.rows > 1
+    return f"{found.split}{', ' + SEEN if seen else ''}: {rows}{drawn}"
 
 
 def value_of(metric: Metric) -> str:

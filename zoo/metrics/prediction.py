@@ -39,7 +39,9 @@ def log_predictive(log_likelihood: Tensor) -> tuple[Metric, PerRow]:
     return Metric(mean, se, "nats/row", "higher", rows_differ(values)), (values, errors)
 
 
-def bits_per_dimension(metric: Metric, dimensions: int, levels: int = 2) -> Metric:
+def bits_per_dimension(
+    metric: Metric, dimensions: int, levels: int = 2, *, exact: bool = False
+) -> Metric:
     """A log-probability of rows, converted to bits per dimension.
 
     Args:
@@ -47,6 +49,7 @@ def bits_per_dimension(metric: Metric, dimensions: int, levels: int = 2) -> Metr
         dimensions: number of dimensions of a row, e.g. of pixels.
         levels: grey levels of a pixel where the model's density is over pixels scaled to [0, 1];
             2 where the model gives probabilities of discrete pixels and nothing was scaled.
+        exact: is it log p(x) itself? An estimate is low on average, and its bits are high.
 
     Raises:
         ValueError: for a metric of another unit.
@@ -55,7 +58,8 @@ def bits_per_dimension(metric: Metric, dimensions: int, levels: int = 2) -> Metr
         raise ValueError(f"Expected a metric in nats/row; got one in '{metric.unit}'.")
     scale = dimensions * math.log(2)
     offset = 0.0 if levels == 2 else math.log2(levels)
-    value, note = offset - metric.value / scale, joined("an upper bound", metric.note)
+    value = offset - metric.value / scale
+    note = joined("" if exact else "an upper bound", metric.note)
     return Metric(value, metric.se / scale, "bits/dim", "lower", note)
 
 

@@ -102,9 +102,23 @@ def effective_sample_size(log_w: Tensor) -> PerRow:
     draws = len(log_w)
     w = (log_w - log_w.logsumexp(0)).exp()
     squares = w**2
-    others = (squares.sum(0) - squares).clamp(min=torch.finfo(w.dtype).tiny)
-    left_out = draws / (draws - 1) * (1 - w) ** 2 / others
-    return 1 / squares.sum(0), ((draws - 1) * left_out.var(0, correction=0)).sqrt()
+    rest = (squares.sum(0) - squares).clamp(min=torch.finfo(w.dtype).tiny)
+    left_out = ((1 - w) ** 2 / rest).scatter(0, *_without_the_largest(log_w))
+    errors = draws / (draws - 1) * ((draws - 1) * left_out.var(0, correction=0)).sqrt()
+    return 1 / squares.sum(0), errors
+
+
+def _without_the_largest(log_w: Tensor) -> tuple[Tensor, Tensor]:
+    """Index of the largest weight, and the effective size of the others, shape (1, rows) each.
+
+    One minus a weight near 1 is rounding error, so the others are normalised anew. Their size is
+    0 where all of them are 0.
+    """
+    largest = log_w.argmax(0, keepdim=True)
+    others = log_w.scatter(0, largest, -math.inf)
+    total = others.logsumexp(0, keepdim=True)
+    size = 1 / (others - total).exp().pow(2).sum(0, keepdim=True)
+    return largest, size.masked_fill(total == -math.inf, 0.0)
 
 
 def largest_weight(log_w: Tensor) -> PerRow:

@@ -87,7 +87,7 @@ def bits(scored: Scored) -> dict[str, Metric]:
             "(bernoulli) or of levels (categorical, logistic_mixture, dequantised)"
         )
     metric = of_weights(scored, name="log_evidence")["log_evidence"]
-    return {"bits_per_dimension": bits_per_dimension(metric, size)}
+    return {"bits_per_dimension": bits_per_dimension(metric, size, exact=scored.nothing_latent)}
 
 
 def _takes_levels(scored: Scored) -> bool:

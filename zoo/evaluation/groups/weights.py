@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from zoo.evaluation.scored_fit import Scored
+from zoo.evaluation.scored_fit import Scored, trains_model
 from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.metric import Metric, PerRow, joined
 from zoo.metrics.shares import share_error
@@ -27,6 +27,7 @@ from zoo.metrics.weight_diagnostics import TIED, k_hat_threshold
 from zoo.protocols import HasEvidence
 
 ROWS_NAMED = 5  # those with the largest k-hat
+EXACT = "exact: nothing is latent"
 
 
 def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
@@ -44,7 +45,7 @@ def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
     metric = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
     _require_finite(metric, values, scored)
     if scored.nothing_latent:
-        return {name: replace(metric, note=joined(metric.note, "exact: nothing is latent"))}
+        return {name: replace(metric, note=joined(metric.note, EXACT, _seen(scored)))}
     if name == "elbo":
         return {name: replace(metric, note=joined(metric.note, _subsampled(scored)))}
     if name != "log_evidence":
@@ -66,10 +67,20 @@ def _require_finite(metric: Metric, values: Tensor, scored: Scored) -> None:
     if math.isfinite(metric.value) and math.isfinite(metric.se):
         return
     bad = int((~values.isfinite()).sum())
+    if not bad:
+        raise ValueError(
+            f"its standard error is {metric.se}: the weights are too unequal for these draws"
+        )
     if metric.unit in ("nats", "nats/row", "draws", "of the weight"):
-        where = f" on {bad} of {len(values)} rows" if bad else ""
+        where = f" on {bad} of {len(values)} rows"
         raise ValueError(f"the log-weights are not finite{where}{scored.divergence}")
     raise ValueError(f"it is {metric.value}; there is no tail to fit, or it takes more draws")
+
+
+def _seen(scored: Scored) -> str:
+    """A note that a density was trained on the rows it is scored on; "" if not."""
+    learnt = scored.split == "train" and trains_model(scored.result)
+    return "on the rows it was trained on" if learnt else ""
 
 
 def _subsampled(scored: Scored) -> str:
