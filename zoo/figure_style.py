@@ -25,8 +25,11 @@ from zoo.files import write_whole
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
-MARKERS = ("o", "s", "D", "^", "v", "P")
-LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+LINES: tuple[LineStyleType, ...] = (
+    *("-", "--", ":", "-."),
+    *((0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))),
+)
 GREY, PALE = "0.45", "0.9"
 DPI = 160
 LETTER, HANDLE = 0.072, 0.5  # inches that a letter of a legend takes, and its line
@@ -77,7 +80,7 @@ OBJECTIVE_LOOKS = (
     ("stl", "rws", "local_sum", "reinforce_average", "forward_kl", "renyi", "nvil"),
     ("free_bits", "dreg", "arm", "muprop", "rebar", "vr_max", "measure_valued"),
     ("tvo", "miwae", "ciwae", "piwae", "vimco_geometric", "tail_adaptive", "u2g"),
-    ("info_vae", "wae", "aae", "flow_gan", "flow_gan_adversarial", "", ""),
+    ("info_vae", "wae", "aae", "flow_gan", "flow_gan_adversarial", "cd", "pcd"),
 )
 METRIC_LOOKS = (
     ("elbo", "", "", "", "", "", "exact_log_evidence"),

@@ -125,6 +125,22 @@ class HasMoments(Protocol):
 
 
 @runtime_checkable
+class HasChains(Protocol):
+    """A model with an energy that can say what its sites hold at a state of a Gibbs chain."""
+
+    def sites_of(self, left: Tensor) -> dict[str, Tensor]:
+        """Values of the sites, the data's too, where the energy's left units have this state.
+
+        Args:
+            left: states of the left units, shape (draws, units).
+
+        Returns:
+            Site -> (draws, ...). What the model draws given these units may be random.
+        """
+        ...
+
+
+@runtime_checkable
 class HasMean(Protocol):
     """A model of pictures that can show what a latent value looks like."""
 

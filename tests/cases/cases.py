@@ -8,6 +8,7 @@ import pyro
 import pyro.distributions as dist
 import torch
 from cases_densities import DENSITY_CASES
+from cases_energies import ENERGY_CASES
 from cases_flows import FLOW_CASES
 from cases_vaes import VAE_CASES
 from model_case import ROWS, ModelCase, Site, local_normal, pixels, reals
@@ -92,6 +93,7 @@ MODEL_CASES: dict[str, ModelCase] = {
     ),
     **VAE_CASES,
     **DENSITY_CASES,
+    **ENERGY_CASES,
     **FLOW_CASES,
     "bernoulli_latent": ModelCase(
         lambda: BernoulliLatent(6, (8,), 3),

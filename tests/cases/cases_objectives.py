@@ -60,6 +60,8 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "aae": tested_in("draws of one latent a row", "adversaries"),
     "flow_gan": tested_in("draws of whole rows", "flow_gan"),
     "flow_gan_adversarial": tested_in("draws of whole rows", "flow_gan"),
+    "cd": tested_in("energies", "contrastive_divergence"),
+    "pcd": tested_in("energies", "contrastive_divergence"),
     "enumerate": tested_in("discrete", "gradients_exact"),
     "stl": tested_in("paths", "gradients_exact"),
     "dreg": tested_in("paths", "estimators_paths"),

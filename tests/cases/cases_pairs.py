@@ -36,6 +36,9 @@ def suitable(family) -> set[str]:
     return usual | SIMULATED if family.amortised and "local" in family.scopes else usual
 
 
+ENERGIES = going_with("energies")
+
+
 SPECIAL = {"shared", "uniform_noise", "top_down", "ladder", "empty"}  # for certain models only
 FAMILIES = {name: getattr(guide, "func", guide) for name, guide in GUIDES.items()}
 
@@ -71,6 +74,7 @@ EXCEPTIONS: dict[str, dict[str, set[str]]] = {
     "sigmoid_belief": LOCAL_BINARY,
     "darn": {guide: o for guide, o in LOCAL_BINARY.items() if not FAMILIES[guide].relaxes},
     **dict.fromkeys(FLOWS, DRAWN),
+    "rbm": {"empty": ENERGIES},
 }
 
 

@@ -41,6 +41,13 @@ def numbers(model):
 
 
 RULES = {
+    "an unknown constant": (
+        case("rbm"),
+        Empty,
+        "trace",
+        "log Z, a constant of its parameters whose gradient Trace does not estimate",
+        "Use an objective for energies: pcd or cd.",
+    ),
     "nothing latent to cover": (
         case("nade"),
         AmortisedNormal,

@@ -5,6 +5,7 @@ import pytest
 from zoo.models import MODELS
 from zoo.models.densities import DENSITIES
 from zoo.models.discrete import DISCRETE
+from zoo.models.energies import ENERGIES
 from zoo.models.flows import FLOWS
 from zoo.models.hierarchical import HIERARCHICAL
 from zoo.models.linear import LINEAR
@@ -14,7 +15,7 @@ from zoo.models.time_series import TIME_SERIES
 from zoo.models.vaes import VAES
 
 TABLES = (
-    *(LINEAR, HIERARCHICAL, REGRESSION, VAES, FLOWS, DISCRETE, DENSITIES),
+    *(LINEAR, HIERARCHICAL, REGRESSION, VAES, FLOWS, DISCRETE, DENSITIES, ENERGIES),
     *(TIME_SERIES, TARGETS),
 )
 

@@ -37,6 +37,20 @@ ALIASES: dict[str, Alias] = {
     "wasserstein_autoencoder": Alias(
         "objective", "wae", "the Wasserstein autoencoder", "zoo fit vae --objective wae"
     ),
+    "restricted_boltzmann_machine": Alias(
+        "model", "rbm", "the restricted Boltzmann machine", "zoo fit rbm"
+    ),
+    "boltzmann_machine": Alias(
+        "model", "rbm", "a Boltzmann machine without weights inside its sides", "zoo fit rbm"
+    ),
+    "boltzmann": Alias("model", "rbm", "the restricted Boltzmann machine", "zoo fit rbm"),
+    "harmonium": Alias("model", "rbm", "the restricted Boltzmann machine", "zoo fit rbm"),
+    "contrastive_divergence": Alias(
+        "objective", "cd", "contrastive divergence", "zoo fit rbm --objective cd"
+    ),
+    "persistent_contrastive_divergence": Alias(
+        "objective", "pcd", "persistent contrastive divergence", "zoo fit rbm --objective pcd"
+    ),
     "elbo": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
     "vi": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),
     "svi": Alias("objective", "trace", "the ELBO", "zoo fit vae --objective trace"),

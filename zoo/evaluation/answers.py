@@ -10,6 +10,10 @@ from zoo.metrics import Metric
 
 YES, NO, UNSURE, INAPPLICABLE = "yes", "no", "cannot tell", "does not apply"
 NOTHING_LATENT = "nothing is latent, so that log p(x) is exact and no draws are weighed"
+NOTHING_DRAWN = "nothing is latent, so that no draws are weighed"
+NO_DRAWS = (
+    "the model has an energy: its log p is known up to log Z, and no exact draws of it can be made"
+)
 SURE = 3.0  # standard errors beyond which a value counts as wrong
 METRIC_OF = {  # group or metric to ask for -> a metric that shows that it was computed
     "weights": "k_hat",

@@ -10,8 +10,8 @@ import torch
 from zoo.checks.arguments import MANY, instance, seed_given, whole
 from zoo.checks.whereabouts import noted
 from zoo.device import to_device
-from zoo.evaluation.answers import NOTHING_LATENT
-from zoo.evaluation.groups import PARTS, Scored
+from zoo.evaluation.answers import NO_DRAWS, NOTHING_LATENT
+from zoo.evaluation.groups import PARTS, Part, Scored
 from zoo.evaluation.scored_fit import trains_model
 from zoo.evaluation.selection import SLOW, Asked, asked_for
 from zoo.evaluation.shown import as_html, as_text
@@ -23,6 +23,7 @@ from zoo.metrics.metric import PerRow, joined
 from zoo.normals.difficulties import Difficulty
 from zoo.program import Program
 from zoo.results.result import Fit
+from zoo.sampling.energy import with_shared_error
 from zoo.sampling.importance_weights import independent_rows, row_count
 from zoo.sampling.separable import with_rows_together
 from zoo.training.refit import fit_again
@@ -218,7 +219,7 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str
     """The metrics that could be computed, and for the others the reason why not."""
     found: dict[str, Metric] = {}
     skipped: dict[str, str] = {}
-    parts = [part for part in PARTS if not (part.of_draws and scored.nothing_latent)]
+    parts = [part for part in PARTS if _applies(part, scored)]
     jobs = [(asked.of(part), partial(part.compute, scored)) for part in parts]
     estimators = [] if scored.nothing_latent else asked.estimators
     jobs += [(list(one.names), partial(_estimated, scored, one)) for one in estimators]
@@ -233,12 +234,21 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str
         found, skipped = found | kept, skipped | dropped
     missing = [name for name in asked.names if not _called(name, found) and name not in skipped]
     why = NOTHING_LATENT if scored.nothing_latent else "the task has nothing of that name"
+    if scored.program.latents.energy_units:
+        why = NO_DRAWS
     return found, skipped | dict.fromkeys(missing, why)
+
+
+def _applies(part: Part, scored: Scored) -> bool:
+    if scored.program.latents.energy_units and not part.of_energy:
+        return False
+    return not (part.of_draws and scored.nothing_latent)
 
 
 def _estimated(scored: Scored, estimator: Evidence) -> dict[str, Metric]:
     note = joined(scored.note, scored.rounding, scored.density_note)
-    return estimator.metrics(scored.program, scored.args, note)
+    found = estimator.metrics(scored.program, scored.args, note)
+    return {name: with_shared_error(metric, scored.log_z) for name, metric in found.items()}
 
 
 def finite(

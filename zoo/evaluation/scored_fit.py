@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from zoo.energies import LogZ
 from zoo.latents import Kind
 from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.bounds import elbo
@@ -14,6 +15,7 @@ from zoo.metrics.metric import PerRow
 from zoo.program import Program
 from zoo.results.result import Fit
 from zoo.sampling.draws import require_all_drawn
+from zoo.sampling.energy import log_z_of
 from zoo.sampling.importance_weights import (
     bound_chunks,
     independent_rows,
@@ -63,6 +65,11 @@ class Scored:
         """Number of data rows; 1 where there are none."""
         return row_count(self.program, self.args)
 
+    @cached_property
+    def log_z(self) -> LogZ:
+        """What the model's log p leaves out: log Z with its error; 0 where it is normalised."""
+        return log_z_of(self.program, *some_rows(self.program, self.args))
+
     def first(self, most: int) -> str:
         """A note on the rows of a metric of the first so many; "" where rows share latents."""
         return f"first {min(most, self.rows)} rows" if self.rowwise else ""
@@ -93,14 +100,14 @@ class Scored:
 
     @property
     def kept_rows(self) -> dict[str, PerRow]:
-        """The same of what was computed, where each row has a weight of its own."""
-        if not self.rowwise or self.program.latents.drawn_plates:
+        """The same of what was computed, where each row has a weight and an error of its own."""
+        if not self.rowwise or self.program.latents.drawn_plates or self.log_z.error:
             return {}
         found: dict[str, PerRow | str] = vars(self).get("by_row", {})
         return {name: values for name, values in found.items() if not isinstance(values, str)}
 
     def _exact(self) -> PerRow:
-        """Log p(x) of each row, or of all rows together, without an error, nats."""
+        """Log p(x) of each row, or of all rows together, without an error but that of log Z."""
         _ = self.rounding
         values = torch.cat(
             [log_w[0] for log_w in weight_chunks(self.program, self.args, 1)]

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from zoo.evaluation.answers import (
     INAPPLICABLE,
     NO,
+    NOTHING_DRAWN,
     NOTHING_LATENT,
     UNSURE,
     YES,
@@ -97,5 +98,6 @@ def without_latents(found: Found) -> Verdict:
     Args:
         found: name -> metric.
     """
-    none = Answer(INAPPLICABLE, NOTHING_LATENT)
+    exact = "exact_log_evidence" in found
+    none = Answer(INAPPLICABLE, NOTHING_LATENT if exact else NOTHING_DRAWN)
     return Verdict(exact_likelihood(found), none, none)

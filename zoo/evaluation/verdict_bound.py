@@ -81,13 +81,14 @@ def exact_likelihood(found: Found) -> Answer:
     """
     if moving := list(_moving(found)):
         return Answer(NO, "; ".join(moving))
+    exact = "exact" if "exact_log_evidence" in found else "known up to the error of log Z"
     if not _still(found):
         return Answer(
             UNSURE,
-            f"log p(x) is exact; no sign that it has stopped rising{_seen(found)}",
+            f"log p(x) is {exact}; no sign that it has stopped rising{_seen(found)}",
             "more steps",
         )
-    return Answer(YES, f"log p(x) is exact, as nothing is latent; no rise above {RISE} nats")
+    return Answer(YES, f"log p(x) is {exact}, as nothing is latent; no rise above {RISE} nats")
 
 
 def _to_check(found: Found, skipped: Skipped) -> str:

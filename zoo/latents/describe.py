@@ -24,6 +24,7 @@ from zoo.checks.inputs import check_call, check_data
 from zoo.checks.whereabouts import noted
 from zoo.copies import held_modules
 from zoo.device import device_of
+from zoo.energies import Boltzmann
 from zoo.handlers.discovery import SetUp
 from zoo.handlers.minibatch import ROWS, Minibatch
 from zoo.handlers.parameters import adopt, in_eval_mode, reachable_modules
@@ -83,11 +84,28 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         drawn_plates=tuple(plate.name for plate in prior.plates if _drawn_in_part(plate)),
         observed_by_row=all(_in_plate(site, prior.row_plate) for site in seen),
         differentiable_draws=len(seen) == 1 and seen[0]["fn"].has_rsample,
+        energy_units=_energy_units(prior.sites),
     )
 
 
 def _in_plate(site: dict, plate: Plate | None) -> bool:
     return plate is not None and plate.name in {f.name for f in site["cond_indep_stack"]}
+
+
+def _energy_units(sites: list[dict]) -> int:
+    """Left units of the model's energy; 0 if it has none.
+
+    Raises:
+        ValueError: for several energies, each with a constant of its own.
+    """
+    found = [site for site in sites if isinstance(site["fn"], Boltzmann)]
+    if len(found) > 1:
+        names = [site["name"] for site in found]
+        raise ValueError(
+            f"Expected at most one site with an energy, a Boltzmann; got {names}. Make the units "
+            "of all of them one machine."
+        )
+    return len(found[0]["fn"].machine.left_bias) if found else 0
 
 
 def _check_model(model: object) -> None:

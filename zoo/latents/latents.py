@@ -36,6 +36,8 @@ class Latents:
         observed_by_row: does every observed site lie in the row plate?
         differentiable_draws: is one site observed, whose draws can be differentiated in the
             model's parameters?
+        energy_units: left units of the energy of a model whose log p leaves out a constant log Z
+            of its parameters; 0 where log p is normalised.
     """
 
     sites: tuple[Latent, ...]
@@ -56,6 +58,7 @@ class Latents:
     drawn_plates: tuple[str, ...] = ()
     observed_by_row: bool = False
     differentiable_draws: bool = False
+    energy_units: int = 0
 
     def __deepcopy__(self, memo: dict) -> "Latents":
         return self  # nothing in it changes, and supports are compared by identity

@@ -2,6 +2,7 @@
 
 from zoo.models.densities import DENSITIES
 from zoo.models.discrete import DISCRETE
+from zoo.models.energies import ENERGIES
 from zoo.models.flows import FLOWS
 from zoo.models.hierarchical import HIERARCHICAL
 from zoo.models.linear import LINEAR
@@ -19,6 +20,7 @@ MODELS: dict[str, Recipe] = {
     **FLOWS,
     **DISCRETE,
     **DENSITIES,
+    **ENERGIES,
     **TIME_SERIES,
     **TARGETS,
 }

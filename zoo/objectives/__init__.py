@@ -15,6 +15,7 @@ from zoo.objectives.aae import AdversarialAutoencoder
 from zoo.objectives.arm import ARM
 from zoo.objectives.arms import ARMS
 from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural
+from zoo.objectives.cd import ContrastiveDivergence
 from zoo.objectives.ciwae import CIWAE
 from zoo.objectives.disarm import DisARM
 from zoo.objectives.double_cv import DoubleControlVariates
@@ -33,6 +34,7 @@ from zoo.objectives.measure_valued import MeasureValued
 from zoo.objectives.miwae import MIWAE
 from zoo.objectives.muprop import MuProp
 from zoo.objectives.objective import Needs, Objective
+from zoo.objectives.pcd import PersistentContrastiveDivergence
 from zoo.objectives.piwae import PIWAE
 from zoo.objectives.pyro_elbo import PyroELBO
 from zoo.objectives.rebar import REBAR
@@ -95,6 +97,8 @@ OBJECTIVES: dict[str, Objective] = {
     "aae": AdversarialAutoencoder(),
     "flow_gan": FlowGAN(),
     "flow_gan_adversarial": FlowGAN(likelihood=0.0),
+    "cd": ContrastiveDivergence(),
+    "pcd": PersistentContrastiveDivergence(),
 }
 
 
@@ -143,6 +147,7 @@ __all__ = [
     "AdversarialAutoencoder",
     "CIWAE",
     "ConstantBaseline",
+    "ContrastiveDivergence",
     "DecayingAverage",
     "DisARM",
     "DoubleControlVariates",
@@ -166,6 +171,7 @@ __all__ = [
     "OBJECTIVES",
     "Objective",
     "PIWAE",
+    "PersistentContrastiveDivergence",
     "PyroELBO",
     "REBAR",
     "RELAX",

@@ -32,6 +32,7 @@ class Needs:
         nonlinear: is it more than a mean of log-weights, such as the logarithm of a mean? Then a
             log-density that is estimated from a part of the terms biases it.
         marked: does it sum out only what the model marks, as config_enumerate does?
+        energy: is it for a model whose log p is known up to a constant log Z of its parameters?
     """
 
     reparameterised: bool = False
@@ -47,6 +48,7 @@ class Needs:
     simulates_data: bool = False
     nonlinear: bool = False
     marked: bool = False
+    energy: bool = False
 
 
 def of_single_elements(takes: frozenset[Form]) -> Needs:

@@ -5,7 +5,7 @@ No rule refers to a class by its name.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zoo.latents import Family, Latents
 from zoo.objectives import OBJECTIVES, Needs, Objective
@@ -17,10 +17,12 @@ from zoo.sites.supports import in_words
 
 def nothing_latent(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     """The model has no latents; the guide covers some, or the objective is about draws."""
-    if latents.sites or (not family.kinds and objective.needs == Needs()):
+    if latents.sites or (not family.kinds and replace(objective.needs, energy=False) == Needs()):
         return None
     useless = f"{family.__name__} has nothing to cover" if family.kinds else ""
     useless = useless or f"{type(objective).__name__} has no draws to weigh"
+    if latents.energy_units:
+        return f"The model has no latents, so that {useless}. Use Empty and pcd."
     return (
         f"The model has no latents, so that its log p(x) is exact and {useless}. Use Empty and "
         "trace, which maximise log p(x) itself."

@@ -14,6 +14,23 @@ from zoo.sites.latent import Plate
 from zoo.sites.supports import in_words
 
 
+def constants(latents: Latents, objective: Objective) -> str | None:
+    """The model's log p leaves out a constant of its parameters, or the objective expects that."""
+    name = type(objective).__name__
+    if latents.energy_units and not objective.needs.energy:
+        return (
+            f"The model's log p leaves out log Z, a constant of its parameters whose gradient "
+            f"{name} does not estimate: its loss would fall without end. Use an objective for "
+            "energies: pcd or cd."
+        )
+    if objective.needs.energy and not latents.energy_units:
+        return (
+            f"{name} estimates the gradient of an unknown log Z; log p of this model is "
+            "normalised, and has none. Use trace, or a model with an energy."
+        )
+    return None
+
+
 def simulates_rows(latents: Latents, objective: Objective) -> str | None:
     """The objective simulates rows, and a latent is inferred from more than its own row."""
     if not objective.needs.simulates_data or (latents.rowwise and latents.row_args):
@@ -122,6 +139,7 @@ def give_it_a_size(plate: Plate) -> str:
 
 
 FOR_ANY: tuple[Callable[[Latents, Objective], str | None], ...] = (
+    constants,
     forms,
     some_finite,
     simulates_rows,

@@ -162,7 +162,8 @@ class Fit:
 
         Returns:
             Site -> draws. Where rows are independent a draw is a new row, (n, ...); else it is
-            a whole data set, (n, rows, ...).
+            a whole data set, (n, rows, ...). Of a model with an energy there are no exact draws:
+            they are states of n Gibbs chains after 1000 sweeps from fair coins.
 
         Raises:
             ValueError: for a prior that cannot be sampled.

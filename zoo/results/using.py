@@ -3,6 +3,7 @@
 The methods of :class:`zoo.Fit` of the same names call these functions.
 """
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,9 +18,10 @@ from zoo.latents import Family
 from zoo.metrics.bounds import log_evidence
 from zoo.metrics.weight_diagnostics import k_hat, k_hat_threshold
 from zoo.pairing.validation import check_rows
-from zoo.protocols import HasMean
+from zoo.protocols import HasChains, HasMean
 from zoo.sampling.draws import draw_jointly, draw_latents
-from zoo.sampling.importance_weights import weight_chunks
+from zoo.sampling.energy import log_z_of, machine_of
+from zoo.sampling.importance_weights import some_rows, weight_chunks
 from zoo.sampling.separable import with_rows_together
 from zoo.sampling.summaries import Codes, Sites, encode, expected_data, new_rows
 from zoo.traces import add_up
@@ -32,31 +34,40 @@ ROW_DRAWS = 1000  # draws for each row behind a code, where its moments are not 
 SHOWN_DRAWS = 50  # draws over which a reconstruction is averaged
 WEIGHT_DRAWS = 1000  # importance weights for each row
 FEWEST_WEIGHTS = 20
+CHAIN_SWEEPS = 1000  # of Gibbs chains, in the place of draws from an energy
 
 
 class LogProb(NamedTuple):
     """Importance-weighted estimates of log p(x), nats; exact where nothing is latent.
 
+    Of a model with an energy an estimate of log Z is taken off, whose error all rows share.
+
     Attributes:
         value: the estimates, shape (rows,); (1,) where all rows share a latent.
-        error: their standard errors, the same shape; 0 where nothing is latent.
+        error: their standard errors, the same shape; 0 where nothing is latent and log Z is known.
         k_hat: Pareto k-hat of each; above the limit of `draws` neither can be trusted. It is
             minus infinity where nothing is latent.
         draws: importance weights of each; 0 where nothing is latent.
+        shared: the part of the errors that all rows share: that of log Z, of a model with an
+            energy whose log Z is estimated.
     """
 
     value: Tensor
     error: Tensor
     k_hat: Tensor
     draws: int
+    shared: float = 0.0
 
     def __repr__(self) -> str:
         rows = len(self.value)
         of = f"mean log p(x) of {rows} rows" if rows > 1 else "log p(x)"
-        if not self.draws:
+        if not (self.draws or self.shared):
             return f"{of}: {float(self.value.mean()):.4f} nats, exact"
+        own = (self.error.square() - self.shared**2).clamp(min=0).sum().sqrt()
+        mean, error = float(self.value.mean()), math.hypot(float(own) / rows, self.shared)
+        if not self.draws:
+            return f"{of}: {mean:.4f} ± {error:.4f} nats, of log Z, which all rows share"
         limit = k_hat_threshold(self.draws)
-        mean, error = float(self.value.mean()), float(self.error.square().sum().sqrt()) / rows
         high = int((self.k_hat > limit).sum())
         doubt = f"; not to be trusted on {high} (k-hat above {limit:.2f})" if high else ""
         return f"{of}: {mean:.4f} ± {error:.4f} nats, {self.draws} draws each{doubt}"
@@ -66,6 +77,8 @@ def sample(fit: "Fit", n: int, seed: int) -> Sites:
     """Draws of latents and data from the model with its trained parameters; see `Fit.sample`."""
     count, seed = whole("n", n, most=MANY), seed_given(seed)
     program = fit.program
+    if fit.latents.energy_units:
+        return _states(fit, count, seed)
     try:
         with isolated(seed=seed), torch.no_grad():
             if _makes_rows(program):
@@ -78,6 +91,23 @@ def sample(fit: "Fit", n: int, seed: int) -> Sites:
             f"A prior of '{fit.task.name}' cannot be sampled: {line}. Give it a proper prior, or "
             "take draws from the posterior: fit.posterior(n)."
         ) from error
+
+
+def _states(fit: "Fit", count: int, seed: int) -> Sites:
+    """States of as many Gibbs chains of a model with an energy, from fair coins.
+
+    Raises:
+        ValueError: for a model that does not say what its sites hold at such a state.
+    """
+    model = fit.program.model
+    if not isinstance(model, HasChains):
+        raise ValueError(
+            f"'{fit.task.name}' has an energy, of which there are no exact draws, and no method "
+            "sites_of(left) that says what its sites hold at a state of a Gibbs chain. Write one."
+        )
+    with isolated(seed=seed), torch.no_grad():
+        machine = machine_of(fit.program, _like_rows(fit), None)
+        return model.sites_of(machine.gibbs(machine.coins(count), CHAIN_SWEEPS))
 
 
 def codes(fit: "Fit", args: tuple, draws: int | None, seed: int) -> Codes:
@@ -168,13 +198,15 @@ def log_prob(fit: "Fit", args: tuple, draws: int | None, seed: int) -> LogProb:
     given = _given(fit, args)
     check_rows(fit.program.observed, given)
     with isolated(seed=seed_given(seed)), torch.no_grad():
+        shared = log_z_of(fit.program, *some_rows(fit.program, given)).error
         if not fit.latents.sites:
             value = torch.cat([log_w[0] for log_w in weight_chunks(_whole(fit, given), given, 1)])
-            return LogProb(value, value * 0, torch.full_like(value, -torch.inf), 0)
+            error, none = torch.full_like(value, shared), torch.full_like(value, -torch.inf)
+            return LogProb(value, error, none, 0, shared)
         chunks = weight_chunks(_whole(fit, given), given, count)
         parts = [(*log_evidence(log_w), k_hat(log_w)[0]) for log_w in chunks]
     value, error, k = (torch.cat(part) for part in zip(*parts, strict=True))
-    return LogProb(value, error, k, count)
+    return LogProb(value, error.hypot(error.new_tensor(shared)), k, count, shared)
 
 
 def transform(fit: "Fit", args: tuple, draws: int | None, seed: int) -> np.ndarray:

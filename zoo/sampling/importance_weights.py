@@ -11,6 +11,7 @@ from zoo.latents import Family
 from zoo.latents.enumeration import joint_states
 from zoo.objectives.contraction import contracted
 from zoo.program import Program
+from zoo.sampling.energy import log_z_of
 from zoo.sampling.weighable import require_density, require_weights
 from zoo.traces import Assign, Pair, run, weigh
 
@@ -54,9 +55,9 @@ def bound_chunks(program: Program, args: tuple, draws: int) -> Iterator[Tensor]:
     rows = row_count(program, args)
     at_once = max(1, _budget(program) // draws)
     chunk = rows if _whole(program, rows) else min(rows, at_once, ROWS_AT_ONCE)
-    weigher = _Weigher(program, args, draws)
+    weigher, constant = _Weigher(program, args, draws), _constant(program, args)
     for picked in torch.arange(rows, device=device_of(args)).split(chunk):
-        yield torch.cat(list(weigher.parts(picked, draws)))
+        yield torch.cat(list(weigher.parts(picked, draws))) - constant
 
 
 def some_rows(program: Program, args: tuple) -> tuple[tuple, Tensor | None]:
@@ -66,6 +67,11 @@ def some_rows(program: Program, args: tuple) -> tuple[tuple, Tensor | None]:
         return args, None
     picked = torch.arange(min(rows, ROWS_AT_ONCE), device=device_of(args))
     return take_rows(program, args, picked, rows), picked
+
+
+def _constant(program: Program, args: tuple) -> float:
+    """What the model's log p leaves out: log Z where it has an energy, else 0; nats."""
+    return log_z_of(program, *some_rows(program, args)).value
 
 
 def _whole(program: Program, rows: int) -> bool:
@@ -120,10 +126,10 @@ def log_mean_weights(
     require_weights(program, *some_rows(program, args))
     rows = row_count(program, args)
     chunk = rows if _whole(program, rows) else min(rows, ROWS_AT_ONCE)
-    weigher = _Weigher(program, args, groups * particles)
+    weigher, constant = _Weigher(program, args, groups * particles), _constant(program, args)
     for picked in torch.arange(rows, device=device_of(args)).split(chunk):
         sums = [_log_sum(weigher.parts(picked, particles)) for _ in range(groups)]
-        yield torch.stack(sums) - math.log(particles)
+        yield torch.stack(sums) - math.log(particles) - constant
 
 
 def _log_sum(parts: Iterator[Tensor]) -> Tensor:

@@ -249,6 +249,11 @@ def _in_rows(site: Message, latents: Latents) -> bool:
 
 def _check(latents: Latents) -> None:
     """Raises ValueError for a model without such a density, or where it cannot be computed."""
+    if latents.energy_units:
+        raise ValueError(
+            "The model has an energy: its prior is not normalised and has no exact draws, from "
+            "which annealing could start. log_evidence is had by annealing the energy itself."
+        )
     for site in latents.sites:
         if site.kind not in (Kind.CONTINUOUS, Kind.DISCRETE):
             raise ValueError(

@@ -8,6 +8,8 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from pyro.poutine.trace_struct import Trace
 
+from zoo.energies import Boltzmann
+
 
 class Simulated(Messenger):
     """Samples observed sites, except factors and deterministic sites, which keep their values.
@@ -17,6 +19,11 @@ class Simulated(Messenger):
     """
 
     def _pyro_sample(self, msg: Message) -> None:
+        if isinstance(msg["fn"], Boltzmann) and (msg["is_observed"] or msg["value"] is None):
+            raise ValueError(
+                f"'{msg['name']}' has an energy, from which no exact draws can be made. States of "
+                "Gibbs chains: fit.sample(10)."
+            )
         fixed = (msg["infer"] or {}).get("_deterministic") or isinstance(msg["fn"], Unit)
         if msg["is_observed"] and not fixed:
             msg["is_observed"], msg["value"], msg["done"] = False, None, False

@@ -111,18 +111,25 @@ class Request:
         ]
 
     def _refuse_one_loss(self, objective: Objective) -> None:
-        """Refuses what watches one loss fall, where parts take turns on losses of their own."""
+        """Refuses what watches one loss fall, where none does.
+
+        Parts may take turns on losses of their own, and an energy's loss follows its chains.
+        """
         name, asked = type(objective).__name__, {
             "patience": (self.patience, None),
             "until": (self.until, "steps"),
             "average": (self.average, False),
         }  # fmt: skip
-        for setting, (value, wanted) in asked.items() if objective.turns else ():
+        energy = objective.needs.energy
+        if energy and self.kl_weight is not None:
+            way = f"Pass kl_weight=None: the chains of {name} know no other weight of a term."
+            raise refusal("kl_weight", "None", self.kl_weight, way)
+        for setting, (value, wanted) in asked.items() if objective.turns or energy else ():
             if value not in (wanted, "auto"):
-                way = (
-                    f"Pass {setting}={wanted!r}: the parts of {name} descend losses of their own."
-                )
-                raise refusal(setting, repr(wanted), value, way)
+                why = f"the parts of {name} descend losses of their own"
+                if energy:
+                    why = f"the loss of {name} depends on where its chains are, and need not fall"
+                raise refusal(setting, repr(wanted), value, f"Pass {setting}={wanted!r}: {why}.")
 
     def _may_converge(self, task: Task) -> bool:
         """Does nothing that is asked for count steps, so that the fit may end by itself?"""

@@ -32,6 +32,8 @@ class Part:
         compute: gives the metrics, or raises ValueError with the reason why not.
         quick: does it take seconds, so that it is computed by default?
         of_draws: is it about draws of latents, so that it does not apply where nothing is latent?
+        of_energy: does it hold too where the model has an energy, whose log p is known up to log Z
+            and of which there are no exact draws?
     """
 
     group: str
@@ -39,6 +41,7 @@ class Part:
     compute: Callable[[Scored], dict[str, Metric]]
     quick: bool = True
     of_draws: bool = True
+    of_energy: bool = False
 
 
 DISTANCES = ("sliced_wasserstein_1", "sliced_wasserstein_2", "mmd", "mmd_p")
@@ -54,14 +57,24 @@ EXACT = ("elbo", "log_evidence")  # both are log p(x) where nothing is latent
 PARTS: tuple[Part, ...] = (
     *(
         Part(
-            "weights", (name,), partial(weights.of_weights, name=name), of_draws=name not in EXACT
+            "weights",
+            (name,),
+            partial(weights.of_weights, name=name),
+            of_draws=name not in EXACT,
+            of_energy=True,
         )
         for name in WEIGHT_METRICS
     ),
-    Part("weights", ("k_hat_rows",), weights.rows_above),
-    Part("exact", ("exact_log_evidence", "gap"), weights.exact_evidence, of_draws=False),
-    Part("posterior", ("posterior_mean_error",), posterior.mean_error),
-    Part("posterior", ("posterior_sd_error",), posterior.sd_error),
+    Part("weights", ("k_hat_rows",), weights.rows_above, of_energy=True),
+    Part(
+        "exact",
+        ("exact_log_evidence", "gap"),
+        weights.exact_evidence,
+        of_draws=False,
+        of_energy=True,
+    ),
+    Part("posterior", ("posterior_mean_error",), posterior.mean_error, of_energy=True),
+    Part("posterior", ("posterior_sd_error",), posterior.sd_error, of_energy=True),
     Part("posterior", ("kl_exact",), posterior.exact_kl),
     Part("two_sample", DISTANCES + TESTS, posterior.against_draws),
     Part("wasserstein_bound", ("two_divergence", *BOUNDS), posterior.error_bound),
@@ -69,13 +82,25 @@ PARTS: tuple[Part, ...] = (
     Part("from_prior", SMC, moments.from_prior),
     Part("latents", LATENTS, diagnostics.latents),
     Part("prediction", ("log_predictive",), prediction.held_out),
-    Part("prediction", ("bits_per_dimension",), prediction.bits, of_draws=False),
+    Part("prediction", ("bits_per_dimension",), prediction.bits, of_draws=False, of_energy=True),
     Part("prediction", ("elpd_loo", "p_loo", "loo_k_hat_share"), prediction.left_out),
     Part("prediction", ("predictive_p",), prediction.replicated, of_draws=False),
     Part("prediction", ("calibration_error",), prediction.calibrated),
     Part("prediction", COVERAGE, prediction.covered),
-    Part("convergence", ("bound_change", "bound_rise"), diagnostics.bound_change, of_draws=False),
-    Part("convergence", ("r_hat", "still_to_move"), diagnostics.stationarity, of_draws=False),
+    Part(
+        "convergence",
+        ("bound_change", "bound_rise"),
+        diagnostics.bound_change,
+        of_draws=False,
+        of_energy=True,
+    ),
+    Part(
+        "convergence",
+        ("r_hat", "still_to_move"),
+        diagnostics.stationarity,
+        of_draws=False,
+        of_energy=True,
+    ),
     Part("gaps", GAPS, gaps.losses_of_bound, quick=False),
     Part("sbc", ("sbc_p",), calibration.ranks, quick=False),
     Part("vsbc", ("vsbc_p",), calibration.refits, quick=False),

@@ -25,6 +25,7 @@ from zoo.metrics.metric import Metric, PerRow, joined
 from zoo.metrics.shares import share_error
 from zoo.metrics.weight_diagnostics import TIED, k_hat_threshold
 from zoo.protocols import HasEvidence
+from zoo.sampling.energy import with_shared_error
 
 ROWS_NAMED = 5  # those with the largest k-hat
 EXACT = "exact: nothing is latent"
@@ -44,8 +45,11 @@ def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
         note = joined(note, left)
     metric = table.summarise(values, errors, rowwise=scored.rowwise, note=note)
     _require_finite(metric, values, scored)
+    if table.unit == "nats":
+        metric = with_shared_error(metric, scored.log_z)
     if scored.nothing_latent:
-        return {name: replace(metric, note=joined(metric.note, EXACT, _seen(scored)))}
+        exact = "" if scored.log_z.error else EXACT
+        return {name: replace(metric, note=joined(metric.note, exact, _seen(scored)))}
     if name == "elbo":
         return {name: replace(metric, note=joined(metric.note, _subsampled(scored)))}
     if name != "log_evidence":
@@ -115,6 +119,8 @@ def exact_evidence(scored: Scored) -> dict[str, Metric]:
     Raises:
         ValueError: if the model has no exact evidence, or it is a sum of too many terms.
     """
+    if scored.log_z.error:
+        raise ValueError(f"log Z is estimated {scored.log_z.how}; see log_evidence")
     if scored.nothing_latent:
         return {"exact_log_evidence": of_weights(scored, name="log_evidence")["log_evidence"]}
     model = scored.program.model

@@ -122,7 +122,9 @@ def tail_of(fit: Fit, trainer: "Trainer | CompiledTrainer") -> Tail | None:
         trainer: its trainer; of replicas, the plain one of the seed.
     """
     settings = fit.settings
-    if settings.until != "steps" or settings.patience is not None or settings.objective.turns:
+    objective = settings.objective
+    no_loss = bool(objective.turns) or objective.needs.energy  # by which to choose
+    if settings.until != "steps" or settings.patience is not None or no_loss:
         return None
     fit.best = None  # not the mean at which an earlier fit of fewer steps ended
     fit.notes = [note for note in fit.notes if not note.startswith("end: ")]

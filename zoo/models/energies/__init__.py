@@ -1,0 +1,17 @@
+"""Energies: models whose log p(x) is known up to a constant log Z of their parameters."""
+
+from zoo.models.energies import rbm
+from zoo.models.parts import Parts
+from zoo.models.recipe import Recipe
+
+ENERGIES: dict[str, Recipe] = {
+    "rbm": Recipe(
+        build=rbm.from_parts,
+        labels=("x",),
+        data="digits",
+        guide="empty",
+        objective="pcd",
+        rate_falls=True,
+        parts=Parts(latent=64),
+    ),
+}

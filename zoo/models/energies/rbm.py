@@ -1,0 +1,92 @@
+"""Restricted Boltzmann machine: pixels and hidden units, both binary, with weights between them.
+
+An energy takes the place of a generative process: there is no order in which x and h could be
+drawn. Given one side the other is independent, so that h is summed out in closed form and Gibbs
+chains alternate between the sides; the sum Z over all states has no closed form.
+
+Joint distribution, for each row n:
+    p(x_n, h_n) = exp( b x_n + c h_n + x_n W h_n ) / Z
+    p(x_n)      = exp( -F(x_n) ) / Z,    F(x) = -b x - sum_j log( 1 + exp( (c + x W)_j ) )
+
+Shapes: x (rows, D) of zeros and ones; W (D, K), b (D,), c (K,). h is summed out, not latent.
+Sources: Smolensky (1986), Information processing in dynamical systems; Hinton (2002), Training
+products of experts by minimizing contrastive divergence, Neural Computation 14.
+Departs from the papers: nothing; it is trained by Adam.
+
+What is observed at the site x scores -F(x) and leaves log Z out, which depends on the parameters.
+Objectives for energies (cd, pcd) estimate its gradient; scoring subtracts log Z, which is summed
+over all states where one side has at most 20 units, and else estimated by annealed importance
+sampling with an error that all rows share. Draws are states of Gibbs chains.
+
+Known exactly: log p(x) of each row, up to 20 units on the smaller side.
+"""
+
+import pyro
+import torch
+from torch import Tensor, nn
+
+from zoo.data import Data
+from zoo.energies import Bipartite, Boltzmann, exact_log_z
+from zoo.models.parts import Parts
+from zoo.models.shapes import require_shape
+
+SMALL_WEIGHT = 0.01  # standard deviation of the first weights
+
+
+class RBM(nn.Module):
+    """Binary rows with an energy; the hidden units are summed out."""
+
+    def __init__(self, features: int, hidden: int = 64) -> None:
+        """Starts with small random weights and without biases.
+
+        Args:
+            features: number of pixels D.
+            hidden: number of hidden units K.
+        """
+        super().__init__()
+        self.weight = nn.Parameter(SMALL_WEIGHT * torch.randn(features, hidden))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Observes rows at the site x, whose score leaves out log Z.
+
+        Args:
+            x: binary data as floats, shape (rows, D).
+
+        Returns:
+            The observed rows, shape (rows, D).
+
+        Raises:
+            ValueError: x has another width than D.
+        """
+        require_shape("x", x, (len(x), len(self.bias)))
+        with pyro.plate("data", len(x)):
+            return pyro.sample("x", Boltzmann(self.machine), obs=x)
+
+    @property
+    def machine(self) -> Bipartite:
+        """Pixels on the left, hidden units on the right."""
+        return Bipartite(self.weight, self.bias, self.hidden_bias)
+
+    def sites_of(self, left: Tensor) -> dict[str, Tensor]:
+        """What the sites hold where the left units of the machine have this state."""
+        return {"x": left}
+
+    def hidden_means(self, x: Tensor) -> Tensor:
+        """E[h | x], exactly: (..., D) -> (..., K)."""
+        return torch.sigmoid(self.machine.right_logits(x))
+
+    def log_evidence(self, x: Tensor) -> Tensor:
+        """Exact log p(x): (rows, D) -> (rows,), nats.
+
+        Raises:
+            ValueError: pixels and hidden units are both more than 20.
+        """
+        return -self.machine.free_energy(x) - exact_log_z(self.machine)
+
+
+def from_parts(data: Data, parts: Parts) -> nn.Module:
+    """The model with so many hidden units and fresh parameters."""
+    assert parts.latent is not None
+    return RBM(data.features, parts.latent)
