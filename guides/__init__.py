@@ -5,6 +5,7 @@ from functools import partial
 
 from guides.amortised_discrete import AmortisedDiscrete
 from guides.amortised_full_rank import AmortisedFullRank
+from guides.amortised_hamiltonian import AmortisedHamiltonian
 from guides.amortised_householder import AmortisedHouseholder
 from guides.amortised_iaf import AmortisedIAF
 from guides.amortised_layers import AmortisedLayers
@@ -17,6 +18,7 @@ from guides.bottom_up import BottomUp
 from guides.empty import Empty
 from guides.full_rank import FullRank
 from guides.guide import Guide
+from guides.hamiltonian import Hamiltonian
 from guides.iaf import IAF
 from guides.mean_field import MeanField
 from guides.per_datum import PerDatum
@@ -33,6 +35,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "mean_field": MeanField,
     "full_rank": FullRank,
     "iaf": IAF,
+    "hamiltonian": Hamiltonian,
     "per_datum": PerDatum,
     "per_datum_full_rank": PerDatumFullRank,
     "per_datum_iaf": PerDatumIAF,
@@ -45,6 +48,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "amortised_sylvester": AmortisedSylvester,
     "amortised_naf": AmortisedNAF,
     "amortised_spline": AmortisedSpline,
+    "amortised_hamiltonian": AmortisedHamiltonian,
     "shared": SharedEncoder,
     "uniform_noise": UniformNoise,
     "bottom_up": BottomUp,
@@ -74,6 +78,7 @@ __all__ = [
     "IAF",
     "AmortisedDiscrete",
     "AmortisedFullRank",
+    "AmortisedHamiltonian",
     "AmortisedHouseholder",
     "AmortisedIAF",
     "AmortisedLayers",
@@ -86,6 +91,7 @@ __all__ = [
     "Empty",
     "FullRank",
     "Guide",
+    "Hamiltonian",
     "MeanField",
     "PerDatum",
     "PerDatumFullRank",

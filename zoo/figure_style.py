@@ -73,6 +73,7 @@ GUIDE_LOOKS = (
         *("amortised_discrete", "amortised_layers", "relaxed", "straight_through"),
         *("gumbel_rao", "gumbel_softmax", "empty"),
     ),
+    ("hamiltonian", "", "amortised_hamiltonian", "", "", "", ""),
 )
 OBJECTIVE_LOOKS = (
     ("trace", "iwae", "rloo", "reinforce", "wake_sleep", "vimco", "enumerate"),

@@ -53,6 +53,42 @@ class Descends(Protocol):
         ...
 
 
+class Canvas(Protocol):
+    """Where the drawing of a row stands."""
+
+    @property
+    def hidden(self) -> Tensor:
+        """State of the network that draws, (..., width)."""
+        ...
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A model that draws a row step by step on a canvas, with a latent for each step."""
+
+    groups: tuple[int, ...]  # size of each step's latent, all equal
+    width: int  # of the state of the network that draws
+    window: int | None  # side of the window that a step writes through
+    image: tuple[int, int] | None  # height and width of a row
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The steps' sites, from the first."""
+        ...
+
+    def start(self) -> Canvas:
+        """The drawing before the first step."""
+        ...
+
+    def advance(self, drawing: Canvas, z: Tensor) -> Canvas:
+        """The drawing after one more step with the latent z, (..., M)."""
+        ...
+
+    def expected(self, drawing: Canvas) -> Tensor:
+        """What the canvas shows: (..., D)."""
+        ...
+
+
 @runtime_checkable
 class Mirrored(Protocol):
     """A model that says itself what an encoder is to mirror.

@@ -31,9 +31,9 @@ def sample_jointly(
         transform = biject_to(site.support)
         unconstrained = part.reshape(_shape(part, site))
         value = transform(unconstrained)
-        log_det = _log_det(transform, unconstrained, value, site)
+        shrinks = -log_det(transform, unconstrained, value, site)
         with inside(plates, site):
-            delta = dist.Delta(value, log_density=-log_det, event_dim=len(site.event_shape))
+            delta = dist.Delta(value, log_density=shrinks, event_dim=len(site.event_shape))
             values[site.name] = pyro.sample(site.name, delta)
     return values
 
@@ -45,7 +45,8 @@ def _shape(part: Tensor, site: Latent) -> torch.Size:
     return torch.Size((*batch, *event))
 
 
-def _log_det(transform: Transform, u: Tensor, value: Tensor, site: Latent) -> Tensor:
-    log_det = transform.log_abs_det_jacobian(u, value)
+def log_det(transform: Transform, u: Tensor, value: Tensor, site: Latent) -> Tensor:
+    """Log |dT/du| of a site, summed over its event: (*batch)."""
+    by_element = transform.log_abs_det_jacobian(u, value)
     batch = u.dim() - len(site.unconstrained_shape)
-    return log_det.reshape(*log_det.shape[:batch], -1).sum(-1)
+    return by_element.reshape(*by_element.shape[:batch], -1).sum(-1)

@@ -32,6 +32,8 @@ def suitable(family) -> set[str]:
         return RELAXED
     if Kind.DISCRETE in family.kinds:
         return CATEGORICAL if family.factorised else DISCRETE
+    if family.auxiliary:
+        return ANY
     usual = INDEPENDENT if family.independent else FACTORISED if family.factorised else JOINT
     return usual | SIMULATED if family.amortised and "local" in family.scopes else usual
 
@@ -102,7 +104,7 @@ def and_discrepancy(guides: dict[str, set[str]]) -> dict[str, set[str]]:
     return {
         guide: found
         | (more if "mean_field" in found else set())
-        | (draws if "stl" in found else set())
+        | (draws if "stl" in found or FAMILIES[guide].auxiliary else set())
         for guide, found in guides.items()
     }
 

@@ -10,6 +10,7 @@ from zoo.likelihoods import BernoulliLikelihood, DequantisedLikelihood
 from zoo.likelihoods.realnvp import RealNVPLikelihood
 from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.models.vaes.dequantised_vae import DequantisedVAE
+from zoo.models.vaes.dlgm import DeepLatentGaussian
 from zoo.models.vaes.gaussian_vae import GaussianVAE
 from zoo.models.vaes.hvae import HierarchicalVAE
 from zoo.models.vaes.multimodal_vae import MultimodalVAE
@@ -72,6 +73,15 @@ VAE_CASES: dict[str, ModelCase] = {
         small_hierarchy,
         pixels,
         {"z_2": local_normal(2), "z_1": local_normal(3)},
+        ("x",),
+        "data",
+        6,
+        (8, 8),
+    ),
+    "dlgm": ModelCase(
+        lambda: DeepLatentGaussian(6, StandardNormal(2), BernoulliLikelihood(), (2, 3), width=8),
+        pixels,
+        {"xi_2": local_normal(2), "xi_1": local_normal(3)},
         ("x",),
         "data",
         6,

@@ -22,7 +22,7 @@ from zoo.objectives import OBJECTIVES
 from zoo.pairing.mismatch import mismatch
 from zoo.priors import PRIORS
 
-OTHERS = ("dequantised_vae", "flow_vae", "hvae", "multimodal_vae", "self_vae")
+OTHERS = ("dequantised_vae", "dlgm", "flow_vae", "hvae", "multimodal_vae", "self_vae")
 CHOICES = {
     "prior": PRIORS,
     "likelihood": LIKELIHOODS,
@@ -32,6 +32,7 @@ CHOICES = {
 }
 REFUSED = {  # likelihood and decoder
     "hvae": [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises],
+    "dlgm": [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises],
     "dequantised_vae": [(None, "nade"), (None, "pixel")],
     "flow_vae": [(None, "nade"), (None, "pixel")],
 }

@@ -148,6 +148,24 @@ ALIASES: dict[str, Alias] = {
     ),
     "funnel": Alias("model", "neals_funnel", "Neal's funnel", "zoo fit neals_funnel"),
     "hierarchical_vae": Alias("model", "hvae", "the hierarchical VAE", "zoo fit hvae"),
+    "deep_latent_gaussian": Alias(
+        "model", "dlgm", "the deep latent Gaussian model", "zoo fit dlgm"
+    ),
+    "deep_latent_gaussian_model": Alias(
+        "model", "dlgm", "the deep latent Gaussian model", "zoo fit dlgm"
+    ),
+    "hvi": Alias(
+        "guide",
+        "amortised_hamiltonian",
+        "Hamiltonian variational inference",
+        "zoo fit dlgm --guide amortised_hamiltonian",
+    ),
+    "hamiltonian_variational_inference": Alias(
+        "guide",
+        "amortised_hamiltonian",
+        "Hamiltonian variational inference",
+        "zoo fit dlgm --guide amortised_hamiltonian",
+    ),
     "nvae": Alias("model", "hvae", "a hierarchical VAE", "zoo fit hvae --guide top_down"),
     "ladder_vae": Alias(
         "guide",

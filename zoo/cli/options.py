@@ -49,7 +49,7 @@ class TaskOptions:
     )
     prior: Annotated[str | None, typer.Option(help=f"Of a VAE: {_names('prior')}.")] = None
     likelihood: Annotated[
-        str | None, typer.Option(help=f"Of vae and hvae: {_names('likelihood')}.")
+        str | None, typer.Option(help=f"Of vae, hvae and dlgm: {_names('likelihood')}.")
     ] = None
     decoder: Annotated[
         str | None, typer.Option(help=f"Of vae, dequantised_vae, flow_vae: {_names('decoder')}.")

@@ -36,6 +36,10 @@ ACTIVE_VARIANCE = 0.01  # over rows, of the posterior mean of an active unit
 NO_KL = 0.01  # nats/row; a KL that is not clearly larger counts as none
 DIFFERENT = 0.01  # p-value below which q(z) and the prior count as different
 
+WITH_AUXILIARY = (
+    "at most this: the guide's auxiliary numbers are counted, and leave mutual_information unknown"
+)
+
 
 @dataclass(frozen=True)
 class SiteUsage:
@@ -65,16 +69,20 @@ class LatentUsage:
     Attributes:
         sites: site -> its metrics.
         kl: E_x KL(q(z|x) || p(z)) of all sites.
-        mutual_information: E_x KL(q(z|x) || q(z)), at most the log of the number of rows.
+        mutual_information: E_x KL(q(z|x) || q(z)), at most the log of the number of rows; None
+            where the guide draws auxiliary numbers, so that q(z|x) of another row's draw is not
+            known.
     """
 
     sites: dict[str, SiteUsage]
     kl: Metric
-    mutual_information: Metric
+    mutual_information: Metric | None
 
     def metrics(self) -> dict[str, Metric]:
         """By name: "kl", "mutual_information", "kl/SITE", "active_units/SITE", "mmd/SITE", ..."""
-        found = {"kl": self.kl, "mutual_information": self.mutual_information}
+        found = {"kl": self.kl}
+        if self.mutual_information is not None:
+            found["mutual_information"] = self.mutual_information
         for name, site in self.sites.items():
             found |= {} if site.kl is None else {f"kl/{name}": site.kl}
             found[f"active_units/{name}"] = site.active
@@ -114,16 +122,18 @@ def latent_usage(
     total = row_count(program, args)
     picked = torch.arange(min(rows, total), device=next(program.parameters()).device)
     args = take_rows(program, args, picked, total)
+    auxiliary = isinstance(program.guide, Family) and program.guide.auxiliary
     with isolated(seed=seed):
         with poutine.block(), program.handlers(picked):
             runs = runs_of(program, args, draws)
-            information = mutual_information(program, args, runs)
+            information = None if auxiliary else mutual_information(program, args, runs)
         prior = draw_prior(program, args, rows=len(picked))
         sites = {
             site.name: _site(site, program, runs, prior[site.name], permutations)
             for site in program.latents.sites
         }
-    return LatentUsage(sites, total_kl(runs, program.latents), information)
+    whole = total_kl(runs, program.latents)
+    return LatentUsage(sites, whole.noted(WITH_AUXILIARY if auxiliary else ""), information)
 
 
 def _check(latents: Latents, rows: int, draws: int) -> None:

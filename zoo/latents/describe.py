@@ -34,7 +34,7 @@ from zoo.isolation import isolated
 from zoo.latents.architecture import architecture
 from zoo.latents.latents import Latents
 from zoo.latents.statements import Given
-from zoo.protocols import Descends, Model, recogniser_of
+from zoo.protocols import Descends, Drawn, Model, recogniser_of
 from zoo.sites.latent import Latent, Plate
 from zoo.sites.supports import Kind, kind_of, unmixed
 
@@ -78,6 +78,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         recognises=recogniser_of(model) is not None,
         derived=tuple(site["name"] for site in observed if id(site["value"]) not in passed),
         descends=isinstance(model, Descends),
+        draws=isinstance(model, Drawn),
         row_widths=widths,
         narrow=prior.narrow,
         moving=prior.moving,

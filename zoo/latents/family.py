@@ -31,6 +31,11 @@ class Family:
             independent ones, that `start_at(mean, factor)` sets?
         takes_model: is it built as `guide(latents, model)`, to share networks of the model? It
             keeps the model in a tuple, so that each parameter stays the model's alone.
+        auxiliary: does it draw numbers besides the latents, by a path through which they become
+            the latents? Log q of a run is then that of all it draws, less the log density that a
+            model of the way back gives the numbers besides the latents. Bounds and importance
+            weights hold with it; log q of given latents is not known. Such a guide follows the
+            model's joint density, whose latents it has to draw all.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset()
@@ -43,6 +48,7 @@ class Family:
     row_families: ClassVar[tuple[type["Family"], ...]] = ()
     normal: ClassVar[bool] = False
     takes_model: ClassVar[bool] = False
+    auxiliary: ClassVar[bool] = False
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:

@@ -28,6 +28,7 @@ class Latents:
         recognises: has the model a recognition network of its own?
         derived: names of the observed sites whose value is not an argument as it was passed.
         descends: has it groups of latents on a path that a guide can walk down?
+        draws: does it draw a row step by step, on a canvas that a guide can look at?
         row_widths: number of values in one data row of each of the arguments `row_args`.
         narrow: why the model does not broadcast over particles; empty if it does.
         moving: latents whose support is not always the same, each with what it depends on.
@@ -52,6 +53,7 @@ class Latents:
     recognises: bool = False
     derived: tuple[str, ...] = ()
     descends: bool = False
+    draws: bool = False
     row_widths: tuple[int, ...] = ()
     narrow: str = ""
     moving: tuple[tuple[str, str], ...] = ()

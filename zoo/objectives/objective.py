@@ -31,6 +31,7 @@ class Needs:
         simulates_data: does it show the guide data that the model made up?
         nonlinear: is it more than a mean of log-weights, such as the logarithm of a mean? Then a
             log-density that is estimated from a part of the terms biases it.
+        density: does it take log q once more, of draws that the guide has made already?
         marked: does it sum out only what the model marks, as config_enumerate does?
         energy: is it for a model whose log p is known up to a constant log Z of its parameters?
     """
@@ -47,6 +48,7 @@ class Needs:
     independent: bool = False
     simulates_data: bool = False
     nonlinear: bool = False
+    density: bool = False
     marked: bool = False
     energy: bool = False
 

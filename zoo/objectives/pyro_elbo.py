@@ -41,7 +41,7 @@ NEEDS: dict[type, Needs] = {
     TraceMeanField_ELBO: Needs(reparameterised=True, factorised=True),
     TraceEnum_ELBO: Needs(sums_out=frozenset({Kind.DISCRETE}), marked=True),
     RenyiELBO: Needs(nonlinear=True),
-    ReweightedWakeSleep: Needs(nonlinear=True),
+    ReweightedWakeSleep: Needs(nonlinear=True, density=True),
 }
 JIT: dict[type, type] = {
     JitTrace_ELBO: Trace_ELBO,

@@ -56,7 +56,7 @@ class StickingTheLanding(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(reparameterised=True)
+        return Needs(reparameterised=True, density=True)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""

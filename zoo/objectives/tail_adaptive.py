@@ -58,7 +58,7 @@ class TailAdaptive(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(reparameterised=True, row_weights=True, nonlinear=True)
+        return Needs(reparameterised=True, row_weights=True, nonlinear=True, density=True)
 
     @property
     def target(self) -> Target:

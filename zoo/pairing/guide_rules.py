@@ -105,6 +105,19 @@ def objection(latents: Latents, family: type[Family], objective: Objective) -> s
     return family.objection(covered(latents, family))
 
 
+def whole_density(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The guide follows the model's joint density, and does not draw all latents."""
+    held = covered(latents, family).names
+    left = [site for site in latents.sites if site.name not in held]
+    if not family.auxiliary or not left:
+        return None
+    return (
+        f"{family.__name__} follows log p(x, z) of all latents; it does not cover "
+        f"'{left[0].name}', which is {left[0].scope} and {left[0].kind.value}. Use a guide that "
+        "leaves it to the objective: mean_field or amortised_normal."
+    )
+
+
 def reparameterised(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     """The objective differentiates through draws, and the guide's are not reparameterised."""
     summed = summed_out(latents, objective)
@@ -174,6 +187,12 @@ CLASHES = (
         "{objective} trains the guide on rows that the model simulates; {family} has parameters "
         "for the given rows only. Use an amortised guide, or forward_kl, which simulates no data.",
     ),
+    Clash(
+        lambda needs, family: (needs.scores or needs.density) and family.auxiliary,
+        "{objective} takes log q of given draws; {family} draws auxiliary numbers too, and knows "
+        "log q of the latents only together with them and their path. Use trace or iwae, or a "
+        "guide whose log q is known.",
+    ),
 )
 
 FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ...] = (
@@ -183,6 +202,7 @@ FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ..
     sized,
     fixed_support,
     objection,
+    whole_density,
     reparameterised,
     relaxed,
     *CLASHES,

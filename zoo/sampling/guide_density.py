@@ -95,7 +95,7 @@ class FromGuide:
         if (
             self.auxiliary
             and self._one_vector
-            and not (self.auxiliary == whole and self.rows == 1)
+            and not (self.auxiliary == whole and len(whole) == 1 == self.rows)
         ):
             raise ValueError(
                 f"The guide draws auxiliary values {self.auxiliary} that are not one vector of "

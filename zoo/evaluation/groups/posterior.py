@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.evaluation.scored_fit import Scored
-from zoo.latents import Kind
+from zoo.latents import Family, Kind
 from zoo.latents.forms import RELAXABLE, form_of
 from zoo.metrics.metric import Metric, joined
 from zoo.metrics.posterior import Moments, exact_moments, posterior_errors
@@ -129,6 +129,12 @@ def exact_kl(scored: Scored) -> dict[str, Metric]:
     if not isinstance(model, HasPosterior):
         raise ValueError(f"{UNKNOWN} as a distribution")
     scored.require_weights()
+    guide = scored.program.guide
+    if isinstance(guide, Family) and guide.auxiliary:
+        raise ValueError(
+            f"{type(guide).__name__} draws auxiliary numbers, so that log q of the latents alone "
+            "is not known; the metric gap is at least this KL"
+        )
     exact = model.posterior(*scored.args)
     found = draw_weighted(scored.program, scored.args, scored.draws)
     missing = [name for name in found.latents if name not in exact]

@@ -8,6 +8,7 @@ from zoo.models.recipe import Recipe
 from zoo.models.vaes import (
     bernoulli_vae,
     dequantised_vae,
+    dlgm,
     flow_vae,
     gaussian_vae,
     hvae,
@@ -60,6 +61,13 @@ VAES: dict[str, Recipe] = {
         labels=("x",),
         data="digits",
         guide="top_down",
+        parts=Parts(prior="standard", likelihood="bernoulli", groups=(8, 16)),
+    ),
+    "dlgm": Recipe(
+        build=dlgm.from_parts,
+        labels=("x",),
+        data="digits",
+        guide="amortised_normal",
         parts=Parts(prior="standard", likelihood="bernoulli", groups=(8, 16)),
     ),
     "flow_vae": Recipe(
