@@ -26,8 +26,8 @@ from zoo.figure_style import MARKERS, PALETTE, in_style, legend_above, save_figu
 from zoo.isolation import isolated
 from zoo.sampling.importance_weights import weight_chunks
 
-MOVES, LEAPFROGS = (0, 1, 2, 4), 2
-SETTINGS = {"groups": [4, 8], "model_steps": 3000, "steps": 1500, "lr": 2e-3, "draws": 500}
+MOVES, LEAPFROGS = (0, 1, 2, 4), 1
+SETTINGS = {"groups": [4, 8], "model_steps": 2000, "steps": 800, "lr": 3e-3, "draws": 300}
 METRICS = ("elbo", "log_evidence", "k_hat", "ess")
 SPREAD = 0.12  # of the seeds along the axis of T
 
