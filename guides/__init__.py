@@ -12,8 +12,11 @@ from guides.amortised_layers import AmortisedLayers
 from guides.amortised_naf import AmortisedNAF
 from guides.amortised_normal import AmortisedNormal
 from guides.amortised_planar import AmortisedPlanar
+from guides.amortised_power_spherical import AmortisedPowerSpherical
 from guides.amortised_spline import AmortisedSpline
 from guides.amortised_sylvester import AmortisedSylvester
+from guides.amortised_von_mises_fisher import AmortisedVonMisesFisher
+from guides.amortised_wrapped_normal import AmortisedWrappedNormal
 from guides.bottom_up import BottomUp
 from guides.empty import Empty
 from guides.full_rank import FullRank
@@ -49,6 +52,9 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "amortised_naf": AmortisedNAF,
     "amortised_spline": AmortisedSpline,
     "amortised_hamiltonian": AmortisedHamiltonian,
+    "amortised_power_spherical": AmortisedPowerSpherical,
+    "amortised_von_mises_fisher": AmortisedVonMisesFisher,
+    "amortised_wrapped_normal": AmortisedWrappedNormal,
     "shared": SharedEncoder,
     "uniform_noise": UniformNoise,
     "bottom_up": BottomUp,
@@ -86,7 +92,10 @@ __all__ = [
     "AmortisedNormal",
     "AmortisedPlanar",
     "AmortisedSpline",
+    "AmortisedPowerSpherical",
     "AmortisedSylvester",
+    "AmortisedVonMisesFisher",
+    "AmortisedWrappedNormal",
     "BottomUp",
     "Empty",
     "FullRank",

@@ -73,7 +73,10 @@ GUIDE_LOOKS = (
         *("amortised_discrete", "amortised_layers", "relaxed", "straight_through"),
         *("gumbel_rao", "gumbel_softmax", "empty"),
     ),
-    ("hamiltonian", "", "amortised_hamiltonian", "", "", "", ""),
+    (
+        *("hamiltonian", "amortised_von_mises_fisher", "amortised_hamiltonian", ""),
+        *("amortised_wrapped_normal", "amortised_power_spherical", ""),
+    ),
 )
 OBJECTIVE_LOOKS = (
     ("trace", "iwae", "rloo", "reinforce", "wake_sleep", "vimco", "enumerate"),

@@ -63,6 +63,8 @@ USUAL = {
     ("continuous", "local"): LOCAL_CONTINUOUS,
     ("continuous", "global"): GLOBAL_CONTINUOUS,
     ("discrete", "local"): LOCAL_DISCRETE,
+    ("spherical", "local"): on(Kind.SPHERE, "local"),
+    ("hyperbolic", "local"): on(Kind.HYPERBOLOID, "local"),
 }
 EXACT = {"empty": {"trace", "trace_graph"}}  # where nothing is latent
 DRAWN = {"empty": EXACT["empty"] | going_with("draws of whole rows")}  # and rows are functions

@@ -1,7 +1,7 @@
 """What the tests say of the variational autoencoders in the table of models."""
 
 import torch
-from model_case import ModelCase, local_normal, pixels, reals
+from model_case import ModelCase, local_normal, local_point, pixels, reals
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -13,6 +13,8 @@ from zoo.models.vaes.dequantised_vae import DequantisedVAE
 from zoo.models.vaes.dlgm import DeepLatentGaussian
 from zoo.models.vaes.gaussian_vae import GaussianVAE
 from zoo.models.vaes.hvae import HierarchicalVAE
+from zoo.models.vaes.hyperbolic_vae import HyperbolicVAE
+from zoo.models.vaes.hyperspherical_vae import HypersphericalVAE
 from zoo.models.vaes.multimodal_vae import MultimodalVAE
 from zoo.models.vaes.self_vae import SelfVAE
 from zoo.models.vaes.vae import VAE
@@ -41,6 +43,14 @@ def small_flow_vae():
 
 def small_hierarchy():
     return HierarchicalVAE(6, StandardNormal(2), BernoulliLikelihood(), (2, 3), width=8)
+
+
+def small_hyperspherical_vae():
+    return HypersphericalVAE(relu_decoder(3, 6, 1, hidden=(8,)), BernoulliLikelihood(), 3)
+
+
+def small_hyperbolic_vae():
+    return HyperbolicVAE(relu_decoder(3, 6, 1, hidden=(8,)), BernoulliLikelihood(), 2)
 
 
 def two_views(rows: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,6 +110,24 @@ VAE_CASES: dict[str, ModelCase] = {
         small_flow_vae,
         greys,
         {"z": local_normal(3), "u": local_normal(6)},
+        ("x",),
+        "data",
+        6,
+        (8,),
+    ),
+    "hyperspherical_vae": ModelCase(
+        small_hyperspherical_vae,
+        pixels,
+        {"z": local_point("spherical", 3)},
+        ("x",),
+        "data",
+        6,
+        (8,),
+    ),
+    "hyperbolic_vae": ModelCase(
+        small_hyperbolic_vae,
+        pixels,
+        {"z": local_point("hyperbolic", 3)},
         ("x",),
         "data",
         6,

@@ -131,6 +131,12 @@ CASES = {
     "neals_funnel": Case(((10,), None, (10,)), ("scale",), None, "none", ("none",), seeded=False),
     "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
     **{name: plane() for name in ("two_moons", "rings", "pinwheel", "checkerboard")},
+    "planted_directions": Case(
+        ((1000, 30), (200, 30), (500, 30)), ("x",), None, "none", ("none",), seeded=True
+    ),
+    "planted_tree": Case(
+        ((2000, 62), (400, 62), (1000, 62)), ("x",), None, "none", ("none",), seeded=True
+    ),
     "digits_dequantised": Case(
         ((1257, 64), (180, 64), (360, 64)),
         ("x",),

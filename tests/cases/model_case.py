@@ -52,5 +52,10 @@ def reals(rows: int) -> tuple[Tensor]:
     return (torch.randn(rows, 5),)
 
 
+def local_point(kind: str, size: int) -> Site:
+    """A point of a curved space for each row, with so many coordinates."""
+    return Site(kind, "local", (size,), (ROWS,), ("data",), 0)
+
+
 def local_normal(size: int) -> Site:
     return Site("continuous", "local", (size,), (ROWS,), ("data",), ROWS * size)

@@ -44,7 +44,7 @@ print(json.dumps(records))
 """
 TOLD = {
     "--help": ("fit", "evaluate", "compare", "gradients", "picture", "reference", "list"),
-    "fit --help": ("--guide", "Of a VAE: standard", "Of vae, hvae and dlgm: bernoulli"),
+    "fit --help": ("--guide", "Of a VAE: standard", "Of VAEs: bernoulli"),
     "compare --help": ("--budget",),
     "list": ("amortised_normal", "gp_regression", "decoder of vae"),
     "list --pairs": ("amortised_normal", "gp_regression (gp_regression)"),

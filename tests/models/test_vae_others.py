@@ -23,6 +23,8 @@ from zoo.pairing.mismatch import mismatch
 from zoo.priors import PRIORS
 
 OTHERS = ("dequantised_vae", "dlgm", "flow_vae", "hvae", "multimodal_vae", "self_vae")
+OTHERS += ("hyperspherical_vae", "hyperbolic_vae")
+NOISY = [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises]
 CHOICES = {
     "prior": PRIORS,
     "likelihood": LIKELIHOODS,
@@ -31,8 +33,7 @@ CHOICES = {
     "groups": ((3,), (2, 3), (2, 1, 3)),
 }
 REFUSED = {  # likelihood and decoder
-    "hvae": [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises],
-    "dlgm": [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises],
+    **dict.fromkeys(("hvae", "dlgm", "hyperspherical_vae", "hyperbolic_vae"), NOISY),
     "dequantised_vae": [(None, "nade"), (None, "pixel")],
     "flow_vae": [(None, "nade"), (None, "pixel")],
 }

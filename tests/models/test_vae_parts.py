@@ -242,6 +242,7 @@ def test_the_plain_models_take_a_prior(model):
             {"model": "multimodal_vae", "prior": "vamp"},
             "a row of multimodal_vae has two views, either of which may be missing. Use prior",
         ),
+        ({"model": "hyperspherical_vae", "latent": 1}, "Expected latent of 2 coordinates or more"),
         (
             {"model": "hvae", "likelihood": "dequantised"},
             "Likelihood 'dequantised' is a density of levels with noise; hvae draws none",

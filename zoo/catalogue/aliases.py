@@ -147,6 +147,43 @@ ALIASES: dict[str, Alias] = {
         "model", "logistic_regression", "logistic regression", "zoo fit logistic_regression"
     ),
     "funnel": Alias("model", "neals_funnel", "Neal's funnel", "zoo fit neals_funnel"),
+    "s_vae": Alias(
+        "model", "hyperspherical_vae", "the hyperspherical VAE", "zoo fit hyperspherical_vae"
+    ),
+    "svae": Alias(
+        "model", "hyperspherical_vae", "the hyperspherical VAE", "zoo fit hyperspherical_vae"
+    ),
+    "spherical_vae": Alias(
+        "model", "hyperspherical_vae", "the hyperspherical VAE", "zoo fit hyperspherical_vae"
+    ),
+    "poincare_vae": Alias(
+        "model", "hyperbolic_vae", "the hyperbolic VAE", "zoo fit hyperbolic_vae"
+    ),
+    "pvae": Alias("model", "hyperbolic_vae", "the hyperbolic VAE", "zoo fit hyperbolic_vae"),
+    "von_mises_fisher": Alias(
+        "guide",
+        "amortised_von_mises_fisher",
+        "the von Mises-Fisher guide",
+        "zoo fit hyperspherical_vae --guide amortised_von_mises_fisher",
+    ),
+    "vmf": Alias(
+        "guide",
+        "amortised_von_mises_fisher",
+        "the von Mises-Fisher guide",
+        "zoo fit hyperspherical_vae --guide amortised_von_mises_fisher",
+    ),
+    "power_spherical": Alias(
+        "guide",
+        "amortised_power_spherical",
+        "the power spherical guide",
+        "zoo fit hyperspherical_vae --guide amortised_power_spherical",
+    ),
+    "wrapped_normal": Alias(
+        "guide",
+        "amortised_wrapped_normal",
+        "the wrapped normal on hyperbolic space",
+        "zoo fit hyperbolic_vae --guide amortised_wrapped_normal",
+    ),
     "hierarchical_vae": Alias("model", "hvae", "the hierarchical VAE", "zoo fit hvae"),
     "deep_latent_gaussian": Alias(
         "model", "dlgm", "the deep latent Gaussian model", "zoo fit dlgm"

@@ -48,12 +48,10 @@ class TaskOptions:
         None
     )
     prior: Annotated[str | None, typer.Option(help=f"Of a VAE: {_names('prior')}.")] = None
-    likelihood: Annotated[
-        str | None, typer.Option(help=f"Of vae, hvae and dlgm: {_names('likelihood')}.")
-    ] = None
-    decoder: Annotated[
-        str | None, typer.Option(help=f"Of vae, dequantised_vae, flow_vae: {_names('decoder')}.")
-    ] = None
+    likelihood: Annotated[str | None, typer.Option(help=f"Of VAEs: {_names('likelihood')}.")] = (
+        None
+    )
+    decoder: Annotated[str | None, typer.Option(help=f"Of VAEs: {_names('decoder')}.")] = None
     latent: Annotated[int | None, typer.Option("--latent", help="Latent dimensions of a VAE.")] = (
         None
     )

@@ -19,12 +19,14 @@ class SimulatedRows:
         simulate: (rows, generator) -> tensors in float64, each of shape (rows, ...).
         sizes: Number of rows in train, valid and test.
         labels: Name of each tensor.
+        levels: How many values an element takes, evenly spaced over [0, 1]; 0 for other numbers.
     """
 
     name: str
     simulate: Callable[[int, torch.Generator], Batch]
     sizes: tuple[int, int, int]
     labels: tuple[str, ...]
+    levels: int = 0
 
     def __call__(self, seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
         """Draw the rows and split them in the order in which they came.
@@ -44,7 +46,8 @@ class SimulatedRows:
         batch = self.simulate(sum(self.sizes), stream(seed, self.name))
         parts = zip(*(tensor.split(list(self.sizes)) for tensor in batch), strict=True)
         train, valid, test = (_in_default_dtype(part) for part in parts)
-        return make_data(self.name, (train, valid, test), self.labels, seed)
+        splits = (train, valid, test)
+        return make_data(self.name, splits, self.labels, seed, levels=self.levels)
 
 
 @dataclass(frozen=True)

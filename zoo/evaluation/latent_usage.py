@@ -23,7 +23,8 @@ from zoo.evaluation.site_kl import (
     total_kl,
 )
 from zoo.isolation import isolated
-from zoo.latents import Family, Latent, Latents
+from zoo.latents import Family, Kind, Latent, Latents
+from zoo.manifolds.lorentz_normal import log_origin
 from zoo.metrics.means import mean_over_draws_and_rows
 from zoo.metrics.metric import Metric, PerRow
 from zoo.metrics.two_sample import mmd
@@ -149,6 +150,9 @@ def _site(
 ) -> SiteUsage:
     latents = program.latents
     z = torch.cat([rows_first(drawn(r, latent), latent, latents) for r in runs])
+    prior = rows_first(prior, latent, latents)
+    if latent.kind is Kind.HYPERBOLOID:  # their coordinates grow exponentially with the distance
+        z, prior = (_tangent(value, latent) for value in (z, prior))
     closed = isinstance(program.guide, Family) and program.guide.independent
     joint = any(name not in latents.names for name in guided(runs[0].guide))
     joint = joint or not (closed or splits_by_site(runs[0]))
@@ -165,8 +169,14 @@ def _site(
         kl_per_dimension=None if per_dimension is None else _over_draws(per_dimension),
         mean_variance=variance,
         active=_active(*variance),
-        mmd=mmd(z[0], rows_first(prior, latent, latents)[0], permutations=permutations),
+        mmd=mmd(z[0], prior[0], permutations=permutations),
     )
+
+
+def _tangent(z: Tensor, latent: Latent) -> Tensor:
+    """Points of hyperbolic space as tangent vectors at its origin, (draws, rows, numbers)."""
+    points = z.unflatten(-1, (-1, latent.event_shape[-1]))
+    return log_origin(points).flatten(2)
 
 
 def _over_draws(values: Tensor) -> PerRow:

@@ -9,6 +9,8 @@ Card = Mapping[str, Any]
 Known = Mapping[str, Any]
 Entry = tuple[str, str]  # a heading and what stands beside it
 
+LONGEST = 98  # letters of a command that is shown, two spaces before it
+
 
 def entries(kind: str, name: str, known: Known) -> Iterator[Entry]:
     """The lines below the docstring: sizes, defaults, what goes with it and what does not."""
@@ -31,13 +33,20 @@ def entries(kind: str, name: str, known: Known) -> Iterator[Entry]:
         yield "models", listed([model for models in takes for model in models], 20)
 
 
+def _compare(model: str, kind: str, names: str) -> str:
+    """A comparison, written to a folder where that fits into a line."""
+    command = f"zoo compare {model} --{kind}s {names}"
+    written = f"{command} --out runs/{kind}s"
+    return written if len(written) <= LONGEST else command
+
+
 def to_try(kind: str, name: str, known: Known) -> list[str]:
     """Three commands to try."""
     card = known["cards"].get(kind, {}).get(name, {})
     if kind == "model":
         two = ",".join(card["fitting guides"][:2])
         several = len(card["fitting guides"]) > 1
-        compare = f"zoo compare {name} --guides {two} --out runs/guides"
+        compare = _compare(name, "guide", two)
         return [
             f"zoo fit {name} --out runs/{name}",
             compare if several else f"zoo evaluate runs/{name}",
@@ -49,7 +58,7 @@ def to_try(kind: str, name: str, known: Known) -> list[str]:
         two = name if usual == name else f"{usual},{name}"
         return [
             command_for(kind, name, known),
-            f"zoo compare {model}{card.get('options', '')} --{kind}s {two} --out runs/{kind}s",
+            _compare(f"{model}{card.get('options', '')}", kind, two),
             f"zoo show {model}",
         ]
     if kind == "metric":
