@@ -9,8 +9,10 @@ from guides.amortised_hamiltonian import AmortisedHamiltonian
 from guides.amortised_householder import AmortisedHouseholder
 from guides.amortised_iaf import AmortisedIAF
 from guides.amortised_layers import AmortisedLayers
+from guides.amortised_matching import AmortisedMatching
 from guides.amortised_naf import AmortisedNAF
 from guides.amortised_normal import AmortisedNormal
+from guides.amortised_plackett_luce import AmortisedPlackettLuce
 from guides.amortised_planar import AmortisedPlanar
 from guides.amortised_power_spherical import AmortisedPowerSpherical
 from guides.amortised_spline import AmortisedSpline
@@ -21,6 +23,7 @@ from guides.bottom_up import BottomUp
 from guides.empty import Empty
 from guides.full_rank import FullRank
 from guides.guide import Guide
+from guides.gumbel_sinkhorn import GumbelSinkhorn
 from guides.hamiltonian import Hamiltonian
 from guides.iaf import IAF
 from guides.mean_field import MeanField
@@ -66,6 +69,10 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "relaxed": Relaxed,
     "straight_through": partial(Relaxed, straight_through=True),
     "gumbel_rao": partial(Relaxed, straight_through=True, rao=10),
+    "amortised_plackett_luce": AmortisedPlackettLuce,
+    "amortised_matching": AmortisedMatching,
+    "gumbel_sinkhorn": GumbelSinkhorn,
+    "sinkhorn_straight_through": partial(GumbelSinkhorn, straight_through=True),
     "empty": Empty,
 }
 
@@ -88,8 +95,10 @@ __all__ = [
     "AmortisedHouseholder",
     "AmortisedIAF",
     "AmortisedLayers",
+    "AmortisedMatching",
     "AmortisedNAF",
     "AmortisedNormal",
+    "AmortisedPlackettLuce",
     "AmortisedPlanar",
     "AmortisedSpline",
     "AmortisedPowerSpherical",
@@ -101,6 +110,7 @@ __all__ = [
     "FullRank",
     "Guide",
     "Hamiltonian",
+    "GumbelSinkhorn",
     "MeanField",
     "PerDatum",
     "PerDatumFullRank",

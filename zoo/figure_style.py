@@ -77,6 +77,10 @@ GUIDE_LOOKS = (
         *("hamiltonian", "amortised_von_mises_fisher", "amortised_hamiltonian", ""),
         *("amortised_wrapped_normal", "amortised_power_spherical", ""),
     ),
+    (
+        *("", "amortised_plackett_luce", "amortised_matching", "gumbel_sinkhorn"),
+        *("", "", "sinkhorn_straight_through"),
+    ),
 )
 OBJECTIVE_LOOKS = (
     ("trace", "iwae", "rloo", "reinforce", "wake_sleep", "vimco", "enumerate"),

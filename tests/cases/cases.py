@@ -19,6 +19,7 @@ from zoo.isolation import isolated, seed_all
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.discrete.gaussian_mixture import GaussianMixture
+from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.models.hierarchical.eight_schools import EightSchools
 from zoo.models.linear.factor_analysis import FactorAnalysis
@@ -52,6 +53,10 @@ def regressed(rows: int) -> tuple[Tensor, Tensor]:
 
 def places(rows: int) -> tuple[Tensor, Tensor]:
     return torch.linspace(0.0, 3.0, 5).double(), torch.randn(5)
+
+
+def triples(rows: int) -> tuple[Tensor]:
+    return (torch.randn(rows, 3),)
 
 
 HYPERS = {
@@ -144,6 +149,15 @@ MODEL_CASES: dict[str, ModelCase] = {
         ("x",),
         "data",
         5,
+        (64, 64),
+    ),
+    "latent_permutation": ModelCase(
+        lambda: LatentPermutation(3),
+        triples,
+        {"pi": Site("permutation", "local", (3,), (ROWS,), ("data",), 0)},
+        ("x",),
+        "data",
+        3,
         (64, 64),
     ),
     "hmm": ModelCase(

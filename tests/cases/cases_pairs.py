@@ -30,6 +30,8 @@ def suitable(family) -> set[str]:
     """The objectives that a guide goes with, from what it declares."""
     if family.relaxes:
         return RELAXED
+    if Kind.PERMUTATION in family.kinds:
+        return DISCRETE
     if Kind.DISCRETE in family.kinds:
         return CATEGORICAL if family.factorised else DISCRETE
     if family.auxiliary:
@@ -59,12 +61,14 @@ GLOBAL_CONTINUOUS = on(Kind.CONTINUOUS, "global")
 LOCAL_DISCRETE = {**on(Kind.DISCRETE, "local"), "empty": {"enumerate"}}
 LOCAL_BINARY = {**LOCAL_DISCRETE, "amortised_discrete": BINARY}
 AWAKE = {guide: objectives - SIMULATED for guide, objectives in LOCAL_CONTINUOUS.items()}
+LOCAL_PERMUTATION = {**on(Kind.PERMUTATION, "local"), "empty": {"enumerate"}}
 USUAL = {
     ("continuous", "local"): LOCAL_CONTINUOUS,
     ("continuous", "global"): GLOBAL_CONTINUOUS,
     ("discrete", "local"): LOCAL_DISCRETE,
     ("spherical", "local"): on(Kind.SPHERE, "local"),
     ("hyperbolic", "local"): on(Kind.HYPERBOLOID, "local"),
+    ("permutation", "local"): LOCAL_PERMUTATION,
 }
 EXACT = {"empty": {"trace", "trace_graph"}}  # where nothing is latent
 DRAWN = {"empty": EXACT["empty"] | going_with("draws of whole rows")}  # and rows are functions
@@ -133,7 +137,8 @@ def example(guide: str) -> tuple[str, str]:
     suit = [model for model, guides in ALLOWED.items() if guide in guides]
     model = PREFERRED.get(guide, suit[0])
     allowed = ALLOWED[model][guide]
-    usual = "trace_graph" if Kind.DISCRETE in FAMILIES[guide].kinds else "trace"
+    kinds = FAMILIES[guide].kinds
+    usual = "trace_graph" if kinds & {Kind.DISCRETE, Kind.PERMUTATION} else "trace"
     if FAMILIES[guide].relaxes:
         usual = "trace"
     return model, usual if usual in allowed else min(allowed)

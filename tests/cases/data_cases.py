@@ -127,6 +127,7 @@ CASES = {
     "gaussian_mixture": simulated(2),
     "hmm": simulated(6),
     "local_level": simulated(12, train=200),
+    "lost_labels": simulated(5),
     "gp_regression": Case(((30,), None, (30,)), ("x", "y"), None, "none", ("none",), seeded=True),
     "neals_funnel": Case(((10,), None, (10,)), ("scale",), None, "none", ("none",), seeded=False),
     "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),

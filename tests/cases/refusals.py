@@ -19,15 +19,19 @@ from guides import (
     IAF,
     AmortisedDiscrete,
     AmortisedLayers,
+    AmortisedMatching,
     AmortisedNormal,
+    AmortisedPlackettLuce,
     Empty,
     FullRank,
+    GumbelSinkhorn,
     MeanField,
     PerDatum,
     Relaxed,
     SharedEncoder,
     UniformNoise,
 )
+from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.objectives import Neural, Reinforce
 
 
@@ -125,6 +129,48 @@ RULES = {
         "'k' is local and discrete",
         "or an objective that sums it out: enumerate.",
     ),
+    "continuous guide on a permutation": (
+        case("latent_permutation"),
+        AmortisedNormal,
+        "trace",
+        "'pi' is local and permutation: each data row has its own. Its values are permutations of",
+        "Use a guide for local permutation latents, or an objective that sums it out: enumerate.",
+    ),
+    "labels' guide on a permutation": (
+        case("latent_permutation"),
+        AmortisedDiscrete,
+        "rloo",
+        "'pi' is local and permutation",
+        "Use a guide for local permutation latents, or an objective that sums it out: enumerate.",
+    ),
+    "permutations, where bits are flipped": (
+        case("latent_permutation"),
+        AmortisedPlackettLuce,
+        "disarm",
+        "DisARM moves each element of the latents on its own; those of AmortisedPlackettLuce",
+        "Use rloo, or a guide whose latents are independent given the data.",
+    ),
+    "score of relaxed permutations": (
+        case("latent_permutation"),
+        GumbelSinkhorn,
+        "rloo",
+        "multiplies the score of draws that are held constant; GumbelSinkhorn relaxes them",
+        "Use a discrete guide, or trace.",
+    ),
+    "too many permutations to sum": (
+        (LatentPermutation(7), (torch.zeros(3, 7),)),
+        AmortisedPlackettLuce,
+        "enumerate",
+        "'pi' is a permutation. Expected at most 6 items, which have 720 permutations, to sum",
+        "got 7, which have 7! = 5040. Use a guide for it and rloo.",
+    ),
+    "a normaliser of too many permutations": (
+        (LatentPermutation(7), (torch.zeros(3, 7),)),
+        AmortisedMatching,
+        "rloo",
+        "AmortisedMatching sums over all permutations, of at most 6 items; 'pi' has 7",
+        "Use amortised_plackett_luce, which takes any number.",
+    ),
     "points on a sphere": (
         numbers(sphere),
         IAF,
@@ -143,7 +189,7 @@ RULES = {
         case("ppca"),
         AmortisedNormal,
         "enumerate",
-        "sums out finite discrete latents; the model has none among 'z'",
+        "sums out finite discrete or permutation latents; the model has none among 'z'",
         "Use trace.",
     ),
     "all summed already": (

@@ -11,6 +11,7 @@ from zoo.distributions import Density
 from zoo.latents.forms import Form, form_of
 from zoo.manifolds.hyperboloid import hyperboloid
 from zoo.objectives import OBJECTIVES
+from zoo.permutations import UniformPermutation
 
 
 def of_support(support):
@@ -26,6 +27,7 @@ FORMS = {
     Form.SPHERE: dist.ProjectedNormal(torch.tensor([0.0, 0.0, 1.0])),
     Form.HYPERBOLOID: of_support(hyperboloid),
     Form.UNBIJECTABLE: of_support(constraints.symmetric),
+    Form.PERMUTATION: UniformPermutation(3, torch.ones(())),
 }
 
 

@@ -20,6 +20,7 @@ from zoo.latents import Kind, describe
 from zoo.latents.architecture import DEFAULT_HIDDEN
 from zoo.manifolds.hyperboloid import hyperboloid
 from zoo.models import MODELS
+from zoo.permutations import PlackettLuce
 
 
 def summary(site):
@@ -170,6 +171,12 @@ SUPPORTS = {
     "one_hot": (lambda: dist.OneHotCategorical(torch.ones(4)), Kind.DISCRETE, None, 4),
     "integers": (lambda: dist.Categorical(torch.ones(5)), Kind.DISCRETE, None, 5),
     "counts": (lambda: dist.Poisson(1.0), Kind.DISCRETE, None, 0),
+    "permutation": (
+        lambda: PlackettLuce(torch.zeros(4)),
+        Kind.PERMUTATION,
+        None,
+        24,
+    ),
     "sphere": (
         lambda: dist.ProjectedNormal(torch.tensor([0.0, 0.0, 2.0])),
         Kind.SPHERE,

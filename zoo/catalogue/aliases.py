@@ -227,6 +227,36 @@ ALIASES: dict[str, Alias] = {
         "the relaxation of one-hot latents",
         "zoo fit categorical_vae --guide relaxed",
     ),
+    "permutation": Alias(
+        "model",
+        "latent_permutation",
+        "measurements in an unknown order",
+        "zoo fit latent_permutation",
+    ),
+    "permutations": Alias(
+        "model",
+        "latent_permutation",
+        "measurements in an unknown order",
+        "zoo fit latent_permutation",
+    ),
+    "sorting": Alias(
+        "model",
+        "latent_permutation",
+        "measurements in an unknown order",
+        "zoo fit latent_permutation",
+    ),
+    "plackett_luce": Alias(
+        "guide",
+        "amortised_plackett_luce",
+        "a ranking drawn place by place",
+        "zoo fit latent_permutation --guide amortised_plackett_luce",
+    ),
+    "sinkhorn": Alias(
+        "guide",
+        "gumbel_sinkhorn",
+        "the relaxation of permutations",
+        "zoo fit latent_permutation --guide gumbel_sinkhorn",
+    ),
     "concrete": Alias(
         "guide",
         "relaxed",

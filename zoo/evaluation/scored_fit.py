@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from zoo.energies import LogZ
-from zoo.latents import Kind
 from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.bounds import elbo
 from zoo.metrics.metric import PerRow
@@ -24,6 +23,7 @@ from zoo.sampling.importance_weights import (
     weight_chunks,
 )
 from zoo.sampling.weighable import about_density, require_certain, require_whole, rounding
+from zoo.sites.supports import SUMMED
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Scored:
         """Does the guide draw any discrete latent?"""
         latents, guided = self.program.latents, self.program.guided
         drawn = [site for site in latents.sites if guided is None or site.name in guided]
-        return any(site.kind is Kind.DISCRETE for site in drawn)
+        return any(site.kind in SUMMED for site in drawn)
 
     @cached_property
     def certain(self) -> bool:

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from zoo.evaluation.mutual_information import guided, log_prob
-from zoo.latents import Latent, Latents
+from zoo.latents import Kind, Latent, Latents
+from zoo.latents.forms import as_numbers
 from zoo.metrics.means import mean_over_draws_and_rows
 from zoo.metrics.metric import Metric
 from zoo.traces import Traces
@@ -47,9 +48,13 @@ def drawn(traces: Traces, latent: Latent) -> Tensor:
 
 
 def rows_first(value: Tensor, latent: Latent, latents: Latents) -> Tensor:
-    """A site's values as (draws, rows, dimensions); other plates count as dimensions."""
+    """A site's values as (draws, rows, dimensions); other plates count as dimensions.
+
+    A permutation has a dimension for each item in each place.
+    """
     assert latents.row_plate is not None
-    event = len(latent.event_shape)
+    event = len(latent.event_shape) + (latent.kind is Kind.PERMUTATION)
+    value = as_numbers(value, latent)
     value = value.reshape((1,) * (latents.nesting + 1 + event - value.dim()) + tuple(value.shape))
     rows_at = value.dim() - event + latents.row_plate.dim
     return value.movedim(rows_at, 1).flatten(2) if value.dim() > 2 else value.unsqueeze(-1)

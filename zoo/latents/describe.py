@@ -36,7 +36,7 @@ from zoo.latents.latents import Latents
 from zoo.latents.statements import Given
 from zoo.protocols import Descends, Drawn, Model, recogniser_of
 from zoo.sites.latent import Latent, Plate
-from zoo.sites.supports import Kind, kind_of, unmixed
+from zoo.sites.supports import SUMMED, kind_of, unmixed
 
 
 def describe(model: Model, *args: object, rows: int | None = None, **kwargs: object) -> Latents:
@@ -205,7 +205,7 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
         local=row_plate is not None and row_plate.name in {plate.name for plate in plates},
         dtype=site["value"].dtype,
         reparameterised=bool(site["fn"].has_rsample),
-        elementwise=kind_of(support) is not Kind.DISCRETE or _of_elements(site["fn"]),
+        elementwise=kind_of(support) not in SUMMED or _of_elements(site["fn"]),
     )
 
 

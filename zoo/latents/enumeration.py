@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.nn.functional import one_hot
 
-from zoo.latents import Latent, Latents
+from zoo.latents import Kind, Latent, Latents
+from zoo.permutations.support import every_permutation, too_many_items
 from zoo.sites.states import states_by_number
 
 LIMIT = 2**16
@@ -50,6 +51,10 @@ def too_many(summed: Sequence[Latent], latents: Latents) -> str | None:
         summed: the discrete latents to enumerate.
         latents: the description they come from.
     """
+    for site in summed:
+        found = too_many_items(site.event_shape[-1]) if site.kind is Kind.PERMUTATION else None
+        if found:
+            return f"'{site.name}' is a permutation. {found} Use a guide for it and rloo."
     counts = [site.classes ** math.prod(elements(site, latents)) for site in summed]
     if 0 in counts:
         name = summed[counts.index(0)].name
@@ -71,17 +76,20 @@ def too_many(summed: Sequence[Latent], latents: Latents) -> str | None:
 def elements(site: Latent, latents: Latents) -> tuple[int, ...]:
     """Shape of a site's independent elements: all its plates, the rows' of size 1, and its event.
 
-    A one-hot vector is one element.
+    A one-hot vector is one element, and so is a permutation.
     """
     batch = [1] * (latents.nesting - len(site.batch_shape)) + list(site.batch_shape)
     if site.local and latents.row_plate is not None:
         batch[latents.row_plate.dim] = 1
-    event = site.event_shape[:-1] if site.base_support is constraints.one_hot else site.event_shape
+    whole = site.base_support is constraints.one_hot or site.kind is Kind.PERMUTATION
+    event = site.event_shape[:-1] if whole else site.event_shape
     return (*batch, *event)
 
 
 def _values(index: Tensor, site: Latent, shape: tuple[int, ...]) -> Tensor:
     digits = states_by_number(index, math.prod(shape), site.classes).flip(1).reshape(-1, *shape)
+    if site.kind is Kind.PERMUTATION:
+        return every_permutation(site.event_shape[-1], index.device)[digits]
     if site.base_support is constraints.one_hot:
         return one_hot(digits, site.classes).to(torch.get_default_dtype())
     if site.base_support is constraints.boolean:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from zoo.metrics.metric import Metric, joined
+from zoo.permutations.distribution import OverPermutations
 from zoo.protocols import HasMoments, HasPosterior
 
 Moments = dict[str, tuple[Tensor, Tensor]]  # site -> mean and standard deviation
@@ -21,8 +23,16 @@ def exact_moments(model: Callable, args: tuple) -> Moments | None:
         return model.posterior_moments(*args)
     if isinstance(model, HasPosterior):
         exact = model.posterior(*args)
-        return {name: (q.mean, q.variance.sqrt()) for name, q in exact.items()}
+        return {name: _of(q) for name, q in exact.items()}
     return None
+
+
+def _of(q: Distribution) -> tuple[Tensor, Tensor]:
+    """Mean and sd of a distribution; of permutations those of their matrices."""
+    if isinstance(q, OverPermutations):
+        chance = q.marginals()
+        return chance, (chance * (1 - chance)).clamp(min=0).sqrt()
+    return q.mean, q.variance.sqrt()
 
 
 def posterior_errors(

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_whole
 from zoo.device import device_of
-from zoo.latents import Kind, Latents
+from zoo.latents import Latents
 from zoo.latents.enumeration import elements, joint_states, too_many
 from zoo.objectives.objective import Needs, Objective
+from zoo.sites.supports import SUMMED
 from zoo.traces import Assign, Pair, Traces, add_up, run, sample_sites, sum_plates, weigh
 
 
@@ -57,24 +58,24 @@ class Enumerate(Objective):
         """What it asks of a guide."""
         return Needs(
             reparameterised=True,
-            sums_out=frozenset({Kind.DISCRETE}),
+            sums_out=SUMMED,
             row_weights=True,
             nonlinear=True,
         )
 
     def objection(self, latents: Latents) -> str | None:
         """It has a limit to the number of joint states."""
-        return too_many([site for site in latents.sites if site.kind is Kind.DISCRETE], latents)
+        return too_many([site for site in latents.sites if site.kind in SUMMED], latents)
 
     def evaluations(self, latents: Latents) -> int:
         """One a joint state of a row's discrete latents, for each draw of the rest."""
-        summed = [site for site in latents.sites if site.kind is Kind.DISCRETE]
+        summed = [site for site in latents.sites if site.kind in SUMMED]
         counts = (site.classes ** math.prod(elements(site, latents)) for site in summed)
         return self.particles * math.prod(counts)
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""
-        summed = [site for site in pair.latents.sites if site.kind is Kind.DISCRETE]
+        summed = [site for site in pair.latents.sites if site.kind in SUMMED]
         states = joint_states(summed, pair.latents, device=device_of(args))
         rowwise = bool(summed) and all(site.local for site in summed)
         bounds = []

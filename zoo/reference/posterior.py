@@ -20,6 +20,7 @@ from zoo.reference.record import Scalars
 from zoo.sampling.joint_density import JointDensity
 from zoo.sampling.traced import traced
 from zoo.sampling.unconstrained import Bijected
+from zoo.sites.supports import SUMMED
 
 LARGEST_START = 2.0  # of each coordinate of a starting point
 TRIES = 100
@@ -124,7 +125,7 @@ def refuse(latents: Latents) -> None:
     for site in latents.sites:
         if site.kind is not Kind.CONTINUOUS:
             way = "Score it by iwae_K with a guide for it."
-            if site.kind is Kind.DISCRETE:
+            if site.kind in SUMMED:
                 way = "Ask the model's exact posterior by enumeration, or sum it out in the model."
             raise ValueError(
                 f"NUTS moves continuous latents; '{site.name}' is {site.kind.value}. {way}"

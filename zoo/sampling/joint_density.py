@@ -22,7 +22,7 @@ from zoo.program import Program
 from zoo.sampling.importance_weights import independent_rows, row_count, take_rows
 from zoo.sampling.simulated import Simulated
 from zoo.sampling.unconstrained import Bijected, Columns, to_unconstrained
-from zoo.sites.supports import unmixed
+from zoo.sites.supports import SUMMED, unmixed
 from zoo.traces import Assign, add_up, row_scale, sample_sites, sum_plates
 
 MOST_STATES = 1024  # of discrete latents, at each step of a chain
@@ -80,7 +80,7 @@ class JointDensity:
         plate = latents.row_plate.size if latents.row_plate is not None else 1
         sites = tuple(site for site in latents.sites if site.kind is Kind.CONTINUOUS)
         self.columns = Columns(latents, sites, len(self.picked) if latents.row_args else plate)
-        discrete = [site for site in latents.sites if site.kind is Kind.DISCRETE]
+        discrete = [site for site in latents.sites if site.kind in SUMMED]
         self.state_values: dict[str, Tensor] = {}
         if discrete:
             self.state_values = joint_states(discrete, latents, device=device_of(args))
@@ -255,12 +255,12 @@ def _check(latents: Latents) -> None:
             "which annealing could start. log_evidence is had by annealing the energy itself."
         )
     for site in latents.sites:
-        if site.kind not in (Kind.CONTINUOUS, Kind.DISCRETE):
+        if site.kind not in (Kind.CONTINUOUS, *SUMMED):
             raise ValueError(
                 f"Annealing moves latents in unconstrained space; '{site.name}' has support "
                 f"{site.support}, which no bijection reaches. Use iwae_K with a guide for it."
             )
-    discrete = [site for site in latents.sites if site.kind is Kind.DISCRETE]
+    discrete = [site for site in latents.sites if site.kind in SUMMED]
     if len({site.local for site in discrete}) > 1:
         raise ValueError(
             f"Summing out {[site.name for site in discrete]} takes all rows' states jointly, "

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zoo.latents import Family
 from zoo.latents.family import class_of
+from zoo.latents.forms import as_numbers
 from zoo.program import Program
 from zoo.sampling.draws import draw_latents, draw_predictive
 from zoo.sampling.importance_weights import row_count, take_rows
@@ -33,6 +34,7 @@ class Codes(NamedTuple):
 def encode(program: Program, args: tuple, names: tuple[str, ...], draws: int) -> Codes:
     """Means and sds of latents of rows.
 
+    Of a permutation they are those of its matrix: the chance of each item in each place.
     They are those of the guide's own distribution where each latent has one with known moments,
     else those of draws.
 
@@ -94,7 +96,9 @@ def _moments(program: Program, args: tuple, names: tuple[str, ...]) -> tuple[Sit
 def _of_draws(
     program: Program, args: tuple, names: tuple[str, ...], draws: int
 ) -> tuple[Sites, Sites]:
-    drawn = draw_latents(program, args, draws)
+    sites = program.latents
+    found = draw_latents(program, args, draws)
+    drawn = {name: as_numbers(z, sites[name]) for name, z in found.items()}
     usual = torch.get_default_dtype()
     values = {n: z if z.is_floating_point() else z.to(usual) for n, z in drawn.items()}
     return {n: values[n].mean(0) for n in names}, {n: values[n].std(0) for n in names}

@@ -38,7 +38,7 @@ class Latent:
         event_shape: of one event.
         batch_shape: the shape of its plates at their full sizes.
         plates: that it lies in.
-        kind: continuous, discrete, spherical, hyperbolic or unbijectable.
+        kind: continuous, discrete, a permutation, spherical, hyperbolic or unbijectable.
         local: does it lie inside the plate over data rows?
         dtype: of the prior's draws.
         reparameterised: are the prior's draws differentiable functions of its parameters?

@@ -1,5 +1,6 @@
 """The kind of a latent and the number of its values, both from its support alone."""
 
+import math
 from enum import Enum
 
 import torch
@@ -8,6 +9,7 @@ from torch.distributions import biject_to, constraints
 from torch.distributions.constraints import Constraint, MixtureSameFamilyConstraint
 
 from zoo.manifolds.hyperboloid import Hyperboloid, hyperboloid
+from zoo.permutations.support import Permutation
 
 NO_EVENT = torch.Size()
 WORDS = {  # support of one element -> in words: of a single value, of an event with a shape
@@ -42,6 +44,10 @@ class Kind(Enum):
     SPHERE = "spherical"
     HYPERBOLOID = "hyperbolic"
     UNBIJECTABLE = "unbijectable"
+    PERMUTATION = "permutation"
+
+
+SUMMED = frozenset({Kind.DISCRETE, Kind.PERMUTATION})  # over whose values a sum can go
 
 
 MANIFOLDS = {type(sphere): Kind.SPHERE, Hyperboloid: Kind.HYPERBOLOID}
@@ -49,6 +55,8 @@ MANIFOLDS = {type(sphere): Kind.SPHERE, Hyperboloid: Kind.HYPERBOLOID}
 
 def kind_of(support: Constraint) -> Kind:
     """The kind of a latent with this support."""
+    if isinstance(of_one_element(support), Permutation):
+        return Kind.PERMUTATION
     if support.is_discrete:
         return Kind.DISCRETE
     curved = MANIFOLDS.get(type(of_one_element(support)))
@@ -90,6 +98,8 @@ def in_words(support: Constraint, event_shape: torch.Size = NO_EVENT) -> str:
         if element is known:
             sized = f" of {' x '.join(map(str, event_shape))}" if event_shape else ""
             return (several if event_shape else one) + sized
+    if isinstance(element, Permutation):
+        return f"permutations of {event_shape[-1]} items" if event_shape else "permutations"
     if isinstance(element, constraints.integer_interval):
         return f"whole numbers from {element.lower_bound} to {element.upper_bound}"
     if isinstance(element, constraints.interval):
@@ -104,6 +114,8 @@ def class_count(support: Constraint, event_shape: torch.Size) -> int:
         return 2
     if element is constraints.one_hot:
         return event_shape[-1]
+    if isinstance(element, Permutation):
+        return math.factorial(event_shape[-1])
     if isinstance(element, constraints.integer_interval):
         return int(element.upper_bound) - int(element.lower_bound) + 1
     return 0

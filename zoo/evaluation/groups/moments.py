@@ -14,7 +14,6 @@ from torch import Tensor
 
 from zoo.evaluation.scored_fit import Scored
 from zoo.evidence.smc import TemperedSMC
-from zoo.latents import Kind
 from zoo.metrics.bounds import log_evidence
 from zoo.metrics.metric import Metric, joined
 from zoo.metrics.moment_shift import (
@@ -32,6 +31,7 @@ from zoo.metrics.shares import share
 from zoo.sampling.draws import draw, draw_summed, draw_weighted, first_rows, join_runs
 from zoo.sampling.importance_weights import row_count
 from zoo.sampling.joint_density import JointDensity
+from zoo.sites.supports import SUMMED, Kind
 
 PSIS_ROWS = 50  # where rows have latents of their own
 SMC_ROWS = 20  # where rows have latents of their own
@@ -160,7 +160,7 @@ def _names(scored: Scored) -> list[str]:
     drawn = [site for site in sites if site.name not in left]
     names = [site.name for site in drawn if site.kind is Kind.CONTINUOUS]
     if not names:
-        labels = all(site.kind is Kind.DISCRETE for site in drawn)
+        labels = all(site.kind in SUMMED for site in drawn)
         raise ValueError(ALL_DISCRETE if labels else NO_MEANS)
     return names
 

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo.evaluation.scored_fit import Scored
-from zoo.latents import Family, Kind
-from zoo.latents.forms import RELAXABLE, form_of
+from zoo.latents import Family
+from zoo.latents.forms import LABELS, as_numbers, form_of
 from zoo.metrics.metric import Metric, joined
 from zoo.metrics.posterior import Moments, exact_moments, posterior_errors
 from zoo.metrics.two_sample import kl, two_sample
@@ -36,7 +36,7 @@ from zoo.reference import Reference, reference
 from zoo.sampling.draws import draw, draw_jointly, draw_weighted, first_rows
 from zoo.sampling.importance_weights import some_rows
 from zoo.sampling.weighable import points
-from zoo.sites.supports import in_words
+from zoo.sites.supports import SUMMED, Kind, in_words
 
 COMPARED_ROWS = 50
 COMPARED_DRAWS = 500
@@ -74,7 +74,7 @@ def _require_flat(scored: Scored) -> None:
         ValueError: naming the latent.
     """
     for site in scored.program.latents.sites:
-        if site.kind not in (Kind.CONTINUOUS, Kind.DISCRETE):
+        if site.kind not in (Kind.CONTINUOUS, *SUMMED):
             raise ValueError(
                 f"'{site.name}' takes {in_words(site.support, site.event_shape)}; means, sds and "
                 "distances of its coordinates are not those of its space. Ask for elbo, iwae_K or "
@@ -91,8 +91,10 @@ def _moments(scored: Scored) -> dict[str, Metric]:
         exact, doubt = _both_on(known.moments(), scored), _both_on(known.errors(), scored)
         note = joined(note, "against reference draws")
     scored.require_draws()
-    sampled = draw(scored.program, scored.args, scored.draws).latents
-    labels = {site.name for site in scored.program.latents.sites if form_of(site) in RELAXABLE}
+    sites = scored.program.latents
+    drawn = draw(scored.program, scored.args, scored.draws).latents
+    sampled = {name: as_numbers(value, sites[name]) for name, value in drawn.items()}
+    labels = {site.name for site in scored.program.latents.sites if form_of(site) in LABELS}
     return posterior_errors(sampled, exact, note, doubt, labels)
 
 
@@ -103,7 +105,7 @@ def against_draws(scored: Scored) -> dict[str, Metric]:
         ValueError: if there are no draws of the posterior, or latents are discrete.
     """
     scored.require_draws()
-    discrete = [s.name for s in scored.program.latents.sites if s.kind is Kind.DISCRETE]
+    discrete = [s.name for s in scored.program.latents.sites if s.kind in SUMMED]
     if discrete:
         raise ValueError(f"latents {discrete} are discrete; distances need numbers")
     _require_flat(scored)
@@ -155,10 +157,13 @@ def error_bound(scored: Scored) -> dict[str, Metric]:
     """Bounds on the errors of the guide's moments from its weights alone, on the first 50 rows.
 
     Raises:
-        ValueError: if the guide leaves latents out, or latents lie in a curved space.
+        ValueError: if the guide leaves latents out, or latents are permutations or curved.
     """
     scored.require_weights()
     _require_flat(scored)
+    permuted = [s.name for s in scored.program.latents.sites if s.kind is Kind.PERMUTATION]
+    if permuted:
+        raise ValueError(f"latents {permuted} are permutations; distances need numbers")
     rows = COMPARED_ROWS if scored.rowwise else None
     found = draw_weighted(scored.program, scored.args, scored.draws, rows=rows)
     columns = found.log_w.shape[1]

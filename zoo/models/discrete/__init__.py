@@ -3,6 +3,7 @@
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.discrete.gaussian_mixture import GaussianMixture
+from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.models.parts import Parts
 from zoo.models.recipe import Recipe
@@ -35,6 +36,14 @@ DISCRETE: dict[str, Recipe] = {
         data="gaussian_mixture",
         guide="amortised_discrete",
         objective="enumerate",
+        lr=1e-2,
+    ),
+    "latent_permutation": Recipe(
+        build=lambda data: LatentPermutation(data.features),
+        labels=("x",),
+        data="lost_labels",
+        guide="amortised_matching",
+        objective="rloo",
         lr=1e-2,
     ),
 }
