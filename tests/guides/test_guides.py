@@ -30,7 +30,7 @@ from guides import (
     Relaxed,
     guide_named,
 )
-from zoo.latents import describe
+from zoo.latents import Kind, describe
 from zoo.objectives import OBJECTIVES, Trace
 
 PARAMETERLESS = {"empty", "shared"}  # nothing to train, or all of it the model's
@@ -50,6 +50,11 @@ def test_every_parameter_gets_a_gradient(name, device):
             assert grads[parameter].abs().max() > 0, parameter
 
 
+def guide_relaxes_permutations(guide):
+    """Then its draws are matrices in training."""
+    return guide.relaxes and Kind.PERMUTATION in guide.kinds
+
+
 @pytest.mark.parametrize("particles", [1, 4])
 @pytest.mark.parametrize("name", SAMPLING)
 def test_shapes_of_draws(name, particles, device):
@@ -61,7 +66,8 @@ def test_shapes_of_draws(name, particles, device):
         for latent, site in case.sites.items():
             value, q = traces.guide.nodes[latent]["value"], traces.guide.nodes[latent]["fn"]
             lead = () if particles == 1 else (4, *[1] * (1 - len(site.batch)))
-            assert tuple(value.shape) == (*lead, *site.batch, *site.event)
+            extra = site.event if guide_relaxes_permutations(program.guide) else ()
+            assert tuple(value.shape) == (*lead, *site.batch, *site.event, *extra)
             assert tuple(q.batch_shape) == (*lead, *site.batch)
             assert q.support.check(value).all() or latent == "z"
             assert traces.model.nodes[latent]["value"] is value
