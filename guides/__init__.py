@@ -20,6 +20,7 @@ from guides.amortised_sylvester import AmortisedSylvester
 from guides.amortised_von_mises_fisher import AmortisedVonMisesFisher
 from guides.amortised_wrapped_normal import AmortisedWrappedNormal
 from guides.bottom_up import BottomUp
+from guides.coordinate_ascent import CoordinateAscent
 from guides.empty import Empty
 from guides.full_rank import FullRank
 from guides.guide import Guide
@@ -73,6 +74,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "amortised_matching": AmortisedMatching,
     "gumbel_sinkhorn": GumbelSinkhorn,
     "sinkhorn_straight_through": partial(GumbelSinkhorn, straight_through=True),
+    "coordinate_ascent": CoordinateAscent,
     "empty": Empty,
 }
 
@@ -106,6 +108,7 @@ __all__ = [
     "AmortisedVonMisesFisher",
     "AmortisedWrappedNormal",
     "BottomUp",
+    "CoordinateAscent",
     "Empty",
     "FullRank",
     "Guide",

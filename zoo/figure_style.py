@@ -78,7 +78,7 @@ GUIDE_LOOKS = (
         *("amortised_wrapped_normal", "amortised_power_spherical", ""),
     ),
     (
-        *("", "amortised_plackett_luce", "amortised_matching", "gumbel_sinkhorn"),
+        *("coordinate_ascent", "amortised_plackett_luce", "amortised_matching", "gumbel_sinkhorn"),
         *("", "", "sinkhorn_straight_through"),
     ),
 )
@@ -89,6 +89,7 @@ OBJECTIVE_LOOKS = (
     ("free_bits", "dreg", "arm", "muprop", "rebar", "vr_max", "measure_valued"),
     ("tvo", "miwae", "ciwae", "piwae", "vimco_geometric", "tail_adaptive", "u2g"),
     ("info_vae", "wae", "aae", "flow_gan", "flow_gan_adversarial", "cd", "pcd"),
+    ("pcd_rloo", "", "", "", "", "", ""),
 )
 METRIC_LOOKS = (
     ("elbo", "", "", "", "", "", "exact_log_evidence"),

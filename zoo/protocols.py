@@ -161,6 +161,23 @@ class HasMoments(Protocol):
 
 
 @runtime_checkable
+class HasMeanField(Protocol):
+    """A model of binary latents that knows the updates of independent means of its latents."""
+
+    def mean_field(self, x: Tensor, sweeps: int) -> dict[str, Tensor]:
+        """Logits of the latents after so many sweeps of coordinate ascent on the bound.
+
+        Args:
+            x: data rows, shape (rows, D).
+            sweeps: updates of each latent site.
+
+        Returns:
+            Site -> logits, (rows, *event).
+        """
+        ...
+
+
+@runtime_checkable
 class HasChains(Protocol):
     """A model with an energy that can say what its sites hold at a state of a Gibbs chain."""
 

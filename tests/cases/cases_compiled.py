@@ -66,6 +66,8 @@ SUITABLE = [  # model, guide, and the objectives that are compiled on them
     ("realnvp", "empty", "flow_gan flow_gan_adversarial"),
     ("maf", "empty", "flow_gan flow_gan_adversarial"),
     ("rbm", "empty", "cd pcd"),
+    ("dbm", "coordinate_ascent", "pcd cd pcd_rloo"),
+    ("dbn", "amortised_layers", "pcd_rloo"),
     ("self_vae", "bottom_up", "trace_graph"),
     ("sigmoid_belief", "amortised_discrete", "arm disarm u2g arms double_cv rodeo"),
     ("sigmoid_belief", "amortised_layers", "rloo vimco vimco_geometric layer_sum rws reinforce"),

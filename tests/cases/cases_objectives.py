@@ -62,6 +62,7 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "flow_gan_adversarial": tested_in("draws of whole rows", "flow_gan"),
     "cd": tested_in("energies", "contrastive_divergence"),
     "pcd": tested_in("energies", "contrastive_divergence"),
+    "pcd_rloo": tested_in("energies by scores", "contrastive_divergence"),
     "enumerate": tested_in("discrete", "gradients_exact"),
     "stl": tested_in("paths", "gradients_exact"),
     "dreg": tested_in("paths", "estimators_paths"),

@@ -41,9 +41,19 @@ def suitable(family) -> set[str]:
 
 
 ENERGIES = going_with("energies")
+BY_SCORES = ENERGIES | going_with("energies by scores")
+DEEP = dict.fromkeys(("amortised_discrete", "amortised_layers"), BY_SCORES)
+RELAXING = ("relaxed", "straight_through", "gumbel_rao")
 
 
-SPECIAL = {"shared", "uniform_noise", "top_down", "ladder", "empty"}  # for certain models only
+SPECIAL = {
+    "shared",
+    "uniform_noise",
+    "top_down",
+    "ladder",
+    "empty",
+    "coordinate_ascent",
+}  # for certain models only
 FAMILIES = {name: getattr(guide, "func", guide) for name, guide in GUIDES.items()}
 
 
@@ -83,6 +93,8 @@ EXCEPTIONS: dict[str, dict[str, set[str]]] = {
     "darn": {guide: o for guide, o in LOCAL_BINARY.items() if not FAMILIES[guide].relaxes},
     **dict.fromkeys(FLOWS, DRAWN),
     "rbm": {"empty": ENERGIES},
+    "dbm": {**DEEP, **dict.fromkeys(RELAXING, ENERGIES), "coordinate_ascent": BY_SCORES},
+    "dbn": DEEP,
 }
 
 
@@ -129,6 +141,7 @@ PREFERRED = {  # a guide -> a model that shows more of it than the first that it
     "uniform_noise": "dequantised_vae",
     "amortised_layers": "sigmoid_belief",
     "straight_through": "categorical_vae",
+    "coordinate_ascent": "dbm",
 }
 
 

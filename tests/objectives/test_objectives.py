@@ -18,7 +18,7 @@ from cases import (
     unvectorised,
 )
 from cases_objectives import going_with
-from cases_pairs import ALLOWED
+from cases_pairs import ALLOWED, BY_SCORES
 from pyro import poutine
 from pyro.infer import (
     RenyiELBO,
@@ -53,7 +53,7 @@ PAIRS = [
     ("categorical_vae", "amortised_discrete"),
     ("categorical_vae", "relaxed"),
 ]
-WITHOUT_KL = going_with("draws of whole rows") | going_with("energies")  # to be weighed
+WITHOUT_KL = going_with("draws of whole rows") | BY_SCORES  # to be weighed
 
 
 def wide(kind, particles, nesting, **fields):

@@ -43,6 +43,9 @@ ALIASES: dict[str, Alias] = {
     "boltzmann_machine": Alias(
         "model", "rbm", "a Boltzmann machine without weights inside its sides", "zoo fit rbm"
     ),
+    "deep_boltzmann_machine": Alias("model", "dbm", "the deep Boltzmann machine", "zoo fit dbm"),
+    "deep_belief_network": Alias("model", "dbn", "the deep belief network", "zoo fit dbn"),
+    "deep_belief_net": Alias("model", "dbn", "the deep belief network", "zoo fit dbn"),
     "boltzmann": Alias("model", "rbm", "the restricted Boltzmann machine", "zoo fit rbm"),
     "harmonium": Alias("model", "rbm", "the restricted Boltzmann machine", "zoo fit rbm"),
     "contrastive_divergence": Alias(

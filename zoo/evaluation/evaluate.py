@@ -164,7 +164,7 @@ def evaluate(
     found, skipped = _computed(scored, asked)
     ordered = {name: found[name] for wanted in asked.names for name in _called(wanted, found)}
     weighed = independent_rows(program, args)
-    left = skipped | asked.left
+    left = skipped | _left(scored, asked)
     return Metrics(
         ordered,
         left,
@@ -237,6 +237,13 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str
     if scored.program.latents.energy_units:
         why = NO_DRAWS
     return found, skipped | dict.fromkeys(missing, why)
+
+
+def _left(scored: Scored, asked: Asked) -> dict[str, str]:
+    """Why groups and estimators were left out that were not asked for."""
+    if scored.program.latents.energy_units:
+        return dict.fromkeys(asked.left, NO_DRAWS)
+    return asked.left
 
 
 def _applies(part: Part, scored: Scored) -> bool:

@@ -34,7 +34,7 @@ from zoo.isolation import isolated
 from zoo.latents.architecture import architecture
 from zoo.latents.latents import Latents
 from zoo.latents.statements import Given
-from zoo.protocols import Descends, Drawn, Model, recogniser_of
+from zoo.protocols import Descends, Drawn, HasMeanField, Model, recogniser_of
 from zoo.sites.latent import Latent, Plate
 from zoo.sites.supports import SUMMED, kind_of, unmixed
 
@@ -86,6 +86,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         observed_by_row=all(_in_plate(site, prior.row_plate) for site in seen),
         differentiable_draws=len(seen) == 1 and seen[0]["fn"].has_rsample,
         energy_units=_energy_units(prior.sites),
+        settles=isinstance(model, HasMeanField),
     )
 
 

@@ -39,6 +39,7 @@ class Latents:
             model's parameters?
         energy_units: left units of the energy of a model whose log p leaves out a constant log Z
             of its parameters; 0 where log p is normalised.
+        settles: does the model know the coordinate-ascent updates of its latents' means?
     """
 
     sites: tuple[Latent, ...]
@@ -61,6 +62,7 @@ class Latents:
     observed_by_row: bool = False
     differentiable_draws: bool = False
     energy_units: int = 0
+    settles: bool = False
 
     def __deepcopy__(self, memo: dict) -> "Latents":
         return self  # nothing in it changes, and supports are compared by identity

@@ -99,6 +99,7 @@ OBJECTIVES: dict[str, Objective] = {
     "flow_gan_adversarial": FlowGAN(likelihood=0.0),
     "cd": ContrastiveDivergence(),
     "pcd": PersistentContrastiveDivergence(),
+    "pcd_rloo": PersistentContrastiveDivergence(bound=LeaveOneOut()),
 }
 
 

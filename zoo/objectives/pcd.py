@@ -12,6 +12,7 @@ Source: Tieleman 2008, "Training restricted Boltzmann machines using approximati
 likelihood gradient"; for models with latents, Salakhutdinov & Hinton 2009, "Deep Boltzmann
 machines".
 
+As `pcd_rloo`: PCD with the guide trained by leave-one-out score functions.
 Topic: Energies.
 """
 

@@ -1,6 +1,6 @@
 """Energies: models whose log p(x) is known up to a constant log Z of their parameters."""
 
-from zoo.models.energies import rbm
+from zoo.models.energies import dbm, dbn, rbm
 from zoo.models.parts import Parts
 from zoo.models.recipe import Recipe
 
@@ -13,5 +13,23 @@ ENERGIES: dict[str, Recipe] = {
         objective="pcd",
         rate_falls=True,
         parts=Parts(latent=64),
+    ),
+    "dbm": Recipe(
+        build=dbm.from_parts,
+        labels=("x",),
+        data="digits",
+        guide="coordinate_ascent",
+        objective="pcd",
+        rate_falls=True,
+        parts=Parts(groups=(32, 64)),
+    ),
+    "dbn": Recipe(
+        build=dbn.from_parts,
+        labels=("x",),
+        data="digits",
+        guide="amortised_layers",
+        objective="pcd_rloo",
+        rate_falls=True,
+        parts=Parts(groups=(32, 64)),
     ),
 }
