@@ -23,16 +23,18 @@ import zoo
 from benchmarks import records
 from benchmarks.densities.__main__ import samples
 from zoo.data import Data
-from zoo.energies import annealed_log_z, log_z
+from zoo.energies import annealed_log_z
 from zoo.isolation import isolated
 from zoo.models.energies.dbn import DBN, stacked
 from zoo.models.energies.rbm import RBM
 from zoo.objectives import ContrastiveDivergence, Objective, PersistentContrastiveDivergence
 from zoo.optim.schedules import Cosine
 from zoo.results.result import Fit
+from zoo.sampling.energy import log_z_of
 
 RESULT = records.RESULTS / "energies.json"
 TEST_ROWS, DRAWS, FILTERS = 1000, 100, 10
+LEARNING_RATE = 5e-3
 PCD, CD1 = PersistentContrastiveDivergence(), ContrastiveDivergence()
 
 
@@ -60,14 +62,14 @@ def mnist(model: str, **parts: object) -> zoo.Task:
     return replace(task, data=replace(task.data, test=(test[:TEST_ROWS],)))
 
 
-def trained(task: zoo.Task, guide: Callable, objective: Objective, steps: int, lr: float) -> Fit:
+def trained(task: zoo.Task, guide: Callable, objective: Objective, steps: int) -> Fit:
     """A fit by Adam whose rate falls to 0."""
     return zoo.fit(
         task,
         guide,
         objective=objective,
         steps=steps,
-        lr=lr,
+        lr=LEARNING_RATE,
         lr_schedule=Cosine(steps),
         batch_size=100,
         progress=True,
@@ -78,15 +80,15 @@ def rbm(hidden: int, objective: Objective) -> Callable[[int], Fit]:
     """An RBM with so many hidden units."""
 
     def fit(steps: int) -> Fit:
-        return trained(mnist("rbm", latent=hidden), guides.Empty, objective, steps, 2e-3)
+        return trained(mnist("rbm", latent=hidden), guides.Empty, objective, steps)
 
     return fit
 
 
 def dbm(steps: int) -> Fit:
     """A deep Boltzmann machine, both layers at once."""
-    task = mnist("dbm", groups=(200, 500))
-    return trained(task, guides.CoordinateAscent, PCD, steps, 2e-3)
+    task = mnist("dbm", groups=(100, 200))
+    return trained(task, guides.CoordinateAscent, PCD, steps)
 
 
 def dbn(steps: int) -> Fit:
@@ -94,12 +96,12 @@ def dbn(steps: int) -> Fit:
 
     The guide is what the first machine infers of its hidden units, held as it is.
     """
-    task = mnist("rbm", latent=500)
-    first = trained(task, guides.Empty, PCD, steps // 2, 2e-3)
-    above = replace(task, data=hidden_data(first), build=lambda: RBM(500, 500))
-    second = trained(above, guides.Empty, PCD, steps - steps // 2, 2e-3)
+    task = mnist("rbm", latent=200)
+    first = trained(task, guides.Empty, PCD, steps // 2)
+    above = replace(task, data=hidden_data(first), build=lambda: RBM(200, 200))
+    second = trained(above, guides.Empty, PCD, steps - steps // 2)
     net = stacked(first.model, second.model)
-    stack = replace(mnist("dbn", groups=(500, 500)), build=lambda: net)
+    stack = replace(mnist("dbn", groups=(200, 200)), build=lambda: net)
     fit = zoo.fit(stack, guides.AmortisedLayers, objective="pcd", steps=1, lr=1e-12)
     with torch.no_grad():
         network = fit.program.guide.networks[0][0]
@@ -122,11 +124,11 @@ def _hidden(first: Fit, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 ROWS = (
-    Row("RBM, 20 units, PCD", rbm(20, PCD), 3000),
-    Row("RBM, 500 units, CD-1", rbm(500, CD1), 4000),
-    Row("RBM, 500 units, PCD", rbm(500, PCD), 4000),
-    Row("DBM, 500 and 200 units", dbm, 3000, 84.62),
-    Row("DBN, 500 and 500 units", dbn, 8000, 84.55),
+    Row("RBM, 20 units, PCD", rbm(20, PCD), 1500),
+    Row("RBM, 200 units, CD-1", rbm(200, CD1), 1200),
+    Row("RBM, 200 units, PCD", rbm(200, PCD), 1200),
+    Row("DBM, 200 and 100 units", dbm, 1000, 84.62),
+    Row("DBN, 200 and 200 units", dbn, 2400, 84.55),
 )
 
 
@@ -167,9 +169,10 @@ def keep(path: Path, row: Row, share: float) -> None:
 def measured(fit: Fit) -> dict:
     """Scores of the test rows, log Z, draws and filters."""
     found = zoo.evaluate(fit, metrics=("elbo", "log_evidence"), draws=DRAWS)
-    machine = fit.model.machine
-    with isolated(seed=0), torch.no_grad():
-        known, annealed = log_z(machine), annealed_log_z(machine)
+    known = annealed = log_z_of(fit.program, fit.task.split("test"), None)
+    if not known.error:
+        with isolated(seed=0):
+            annealed = annealed_log_z(fit.model.machine)
     return {
         "elbo": [found["elbo"].value, found["elbo"].se],
         "log_evidence": [found["log_evidence"].value, found["log_evidence"].se],

@@ -33,7 +33,11 @@ from guides import (
 from zoo.latents import Kind, describe
 from zoo.objectives import OBJECTIVES, Trace
 
-PARAMETERLESS = {"empty", "shared"}  # nothing to train, or all of it the model's
+PARAMETERLESS = {
+    "empty",
+    "shared",
+    "coordinate_ascent",
+}  # nothing to train, or all of it the model's
 SAMPLING = [name for name in GUIDES if name != "empty"]
 
 

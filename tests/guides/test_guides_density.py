@@ -74,7 +74,7 @@ DENSITIES = {
 
 
 def test_every_continuous_guide_has_a_density_case():
-    discrete = {"amortised_discrete", "amortised_layers", "empty"}
+    discrete = {"amortised_discrete", "amortised_layers", "empty", "coordinate_ascent"}
     discrete |= {"relaxed", "straight_through", "gumbel_rao"}
     curved = {"amortised_power_spherical", "amortised_von_mises_fisher"}  # in tests/manifolds
     curved |= {"amortised_wrapped_normal"}

@@ -29,7 +29,8 @@ ELSEWHERE = {
     "eight_schools_noncentred": "test_models_eight_schools",
     "neals_funnel": "test_models_exact_guides",
     "banana": "test_models_exact_guides",
-    **dict.fromkeys(("rbm", "dbm", "dbn"), "test_models_energies"),
+    "rbm": "test_models_energies",
+    **dict.fromkeys(("dbm", "dbn"), "test_models_deep_energies"),
 }
 
 
