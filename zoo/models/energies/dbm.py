@@ -109,7 +109,9 @@ class DBM(nn.Module):
         Raises:
             ValueError: both hidden layers, or both sides of the machine, have more than 20 units.
         """
-        weight, own, other = self.top_weight, x @ self.weight + self.middle_bias, self.top_bias
+        weight: Tensor = self.top_weight
+        own: Tensor = x @ self.weight + self.middle_bias
+        other: Tensor = self.top_bias
         if weight.shape[0] > weight.shape[1]:
             weight, own, other = weight.mT, other.expand(len(x), -1), own
         total = x.new_full((len(x),), -torch.inf)
