@@ -100,6 +100,10 @@ PICTURES = {
         "python -m benchmarks.densities",
         lambda path: densities.picture(result("densities.json"), path),
     ),
+    "densities_grey": Drawn(
+        "python -m benchmarks.densities grey",
+        lambda path: densities.grey_picture(result("densities.json"), path),
+    ),
     "held": Drawn(
         "python -m benchmarks.vaes.held", lambda path: held.picture(result("held.json"), path)
     ),

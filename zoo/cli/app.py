@@ -36,7 +36,7 @@ from zoo.cli.options import (
     names_of,
     with_groups,
 )
-from zoo.cli.out import cleared, log_in, out_folder, write_beside
+from zoo.cli.out import cleared, log_in, out_folder, say_what_follows, write_beside
 from zoo.cli.pretrained import opened
 from zoo.cli.reference import reference_command
 from zoo.cli.refusals import explained, is_of_use
@@ -158,6 +158,7 @@ def fit_command(
     )
     if not first:
         return
+    say_what_follows(folder)
     found = zoo.evaluate(result, metrics=asked, draws=draws, seed=seed)
     if folder is not None:
         write_beside(result, found, folder, names)

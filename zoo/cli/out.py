@@ -1,8 +1,11 @@
 """--out, --resume, --force and --log of `zoo fit` and `zoo compare`; what a fit writes."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.console import Console
 
 from zoo.checks.arguments import one_of
 from zoo.cli.options import OutOptions
@@ -65,6 +68,13 @@ def log_in(folder: Path | None, log: str | None) -> "zoo.TensorBoard | None":
     from zoo.training.tensorboard import TensorBoard
 
     return TensorBoard(folder / TENSORBOARD)
+
+
+def say_what_follows(folder: Path | None) -> None:
+    """Says on a terminal what is done after training, which may take a minute."""
+    if sys.stderr.isatty():
+        written = f", then pictures and draws into {folder}" if folder else ""
+        Console(stderr=True).print(f"Trained. Scoring{written} ...", style="dim", markup=False)
 
 
 def write_beside(
