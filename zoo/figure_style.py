@@ -89,7 +89,7 @@ OBJECTIVE_LOOKS = (
     ("free_bits", "dreg", "arm", "muprop", "rebar", "vr_max", "measure_valued"),
     ("tvo", "miwae", "ciwae", "piwae", "vimco_geometric", "tail_adaptive", "u2g"),
     ("info_vae", "wae", "aae", "flow_gan", "flow_gan_adversarial", "cd", "pcd"),
-    ("pcd_rloo", "", "", "", "", "", ""),
+    ("pcd_rloo", "vae_gan", "", "", "", "", ""),
 )
 METRIC_LOOKS = (
     ("elbo", "", "", "", "", "", "exact_log_evidence"),

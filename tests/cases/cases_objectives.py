@@ -58,6 +58,7 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "info_vae": tested_in("one latent a row", "info_vae"),
     "wae": tested_in("one latent a row", "info_vae"),
     "aae": tested_in("draws of one latent a row", "adversaries"),
+    "vae_gan": tested_in("means of one latent a row", "vae_gan"),
     "flow_gan": tested_in("draws of whole rows", "flow_gan"),
     "flow_gan_adversarial": tested_in("draws of whole rows", "flow_gan"),
     "cd": tested_in("energies", "contrastive_divergence"),

@@ -113,7 +113,8 @@ def with_discrepancy(case, guides: dict[str, set[str]]) -> dict[str, set[str]]:
         return guides
     if case is MODEL_CASES["vae"]:  # draws of its mixture prior do not follow its parameters
         return guides
-    return and_discrepancy(guides)
+    found = and_discrepancy(guides)
+    return found if case is MODEL_CASES["multimodal_vae"] else and_means(found)
 
 
 def and_discrepancy(guides: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -125,6 +126,12 @@ def and_discrepancy(guides: dict[str, set[str]]) -> dict[str, set[str]]:
         | (draws if "stl" in found or FAMILIES[guide].auxiliary else set())
         for guide, found in guides.items()
     }
+
+
+def and_means(guides: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Besides, what compares means of rows; of one argument, so not of several modalities."""
+    more = going_with("means of one latent a row")
+    return {guide: o | (more if "info_vae" in o else set()) for guide, o in guides.items()}
 
 
 ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused

@@ -28,6 +28,9 @@ ALIASES: dict[str, Alias] = {
         "", "", "the Wasserstein autoencoder, an objective", "zoo fit vae --objective wae"
     ),
     "flow_gan": Alias("", "", "FlowGAN, an objective", "zoo fit realnvp --objective flow_gan"),
+    "vaegan": Alias(
+        "objective", "vae_gan", "the VAE/GAN", "zoo fit gaussian_vae --objective vae_gan"
+    ),
     "flowgan": Alias("objective", "flow_gan", "FlowGAN", "zoo fit realnvp --objective flow_gan"),
     "adversarial_autoencoder": Alias(
         "objective", "aae", "the adversarial autoencoder", "zoo fit vae --objective aae"

@@ -87,6 +87,7 @@ def describe(model: Model, *args: object, rows: int | None = None, **kwargs: obj
         differentiable_draws=len(seen) == 1 and seen[0]["fn"].has_rsample,
         energy_units=_energy_units(prior.sites),
         settles=isinstance(model, HasMeanField),
+        differentiable_mean=len(seen) == 1 and _says_its_mean(seen[0]["fn"]),
     )
 
 
@@ -108,6 +109,19 @@ def _energy_units(sites: list[dict]) -> int:
             "of all of them one machine."
         )
     return len(found[0]["fn"].machine.left_bias) if found else 0
+
+
+def _says_its_mean(fn: Distribution) -> bool:
+    """Has it a mean in closed form, shaped as a draw?
+
+    Distributions of a user's own, and those without a mean, raise what they like, or give NaN.
+    """
+    try:
+        mean = fn.mean
+    except (NotImplementedError, AttributeError, ValueError, RuntimeError):
+        return False
+    whole = fn.batch_shape + fn.event_shape
+    return isinstance(mean, Tensor) and mean.shape == whole and bool(mean.isfinite().all())
 
 
 def _check_model(model: object) -> None:

@@ -40,6 +40,7 @@ class Latents:
         energy_units: left units of the energy of a model whose log p leaves out a constant log Z
             of its parameters; 0 where log p is normalised.
         settles: does the model know the coordinate-ascent updates of its latents' means?
+        differentiable_mean: is one site observed, whose distribution says its mean?
     """
 
     sites: tuple[Latent, ...]
@@ -63,6 +64,7 @@ class Latents:
     differentiable_draws: bool = False
     energy_units: int = 0
     settles: bool = False
+    differentiable_mean: bool = False
 
     def __deepcopy__(self, memo: dict) -> "Latents":
         return self  # nothing in it changes, and supports are compared by identity

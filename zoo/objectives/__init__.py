@@ -49,6 +49,7 @@ from zoo.objectives.tail_adaptive import TailAdaptive
 from zoo.objectives.trace import Trace
 from zoo.objectives.trace_graph import TraceGraph
 from zoo.objectives.tvo import Thermodynamic
+from zoo.objectives.vae_gan import VAEGAN
 from zoo.objectives.vimco import VIMCO
 from zoo.objectives.vr_max import VRMax
 from zoo.objectives.wake_sleep import WakeSleep
@@ -95,6 +96,7 @@ OBJECTIVES: dict[str, Objective] = {
     "info_vae": InfoVAE(),
     "wae": InfoVAE(kernel="inverse_multiquadratic"),
     "aae": AdversarialAutoencoder(),
+    "vae_gan": VAEGAN(),
     "flow_gan": FlowGAN(),
     "flow_gan_adversarial": FlowGAN(likelihood=0.0),
     "cd": ContrastiveDivergence(),
@@ -185,6 +187,7 @@ __all__ = [
     "Thermodynamic",
     "Trace",
     "TraceGraph",
+    "VAEGAN",
     "VIMCO",
     "VRMax",
     "WakeSleep",

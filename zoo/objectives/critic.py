@@ -36,6 +36,10 @@ class Critic(nn.Module):
         """The number of each row; for :func:`told_apart` the logit of its being real."""
         return self.network(rows).squeeze(-1)
 
+    def features(self, rows: Tensor) -> Tensor:
+        """The last hidden layer: (rows, features) -> (rows, hidden[-1])."""
+        return self.network[:-1](rows)
+
 
 def held(critic: Critic) -> Callable[[Tensor], Tensor]:
     """The critic with its parameters constant for autograd: gradients reach the rows alone."""
