@@ -14,6 +14,7 @@ from guides.amortised_naf import AmortisedNAF
 from guides.amortised_normal import AmortisedNormal
 from guides.amortised_plackett_luce import AmortisedPlackettLuce
 from guides.amortised_planar import AmortisedPlanar
+from guides.amortised_point import AmortisedPoint
 from guides.amortised_power_spherical import AmortisedPowerSpherical
 from guides.amortised_spline import AmortisedSpline
 from guides.amortised_sylvester import AmortisedSylvester
@@ -48,6 +49,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "per_datum_iaf": PerDatumIAF,
     "amortised_normal": AmortisedNormal,
     "amortised_fixed_scale": partial(AmortisedNormal, fixed_scale=0.5),
+    "amortised_point": AmortisedPoint,
     "amortised_full_rank": AmortisedFullRank,
     "amortised_iaf": AmortisedIAF,
     "amortised_planar": AmortisedPlanar,
@@ -102,6 +104,7 @@ __all__ = [
     "AmortisedNormal",
     "AmortisedPlackettLuce",
     "AmortisedPlanar",
+    "AmortisedPoint",
     "AmortisedSpline",
     "AmortisedPowerSpherical",
     "AmortisedSylvester",

@@ -74,7 +74,7 @@ GUIDE_LOOKS = (
         *("gumbel_rao", "gumbel_softmax", "empty"),
     ),
     (
-        *("hamiltonian", "amortised_von_mises_fisher", "amortised_hamiltonian", ""),
+        *("hamiltonian", "amortised_von_mises_fisher", "amortised_hamiltonian", "amortised_point"),
         *("amortised_wrapped_normal", "amortised_power_spherical", ""),
     ),
     (

@@ -28,6 +28,8 @@ BINARY = CATEGORICAL | BITS | going_with("independent")
 
 def suitable(family) -> set[str]:
     """The objectives that a guide goes with, from what it declares."""
+    if not family.has_density:
+        return set()
     if family.relaxes:
         return RELAXED
     if Kind.PERMUTATION in family.kinds:
@@ -55,6 +57,8 @@ SPECIAL = {
     "coordinate_ascent",
 }  # for certain models only
 FAMILIES = {name: getattr(guide, "func", guide) for name, guide in GUIDES.items()}
+
+WITHOUT_DENSITY = {name for name, family in FAMILIES.items() if not family.has_density}
 
 
 def on(kind: Kind, scope: str) -> dict[str, set[str]]:
@@ -117,13 +121,18 @@ def with_discrepancy(case, guides: dict[str, set[str]]) -> dict[str, set[str]]:
     return found if case is MODEL_CASES["multimodal_vae"] else and_means(found)
 
 
+def without_log_q(guide: str) -> bool:
+    """Is log q of its draws not known, so that only what compares draws goes with it?"""
+    return guide in WITHOUT_DENSITY or FAMILIES[guide].auxiliary
+
+
 def and_discrepancy(guides: dict[str, set[str]]) -> dict[str, set[str]]:
     """Each guide's objectives with those that compare latents and prior, where it can be drawn."""
     more, draws = going_with("one latent a row"), going_with("draws of one latent a row")
     return {
         guide: found
-        | (more if "mean_field" in found else set())
-        | (draws if "stl" in found or FAMILIES[guide].auxiliary else set())
+        | (more if "mean_field" in found or guide in WITHOUT_DENSITY else set())
+        | (draws if "stl" in found or without_log_q(guide) else set())
         for guide, found in guides.items()
     }
 
@@ -131,7 +140,7 @@ def and_discrepancy(guides: dict[str, set[str]]) -> dict[str, set[str]]:
 def and_means(guides: dict[str, set[str]]) -> dict[str, set[str]]:
     """Besides, what compares means of rows; of one argument, so not of several modalities."""
     more = going_with("means of one latent a row")
-    return {guide: o | (more if "info_vae" in o else set()) for guide, o in guides.items()}
+    return {guide: o | (more if "mean_field" in o else set()) for guide, o in guides.items()}
 
 
 ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused
@@ -141,6 +150,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the
 
 PREFERRED = {  # a guide -> a model that shows more of it than the first that it goes on
     **dict.fromkeys(("amortised_normal", "amortised_fixed_scale"), "bernoulli_vae"),
+    "amortised_point": "gaussian_vae",
     **dict.fromkeys(("amortised_iaf", "amortised_planar", "amortised_sylvester"), "gaussian_vae"),
     **dict.fromkeys(("amortised_naf", "amortised_spline"), "gaussian_vae"),
     **dict.fromkeys(("bottom_up", "top_down", "ladder"), "hvae"),

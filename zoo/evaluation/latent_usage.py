@@ -48,7 +48,7 @@ class SiteUsage:
 
     Attributes:
         kl: E_x KL(q(z|x) || p(z)), given the sites that it depends on; None where the guide draws
-            the sites jointly, or in another order than the model.
+            the sites jointly, or in another order than the model, or has no density.
         kl_per_dimension: value and standard error, (dimensions,) each, nats/row; None where q or
             p does not factorise over dimensions, and where `kl` is.
         mean_variance: variance over rows of E_q[z|x], and its standard error, (dimensions,) each.
@@ -69,21 +69,20 @@ class LatentUsage:
 
     Attributes:
         sites: site -> its metrics.
-        kl: E_x KL(q(z|x) || p(z)) of all sites.
-        mutual_information: E_x KL(q(z|x) || q(z)), at most the log of the number of rows; None
-            where the guide draws auxiliary numbers, so that q(z|x) of another row's draw is not
-            known.
+        kl: E_x KL(q(z|x) || p(z)) of all sites; None for a guide without a density.
+        mutual_information: E_x KL(q(z|x) || q(z)), at most the log of the number of rows; None as
+            `kl`, and where the guide draws auxiliary numbers, so that q(z|x) of another row's draw
+            is not known.
     """
 
     sites: dict[str, SiteUsage]
-    kl: Metric
+    kl: Metric | None
     mutual_information: Metric | None
 
     def metrics(self) -> dict[str, Metric]:
         """By name: "kl", "mutual_information", "kl/SITE", "active_units/SITE", "mmd/SITE", ..."""
-        found = {"kl": self.kl}
-        if self.mutual_information is not None:
-            found["mutual_information"] = self.mutual_information
+        both = {"kl": self.kl, "mutual_information": self.mutual_information}
+        found = {name: metric for name, metric in both.items() if metric is not None}
         for name, site in self.sites.items():
             found |= {} if site.kl is None else {f"kl/{name}": site.kl}
             found[f"active_units/{name}"] = site.active
@@ -127,14 +126,22 @@ def latent_usage(
     with isolated(seed=seed):
         with poutine.block(), program.handlers(picked):
             runs = runs_of(program, args, draws)
-            information = None if auxiliary else mutual_information(program, args, runs)
+            dense = has_density(program.guide)
+            scored = dense and not auxiliary
+            information = mutual_information(program, args, runs) if scored else None
         prior = draw_prior(program, args, rows=len(picked))
         sites = {
             site.name: _site(site, program, runs, prior[site.name], permutations)
             for site in program.latents.sites
         }
-    whole = total_kl(runs, program.latents)
-    return LatentUsage(sites, whole.noted(WITH_AUXILIARY if auxiliary else ""), information)
+    about = WITH_AUXILIARY if auxiliary else ""
+    whole = total_kl(runs, program.latents).noted(about) if dense else None
+    return LatentUsage(sites, whole, information)
+
+
+def has_density(guide: object) -> bool:
+    """Has q a density? Only guides of the zoo say that theirs has none."""
+    return not isinstance(guide, Family) or guide.has_density
 
 
 def _check(latents: Latents, rows: int, draws: int) -> None:
@@ -155,7 +162,7 @@ def _site(
         z, prior = (_tangent(value, latent) for value in (z, prior))
     closed = isinstance(program.guide, Family) and program.guide.independent
     joint = any(name not in latents.names for name in guided(runs[0].guide))
-    joint = joint or not (closed or splits_by_site(runs[0]))
+    joint = joint or not (closed or splits_by_site(runs[0])) or not has_density(program.guide)
     per_dimension = None if joint else kl_of_dimensions(latent, runs, latents, closed=closed)
     if joint:
         whole = None

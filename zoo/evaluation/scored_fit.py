@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.energies import LogZ
+from zoo.evaluation.latent_usage import LatentUsage, latent_usage
 from zoo.metrics import WEIGHT_METRICS
 from zoo.metrics.bounds import elbo
 from zoo.metrics.metric import PerRow
@@ -24,6 +25,8 @@ from zoo.sampling.importance_weights import (
 )
 from zoo.sampling.weighable import about_density, require_certain, require_whole, rounding
 from zoo.sites.supports import SUMMED
+
+LATENT_ROWS = 100  # on which latents are looked at
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,16 @@ class Scored:
     def density_note(self) -> str:
         """A note on how the model's density differs from log p(x, z); "" if it does not."""
         return about_density(self.program, *some_rows(self.program, self.args))
+
+    @cached_property
+    def latent_usage(self) -> LatentUsage:
+        """How much the latents are used, on the first rows.
+
+        Raises:
+            ValueError: if rows share latents, or the guide leaves some out.
+        """
+        self.require_whole_draws()
+        return latent_usage(self.program, self.args, rows=LATENT_ROWS, seed=self.seed)
 
     @property
     def divergence(self) -> str:

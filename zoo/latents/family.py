@@ -27,6 +27,8 @@ class Family:
         amortised: are local parameters computed from the data row, so that new rows need no fit?
         relaxes: are discrete latents replaced by continuous ones while training?
         row_families: families with parameters for each row that this one is an amortised form of.
+        has_density: has each row's q a density? One that puts a row's latents at a point has none:
+            no bound, no importance weight and no KL term exists, whatever log q Pyro gives it.
         normal: are its members normals over the unconstrained latents, all of them or all
             independent ones, that `start_at(mean, factor)` sets?
         takes_model: is it built as `guide(latents, model)`, to share networks of the model? It
@@ -46,6 +48,7 @@ class Family:
     amortised: ClassVar[bool] = True
     relaxes: ClassVar[bool] = False
     row_families: ClassVar[tuple[type["Family"], ...]] = ()
+    has_density: ClassVar[bool] = True
     normal: ClassVar[bool] = False
     takes_model: ClassVar[bool] = False
     auxiliary: ClassVar[bool] = False

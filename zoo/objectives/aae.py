@@ -18,9 +18,9 @@ no bound of log p(x), and need not fall, since the critic learns too.
 Cost: one evaluation of log p(x | z), and three passes of the critic.
 Source: Makhzani, Shlens, Jaitly, Goodfellow & Frey 2016, "Adversarial autoencoders".
 Departs from the paper: the decoder and the encoder take one step together, at the same step as the
-critic, where the paper alternates three; q(z | x) is any guide's, where the paper also has a
-deterministic one; a learned prior whose draws can be differentiated moves towards q(z) by the
-same game.
+critic, where the paper alternates three; q(z | x) is any guide's, also the paper's deterministic
+encoder, `amortised_point`; a learned prior whose draws can be differentiated moves towards q(z)
+by the same game.
 
 Topic: Without a bound.
 """
@@ -89,7 +89,7 @@ class AdversarialAutoencoder(Objective):
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
-        return Needs(reparameterised=True, row_weights=True)
+        return Needs(reparameterised=True, row_weights=True, log_q=False)
 
     @property
     def target(self) -> Target:

@@ -6,7 +6,8 @@
 the first two terms for each row, the third between q(z) = E_x q(z | x) and the prior. With
 alpha = 1 no row's posterior is drawn to the prior by itself, so that z may keep what it says about
 x, which the ELBO (alpha = 0, weight = 1) takes from it under a strong decoder. That is the
-MMD-VAE, and with the kernel of the second paper the Wasserstein autoencoder.
+MMD-VAE, and with the kernel of the second paper the Wasserstein autoencoder, whose encoder may be
+deterministic: the guide `amortised_point`.
 
 The discrepancy is the squared maximum mean discrepancy of a kernel k, estimated without bias by B
 draws z_i of the minibatch's rows and B draws y_j of the prior:
@@ -102,8 +103,10 @@ class InfoVAE(Objective):
 
     @property
     def needs(self) -> Needs:
-        """What it asks of a guide."""
-        return Needs(reparameterised=True, factorised=True, row_weights=True)
+        """What it asks of a guide; a KL term of each row, and so a density, unless alpha is 1."""
+        return Needs(
+            reparameterised=True, factorised=True, row_weights=True, log_q=self.alpha != 1
+        )
 
     @property
     def target(self) -> Target:

@@ -163,6 +163,12 @@ class Clash:
 
 CLASHES = (
     Clash(
+        lambda needs, family: needs.log_q and not family.has_density,
+        "{objective} takes log q of the guide's draws; {family} puts each row's latents at a "
+        "point, so that q has no density. Use wae or aae, which compare draws alone, or a guide "
+        "with a spread, such as amortised_normal.",
+    ),
+    Clash(
         lambda needs, family: needs.score_function and family.reparameterised,
         "{objective} puts baselines on draws that are not reparameterised; those of {family} all "
         "are. Use trace, or trace_graph without baselines.",

@@ -47,7 +47,7 @@ class Part:
 DISTANCES = ("sliced_wasserstein_1", "sliced_wasserstein_2", "mmd", "mmd_p")
 TESTS = ("classifier_logistic", "classifier_knn", "coverage_50", "coverage_90")
 BOUNDS = ("wasserstein_1_bound", "wasserstein_2_bound", "mean_error_bound", "sd_error_bound")
-LATENTS = ("kl", "mutual_information", "active_units", "prior_mmd", "prior_mmd_p")
+AGGREGATED = ("active_units", "prior_mmd", "prior_mmd_p")
 GAPS = ("inference_gap", "approximation_gap", "amortisation_gap", "generalisation_gap")
 PSIS = ("psis_mean_shift", "psis_sd_shift", "psis_off_share")
 SMC = ("smc_mean_shift", "smc_sd_shift", "smc_excess")
@@ -80,7 +80,8 @@ PARTS: tuple[Part, ...] = (
     Part("wasserstein_bound", ("two_divergence", *BOUNDS), posterior.error_bound),
     Part("psis", PSIS, moments.from_weights),
     Part("from_prior", SMC, moments.from_prior),
-    Part("latents", LATENTS, diagnostics.latents),
+    Part("latents", diagnostics.INFORMATION, diagnostics.information),
+    Part("latents", AGGREGATED, diagnostics.aggregated),
     Part("prediction", ("log_predictive",), prediction.held_out),
     Part("prediction", ("bits_per_dimension",), prediction.bits, of_draws=False, of_energy=True),
     Part("prediction", ("elpd_loo", "p_loo", "loo_k_hat_share"), prediction.left_out),

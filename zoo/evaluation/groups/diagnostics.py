@@ -12,27 +12,43 @@ Metrics:
     still_to_move: how far a mean may still move until the optimum, in sds of the guide.
 """
 
-from zoo.evaluation.latent_usage import latent_usage
-from zoo.evaluation.scored_fit import Scored
+from zoo.evaluation.latent_usage import has_density
+from zoo.evaluation.scored_fit import LATENT_ROWS, Scored
 from zoo.metrics.metric import Metric
 from zoo.normals.shortfall import Shortfall
 from zoo.results.convergence import change_of_mean
+from zoo.sampling.weighable import POINT_MASS
 
-LATENT_ROWS = 100
+INFORMATION = ("kl", "mutual_information")
 FEWEST_STEPS = 80
 
 
-def latents(scored: Scored) -> dict[str, Metric]:
-    """KL by site, mutual information, active units, distance of q(z) from the prior; on 100 rows.
+def information(scored: Scored) -> dict[str, Metric]:
+    """KL by site, and mutual information of rows and latents; on 100 rows.
+
+    Raises:
+        ValueError: if rows share latents, or the guide leaves some out, or has no density.
+    """
+    if not has_density(scored.program.guide):
+        raise ValueError(POINT_MASS.format(names=list(scored.program.latents.names)))
+    found = _latents(scored)
+    return {name: one for name, one in found.items() if name.split("/")[0] in INFORMATION}
+
+
+def aggregated(scored: Scored) -> dict[str, Metric]:
+    """Active units, and the distance of q(z) from the prior; on 100 rows.
 
     Raises:
         ValueError: if rows share latents, or the guide leaves some out.
     """
-    scored.require_whole_draws()
-    health = latent_usage(scored.program, scored.args, rows=LATENT_ROWS, seed=scored.seed)
+    found = _latents(scored)
+    return {name: one for name, one in found.items() if name.split("/")[0] not in INFORMATION}
+
+
+def _latents(scored: Scored) -> dict[str, Metric]:
     return {
         name.replace("mmd", "prior_mmd"): metric.noted(scored.note, scored.first(LATENT_ROWS))
-        for name, metric in health.metrics().items()
+        for name, metric in scored.latent_usage.metrics().items()
     }
 
 
