@@ -33,6 +33,7 @@ from guides.per_datum import PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
 from guides.product_of_experts import ProductOfExperts
+from guides.recurrent import Recurrent
 from guides.relaxed import Relaxed
 from guides.shared import SharedEncoder
 from guides.top_down import TopDown
@@ -66,6 +67,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "bottom_up": BottomUp,
     "top_down": TopDown,
     "ladder": partial(TopDown, combine="precision"),
+    "recurrent": Recurrent,
     "product_of_experts": ProductOfExperts,
     "amortised_discrete": AmortisedDiscrete,
     "amortised_layers": AmortisedLayers,
@@ -122,6 +124,7 @@ __all__ = [
     "PerDatumFullRank",
     "PerDatumIAF",
     "ProductOfExperts",
+    "Recurrent",
     "Relaxed",
     "SharedEncoder",
     "UniformNoise",

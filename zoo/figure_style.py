@@ -75,7 +75,7 @@ GUIDE_LOOKS = (
     ),
     (
         *("hamiltonian", "amortised_von_mises_fisher", "amortised_hamiltonian", "amortised_point"),
-        *("amortised_wrapped_normal", "amortised_power_spherical", ""),
+        *("amortised_wrapped_normal", "amortised_power_spherical", "recurrent"),
     ),
     (
         *("coordinate_ascent", "amortised_plackett_luce", "amortised_matching", "gumbel_sinkhorn"),

@@ -53,6 +53,7 @@ SPECIAL = {
     "uniform_noise",
     "top_down",
     "ladder",
+    "recurrent",
     "empty",
     "coordinate_ascent",
 }  # for certain models only
@@ -91,6 +92,9 @@ EXCEPTIONS: dict[str, dict[str, set[str]]] = {
     "dequantised_vae": {**AWAKE, "uniform_noise": FACTORISED},
     "flow_vae": {**AWAKE, "uniform_noise": FACTORISED},
     "hvae": {**LOCAL_CONTINUOUS, **dict.fromkeys(("top_down", "ladder"), FACTORISED | SIMULATED)},
+    **dict.fromkeys(
+        ("draw", "draw_attention"), {**LOCAL_CONTINUOUS, "recurrent": FACTORISED | SIMULATED}
+    ),
     "self_vae": AWAKE,
     "bernoulli_latent": LOCAL_BINARY,
     "sigmoid_belief": LOCAL_BINARY,
@@ -154,6 +158,7 @@ PREFERRED = {  # a guide -> a model that shows more of it than the first that it
     **dict.fromkeys(("amortised_iaf", "amortised_planar", "amortised_sylvester"), "gaussian_vae"),
     **dict.fromkeys(("amortised_naf", "amortised_spline"), "gaussian_vae"),
     **dict.fromkeys(("bottom_up", "top_down", "ladder"), "hvae"),
+    "recurrent": "draw",
     "product_of_experts": "multimodal_vae",
     "uniform_noise": "dequantised_vae",
     "amortised_layers": "sigmoid_belief",

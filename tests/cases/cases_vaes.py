@@ -11,6 +11,7 @@ from zoo.likelihoods.realnvp import RealNVPLikelihood
 from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.models.vaes.dequantised_vae import DequantisedVAE
 from zoo.models.vaes.dlgm import DeepLatentGaussian
+from zoo.models.vaes.draw import DRAW
 from zoo.models.vaes.gaussian_vae import GaussianVAE
 from zoo.models.vaes.hvae import HierarchicalVAE
 from zoo.models.vaes.hyperbolic_vae import HyperbolicVAE
@@ -51,6 +52,11 @@ def small_hyperspherical_vae():
 
 def small_hyperbolic_vae():
     return HyperbolicVAE(relu_decoder(3, 6, 1, hidden=(8,)), BernoulliLikelihood(), 2)
+
+
+def small_drawing(window):
+    parts = StandardNormal(2), BernoulliLikelihood()
+    return DRAW(6, *parts, (2, 2), width=8, window=window, image=(2, 3))
 
 
 def two_views(rows: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -96,6 +102,24 @@ VAE_CASES: dict[str, ModelCase] = {
         "data",
         6,
         (8, 8),
+    ),
+    "draw": ModelCase(
+        lambda: small_drawing(None),
+        pixels,
+        {"z_1": local_normal(2), "z_2": local_normal(2)},
+        ("x",),
+        "data",
+        6,
+        (8,),
+    ),
+    "draw_attention": ModelCase(
+        lambda: small_drawing(2),
+        pixels,
+        {"z_1": local_normal(2), "z_2": local_normal(2)},
+        ("x",),
+        "data",
+        6,
+        (8,),
     ),
     "multimodal_vae": ModelCase(
         lambda: MultimodalVAE(6, 3, (8,), 2, labelled=True),

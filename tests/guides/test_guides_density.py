@@ -82,6 +82,7 @@ def test_every_continuous_guide_has_a_density_case():
     discrete |= {"gumbel_sinkhorn", "sinkhorn_straight_through"}
     discrete |= {"amortised_point"}  # it has no density
     own_tests = {"top_down", "ladder", "shared", "uniform_noise"}  # the model's networks or none
+    own_tests |= {"recurrent"}
     own_tests |= {"hamiltonian", "amortised_hamiltonian"}  # more numbers than the latents have
     assert set(GUIDES) == set(GUIDES) & set(DENSITIES) | discrete | own_tests | curved
 

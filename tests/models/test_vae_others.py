@@ -23,6 +23,7 @@ from zoo.pairing.mismatch import mismatch
 from zoo.priors import PRIORS
 
 OTHERS = ("dequantised_vae", "dlgm", "flow_vae", "hvae", "multimodal_vae", "self_vae")
+OTHERS += ("draw", "draw_attention")
 OTHERS += ("hyperspherical_vae", "hyperbolic_vae")
 NOISY = [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises]
 CHOICES = {
@@ -33,7 +34,9 @@ CHOICES = {
     "groups": ((3,), (2, 3), (2, 1, 3)),
 }
 REFUSED = {  # likelihood and decoder
-    **dict.fromkeys(("hvae", "dlgm", "hyperspherical_vae", "hyperbolic_vae"), NOISY),
+    **dict.fromkeys(
+        ("hvae", "dlgm", "hyperspherical_vae", "hyperbolic_vae", "draw", "draw_attention"), NOISY
+    ),
     "dequantised_vae": [(None, "nade"), (None, "pixel")],
     "flow_vae": [(None, "nade"), (None, "pixel")],
 }
@@ -45,7 +48,8 @@ def other(model, generator):
     refused = tuple(names.get(part) for part in ("likelihood", "decoder")) in REFUSED.get(
         model, ()
     )
-    if refused or (model, names.get("prior")) == ("multimodal_vae", "vamp"):
+    uneven = model.startswith("draw") and len(set(names["groups"])) > 1
+    if refused or uneven or (model, names.get("prior")) == ("multimodal_vae", "vamp"):
         return other(model, generator)
     return Parts(**names), data_for(model, names.get("likelihood"))
 

@@ -197,6 +197,9 @@ ALIASES: dict[str, Alias] = {
     "deep_latent_gaussian_model": Alias(
         "model", "dlgm", "the deep latent Gaussian model", "zoo fit dlgm"
     ),
+    "deep_recurrent_attentive_writer": Alias(
+        "model", "draw_attention", "DRAW with attention", "zoo fit draw_attention"
+    ),
     "hvi": Alias(
         "guide",
         "amortised_hamiltonian",
