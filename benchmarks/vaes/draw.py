@@ -2,7 +2,7 @@
 
     python -m benchmarks.vaes.draw --out benchmarks/results/draw.json
 
-T = 1, 4, 8 steps of drawing with five latents each, several seeds: the ELBO and log p(x) of test
+T = 1, 2, 4 steps of drawing with five latents each, several seeds: the ELBO and log p(x) of test
 rows, and a picture of what the canvas shows after every step. The runs are short: they compare the
 models with each other, and do not reach what long training gives.
 """
@@ -24,9 +24,9 @@ from zoo.figure_style import MARKERS, PALETTE, in_style, legend_above, save_figu
 from zoo.isolation import isolated
 from zoo.sampling.draws import draw_prior
 
-STEPS, LATENT = (1, 4, 8), 5
+STEPS, LATENT = (1, 2, 4), 5
 MODELS = {"draw": "without attention", "draw_attention": "with attention"}
-SETTINGS = {"updates": 500, "lr": 3e-3, "draws": 100}
+SETTINGS = {"updates": 400, "lr": 3e-3, "draws": 100}
 METRICS = ("elbo", "log_evidence", "k_hat")
 ROWS = 6  # of the picture of canvases
 SPREAD = 0.15  # of the seeds along the axis of T
