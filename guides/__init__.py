@@ -21,6 +21,8 @@ from guides.amortised_sylvester import AmortisedSylvester
 from guides.amortised_von_mises_fisher import AmortisedVonMisesFisher
 from guides.amortised_wrapped_normal import AmortisedWrappedNormal
 from guides.bottom_up import BottomUp
+from guides.composed import compose
+from guides.conditioned_normal import ConditionedNormal
 from guides.coordinate_ascent import CoordinateAscent
 from guides.empty import Empty
 from guides.full_rank import FullRank
@@ -49,6 +51,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "per_datum_full_rank": PerDatumFullRank,
     "per_datum_iaf": PerDatumIAF,
     "amortised_normal": AmortisedNormal,
+    "conditioned_normal": ConditionedNormal,
     "amortised_fixed_scale": partial(AmortisedNormal, fixed_scale=0.5),
     "amortised_point": AmortisedPoint,
     "amortised_full_rank": AmortisedFullRank,
@@ -79,17 +82,25 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "gumbel_sinkhorn": GumbelSinkhorn,
     "sinkhorn_straight_through": partial(GumbelSinkhorn, straight_through=True),
     "coordinate_ascent": CoordinateAscent,
+    "mean_field+amortised_normal": compose(MeanField, AmortisedNormal),
+    "full_rank+amortised_normal": compose(FullRank, AmortisedNormal),
+    "full_rank+conditioned_normal": compose(FullRank, ConditionedNormal),
     "empty": Empty,
 }
+TOGETHER = "+"
 
 
 def guide_named(name: str) -> Callable[..., Guide]:
-    """The guide of that name in the table.
+    """The guide of that name in the table, or several composed: ``full_rank+amortised_normal``.
 
     Raises:
-        ValueError: for a name that is not in the table, with a near one or all of them.
+        ValueError: for a name that is not in the table, with a near one or all of them, and for
+            guides that cannot be composed.
     """
-    return look_up("guide", name, GUIDES)
+    if name in GUIDES:
+        return GUIDES[name]
+    found = [look_up("guide", part, GUIDES) for part in name.split(TOGETHER)]
+    return found[0] if len(found) == 1 else compose(*found)
 
 
 __all__ = [
@@ -114,6 +125,7 @@ __all__ = [
     "AmortisedWrappedNormal",
     "BottomUp",
     "CoordinateAscent",
+    "ConditionedNormal",
     "Empty",
     "FullRank",
     "Guide",
@@ -129,5 +141,6 @@ __all__ = [
     "SharedEncoder",
     "UniformNoise",
     "TopDown",
+    "compose",
     "guide_named",
 ]

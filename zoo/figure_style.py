@@ -79,7 +79,18 @@ GUIDE_LOOKS = (
     ),
     (
         *("coordinate_ascent", "amortised_plackett_luce", "amortised_matching", "gumbel_sinkhorn"),
-        *("", "", "sinkhorn_straight_through"),
+        *("mean_field+amortised_normal", "", "sinkhorn_straight_through"),
+    ),
+    (
+        *(
+            "full_rank+conditioned_normal",
+            "full_rank+amortised_normal",
+            "conditioned_normal",
+            "",
+            "",
+            "",
+            "",
+        ),
     ),
 )
 OBJECTIVE_LOOKS = (

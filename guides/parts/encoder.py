@@ -82,7 +82,13 @@ def other_plates(latent: Latent, latents: Latents) -> list[int]:
 
 
 def by_row(values: Tensor, latent: Latent, latents: Latents, event: Sequence[int]) -> Tensor:
-    """Lays (rows, numbers) out as the latent's plates and an event: (*batch, *event)."""
+    """Lays (rows, numbers) out as the latent's plates and an event: (*batch, *event).
+
+    Particles in front of the rows, (particles, rows, numbers), end to the left of all plates.
+    """
     assert latents.row_plate is not None
-    laid = values.reshape(len(values), *other_plates(latent, latents), *event)
-    return laid.movedim(0, latents.row_plate.dim + len(latent.batch_shape))
+    particles, plates = values.shape[:-2], len(latent.batch_shape)
+    laid = values.reshape(*values.shape[:-1], *other_plates(latent, latents), *event)
+    laid = laid.movedim(len(particles), len(particles) + latents.row_plate.dim + plates)
+    outer = [1] * (latents.nesting - plates) if particles else []
+    return laid.reshape(*particles, *outer, *laid.shape[len(particles) :])

@@ -22,6 +22,7 @@ from zoo.models.discrete.gaussian_mixture import GaussianMixture
 from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.models.hierarchical.eight_schools import EightSchools
+from zoo.models.hierarchical.varying_intercepts import VaryingIntercepts
 from zoo.models.linear.factor_analysis import FactorAnalysis
 from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.models.regression.gp_regression import GPRegression
@@ -41,6 +42,10 @@ ERRORS = 5  # standard errors
 def schools(rows: int) -> tuple[Tensor, Tensor]:
     sigma = torch.tensor([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]).double()
     return sigma, torch.tensor([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0]).double()
+
+
+def clinics(rows: int) -> tuple[Tensor]:
+    return (1.0 + torch.randn(rows, 1) + 0.5 * torch.randn(rows, 3),)
 
 
 def labelled(rows: int) -> tuple[Tensor, Tensor]:
@@ -85,6 +90,19 @@ MODEL_CASES: dict[str, ModelCase] = {
         ("y",),
         None,
         0,
+        (64, 64),
+    ),
+    "varying_intercepts": ModelCase(
+        lambda: VaryingIntercepts(3),
+        clinics,
+        {
+            **HYPERS,
+            "sigma": Site("continuous", "global", (), (), (), 1),
+            "effect": Site("continuous", "local", (), (ROWS,), ("data",), ROWS),
+        },
+        ("x",),
+        "data",
+        3,
         (64, 64),
     ),
     "logistic_regression": ModelCase(

@@ -46,18 +46,11 @@ ENERGIES = going_with("energies")
 BY_SCORES = ENERGIES | going_with("energies by scores")
 DEEP = dict.fromkeys(("amortised_discrete", "amortised_layers"), BY_SCORES)
 RELAXING = ("relaxed", "straight_through", "gumbel_rao")
-
-
-SPECIAL = {
-    "shared",
-    "uniform_noise",
-    "top_down",
-    "ladder",
-    "recurrent",
-    "empty",
-    "coordinate_ascent",
-}  # for certain models only
 FAMILIES = {name: getattr(guide, "func", guide) for name, guide in GUIDES.items()}
+COMPOSED = {name for name, family in FAMILIES.items() if family.parts}
+SPECIAL = COMPOSED | {  # for certain models only
+    *("shared", "uniform_noise", "top_down", "ladder", "recurrent", "empty", "coordinate_ascent")
+}
 
 WITHOUT_DENSITY = {name for name, family in FAMILIES.items() if not family.has_density}
 
@@ -85,6 +78,7 @@ USUAL = {
     ("hyperbolic", "local"): on(Kind.HYPERBOLOID, "local"),
     ("permutation", "local"): LOCAL_PERMUTATION,
 }
+BOTH_SCOPES = {name: suitable(FAMILIES[name]) - SIMULATED for name in COMPOSED}
 EXACT = {"empty": {"trace", "trace_graph"}}  # where nothing is latent
 DRAWN = {"empty": EXACT["empty"] | going_with("draws of whole rows")}  # and rows are functions
 EXCEPTIONS: dict[str, dict[str, set[str]]] = {
@@ -96,6 +90,7 @@ EXCEPTIONS: dict[str, dict[str, set[str]]] = {
         ("draw", "draw_attention"), {**LOCAL_CONTINUOUS, "recurrent": FACTORISED | SIMULATED}
     ),
     "self_vae": AWAKE,
+    "varying_intercepts": BOTH_SCOPES,
     "bernoulli_latent": LOCAL_BINARY,
     "sigmoid_belief": LOCAL_BINARY,
     "darn": {guide: o for guide, o in LOCAL_BINARY.items() if not FAMILIES[guide].relaxes},

@@ -120,6 +120,7 @@ CASES = {
     "eight_schools": Case(
         ((8,), None, (8,)), ("sigma", "y"), None, "none", ("none",), seeded=False
     ),
+    "clinics": Case(((40, 4), (10, 4), (10, 4)), ("x",), None, "none", ("none",), seeded=True),
     "factor_analysis": simulated(8),
     "linear_regression": Case(
         ((60, 4), (20, 4), (20, 4)), ("x", "y"), None, "none", ("none",), seeded=True

@@ -49,7 +49,19 @@ def local_latents(x):
         pyro.sample("x", dist.Normal(total, 1.0), obs=x)
 
 
+def both_scopes(x):
+    """A positive number and a simplex that all rows share, and a positive number of each row."""
+    scale = pyro.sample("scale", dist.HalfCauchy(x.new_ones(())))
+    shares = pyro.sample("shares", dist.Dirichlet(x.new_ones(3)))
+    with pyro.plate("data", len(x)):
+        rates = pyro.sample("rates", dist.Gamma(2.0, scale))
+        pyro.sample("x", dist.Normal(rates + shares[..., 0], 1.0), obs=x)
+
+
+COMPOSED = [name for name, family in GUIDES.items() if getattr(family, "parts", None)]
 DENSITIES = {
+    **{name: (both_scopes, GUIDES[name]) for name in COMPOSED},
+    "conditioned_normal": (local_latents, GUIDES["conditioned_normal"]),
     "mean_field": (global_latents, MeanField),
     "full_rank": (global_latents, FullRank),
     "iaf": (global_latents, IAF),

@@ -17,8 +17,7 @@ from zoo.homework.calls import Call, run_in_process
 from zoo.homework.grade import NOT_FINITE, part_record
 from zoo.homework.judge import Judge
 from zoo.homework.public_tier import TooLong, at_most
-from zoo.homework.roster import Entry
-from zoo.homework.settings import settings_for, write_settings
+from zoo.homework.roster import Entry, settings_for, write_settings
 from zoo.homework.sheets import find_sheet
 
 SHEET = find_sheet("ppca")

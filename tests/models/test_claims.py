@@ -27,6 +27,7 @@ CLAIMS = (HasEvidence, HasMoments, HasPosterior)
 ELSEWHERE = {
     "eight_schools": "test_models_eight_schools",
     "eight_schools_noncentred": "test_models_eight_schools",
+    "varying_intercepts": "test_models_varying_intercepts",
     "neals_funnel": "test_models_exact_guides",
     "banana": "test_models_exact_guides",
     "rbm": "test_models_energies",

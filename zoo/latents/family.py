@@ -38,6 +38,7 @@ class Family:
             model of the way back gives the numbers besides the latents. Bounds and importance
             weights hold with it; log q of given latents is not known. Such a guide follows the
             model's joint density, whose latents it has to draw all.
+        parts: families that this one is composed of, each on latents of its own; None: it is not.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset()
@@ -52,6 +53,7 @@ class Family:
     normal: ClassVar[bool] = False
     takes_model: ClassVar[bool] = False
     auxiliary: ClassVar[bool] = False
+    parts: ClassVar[tuple[Callable, ...] | None] = None
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:

@@ -54,6 +54,11 @@ def coverage(latents: Latents, family: type[Family], objective: Objective) -> st
         )
     site = left[0]
     way_out = f"Use a guide for {site.scope} {site.kind.value} latents"
+    if held:
+        way_out = (
+            f"Compose it with a guide for {site.scope} {site.kind.value} latents, as "
+            "guides.compose(guides.FullRank, guides.AmortisedNormal) does"
+        )
     names = [name for name, other in OBJECTIVES.items() if site.kind in other.needs.sums_out]
     if names and site.classes:
         way_out += f", or an objective that sums it out: {', '.join(names)}"

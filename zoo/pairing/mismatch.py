@@ -70,10 +70,10 @@ def fitting(latents: Latents, objective: Objective) -> list[type[Family]]:
 
 
 def _families(family: type[Family]) -> Iterator[type[Family]]:
-    """All concrete families that descend from one."""
+    """All concrete families that descend from one and are not composed."""
     for one in family.__subclasses__():
         yield from _families(one)
-        if not isabstract(one):
+        if not isabstract(one) and one.parts is None:
             yield one
 
 

@@ -11,6 +11,7 @@ import pyro.infer
 from pyro.infer import ELBO
 
 from zoo import objectives
+from zoo.latents import Family
 from zoo.optim import schedules
 from zoo.optim.update import Update
 from zoo.results.result import Settings
@@ -63,6 +64,9 @@ def own_name(value: Any) -> str | None:
 
 def encode_guide(spec: Callable) -> dict:
     """Name and keywords of a guide of the zoo; {"own": its name} for any other."""
+    if isinstance(spec, type) and issubclass(spec, Family) and spec.parts:
+        parts = [encode_guide(part) for part in spec.parts]
+        return next((part for part in parts if OWN in part), {"composed": parts})
     family, keywords = (spec.func, spec.keywords) if isinstance(spec, partial) else (spec, {})
     values = {k: encode(v) for k, v in keywords.items()}
     ours = isinstance(family, type) and family.__module__.split(".")[0] == GUIDES
@@ -83,7 +87,10 @@ def decode_guide(record: dict) -> Callable:
             "The fit's guide is none of the zoo's, or was given a module: "
             f"'{record[OWN]}'. Pass it: load_fit(path, guide=...)."
         )
-    family = getattr(import_module(GUIDES), record["name"])
+    guides = import_module(GUIDES)
+    if "composed" in record:
+        return guides.compose(*map(decode_guide, record["composed"]))
+    family = getattr(guides, record["name"])
     return partial(family, **{k: decode(v) for k, v in record["keywords"].items()})
 
 

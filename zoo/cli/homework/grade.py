@@ -68,8 +68,13 @@ def grade_command(
             "any text will do, the same for the whole course."
         )
     from zoo.homework.course import Course, check_written, graded_before, hand_ins_in
-    from zoo.homework.roster import read_roster, read_written, time_of
-    from zoo.homework.settings import settings_for, write_settings
+    from zoo.homework.roster import (
+        read_roster,
+        read_written,
+        settings_for,
+        time_of,
+        write_settings,
+    )
 
     hand_ins = hand_ins_in(places)
     found = _sheet(sheet, hand_ins)

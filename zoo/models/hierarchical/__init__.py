@@ -1,6 +1,7 @@
 """Hierarchical models: groups whose parameters share a prior that is inferred with them."""
 
 from zoo.models.hierarchical.eight_schools import EightSchools
+from zoo.models.hierarchical.varying_intercepts import VaryingIntercepts
 from zoo.models.recipe import Recipe
 
 HIERARCHICAL: dict[str, Recipe] = {
@@ -19,6 +20,15 @@ HIERARCHICAL: dict[str, Recipe] = {
         labels=("sigma", "y"),
         data="eight_schools",
         guide="mean_field",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "varying_intercepts": Recipe(
+        build=lambda data: VaryingIntercepts(data.train[0].shape[-1]),
+        labels=("x",),
+        data="clinics",
+        guide="full_rank+conditioned_normal",
         steps=5000,
         lr=1e-2,
         batch_size=None,

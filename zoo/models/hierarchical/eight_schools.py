@@ -28,6 +28,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from zoo.models.exact_moments import mixture_moments
 from zoo.models.shapes import require_shape
 
 SCHOOLS = 8
@@ -136,22 +137,3 @@ def integrate_mu(sigma: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tens
     square = (precision * y.square()).sum(-1) - mu_precision * mu.square()
     log_det = (2 * math.pi / precision).log().sum(-1) + (PRIOR_SCALE**2 * mu_precision).log()
     return tau, (weights / 2).log() - 0.5 * (log_det + square), mu, 1 / mu_precision
-
-
-def mixture_moments(
-    weights: Tensor, means: Tensor, variances: Tensor, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of a mixture.
-
-    Args:
-        weights: of the T components, summing to one, shape (T,).
-        means: of the components, shape (T, ...).
-        variances: of the components, shape (T, ...).
-        dtype: of the answer.
-
-    Returns:
-        Mean and standard deviation, each of shape (...).
-    """
-    mean = torch.tensordot(weights, means, dims=1)
-    variance = torch.tensordot(weights, variances + (means - mean).square(), dims=1)
-    return mean.to(dtype), variance.sqrt().to(dtype)
