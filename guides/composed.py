@@ -10,6 +10,11 @@ Parameters: those of the families.
 Source: Hoffman, Blei, Wang & Paisley 2013, "Stochastic variational inference", section 2, for
 global and local latents; Agrawal & Domke 2021, "Amortized variational inference for simple
 hierarchical models", for local ones given the global.
+
+As `full_rank+amortised_normal`: A full-rank normal for shared latents, an encoder for each row's.
+As `mean_field+amortised_normal`: A diagonal normal for shared latents, an encoder for each row's.
+As `full_rank+conditioned_normal`: A full-rank normal for shared latents, each row's given those.
+Topic: Shared latents with latents of each row.
 """
 
 from collections.abc import Callable

@@ -90,12 +90,20 @@ def guide_card(name: str) -> Card:
         if one.default is not inspect.Parameter.empty
     }
     return _said(said_of(name, family.__module__)) | {
-        "class": f"guides.{family.__name__}",
+        "class": _in_python(guide),
         "settings": settings,
         "scopes": sorted(family.scopes),
         "kinds": sorted(kind.value for kind in family.kinds),
         "amortised": family.amortised,
     }
+
+
+def _in_python(guide: Any) -> str:
+    """What makes the class: its name, or the call that composes it."""
+    family = class_of(guide)
+    if not getattr(family, "parts", None):
+        return f"guides.{family.__name__}"
+    return f"guides.compose({', '.join(map(_in_python, family.parts))})"
 
 
 def objective_card(name: str) -> Card:

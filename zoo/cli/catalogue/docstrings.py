@@ -12,7 +12,7 @@ import re
 import sys
 from dataclasses import dataclass
 
-VARIANT = re.compile(r"^As `(\w+)`: (.+)$", re.MULTILINE)
+VARIANT = re.compile(r"^As `([\w+]+)`: (.+)$", re.MULTILINE)
 TOPIC = re.compile(r"^Topic: (.+)\.$", re.MULTILINE)
 METRIC = re.compile(r"^    (\w+): (.+)$", re.MULTILINE)
 

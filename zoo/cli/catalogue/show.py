@@ -8,6 +8,7 @@ from zoo.catalogue.answers import TABLES, command_for, listed
 Card = Mapping[str, Any]
 Known = Mapping[str, Any]
 Entry = tuple[str, str]  # a heading and what stands beside it
+LONG = 45  # letters of two names that make a command too long for a line
 
 LONGEST = 98  # letters of a command that is shown, two spaces before it
 
@@ -45,6 +46,7 @@ def to_try(kind: str, name: str, known: Known) -> list[str]:
     card = known["cards"].get(kind, {}).get(name, {})
     if kind == "model":
         two = ",".join(card["fitting guides"][:2])
+        two = two if len(two) < LONG else "all"
         several = len(card["fitting guides"]) > 1
         compare = _compare(name, "guide", two)
         return [
@@ -56,6 +58,7 @@ def to_try(kind: str, name: str, known: Known) -> list[str]:
         model = card["model"]
         usual = known["cards"]["model"][model]["usual"][kind]
         two = name if usual == name else f"{usual},{name}"
+        two = two if len(two) < LONG else "all"
         return [
             command_for(kind, name, known),
             _compare(f"{model}{card.get('options', '')}", kind, two),
