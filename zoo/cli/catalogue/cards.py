@@ -100,8 +100,8 @@ def guide_card(name: str) -> Card:
 
 def _in_python(guide: Any) -> str:
     """What makes the class: its name, or the call that composes it."""
-    family = class_of(guide)
-    if not getattr(family, "parts", None):
+    family: Any = class_of(guide)
+    if not family.parts:
         return f"guides.{family.__name__}"
     return f"guides.compose({', '.join(map(_in_python, family.parts))})"
 
