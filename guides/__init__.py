@@ -16,6 +16,7 @@ from guides.amortised_plackett_luce import AmortisedPlackettLuce
 from guides.amortised_planar import AmortisedPlanar
 from guides.amortised_point import AmortisedPoint
 from guides.amortised_power_spherical import AmortisedPowerSpherical
+from guides.amortised_recurrent import AmortisedRecurrent
 from guides.amortised_spline import AmortisedSpline
 from guides.amortised_sylvester import AmortisedSylvester
 from guides.amortised_von_mises_fisher import AmortisedVonMisesFisher
@@ -37,6 +38,7 @@ from guides.per_datum_iaf import PerDatumIAF
 from guides.product_of_experts import ProductOfExperts
 from guides.recurrent import Recurrent
 from guides.relaxed import Relaxed
+from guides.semi_supervised import SemiSupervised
 from guides.shared import SharedEncoder
 from guides.top_down import TopDown
 from guides.uniform import UniformNoise
@@ -72,8 +74,10 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "ladder": partial(TopDown, combine="precision"),
     "recurrent": Recurrent,
     "product_of_experts": ProductOfExperts,
+    "amortised_recurrent": AmortisedRecurrent,
     "amortised_discrete": AmortisedDiscrete,
     "amortised_layers": AmortisedLayers,
+    "semi_supervised": SemiSupervised,
     "relaxed": Relaxed,
     "straight_through": partial(Relaxed, straight_through=True),
     "gumbel_rao": partial(Relaxed, straight_through=True, rao=10),
@@ -118,6 +122,7 @@ __all__ = [
     "AmortisedPlackettLuce",
     "AmortisedPlanar",
     "AmortisedPoint",
+    "AmortisedRecurrent",
     "AmortisedSpline",
     "AmortisedPowerSpherical",
     "AmortisedSylvester",
@@ -138,6 +143,7 @@ __all__ = [
     "ProductOfExperts",
     "Recurrent",
     "Relaxed",
+    "SemiSupervised",
     "SharedEncoder",
     "UniformNoise",
     "TopDown",

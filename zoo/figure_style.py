@@ -86,8 +86,8 @@ GUIDE_LOOKS = (
             "full_rank+conditioned_normal",
             "full_rank+amortised_normal",
             "conditioned_normal",
-            "",
-            "",
+            "amortised_recurrent",
+            "semi_supervised",
             "",
             "",
         ),
@@ -100,7 +100,7 @@ OBJECTIVE_LOOKS = (
     ("free_bits", "dreg", "arm", "muprop", "rebar", "vr_max", "measure_valued"),
     ("tvo", "miwae", "ciwae", "piwae", "vimco_geometric", "tail_adaptive", "u2g"),
     ("info_vae", "wae", "aae", "flow_gan", "flow_gan_adversarial", "cd", "pcd"),
-    ("pcd_rloo", "vae_gan", "", "", "", "", ""),
+    ("pcd_rloo", "vae_gan", "", "", "", "classified", ""),
 )
 METRIC_LOOKS = (
     ("elbo", "", "", "", "", "", "exact_log_evidence"),

@@ -30,6 +30,7 @@ from zoo.models.regression.linear_regression import LinearRegression
 from zoo.models.regression.logistic_regression import LogisticRegression
 from zoo.models.targets.banana import Banana
 from zoo.models.targets.neals_funnel import NealsFunnel
+from zoo.models.time_series.deep_markov import DeepMarkov
 from zoo.models.time_series.hmm import HiddenMarkov
 from zoo.models.time_series.local_level import LocalLevel
 from zoo.program import build
@@ -62,6 +63,12 @@ def places(rows: int) -> tuple[Tensor, Tensor]:
 
 def triples(rows: int) -> tuple[Tensor]:
     return (torch.randn(rows, 3),)
+
+
+def sequences(rows: int) -> tuple[Tensor, Tensor]:
+    """Sequences of 1 to 3 times."""
+    seen = (torch.arange(3) <= torch.arange(rows)[:, None] % 3).double()
+    return torch.bernoulli(torch.full((rows, 3, 4), 0.4)) * seen[:, :, None], seen
 
 
 HYPERS = {
@@ -186,6 +193,15 @@ MODEL_CASES: dict[str, ModelCase] = {
         "data",
         5,
         (64, 64),
+    ),
+    "deep_markov": ModelCase(
+        lambda: DeepMarkov(3, 4, 2, 5),
+        sequences,
+        {f"z_{t}": local_normal(2) for t in range(3)},
+        ("x",),
+        "data",
+        15,
+        (5,),
     ),
     "local_level": ModelCase(
         lambda: LocalLevel(5), reals, {"level": local_normal(5)}, ("x",), "data", 5, ()

@@ -71,6 +71,7 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "pcd": tested_in("energies", "contrastive_divergence"),
     "pcd_rloo": tested_in("energies by scores", "contrastive_divergence"),
     "enumerate": tested_in("discrete", "gradients_exact"),
+    "classified": tested_in("labels", "classified"),
     "stl": tested_in("paths", "gradients_exact"),
     "dreg": tested_in("paths", "estimators_paths"),
     "tail_adaptive": tested_in("paths", "estimators_paths"),

@@ -49,7 +49,8 @@ RELAXING = ("relaxed", "straight_through", "gumbel_rao")
 FAMILIES = {name: getattr(guide, "func", guide) for name, guide in GUIDES.items()}
 COMPOSED = {name for name, family in FAMILIES.items() if family.parts}
 SPECIAL = COMPOSED | {  # for certain models only
-    *("shared", "uniform_noise", "top_down", "ladder", "recurrent", "empty", "coordinate_ascent")
+    *("shared", "uniform_noise", "top_down", "ladder", "recurrent", "empty", "coordinate_ascent"),
+    *("amortised_recurrent", "semi_supervised"),
 }
 
 WITHOUT_DENSITY = {name for name, family in FAMILIES.items() if not family.has_density}
@@ -91,6 +92,15 @@ EXCEPTIONS: dict[str, dict[str, set[str]]] = {
     ),
     "self_vae": AWAKE,
     "varying_intercepts": BOTH_SCOPES,
+    "semi_supervised_vae": {
+        **{
+            guide: {"enumerate"}
+            for guide in LOCAL_CONTINUOUS
+            if not FAMILIES[guide].auxiliary and FAMILIES[guide].has_density
+        },
+        "semi_supervised": (DISCRETE - {"nvil"}) | going_with("labels"),
+    },
+    "deep_markov": {**LOCAL_CONTINUOUS, "amortised_recurrent": FACTORISED | SIMULATED},
     "bernoulli_latent": LOCAL_BINARY,
     "sigmoid_belief": LOCAL_BINARY,
     "darn": {guide: o for guide, o in LOCAL_BINARY.items() if not FAMILIES[guide].relaxes},

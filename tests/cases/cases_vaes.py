@@ -1,7 +1,7 @@
 """What the tests say of the variational autoencoders in the table of models."""
 
 import torch
-from model_case import ModelCase, local_normal, local_point, pixels, reals
+from model_case import ROWS, ModelCase, Site, local_normal, local_point, pixels, reals
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -18,6 +18,7 @@ from zoo.models.vaes.hyperbolic_vae import HyperbolicVAE
 from zoo.models.vaes.hyperspherical_vae import HypersphericalVAE
 from zoo.models.vaes.multimodal_vae import MultimodalVAE
 from zoo.models.vaes.self_vae import SelfVAE
+from zoo.models.vaes.semi_supervised_vae import SemiSupervisedVAE
 from zoo.models.vaes.vae import VAE
 from zoo.priors import RealNVPPrior, StandardNormal, VampPrior
 
@@ -64,6 +65,12 @@ def two_views(rows: int) -> tuple[Tensor, Tensor, Tensor]:
     seen = torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]).double()[torch.arange(rows) % 3]
     (x,), y = pixels(rows), one_hot(torch.randint(3, (rows,)), 3).double()
     return x * seen[:, :1], y * seen[:, 1:], seen
+
+
+def some_labels(rows: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Bits, and labels of every other row."""
+    known = (torch.arange(rows) % 2)[:, None].double()
+    return *pixels(rows), one_hot(torch.arange(rows) % 3, 3).double() * known, known
 
 
 VAE_CASES: dict[str, ModelCase] = {
@@ -128,6 +135,15 @@ VAE_CASES: dict[str, ModelCase] = {
         ("x", "y"),
         "data",
         11,
+        (8,),
+    ),
+    "semi_supervised_vae": ModelCase(
+        lambda: SemiSupervisedVAE(6, 3, (8,), 2),
+        some_labels,
+        {"y": Site("discrete", "local", (3,), (ROWS,), ("data",), 0), "z": local_normal(2)},
+        ("label", "x"),
+        "data",
+        10,
         (8,),
     ),
     "flow_vae": ModelCase(

@@ -96,6 +96,12 @@ def two_views(splits, image: tuple[int, int], dynamic: Observe) -> Case:
     return Case(splits, labels, image, "dynamic", modes, seeded=True, observe=(dynamic, hide))
 
 
+def few_labels() -> Case:
+    """Digits of which a few rows have a label."""
+    splits, labels = ((1257, 64), (180, 64), (360, 64)), ("x", "label", "labelled")
+    return Case(splits, labels, (8, 8), "dynamic", PICTURES, seeded=True)
+
+
 CASES = {
     "binarized_mnist": Case(
         MNIST_SPLITS, ("x",), (28, 28), "static", ("static",), seeded=False, source=packed_bits
@@ -114,6 +120,8 @@ CASES = {
         levels=16,
     ),
     "digits_labels": two_views(((1257, 64), (180, 64), (360, 64)), (8, 8), draw_and_hide),
+    **{f"digits_{count}_labels": few_labels() for count in (50, 100, 300)},
+    "fashion_1000_labels": replace(few_labels(), splits=MNIST_SPLITS, image=(28, 28)),
     "digits_halves": two_views(((1257, 32), (180, 32), (360, 32)), (4, 8), draw_both_and_hide),
     "fashion_labels": two_views(MNIST_SPLITS, (28, 28), draw_and_hide),
     "fashion_halves": two_views(HALF_SPLITS, (14, 28), draw_both_and_hide),
@@ -129,6 +137,24 @@ CASES = {
     "hmm": simulated(6),
     "local_level": simulated(12, train=200),
     "lost_labels": simulated(5),
+    "chords": Case(
+        ((800, 10, 17), (100, 10, 17), (200, 10, 17)),
+        ("x", "seen"),
+        None,
+        "none",
+        ("none",),
+        seeded=True,
+    ),
+    "digits_rows": Case(
+        ((1257, 8, 8), (180, 8, 8), (360, 8, 8)),
+        ("x", "seen"),
+        None,
+        "dynamic",
+        PICTURES,
+        seeded=True,
+        source=lambda: load_digits().data.astype(np.uint8).reshape(-1, 8, 8),
+        levels=16,
+    ),
     "gp_regression": Case(((30,), None, (30,)), ("x", "y"), None, "none", ("none",), seeded=True),
     "neals_funnel": Case(((10,), None, (10,)), ("scale",), None, "none", ("none",), seeded=False),
     "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),

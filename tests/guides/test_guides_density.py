@@ -96,6 +96,7 @@ def test_every_continuous_guide_has_a_density_case():
     own_tests = {"top_down", "ladder", "shared", "uniform_noise"}  # the model's networks or none
     own_tests |= {"recurrent"}
     own_tests |= {"hamiltonian", "amortised_hamiltonian"}  # more numbers than the latents have
+    own_tests |= {"semi_supervised", "amortised_recurrent"}
     assert set(GUIDES) == set(GUIDES) & set(DENSITIES) | discrete | own_tests | curved
 
 

@@ -25,7 +25,9 @@ from zoo.priors import PRIORS
 OTHERS = ("dequantised_vae", "dlgm", "flow_vae", "hvae", "multimodal_vae", "self_vae")
 OTHERS += ("draw", "draw_attention")
 OTHERS += ("hyperspherical_vae", "hyperbolic_vae")
+OTHERS += ("semi_supervised_vae",)
 NOISY = [(name, None) for name, choice in LIKELIHOODS.items() if choice.dequantises]
+OF_VIEWS = ("multimodal_vae", "semi_supervised_vae")  # whose rows no network recognises whole
 CHOICES = {
     "prior": PRIORS,
     "likelihood": LIKELIHOODS,
@@ -49,7 +51,7 @@ def other(model, generator):
         model, ()
     )
     uneven = model.startswith("draw") and len(set(names["groups"])) > 1
-    if refused or uneven or (model, names.get("prior")) == ("multimodal_vae", "vamp"):
+    if refused or uneven or (model in OF_VIEWS and names.get("prior") == "vamp"):
         return other(model, generator)
     return Parts(**names), data_for(model, names.get("likelihood"))
 
@@ -61,6 +63,12 @@ def data_for(model, likelihood):
         return replace(
             views, train=(x, x[:, :3], torch.ones(len(x), 2)), labels=("x", "y", "seen")
         )
+    if model == "semi_supervised_vae":
+        pictures = tiny(2, image=(2, 4))
+        (x,) = pictures.train
+        known = torch.arange(len(x))[:, None] % 2.0
+        rows = x, known * torch.eye(3)[torch.arange(len(x)) % 3], known
+        return replace(pictures, train=rows, labels=("x", "label", "labelled"))
     grey = model in ("dequantised_vae", "flow_vae")
     takes = LIKELIHOODS[likelihood or ("categorical" if grey else "bernoulli")].takes
     return tiny(2 if takes == "bits" else 4, image=(2, 4))

@@ -244,6 +244,10 @@ def test_the_plain_models_take_a_prior(model):
         ),
         ({"model": "hyperspherical_vae", "latent": 1}, "Expected latent of 2 coordinates or more"),
         (
+            {"model": "semi_supervised_vae", "prior": "vamp"},
+            "a row of semi_supervised_vae is a picture and a label that may be missing. Use prior",
+        ),
+        (
             {"model": "hvae", "likelihood": "dequantised"},
             "Likelihood 'dequantised' is a density of levels with noise; hvae draws none",
         ),

@@ -145,6 +145,28 @@ ALIASES: dict[str, Alias] = {
     "probabilistic_pca": Alias("model", "ppca", "probabilistic PCA", "zoo fit ppca"),
     "fa": Alias("model", "factor_analysis", "factor analysis", "zoo fit factor_analysis"),
     "hidden_markov_model": Alias("model", "hmm", "the hidden Markov model", "zoo fit hmm"),
+    "dmm": Alias("model", "deep_markov", "the deep Markov model", "zoo fit deep_markov"),
+    "deep_markov_model": Alias(
+        "model", "deep_markov", "the deep Markov model", "zoo fit deep_markov"
+    ),
+    "deep_kalman_filter": Alias(
+        "model", "deep_markov", "the deep Markov model", "zoo fit deep_markov"
+    ),
+    "state_space_model": Alias(
+        "model", "deep_markov", "a state space model of networks", "zoo fit deep_markov"
+    ),
+    "rnn": Alias(
+        "guide",
+        "amortised_recurrent",
+        "a recurrent network that reads a row's future",
+        "zoo fit deep_markov --guide amortised_recurrent",
+    ),
+    "structured_inference_network": Alias(
+        "guide",
+        "amortised_recurrent",
+        "the guide of the deep Markov model",
+        "zoo fit deep_markov --guide amortised_recurrent",
+    ),
     "kalman": Alias(
         "model", "local_level", "a random walk seen with noise", "zoo fit local_level"
     ),
@@ -229,6 +251,18 @@ ALIASES: dict[str, Alias] = {
         "model", "categorical_vae", "a VAE of one-hot latents", "zoo fit categorical_vae"
     ),
     "multimodal": Alias("model", "multimodal_vae", "the multimodal VAE", "zoo fit multimodal_vae"),
+    "m2": Alias(
+        "model",
+        "semi_supervised_vae",
+        "the semi-supervised VAE of Kingma et al., model M2",
+        "zoo fit semi_supervised_vae",
+    ),
+    "ss_vae": Alias(
+        "model", "semi_supervised_vae", "the semi-supervised VAE", "zoo fit semi_supervised_vae"
+    ),
+    "ssvae": Alias(
+        "model", "semi_supervised_vae", "the semi-supervised VAE", "zoo fit semi_supervised_vae"
+    ),
     "mvae": Alias("model", "multimodal_vae", "the multimodal VAE", "zoo fit multimodal_vae"),
     "gumbel_softmax": Alias(
         "guide",

@@ -39,6 +39,7 @@ class Family:
             weights hold with it; log q of given latents is not known. Such a guide follows the
             model's joint density, whose latents it has to draw all.
         parts: families that this one is composed of, each on latents of its own; None: it is not.
+        classifies: has it a classifier of rows, some of which have a label?
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset()
@@ -54,11 +55,17 @@ class Family:
     takes_model: ClassVar[bool] = False
     auxiliary: ClassVar[bool] = False
     parts: ClassVar[tuple[Callable, ...] | None] = None
+    classifies: ClassVar[bool] = False
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:
         """Can the family be put on this latent?"""
         return latent.kind in cls.kinds and latent.scope in cls.scopes
+
+    @classmethod
+    def differentiates(cls, latent: Latent) -> bool:
+        """Are draws of this latent differentiable functions of the parameters?"""
+        return cls.reparameterised
 
     @classmethod
     def objection(cls, latents: Latents) -> str | None:

@@ -17,6 +17,7 @@ from zoo.objectives.arms import ARMS
 from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural
 from zoo.objectives.cd import ContrastiveDivergence
 from zoo.objectives.ciwae import CIWAE
+from zoo.objectives.classified import Classified
 from zoo.objectives.disarm import DisARM
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.dreg import DoublyReparameterised
@@ -65,6 +66,7 @@ OBJECTIVES: dict[str, Objective] = {
     "mean_field": MeanFieldKL(),
     "free_bits": FreeBits(),
     "enumerate": Enumerate(),
+    "classified": Classified(),
     "stl": StickingTheLanding(),
     "dreg": DoublyReparameterised(),
     "tail_adaptive": TailAdaptive(),
@@ -149,6 +151,7 @@ __all__ = [
     "ARMS",
     "AdversarialAutoencoder",
     "CIWAE",
+    "Classified",
     "ConstantBaseline",
     "ContrastiveDivergence",
     "DecayingAverage",

@@ -75,15 +75,21 @@ class Enumerate(Objective):
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""
-        summed = [site for site in pair.latents.sites if site.kind in SUMMED]
-        states = joint_states(summed, pair.latents, device=device_of(args))
-        rowwise = bool(summed) and all(site.local for site in summed)
-        bounds = []
-        for _ in range(self.particles):
-            with Assign(states):
-                traces = run(pair.model, pair.guide, args, kwargs)
-            bounds.append(_bound(traces, pair.latents, set(states), rowwise=rowwise))
-        return -add_up(bounds) / self.particles
+        found = runs(pair, self.particles, args, kwargs)
+        return -add_up(bound for bound, _ in found) / self.particles
+
+
+def runs(pair: Pair, particles: int, args: tuple, kwargs: dict) -> list[tuple[Tensor, Traces]]:
+    """The bound of each draw, nats, shape (), and its traces over all joint states."""
+    summed = [site for site in pair.latents.sites if site.kind in SUMMED]
+    states = joint_states(summed, pair.latents, device=device_of(args))
+    rowwise = bool(summed) and all(site.local for site in summed)
+    found = []
+    for _ in range(particles):
+        with Assign(states):
+            traces = run(pair.model, pair.guide, args, kwargs)
+        found.append((_bound(traces, pair.latents, set(states), rowwise=rowwise), traces))
+    return found
 
 
 def _bound(traces: Traces, latents: Latents, summed: set[str], *, rowwise: bool) -> Tensor:

@@ -35,6 +35,7 @@ class Needs:
         log_q: does it take log q, as every bound does? Else draws of the guide are all it needs.
         marked: does it sum out only what the model marks, as config_enumerate does?
         energy: is it for a model whose log p is known up to a constant log Z of its parameters?
+        classifies: does it train a classifier of the guide on labels?
     """
 
     reparameterised: bool = False
@@ -53,6 +54,7 @@ class Needs:
     marked: bool = False
     energy: bool = False
     log_q: bool = True
+    classifies: bool = False
 
 
 def of_single_elements(takes: frozenset[Form]) -> Needs:

@@ -59,7 +59,11 @@ def coverage(latents: Latents, family: type[Family], objective: Objective) -> st
             f"Compose it with a guide for {site.scope} {site.kind.value} latents, as "
             "guides.compose(guides.FullRank, guides.AmortisedNormal) does"
         )
-    names = [name for name, other in OBJECTIVES.items() if site.kind in other.needs.sums_out]
+    names = [
+        name
+        for name, other in OBJECTIVES.items()
+        if site.kind in other.needs.sums_out and not other.needs.classifies
+    ]
     if names and site.classes:
         way_out += f", or an objective that sums it out: {', '.join(names)}"
     return (
@@ -126,13 +130,31 @@ def whole_density(latents: Latents, family: type[Family], objective: Objective) 
 def reparameterised(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     """The objective differentiates through draws, and the guide's are not reparameterised."""
     summed = summed_out(latents, objective)
-    sampled = [name for name in covered(latents, family).names if name not in summed]
-    if family.reparameterised or not objective.needs.reparameterised or not sampled:
+    sampled = [
+        site.name
+        for site in covered(latents, family).sites
+        if site.name not in summed and not family.differentiates(site)
+    ]
+    if not objective.needs.reparameterised or not sampled:
         return None
     return (
         f"{type(objective).__name__} differentiates through the draws of '{sampled[0]}'; those of "
         f"{family.__name__} are not reparameterised. Use a relaxed guide, or an objective with a "
         "score-function term: trace_graph."
+    )
+
+
+def baselines(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The objective puts baselines on all draws, which one that is reparameterised cannot use."""
+    held = covered(latents, family).sites
+    without = [site.name for site in held if family.differentiates(site)]
+    if not objective.needs.score_function or not without:
+        return None
+    every = len(without) == len(held)
+    whose = f"{family.__name__} all" if every else f"'{without[0]}' by {family.__name__}"
+    return (
+        f"{type(objective).__name__} puts baselines on draws that are not reparameterised; those "
+        f"of {whose} are. Use trace, or trace_graph without baselines."
     )
 
 
@@ -174,11 +196,6 @@ CLASHES = (
         "with a spread, such as amortised_normal.",
     ),
     Clash(
-        lambda needs, family: needs.score_function and family.reparameterised,
-        "{objective} puts baselines on draws that are not reparameterised; those of {family} all "
-        "are. Use trace, or trace_graph without baselines.",
-    ),
-    Clash(
         lambda needs, family: needs.factorised and not family.factorised,
         "{objective} takes each latent's KL term in closed form; {family} draws all latents "
         "jointly. Use a factorised guide, or trace.",
@@ -192,6 +209,11 @@ CLASHES = (
         lambda needs, family: needs.independent and not family.independent,
         "{objective} moves each element of the latents on its own; those of {family} depend on "
         "each other. Use rloo, or a guide whose latents are independent given the data.",
+    ),
+    Clash(
+        lambda needs, family: needs.classifies and not family.classifies,
+        "{objective} trains the guide's classifier on labels; {family} has none. Use "
+        "semi_supervised, or enumerate, which sums the class out of the model.",
     ),
     Clash(
         lambda needs, family: needs.simulates_data and not family.amortised,
@@ -215,6 +237,7 @@ FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ..
     objection,
     whole_density,
     reparameterised,
+    baselines,
     relaxed,
     *CLASHES,
 )

@@ -18,6 +18,7 @@ from zoo.models.vaes import (
     hyperspherical_vae,
     multimodal_vae,
     self_vae,
+    semi_supervised_vae,
     vae,
 )
 
@@ -127,6 +128,16 @@ VAES: dict[str, Recipe] = {
         labels=("x", "y", "seen"),
         data="digits_labels",
         guide="product_of_experts",
+        steps=3000,
+        lr=3e-3,
+        parts=Parts(prior="standard", latent=10),
+    ),
+    "semi_supervised_vae": Recipe(
+        build=semi_supervised_vae.from_parts,
+        labels=("x", "label", "labelled"),
+        data="digits_100_labels",
+        guide="semi_supervised",
+        objective="classified",
         steps=3000,
         lr=3e-3,
         parts=Parts(prior="standard", latent=10),
