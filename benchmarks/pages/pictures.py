@@ -20,7 +20,8 @@ from benchmarks.pages import densities
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
 from benchmarks.speed import scaling
-from benchmarks.vaes import collapse, held, hierarchical, ladder
+from benchmarks.vaes import collapse, hamiltonian, held, hierarchical, ladder
+from benchmarks.vaes import draw as draw_steps
 from zoo.demos.amortisation import columns_of, draw_amortisation
 from zoo.gradients.pictures import temperature_picture
 from zoo.gradients.results import row_of
@@ -83,6 +84,7 @@ def _temperature(path: Path) -> None:
 
 MULTIMODAL, MUSEUM = "python -m benchmarks.vaes.multimodal", "python -m benchmarks.pages.failures"
 HIERARCHICAL = "python -m benchmarks.vaes.hierarchical"
+DRAW = "python -m benchmarks.vaes.draw"
 FLOWS = "python -m benchmarks.densities.flows"
 PICTURES = {
     "amortisation": Drawn("zoo picture amortisation --out docs", _amortisation),
@@ -103,6 +105,12 @@ PICTURES = {
     "densities_grey": Drawn(
         "python -m benchmarks.densities grey",
         lambda path: densities.grey_picture(result("densities.json"), path),
+    ),
+    "draw": Drawn(DRAW, lambda path: draw_steps.picture(result("draw.json"), path)),
+    "draw_canvas": Drawn(DRAW),
+    "hamiltonian": Drawn(
+        "python -m benchmarks.vaes.hamiltonian",
+        lambda path: hamiltonian.picture(result("hamiltonian.json"), path),
     ),
     "held": Drawn(
         "python -m benchmarks.vaes.held", lambda path: held.picture(result("held.json"), path)
