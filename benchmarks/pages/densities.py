@@ -55,7 +55,8 @@ on levels with noise, y = (k + u) / 17, and P(k) is the mass of its density in t
 mean of log p(y) - 64 log 17 over the noise is a bound on log P(k) from below, as an ELBO is, and
 stands beside what a model of levels gives exactly. The column "is" says what was done: exact;
 noise drawn, for a flow; latents drawn, for an autoencoder. In the last two cases the bound and the
-estimate by {draws} draws for each row are both low on average. Bits are -log2 P(k) / 64.
+estimate by {draws} draws for each row are both low on average, so that a part of what such a row
+lacks beside an exact one is the estimate's. Bits are -log2 P(k) / 64.
 
 {steps:,} steps of Adam at {lr:g} on 100 rows; validation rows choose the state that is kept, since
 1,257 train rows are few. FlowGAN is the same RealNVP with a critic of its draws, 5 steps of the

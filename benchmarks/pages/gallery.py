@@ -9,7 +9,11 @@ makes them.
 """
 
 from benchmarks import records
-from benchmarks.pages.gallery_sections import SECTIONS, Section
+from benchmarks.pages.gallery_densities import DENSITIES
+from benchmarks.pages.gallery_sections import SECTIONS as OF_VAES
+from benchmarks.pages.gallery_sections import Section
+
+SECTIONS = (*OF_VAES, *DENSITIES)
 
 
 def page() -> str:
@@ -17,8 +21,8 @@ def page() -> str:
         "# Gallery",
         "",
         "Variational autoencoders of the zoo, each put together from parts: a prior, a decoder, a "
-        "likelihood and a guide. Written by `python -m benchmarks.pages.gallery` from the "
-        "committed results.",
+        "likelihood and a guide. At the end are densities without latents, and flows. Written by "
+        "`python -m benchmarks.pages.gallery` from the committed results.",
     ]
     for section in SECTIONS:
         parts += ["", f"## {section.title}", "", f"    {section.equation}", "", section.text, ""]
