@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import records
 from benchmarks.estimators import fashion, networks, reinforce, wake_sleep
-from benchmarks.pages import densities
+from benchmarks.pages import densities, energies
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
 from benchmarks.speed import scaling
@@ -114,6 +114,10 @@ PICTURES = {
     ),
     "held": Drawn(
         "python -m benchmarks.vaes.held", lambda path: held.picture(result("held.json"), path)
+    ),
+    "energies": Drawn(
+        "python -m benchmarks.densities.energies",
+        lambda path: energies.picture(result("energies.json"), path),
     ),
     "flows_densities": Drawn(FLOWS),
     "flows_samples": Drawn(FLOWS),

@@ -26,6 +26,7 @@ from torch.nn.functional import softplus
 
 from zoo.data import Data
 from zoo.energies import Bipartite, Boltzmann, bits, exact_log_z
+from zoo.models.energies.rbm import first_bias
 from zoo.models.exact_sums import blocks
 from zoo.models.parts import Parts
 from zoo.models.shapes import require_shape
@@ -36,12 +37,15 @@ SMALL_WEIGHT = 0.01  # standard deviation of the first weights
 class DBM(nn.Module):
     """Binary rows under two layers of binary latents, with an energy."""
 
-    def __init__(self, features: int, layers: tuple[int, int] = (32, 64)) -> None:
-        """Starts with small random weights and without biases.
+    def __init__(
+        self, features: int, layers: tuple[int, int] = (32, 64), means: Tensor | None = None
+    ) -> None:
+        """Starts with small random weights.
 
         Args:
             features: number of pixels D.
             layers: numbers of hidden units (K2, K1), the top layer first.
+            means: of the pixels, whose logits are the first biases, (D,); None for biases of 0.
 
         Raises:
             ValueError: there are not two layers.
@@ -52,7 +56,7 @@ class DBM(nn.Module):
         top, middle = layers
         self.weight = nn.Parameter(SMALL_WEIGHT * torch.randn(features, middle))
         self.top_weight = nn.Parameter(SMALL_WEIGHT * torch.randn(middle, top))
-        self.bias = nn.Parameter(torch.zeros(features))
+        self.bias = nn.Parameter(torch.zeros(features) if means is None else first_bias(means))
         self.middle_bias = nn.Parameter(torch.zeros(middle))
         self.top_bias = nn.Parameter(torch.zeros(top))
 
@@ -128,6 +132,6 @@ def _coins(bias: Tensor) -> dist.Independent:
 
 
 def from_parts(data: Data, parts: Parts) -> nn.Module:
-    """The model with layers of these sizes and fresh parameters."""
+    """The model with layers of these sizes, which starts at the means of the training pixels."""
     assert parts.groups is not None
-    return DBM(data.features, parts.groups)  # type: ignore[arg-type]
+    return DBM(data.features, parts.groups, data.train[0].mean(0))  # type: ignore[arg-type]

@@ -31,21 +31,23 @@ from zoo.models.parts import Parts
 from zoo.models.shapes import require_shape
 
 SMALL_WEIGHT = 0.01  # standard deviation of the first weights
+LEAST_MEAN = 0.001  # of a pixel, for its first bias
 
 
 class RBM(nn.Module):
     """Binary rows with an energy; the hidden units are summed out."""
 
-    def __init__(self, features: int, hidden: int = 64) -> None:
-        """Starts with small random weights and without biases.
+    def __init__(self, features: int, hidden: int = 64, means: Tensor | None = None) -> None:
+        """Starts with small random weights.
 
         Args:
             features: number of pixels D.
             hidden: number of hidden units K.
+            means: of the pixels, whose logits are the first biases, (D,); None for biases of 0.
         """
         super().__init__()
         self.weight = nn.Parameter(SMALL_WEIGHT * torch.randn(features, hidden))
-        self.bias = nn.Parameter(torch.zeros(features))
+        self.bias = nn.Parameter(torch.zeros(features) if means is None else first_bias(means))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +88,12 @@ class RBM(nn.Module):
         return -self.machine.free_energy(x) - exact_log_z(self.machine)
 
 
+def first_bias(means: Tensor) -> Tensor:
+    """Biases under which independent pixels have these means, none of them below 0.001."""
+    return means.clamp(LEAST_MEAN, 1 - LEAST_MEAN).logit().to(torch.get_default_dtype())
+
+
 def from_parts(data: Data, parts: Parts) -> nn.Module:
-    """The model with so many hidden units and fresh parameters."""
+    """The model with so many hidden units, which starts at the means of the training pixels."""
     assert parts.latent is not None
-    return RBM(data.features, parts.latent)
+    return RBM(data.features, parts.latent, data.train[0].mean(0))

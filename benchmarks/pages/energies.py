@@ -1,0 +1,138 @@
+"""docs/energies.md, from the results of `benchmarks.densities.energies`: Boltzmann machines.
+
+python -m benchmarks.densities.energies
+python -m benchmarks.pages.energies
+python -m benchmarks.pages.pictures energies
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from benchmarks import markdown, records
+from benchmarks.densities.energies import ROWS
+from benchmarks.pages.densities import bits
+from zoo.figure_style import in_style, save_figure
+
+RESULT, PAGE = records.RESULTS / "energies.json", records.DOCS / "energies.md"
+INTRODUCTION = """# Boltzmann machines
+
+An energy gives log p(x) up to a constant log Z, which depends on the parameters and is a sum over
+all states. Training estimates its gradient by Gibbs chains, and scoring estimates log Z itself.
+Written by `python -m benchmarks.pages.energies` from `benchmarks/results/energies.json`.
+
+```sh
+zoo fit rbm                            # restricted Boltzmann machine, persistent chains (pcd)
+zoo fit rbm --objective cd             # contrastive divergence: chains that start at the data
+zoo fit rbm --latent 16                # 16 hidden units: log Z summed, log p(x) exact
+zoo fit dbm --groups 32,64             # deep Boltzmann machine, mean field by coordinate_ascent
+zoo fit dbn --guide amortised_layers   # deep belief network, its guide trained with it
+```
+
+## What is estimated, and how far to trust it
+
+- *log Z* is summed over the states of one side of the machine where it has at most 20 units; it
+  is else estimated by annealed importance sampling (AIS): 100 chains go in 2000 temperatures from
+  independent units to the machine.
+- *Its error* is one standard error of the mean weight of these chains, by the delta method. The
+  logarithm of a mean is too low on average, so that log p(x) comes out too high by about half the
+  squared error; that is part of the error shown. A mode that no chain visits shows in no error.
+- *All test rows share it*: log p(x) of a row is -F(x) - log Z, and the error of log Z does not fall
+  with the number of rows. `zoo evaluate` says so in a note, and `fit.log_prob(x).shared` is it.
+- *Draws* are states of Gibbs chains, after 1000 sweeps from fair coins, of which only chains that
+  mix are draws of the model. What needs exact draws (`sbc_p`, `bdmc`, `wake_sleep`) is refused.
+- *Objectives* that leave log Z out, such as `trace`, are refused on these models: their loss would
+  fall without end.
+
+## Static MNIST, short
+
+The first {test:,} test rows, one seed. The second number is the standard error of log Z and of the
+importance weights; "±" of log Z by AIS is that of AIS alone, beside the exact sum where there is
+one. Fits of a few minutes on a busy CPU, with machines far smaller than the published ones: these
+numbers are no reproduction, and only the order of the rows can be compared. Published: the DBN as
+estimated by Murray and Salakhutdinov (2009), the bound of the DBM by Salakhutdinov and Hinton
+(2009).
+"""
+AFTER = """
+![Weights of ten hidden units and states of ten Gibbs chains, of each machine](energies.png)
+
+*Left: weights from the pixels to the first ten hidden units. Right: states of ten Gibbs chains,
+1000 sweeps from fair coins (of the DBN, of its upper machine). Below each name: log p(x).*
+
+What makes a machine probable is not what a few sweeps from the data can see: contrastive
+divergence with one sweep leaves probability where its chains never go, and AIS finds it there.
+"""
+
+
+def ordered(record: dict) -> list[dict]:
+    """The rows that are there, in the order of the benchmark."""
+    found = {one["name"]: one for one in record["rows"]}
+    return [found[row.name] for row in ROWS if row.name in found]
+
+
+def line(one: dict) -> list[str]:
+    """A row of the table."""
+    value, error = one["log_evidence"]
+    exact, annealed = one["log Z"], one["log Z by AIS"]
+    return [
+        one["name"],
+        f"{one['parameters']:,}",
+        f"{one['steps']:,}",
+        f"{-one['elbo'][0]:.2f}" if one["latent"] else "",
+        f"{-value:.2f} ± {error:.2f}",
+        "" if exact[1] else f"{exact[0]:.3f}",
+        f"{annealed[0]:.3f} ± {annealed[1]:.3f}",
+        f"{one['published']:.2f}" if one["published"] else "",
+        f"{one['seconds']:.0f}",
+    ]
+
+
+def table(rows: Sequence[dict]) -> str:
+    """A line for each machine."""
+    heads = ["model", "parameters", "steps", "-bound", "-log p(x), nats a row"]
+    heads += ["log Z, summed", "log Z by AIS", "published", "seconds"]
+    return markdown.table(heads, [line(one) for one in rows])
+
+
+def page(record: dict) -> str:
+    """The whole page."""
+    rows = ordered(record)
+    made = f"Made {max(one['date'] for one in rows)}, torch {record['versions']['torch']}, by "
+    commands = ", ".join(f"`{one}`" for one in dict.fromkeys(one["command"] for one in rows))
+    first = INTRODUCTION.format(test=rows[0]["test rows"])
+    return "\n".join([first, table(rows), AFTER, f"{made}{commands}."]) + "\n"
+
+
+def weights(row: dict) -> np.ndarray:
+    """The filters of a row side by side, grey levels; 128 is no weight."""
+    height, width = row["image"]
+    filters = [np.frombuffer(bytes.fromhex(one), np.uint8) for one in row["filters"]]
+    pictures = [one.reshape(height, width).astype(float) for one in filters]
+    edge = np.full((height, max(1, width // 8)), 255.0)
+    return np.concatenate([part for one in pictures for part in (one, edge)], axis=1)
+
+
+@in_style
+def picture(record: dict, path: Path) -> None:
+    """Filters and states of chains, a line for each machine."""
+    rows = ordered(record)
+    figure, axes = plt.subplots(len(rows), 2, figsize=(11.0, 0.62 * len(rows)), squeeze=False)
+    for (left, right), row in zip(axes, rows, strict=True):
+        left.imshow(weights(row), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        right.imshow(bits(row), cmap="gray_r", interpolation="nearest")
+        side = f"{row['name']}\n{row['log_evidence'][0]:.1f}"
+        left.text(-0.02, 0.5, side, transform=left.transAxes, ha="right", va="center")
+        left.set_axis_off()
+        right.set_axis_off()
+    figure.subplots_adjust(left=0.17, right=0.99, top=0.99, bottom=0.01, wspace=0.03)
+    save_figure(figure, path)
+
+
+def main() -> None:
+    PAGE.write_text(page(records.read(RESULT)))
+
+
+if __name__ == "__main__":
+    main()

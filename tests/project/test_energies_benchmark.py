@@ -1,0 +1,54 @@
+"""The benchmark of energies: its rows, its page, and what it says of log Z."""
+
+import math
+
+import numpy as np
+import pytest
+
+from benchmarks import records
+from benchmarks.densities import energies as command
+from benchmarks.pages import energies as pages
+
+
+@pytest.fixture(scope="module")
+def record():
+    return records.read(pages.RESULT)
+
+
+def test_the_page_is_that_of_the_results(record):
+    assert pages.PAGE.read_text() == pages.page(record)
+
+
+def test_every_row_was_measured_for_its_steps(record):
+    assert [one["name"] for one in pages.ordered(record)] == [row.name for row in command.ROWS]
+    for row, one in zip(command.ROWS, pages.ordered(record), strict=True):
+        assert (one["steps"], one["published"]) == (row.steps, row.published)
+        assert one["test rows"] == command.TEST_ROWS
+
+
+def test_annealing_finds_the_sum_where_there_is_one(record):
+    (one,) = [one for one in record["rows"] if not one["log Z"][1]]
+    value, error, _ = one["log Z by AIS"]
+    assert abs(value - one["log Z"][0]) < 3 * error
+
+
+def test_errors_hold_that_of_log_z(record):
+    for one in record["rows"]:
+        assert one["log_evidence"][1] >= one["log Z"][1] * (1 - 1e-9)
+        assert one["elbo"][0] <= one["log_evidence"][0] + 1e-6
+
+
+def test_the_order_that_the_page_speaks_of(record):
+    """One sweep from the data is worse than persistent chains by more than any error."""
+    found = {one["name"]: one["log_evidence"] for one in record["rows"]}
+    (cd, cd_error), (pcd, error) = found["RBM, 200 units, CD-1"], found["RBM, 200 units, PCD"]
+    assert pcd - cd > 10 * math.hypot(cd_error, error)
+
+
+def test_pictures(record):
+    for one in record["rows"]:
+        height, width = one["image"]
+        shown = pages.weights(one)
+        assert shown.shape == (height, command.FILTERS * (width + max(1, width // 8)))
+        assert 1 <= shown.min()
+        assert np.isin(pages.bits(one), (0.0, 0.5, 1.0)).all()
