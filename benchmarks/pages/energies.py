@@ -39,8 +39,8 @@ zoo fit dbn --guide amortised_layers   # deep belief network, its guide trained 
 - *Its error* is one standard error of the mean weight of these chains, by the delta method. The
   logarithm of a mean is too low on average, so that log p(x) comes out too high by about half the
   squared error; that is part of the error shown. A mode that no chain visits shows in no error.
-- *All test rows share it*: log p(x) of a row is -F(x) - log Z, and the error of log Z does not fall
-  with the number of rows. `zoo evaluate` says so in a note, and `fit.log_prob(x).shared` is it.
+- *All test rows share it*: log p(x) of a row is -F(x) - log Z, and the error of log Z does not
+  fall with the number of rows. `zoo evaluate` says so in a note; `fit.log_prob(x).shared` is it.
 - *Draws* are states of Gibbs chains, after 1000 sweeps from fair coins, of which only chains that
   mix are draws of the model. What needs exact draws (`sbc_p`, `bdmc`, `wake_sleep`) is refused.
 - *Objectives* that leave log Z out, such as `trace`, are refused on these models: their loss would

@@ -141,6 +141,19 @@ def test_no_number_where_an_exact_draw_is_needed():
         fit.encode()
 
 
+def test_a_file_for_arviz_holds_no_made_up_draws():
+    from zoo.comparison.arviz_export import arviz_groups
+
+    groups = arviz_groups(fitted()).groups
+    assert set(groups) == {"observed_data"}
+
+
+def test_a_machine_starts_at_the_means_of_the_pixels():
+    means = torch.tensor([0.0, 0.25, 1.0])
+    model = RBM(3, 2, means)
+    close(torch.sigmoid(model.bias.detach()), torch.tensor([0.001, 0.25, 0.999]))
+
+
 @pytest.mark.parametrize("objective", ["trace", "trace_graph", "flow_gan"])
 def test_an_objective_that_leaves_log_z_out_is_refused(objective):
     with pytest.raises(PairingError, match="leaves out log Z, a constant of its parameters"):

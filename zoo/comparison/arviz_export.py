@@ -69,9 +69,11 @@ def arviz_groups(result: Fit, metrics: Metrics | None = None) -> Named:
     with isolated(seed=result.settings.seed):
         drawn = draw(program, args, same, rows=rows)
         found["posterior"] = drawn.latents
-        found["log_likelihood"] = drawn.log_likelihood if shared else {}
-        found["sample_stats"] = _densities(program, args, rows, same)
-        if latents.sites or not drawn_in_turn(program, first_rows(program, args, rows)):
+        energy = latents.energy_units > 0  # densities lack log Z, and there are no exact draws
+        found["log_likelihood"] = drawn.log_likelihood if shared and not energy else {}
+        found["sample_stats"] = {} if energy else _densities(program, args, rows, same)
+        slow = not latents.sites and drawn_in_turn(program, first_rows(program, args, rows))
+        if not (energy or slow):
             found["posterior_predictive"] = draw_predictive(program, args, count, rows=rows)
             joint = draw_jointly(program, args, count, rows=rows)
             found["prior"], found["prior_predictive"] = joint

@@ -152,5 +152,8 @@ def _panels(result: Fit, count: int) -> dict[str, Tensor]:
     panels = {f"{split} rows": args[0][:count]}
     if set(names) <= set(posterior):
         panels["their reconstructions"] = model.mean(*(posterior[name][0] for name in names))
-    prior = draw_prior(result.program, args, rows=count)
+    if result.latents.energy_units:  # states of Gibbs chains: its prior has no exact draws
+        prior = result.sample(count)
+    else:
+        prior = draw_prior(result.program, args, rows=count)
     return panels | {"samples from the model": model.mean(*(prior[name] for name in names))}
