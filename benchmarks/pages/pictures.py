@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import records
-from benchmarks.estimators import fashion, networks, reinforce, wake_sleep
+from benchmarks.estimators import fashion, networks, permutations, reinforce, wake_sleep
 from benchmarks.pages import densities, energies
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
@@ -135,6 +135,10 @@ PICTURES = {
         lambda path: scaling.picture(result("scaling.json")["rows"], path),
     ),
     "temperature": Drawn("python -m benchmarks.estimators.temperature", _temperature),
+    "permutations": Drawn(
+        "python -m benchmarks.estimators.permutations",
+        lambda path: permutations.picture(result("permutations.json"), path),
+    ),
     "estimators_fashion": of_estimators("fashion", fashion),
     "estimators_networks": of_estimators("networks", networks),
     "estimators_reinforce": of_estimators("reinforce", reinforce),
