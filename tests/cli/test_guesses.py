@@ -9,8 +9,8 @@ import pytest
 from test_cli import call, refused
 from test_ready import CALLS, run, words_of
 
-from zoo.catalogue.aliases import ALIASES, COMMANDS, OPTIONS
-from zoo.catalogue.answers import TABLES, answer, kinds_of
+from zoo.catalogue.aliases import ALIASES, AS_MODELS, COMMANDS, OPTIONS
+from zoo.catalogue.answers import TABLES, answer, kinds_of, meant
 from zoo.catalogue.known import known
 
 TOLD = {  # what succeeds -> what it prints
@@ -81,6 +81,12 @@ TOLD_BETTER = {  # what is refused -> the command it is answered with
     "show trase": ["Did you mean 'trace'?"],
 }
 TRAINED = {
+    "fit wae --steps 2 --draws 20": [
+        *("wae is an objective: fitting vae x amortised_normal by wae.", "2 steps in")
+    ],
+    "fit FlowGAN --steps 2 --draws 20": [
+        *("FlowGAN is an objective: fitting realnvp x empty by flow_gan.", "2 steps in")
+    ],
     "fit eight_schools --steps 1e1 --draws 20": ["10 steps in"],
     "compare eight_schools --guides all --steps 2 --seeds 1 --draws 20": [
         *("mean_field", "full_rank", "iaf")
@@ -120,6 +126,20 @@ def test_a_guess_that_trains_is_done(guess):
     printed = call(*guess.split())
     for words in TRAINED[guess]:
         assert words in printed
+
+
+@pytest.mark.parametrize("name", AS_MODELS)
+def test_an_objective_that_stands_for_a_model_goes_with_its_usual_guide(name):
+    card = known()["cards"]["model"][AS_MODELS[name]]
+    taken = {one for each in card["refused objectives"] for one in each["names"]}
+    assert name not in taken | set(known()["model"])
+    assert meant(name.upper(), None, known()) == (AS_MODELS[name], name)
+
+
+def test_other_names_and_contradictions_stand_for_no_pair():
+    assert meant("wasserstein_autoencoder", None, known()) == ("vae", "wae")
+    for name, objective in (("vae", None), ("iwae", None), ("wae", "aae"), ("nothing", None)):
+        assert meant(name, objective, known()) is None
 
 
 def test_lists_fit_a_hundred_columns(calls):

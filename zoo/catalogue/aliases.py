@@ -351,6 +351,15 @@ ALIASES: dict[str, Alias] = {
     "pareto_k": Alias("metric", "k_hat", "Pareto k-hat", "zoo fit vae --metrics k_hat"),
 }
 
+AS_MODELS: dict[str, str] = {  # an objective that papers name a model after -> its usual model
+    "info_vae": "vae",
+    "wae": "vae",
+    "aae": "vae",
+    "vae_gan": "gaussian_vae",
+    "flow_gan": "realnvp",
+    "flow_gan_adversarial": "realnvp",
+}
+
 COMMANDS: dict[str, str] = {  # a word in the place of a command -> what to type; {rest} is kept
     "train": "Training is `zoo fit {rest}`.",
     "homeworks": "Homework sheets are listed by `zoo homework list`.",

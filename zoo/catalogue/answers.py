@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
-from zoo.catalogue.aliases import ALIASES, Alias
+from zoo.catalogue.aliases import ALIASES, AS_MODELS, Alias
 from zoo.errors import did_you_mean
 
 Known = Mapping[str, Any]
@@ -40,6 +40,25 @@ def kinds_of(name: str, known: Known) -> list[str]:
 def alias_of(name: str) -> Alias | None:
     """What a name of lectures or papers stands for; None if it is not known."""
     return ALIASES.get(written(name))
+
+
+def meant(name: str, objective: str | None, known: Known) -> tuple[str, str] | None:
+    """Model and objective where an objective's name stands for a model, as "wae" may.
+
+    Args:
+        name: what was given for a model.
+        objective: what was given for an objective besides; None for nothing.
+        known: the tables.
+
+    Returns:
+        None where the name is a model's, or means no one pair, or another objective was given.
+    """
+    found, own = alias_of(name), written(name)
+    if found is not None and found.kind == "objective":
+        own = found.name
+    if name in known["model"] or own not in AS_MODELS or objective not in (None, "", own):
+        return None
+    return AS_MODELS[own], own
 
 
 def answer(kind: str, name: str, known: Known, say: Callable[[str], str] = str) -> str | None:

@@ -14,6 +14,8 @@ import typer
 from rich.console import Console
 
 import zoo
+from zoo.catalogue.answers import meant
+from zoo.catalogue.known import known
 from zoo.checks.arguments import device_written
 from zoo.cli.commands import INTERRUPTED, Command, Group, version_shown
 from zoo.cli.demos import picture_command
@@ -123,6 +125,8 @@ def fit_command(
     as_json: AsJson = False,
 ) -> None:
     """Trains one pair of guide and objective, scores it, and saves it to --out."""
+    given, pair = model, meant(model, objective, known())
+    model, objective = pair or (model, objective)
     task_options.check(model, [guide or None], [objective or None])
     if task_options == TaskOptions():
         check_goes_together(model, guide or None, objective or None)
@@ -139,6 +143,8 @@ def fit_command(
     check_scoring(asked, draws)
     names = guide or task.usual_guide, objective or task.recipe.objective
     family = guide_named(names[0])
+    if pair is not None and first and not as_json:
+        console.print(f"{given} is an objective: fitting {model} x {names[0]} by {names[1]}.")
     if folder is not None:
         begins = cleared(folder, resume=resume, force=out_options.force)
         if begins and resume and not as_json:
