@@ -10,6 +10,7 @@ from benchmarks.pages.gallery_pictures import Dots, shortened, tolerance
 from benchmarks.pages.gallery_tables import collapse, families, hierarchy, modalities, temperatures
 from benchmarks.vaes import aggregated as vaes_aggregated
 from benchmarks.vaes import bounds as vaes_bounds
+from benchmarks.vaes import deep_markov as vaes_deep_markov
 from benchmarks.vaes import draw as vaes_draw
 from benchmarks.vaes import gaps as vaes_gaps
 from benchmarks.vaes import hamiltonian as vaes_hamiltonian
@@ -18,6 +19,7 @@ from benchmarks.vaes import ladder as vaes_ladder
 from benchmarks.vaes import likelihoods as vaes_likelihoods
 from benchmarks.vaes import priors as vaes_priors
 from benchmarks.vaes import published as vaes_published
+from benchmarks.vaes import semi_supervised as vaes_semi_supervised
 from benchmarks.vaes import structures as vaes_structures
 
 
@@ -275,6 +277,34 @@ SECTIONS = (
         "multimodal.png",
         "multimodal.json",
         modalities,
+    ),
+    Section(
+        "Semi-supervised VAE (M2)",
+        "y ~ Categorical(1/K),   z ~ N(0, I),   x | y, z;   y is known for a few rows",
+        "Digits of which 50, 100 or 300 of 1,257 rows have a label. The classifier that is "
+        "part of the guide, beside the same network trained on the labelled rows alone: the "
+        "rows without a label help where labels are few, and with 300 labels the two do not "
+        "differ. On the right, codes of the prior, each drawn in all ten classes.",
+        ("zoo fit semi_supervised_vae --data digits_50_labels",),
+        "python -m benchmarks.vaes.semi_supervised",
+        "semi_supervised.png",
+        "semi_supervised.json",
+        vaes_semi_supervised.table,
+    ),
+    Section(
+        "Deep Markov model: what the guide reads",
+        "z_t ~ N(m(z_(t-1)), s(z_(t-1))^2),   x_t | z_t;   q(z_t | z_(t-1), x_t, .., x_T)",
+        "A deep Markov model with linear parts, held at the parameters that made the sequences, "
+        "so that log p(x) is known by the Kalman filter. Of the recurrent guides the one that "
+        "reads the future and follows the chain is nearest; without the link from state to state "
+        "the states are independent given the row. 400 steps are few: the exact posterior is a "
+        "chain that reads the future, and the gap that is left to it is of training and of the "
+        "form of the network.",
+        ("zoo fit deep_markov", "zoo fit deep_markov --data digits_rows"),
+        "python -m benchmarks.vaes.deep_markov",
+        "deep_markov.png",
+        "deep_markov.json",
+        vaes_deep_markov.table,
     ),
     Section(
         "Multimodal VAE of Fashion-MNIST",

@@ -20,7 +20,7 @@ from benchmarks.pages import densities, energies
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
 from benchmarks.speed import scaling
-from benchmarks.vaes import collapse, hamiltonian, held, hierarchical, ladder
+from benchmarks.vaes import collapse, deep_markov, hamiltonian, held, hierarchical, ladder
 from benchmarks.vaes import draw as draw_steps
 from zoo.demos.amortisation import columns_of, draw_amortisation
 from zoo.gradients.pictures import temperature_picture
@@ -112,6 +112,11 @@ PICTURES = {
         "python -m benchmarks.vaes.hamiltonian",
         lambda path: hamiltonian.picture(result("hamiltonian.json"), path),
     ),
+    "deep_markov": Drawn(
+        "python -m benchmarks.vaes.deep_markov",
+        lambda path: deep_markov.picture(result("deep_markov.json"), path),
+    ),
+    "semi_supervised": Drawn("python -m benchmarks.vaes.semi_supervised"),
     "held": Drawn(
         "python -m benchmarks.vaes.held", lambda path: held.picture(result("held.json"), path)
     ),
