@@ -21,6 +21,7 @@ from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
 from benchmarks.speed import scaling
 from benchmarks.vaes import collapse, deep_markov, hamiltonian, held, hierarchical, ladder
+from benchmarks.vaes import manifolds as curved
 from benchmarks.vaes import draw as draw_steps
 from zoo.demos.amortisation import columns_of, draw_amortisation
 from zoo.gradients.pictures import temperature_picture
@@ -130,6 +131,10 @@ PICTURES = {
         HIERARCHICAL, lambda path: hierarchical.picture(result("hierarchical.json")["runs"], path)
     ),
     "hvae_samples": Drawn(HIERARCHICAL),
+    "manifolds": Drawn(
+        "python -m benchmarks.vaes.manifolds",
+        lambda path: curved.picture(result("manifolds.json"), path),
+    ),
     "multimodal": Drawn(MULTIMODAL),
     "multimodal_fashion": Drawn(f"{MULTIMODAL} --data fashion"),
     "museum_posteriors": Drawn(MUSEUM),

@@ -95,7 +95,11 @@ def test_a_fit_is_evaluated_saved_loaded_encoded_and_compared(name, guide, tmp_p
     z = fit.guide(x[:5])["z"]
     torch.manual_seed(0)
     assert torch.equal(again.guide(x[:5])["z"], z)
-    assert fit.encode(x[:5]).mean["z"].shape == z.shape
+    coded = fit.encode(x[:5])
+    assert bool(fit.program.latents["z"].base_support.check(coded.mean["z"]).all())
+    assert coded.mean["z"].shape == z.shape
+    assert coded.sd["z"].shape == (5, 1)
+    assert bool((coded.sd["z"] > 0).all())
     assert fit.reconstruct(x[:5])["x"].shape == (5, 64)
 
 

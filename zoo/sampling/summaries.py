@@ -7,9 +7,10 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from zoo.latents import Family
+from zoo.latents import Family, Kind
 from zoo.latents.family import class_of
 from zoo.latents.forms import as_numbers
+from zoo.manifolds.summary import on_hyperboloid, on_sphere
 from zoo.program import Program
 from zoo.sampling.draws import draw_latents, draw_predictive
 from zoo.sampling.importance_weights import row_count, take_rows
@@ -21,7 +22,11 @@ Sites = dict[str, Tensor]
 
 
 class Codes(NamedTuple):
-    """Posterior means and standard deviations under the guide, site -> (rows, ...)."""
+    """Posterior means and standard deviations under the guide, site -> (rows, ...).
+
+    Of points on a sphere the mean is the mean direction, in hyperbolic space the Lorentz centroid;
+    the standard deviation is one number for each point, the root mean squared geodesic distance.
+    """
 
     mean: Sites
     sd: Sites
@@ -97,11 +102,21 @@ def _of_draws(
     program: Program, args: tuple, names: tuple[str, ...], draws: int
 ) -> tuple[Sites, Sites]:
     sites = program.latents
-    found = draw_latents(program, args, draws)
-    drawn = {name: as_numbers(z, sites[name]) for name, z in found.items()}
+    raw = draw_latents(program, args, draws)
+    drawn = {name: as_numbers(z, sites[name]) for name, z in raw.items()}
     usual = torch.get_default_dtype()
     values = {n: z if z.is_floating_point() else z.to(usual) for n, z in drawn.items()}
-    return {n: values[n].mean(0) for n in names}, {n: values[n].std(0) for n in names}
+    found = {n: _summary(values[n], sites[n].kind) for n in names}
+    return {n: mean for n, (mean, _) in found.items()}, {n: sd for n, (_, sd) in found.items()}
+
+
+def _summary(draws: Tensor, kind: Kind) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of draws (draws, ...), by the distance of their space."""
+    if kind is Kind.SPHERE:
+        return on_sphere(draws)
+    if kind is Kind.HYPERBOLOID:
+        return on_hyperboloid(draws)
+    return draws.mean(0), draws.std(0)
 
 
 @torch.no_grad()
