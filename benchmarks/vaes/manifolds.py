@@ -167,17 +167,29 @@ def _spread(values: list[float], digits: int) -> str:
 
 
 def verdict(rows: list[dict]) -> list[str]:
-    """For each thing hidden, whether its own space recovers it better on each seed."""
+    """On how many seeds the space of what is hidden beats a flat one, by each measure."""
     said = []
     for hidden, (own, *others) in SPACES.items():
         for other in [one for one in others if one.model == "vae"]:
             pairs = [(_of(rows, hidden, own, s), _of(rows, hidden, other, s)) for s in SEEDS]
-            better = sum(a["correlation"] > b["correlation"] for a, b in pairs)
-            said.append(
-                f"{hidden}: distances rank better in the space '{own.says}' than in "
-                f"'{other.says}' on {better} of {len(SEEDS)} seeds"
-            )
+            ranks = sum(a["correlation"] > b["correlation"] for a, b in pairs)
+            scores = sum(_log_p(a) > _log_p(b) for a, b in pairs)
+            parts = [f"distances rank better on {ranks}", f"log p(x) is higher on {scores}"]
+            if "angle" in pairs[0][1]:
+                angles = sum(a["angle"] < b["angle"] for a, b in pairs)
+                parts.append(f"the angle after rotation is smaller on {angles}")
+            spaces = f"'{own.says}' against '{other.says}'"
+            said.append(f"{hidden}, {spaces}: {', '.join(parts)} of {len(SEEDS)} seeds")
     return said
+
+
+def _log_p(row: dict) -> float:
+    return row["metrics"]["log_evidence"]["value"]
+
+
+def report(rows: list[dict]) -> str:
+    """The table, and below it what came out."""
+    return "\n".join([table(rows), "", *(f"- {line}." for line in verdict(rows))])
 
 
 def _of(rows: list[dict], hidden: str, space: Space, seed: int) -> dict:
@@ -241,8 +253,7 @@ def main() -> None:
     record["digits"] = digits()
     records.write(asked.out / "manifolds.json", record)
     picture(record, asked.picture)
-    print(table(record["rows"]))
-    print("\n".join(verdict(record["rows"])))
+    print(report(record["rows"]))
 
 
 if __name__ == "__main__":
