@@ -21,8 +21,8 @@ from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
 from benchmarks.speed import scaling
 from benchmarks.vaes import collapse, deep_markov, hamiltonian, held, hierarchical, ladder
-from benchmarks.vaes import manifolds as curved
 from benchmarks.vaes import draw as draw_steps
+from benchmarks.vaes import manifolds as curved
 from zoo.demos.amortisation import columns_of, draw_amortisation
 from zoo.gradients.pictures import temperature_picture
 from zoo.gradients.results import row_of
