@@ -59,7 +59,8 @@ def test_list_shows_which_pairs_go_together():
     for block in pairs.split("├"):
         lines = [_cells(line) for line in block.splitlines()]
         lines = [cells for cells in lines if len(cells) == 3]
-        models = [model.split(" (")[0] for model, _, _ in lines if model]
+        named = [model for model, _, _ in lines if model and model[0] != "("]  # "(": its data
+        models = [model.split(" (")[0] for model in named]
         for _, guide, numbers in lines:
             taken = {name for number in numbers.split() for name in groups[number]}
             found |= {(model, guide): taken for model in models if guide}
