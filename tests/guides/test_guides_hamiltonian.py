@@ -214,23 +214,23 @@ def test_weights_agree_with_the_exact_evidence():
 
 
 @pytest.mark.exhaustive
-def test_the_bound_rises_with_moves_under_a_held_model():
-    """Paired by rows, under a posterior that is far from diagonal; the evidence is above all."""
+def test_the_bound_rises_with_a_move_under_a_held_model():
+    """Paired by rows, under a posterior that is far from diagonal; the evidence is above both."""
     model = ProbabilisticPCA(3, 2)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.0, 0.8], [0.8, 1.0], [1.0, 1.0]]))
-        model.log_scale.fill_(-1.0)
-    x = torch.randn(60, 2) @ model.weight.detach().T + torch.randn(60, 3) / torch.e
-    found, settings = [], {"steps": 600, "lr": 0.01, "freeze_model": True, "compile": False}
-    for moves in (0, 1, 2):
+        model.log_scale.fill_(-0.5)
+    x = torch.randn(60, 2) @ model.weight.detach().T + torch.randn(60, 3) / torch.e**0.5
+    settings = {"steps": 500, "lr": 0.01, "freeze_model": True, "compile": False}
+    bounds = []
+    for moves in (0, 1):
         family = partial(AmortisedHamiltonian, moves=moves)
-        fit = zoo.fit(model, family, x, **settings)
+        fit = zoo.fit(model, family, x, objective=Trace(10), **settings)
         log_w = torch.cat(list(weight_chunks(fit.program, (x,), 400)), dim=1).detach()
-        found.append(log_w.mean(0))
-    for below, above in zip(found, found[1:], strict=False):
-        gain = above - below
-        assert gain.mean() > ERRORS * gain.std() / len(gain) ** 0.5
-    assert found[-1].mean() < model.log_evidence(x).mean()
+        bounds.append(log_w.mean(0))
+    gain = bounds[1] - bounds[0]
+    assert gain.mean() > ERRORS * gain.std() / len(gain) ** 0.5
+    assert bounds[1].mean() < model.log_evidence(x).mean()
 
 
 def test_pyros_own_elbo_has_the_same_loss():
