@@ -80,9 +80,8 @@ only the order of the rows is to be compared. "Train rows" are the first 5,000 o
 do much better than test rows, it is not steps that are missing but what keeps a fit from learning
 its rows by heart; nothing does here but validation rows, which choose the state of MADE.
 
-Published numbers: NADE as in Germain et al. (2015); MADE with 500 units, one mask and weight decay
-as in github.com/karpathy/pytorch-made, since the paper's 88.40 is of larger layers (its authors'
-command for MNIST has 8,000 units); PixelCNN as in van den Oord et al. (2016), where it is far
+Published numbers: NADE and MADE (one mask, larger layers than here) as in Germain et al. (2015);
+PixelCNN as in van den Oord et al. (2016), where it is far
 larger. Rows that are not there yet: `python -m benchmarks.densities mnist` adds them.
 """
 
