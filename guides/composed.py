@@ -14,7 +14,7 @@ hierarchical models", for local ones given the global.
 As `full_rank+amortised_normal`: A full-rank normal for shared latents, an encoder for each row's.
 As `mean_field+amortised_normal`: A diagonal normal for shared latents, an encoder for each row's.
 As `full_rank+conditioned_normal`: A full-rank normal for shared latents, each row's given those.
-Topic: Shared latents with latents of each row.
+Topic: Latents that all rows share.
 """
 
 from collections.abc import Callable

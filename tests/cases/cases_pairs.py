@@ -47,8 +47,8 @@ BY_SCORES = ENERGIES | going_with("energies by scores")
 DEEP = dict.fromkeys(("amortised_discrete", "amortised_layers"), BY_SCORES)
 RELAXING = ("relaxed", "straight_through", "gumbel_rao")
 FAMILIES = {name: getattr(guide, "func", guide) for name, guide in GUIDES.items()}
-COMPOSED = {name for name, family in FAMILIES.items() if family.parts}
-SPECIAL = COMPOSED | {  # for certain models only
+COMPOSED = [name for name, family in FAMILIES.items() if family.parts]
+SPECIAL = {*COMPOSED} | {  # for certain models only
     *("shared", "uniform_noise", "top_down", "ladder", "recurrent", "empty", "coordinate_ascent"),
     *("amortised_recurrent", "semi_supervised"),
 }

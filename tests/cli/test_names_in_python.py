@@ -60,7 +60,7 @@ def test_the_class_of_a_guide_or_objective_is_known():
     assert class_named("LeaveOneOut", known()) == ("objective", "rloo")
     assert class_named("Nothing", known()) is None
     for name, family in guides.GUIDES.items():
-        if isinstance(family, type):
+        if isinstance(family, type) and not family.parts:
             assert class_named(family.__name__, known()) == ("guide", name)
 
 

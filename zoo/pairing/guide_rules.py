@@ -56,8 +56,8 @@ def coverage(latents: Latents, family: type[Family], objective: Objective) -> st
     way_out = f"Use a guide for {site.scope} {site.kind.value} latents"
     if held:
         way_out = (
-            f"Compose it with a guide for {site.scope} {site.kind.value} latents, as "
-            "guides.compose(guides.FullRank, guides.AmortisedNormal) does"
+            f"Compose it with a guide for {site.scope} {site.kind.value} latents by "
+            "guides.compose, or by --guide with a plus between the two names"
         )
     names = [
         name
