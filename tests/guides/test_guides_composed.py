@@ -123,7 +123,7 @@ def test_what_cannot_be_composed_is_refused(families, words):
 def test_one_family_alone_is_answered_by_the_way_to_compose():
     latents = describe(effects, torch.zeros(4))
     for family in (FullRank, AmortisedNormal):
-        assert "guides.compose(" in pairing.mismatch(latents, family, zoo.objectives.Trace())
+        assert "by guides.compose" in pairing.mismatch(latents, family, zoo.objectives.Trace())
 
 
 def test_conditioning_on_rows_is_refused():

@@ -1,11 +1,13 @@
-"""The example in the docstring of every guide of the table."""
+"""The example in the docstring of every guide of the table, and of what composes them."""
 
 import pytest
 from examples import example_of, faults_of
 
-from guides import GUIDES
+from guides import GUIDES, compose
 
-NAMES = {getattr(guide, "func", guide): name for name, guide in reversed(GUIDES.items())}
+FAMILIES = {getattr(guide, "func", guide): name for name, guide in reversed(GUIDES.items())}
+NAMES = {family: name for family, name in FAMILIES.items() if not family.parts}
+NAMES[compose] = "compose"
 
 
 @pytest.mark.parametrize("family", NAMES, ids=NAMES.values())
