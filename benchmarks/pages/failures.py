@@ -1,6 +1,7 @@
 """docs/museum.md and its pictures, from the museum's committed results.
 
 python -m benchmarks.evaluation.failure_detection --out benchmarks/results/museum.json
+python -m benchmarks.evaluation.traps
 python -m benchmarks.pages.failures
 """
 
@@ -14,6 +15,7 @@ from benchmarks import markdown, records
 from benchmarks.evaluation.failure_detection import RANGES, READERS
 from benchmarks.evaluation.planted_failures import EXHIBITS, pair
 from benchmarks.pages.pictures import keep_small
+from benchmarks.pages.traps import traps
 from zoo.evaluation.sbc import rank_calibration
 from zoo.figure_style import BLACK, GREY, VERMILLION, in_style, legend_above, save_figure
 from zoo.isolation import isolated
@@ -230,7 +232,8 @@ healthy range, in most seeds; a p-value has no such margin. In brackets: the hea
 AIS and the gaps are taken once, on the sick fit."""
 
 
-def page(record: dict) -> str:
+def page(record: dict, trapped: dict) -> str:
+    """docs/museum.md, from the results of the planted failures and of the traps."""
     exhibits = record["exhibits"]
     return f"""{introduction(record)}
 
@@ -260,6 +263,8 @@ How often the verdict is right on fits that were not planted is on [its own page
 
 ![Log-weights](museum_weights.png)
 
+{traps(trapped)}
+
 {LESSONS}"""
 
 
@@ -270,7 +275,8 @@ def main() -> None:
     posteriors(fits)
     ranks(fits)
     weights(fits)
-    (records.DOCS / "museum.md").write_text(page(record))
+    trapped = records.read(records.RESULTS / "traps.json")
+    (records.DOCS / "museum.md").write_text(page(record, trapped))
     keep_small(records.DOCS)
 
 

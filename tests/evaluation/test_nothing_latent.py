@@ -141,3 +141,5 @@ def test_the_losses_of_no_bound_say_nothing_of_its_rise():
     )
     assert "bound_rise" in of_bound
     assert "no bound" in of_none.skipped["bound_rise"]
+    assert "nothing says whether it still rises" in of_none.answers.questions["bound"]["reason"]
+    assert "more steps" not in of_none.answers.questions["bound"]["ask"]

@@ -6,6 +6,7 @@ import torch
 import zoo
 from benchmarks.evaluation import failure_detection as museum
 from benchmarks.evaluation import planted_failures as exhibits
+from benchmarks.evaluation import traps
 from zoo.evidence import AnnealedImportance
 
 IDENTITY = 1e-8
@@ -143,3 +144,17 @@ def test_the_best_normal_is_the_best():
     density = (-u.square() / 2).exp() / (2 * torch.pi) ** 0.5
     slope = -4 * s**2 * u.square() / (3 + s**2 * u.square())
     assert abs(torch.trapezoid(density * slope, u).item() + 1) < IDENTITY
+
+
+def test_what_a_density_knows_by_heart_it_does_not_know_of_other_rows():
+    found = traps.train_rows(300, 0)
+    assert found["train"][0] > found["test"][0] + 5
+    assert "the rows that the model was trained on" in found["said"]
+
+
+@pytest.mark.exhaustive
+def test_a_loss_that_is_no_bound_exceeds_the_evidence():
+    found = traps.no_bound(300, 0)
+    (value, se), turned = found["log_evidence"], found["minus the loss"]
+    assert turned > value + museum.ERRORS * se
+    assert "no bound" in found["said"]

@@ -34,6 +34,7 @@ from zoo.results.convergence import R_HAT, RISE
 
 MOVE = 0.1  # guide sds
 SINGLE_PRECISION = 1e-5  # relative rounding error of the values
+NO_COURSE = "the value of this objective is no bound, so that its course says nothing"
 ALL_THAT_IS_LEFT = "which is all that training can still gain, as the model has no parameters"
 
 
@@ -64,12 +65,15 @@ def bound(
     if checked and weights.answer == YES and _is_tight(found):
         return Answer(YES, f"{where}; {checked}")
     doubts = [] if checked else ["nothing to check its values against"]
-    if not still and not limited:
+    unseen = (skipped or {}).get("bound_rise") == NO_COURSE
+    if unseen and not limited:
+        doubts += ["training lowered something else, so that nothing says whether it still rises"]
+    elif not still and not limited:
         doubts += ["no sign that it has stopped rising" + _seen(found)]
     if not doubts:
         return Answer(YES, f"{where}; {checked}; no rise above {RISE} nats")
     asks = [] if checked else [_to_check(found, skipped or {})]
-    asks += [] if still or limited else ["more steps"]
+    asks += [] if still or limited or unseen else ["more steps"]
     return Answer(UNSURE, "; ".join([where, *doubts]), " and ".join(filter(None, asks)))
 
 

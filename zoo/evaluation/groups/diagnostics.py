@@ -14,6 +14,7 @@ Metrics:
 
 from zoo.evaluation.latent_usage import has_density
 from zoo.evaluation.scored_fit import LATENT_ROWS, Scored
+from zoo.evaluation.verdict_bound import NO_COURSE
 from zoo.metrics.metric import Metric
 from zoo.normals.shortfall import Shortfall
 from zoo.results.convergence import change_of_mean
@@ -67,9 +68,7 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
     """
     losses, found = scored.result.losses, scored.result.convergence
     if not scored.result.settings.objective.value_is_bound:
-        raise ValueError(
-            "the value of this objective is no bound, so that its course says nothing"
-        )
+        raise ValueError(NO_COURSE)
     if isinstance(found, Shortfall):
         note = "which is still possible" if scored.result.settings.dadvi else "in the last stage"
         return {"bound_rise": Metric(found.rise, found.rise_se, "nats", "lower", note)}
