@@ -35,7 +35,7 @@ from zoo.latents import Latents
 
 AUXILIARY: InferDict = {"is_auxiliary": True}
 LEAST_HIDDEN = 32  # units of a momentum's network
-FIRST_STEP = 0.2  # of a leapfrog, in standard deviations of u_0
+FIRST_STEP = 0.1  # of a leapfrog, in standard deviations of u_0
 SMALL = 0.01  # weights of the last layer at the start, so that momenta start at N(0, I)
 
 

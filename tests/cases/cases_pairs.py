@@ -130,18 +130,13 @@ def with_discrepancy(case, guides: dict[str, set[str]]) -> dict[str, set[str]]:
     return found if case is MODEL_CASES["multimodal_vae"] else and_means(found)
 
 
-def without_log_q(guide: str) -> bool:
-    """Is log q of its draws not known, so that only what compares draws goes with it?"""
-    return guide in WITHOUT_DENSITY or FAMILIES[guide].auxiliary
-
-
 def and_discrepancy(guides: dict[str, set[str]]) -> dict[str, set[str]]:
     """Each guide's objectives with those that compare latents and prior, where it can be drawn."""
     more, draws = going_with("one latent a row"), going_with("draws of one latent a row")
     return {
         guide: found
         | (more if "mean_field" in found or guide in WITHOUT_DENSITY else set())
-        | (draws if "stl" in found or without_log_q(guide) else set())
+        | (draws if "stl" in found or guide in WITHOUT_DENSITY else set())
         for guide, found in guides.items()
     }
 

@@ -101,6 +101,13 @@ RULES = {
         "LeaveOneOut takes log q of given draws; Hamiltonian draws auxiliary numbers too",
         "Use trace or iwae, or a guide whose log q is known.",
     ),
+    "draws alone, of a path": (
+        case("gaussian_vae"),
+        AmortisedHamiltonian,
+        "aae",
+        "AdversarialAutoencoder compares draws alone; the networks of AmortisedHamiltonian that",
+        "Use trace, or a guide without a path, such as one of encoders.",
+    ),
     "a point has no density": (
         case("gaussian_vae"),
         AmortisedPoint,

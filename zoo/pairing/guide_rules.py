@@ -196,6 +196,11 @@ CLASHES = (
         "with a spread, such as amortised_normal.",
     ),
     Clash(
+        lambda needs, family: not needs.log_q and family.auxiliary,
+        "{objective} compares draws alone; the networks of {family} that model the way back are "
+        "trained by log q only. Use trace, or a guide without a path, such as one of encoders.",
+    ),
+    Clash(
         lambda needs, family: needs.factorised and not family.factorised,
         "{objective} takes each latent's KL term in closed form; {family} draws all latents "
         "jointly. Use a factorised guide, or trace.",
