@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import records
 from benchmarks.estimators import fashion, networks, permutations, reinforce, wake_sleep
-from benchmarks.pages import densities, energies
+from benchmarks.pages import densities, energies, flow_gan
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
 from benchmarks.speed import scaling
@@ -127,6 +127,10 @@ PICTURES = {
     ),
     "flows_densities": Drawn(FLOWS),
     "flows_samples": Drawn(FLOWS),
+    "flow_gan": Drawn(
+        "python -m benchmarks.densities.flow_gan",
+        lambda path: flow_gan.picture(result("flow_gan.json"), path),
+    ),
     "hvae": Drawn(
         HIERARCHICAL, lambda path: hierarchical.picture(result("hierarchical.json")["runs"], path)
     ),
