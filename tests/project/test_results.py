@@ -40,10 +40,12 @@ def test_the_page_is_that_of_the_results():
     assert "No results yet" not in gallery.page()
 
 
-@pytest.mark.parametrize(("page", "results"), [("harness", "coverage"), ("museum", "museum")])
+@pytest.mark.parametrize(
+    ("page", "results"), [("harness", ("coverage",)), ("museum", ("museum", "traps"))]
+)
 def test_the_pages_of_the_harness_are_those_of_their_results(page, results):
     written = (DOCS / f"{page}.md").read_text()
-    assert written == PAGES[page].page(read(f"{results}.json"))
+    assert written == PAGES[page].page(*(read(f"{name}.json") for name in results))
 
 
 def test_the_tables_of_the_estimators_are_those_of_their_results():
