@@ -52,6 +52,11 @@ class Composed(Guide):
                 )
             if (found := family.objection(own)) is not None:
                 return found
+            if issubclass(family, ConditionedNormal) and part is cls.parts[0]:
+                return (
+                    f"{cls.__name__} draws nothing before ConditionedNormal, which is given what "
+                    "was drawn before it. Name it after the guide of the shared latents."
+                )
         return None
 
     @classmethod
@@ -78,12 +83,16 @@ class Composed(Guide):
 
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples the latents of one family after the other."""
-        values = dict[str, Tensor]()
+        values, plates = dict[str, Tensor](), self.plates(args)
         for member in self.members:
-            if isinstance(member, ConditionedNormal):
-                values |= member.given(values, *args)
-            else:
-                values |= member(*args, **kwargs)
+            member.opened = plates  # type: ignore[assignment]
+            try:
+                if isinstance(member, ConditionedNormal):
+                    values |= member.given(values, *args)
+                else:
+                    values |= member(*args, **kwargs)
+            finally:
+                member.opened = None  # type: ignore[assignment]
         return values
 
     def advance(self, step: Tensor) -> None:
@@ -102,7 +111,8 @@ def compose(*families: Callable) -> type[Composed]:
     """A guide class with one family for some latents and others for the rest.
 
     Args:
-        *families: guide classes or partials of them; a latent goes to the first that covers it.
+        *families: guide classes or partials of them; a latent goes to the first that covers it,
+            and they draw in this order.
 
     Raises:
         ValueError: for fewer than two families, for what is no guide of the zoo, and for a guide

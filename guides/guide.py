@@ -48,8 +48,12 @@ class Guide(nn.Module, Family, ABC):
         """The model as this family trains against it: by default the model itself."""
         return model
 
+    opened: Plates | None = None  # by a guide that this one is a part of
+
     def plates(self, args: tuple) -> Plates:
         """Opens the plates of all latents; the plate over rows takes the rows it is given."""
+        if self.opened is not None:
+            return self.opened
         plates = {plate.name: plate for site in self.latents.sites for plate in site.plates}
         return {name: self._open(plate, args) for name, plate in plates.items()}
 

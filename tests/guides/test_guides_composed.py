@@ -149,3 +149,27 @@ def test_encoded_and_decoded_it_has_the_same_parts():
     found = decode_guide(encode_guide(family))
     assert [part.func for part in found.parts] == [FullRank, ConditionedNormal]
     assert "own" in encode_guide(compose(FullRank, partial(AmortisedNormal, body=torch.nn.ReLU())))
+
+
+def labelled(x):
+    with pyro.plate("data", len(x)):
+        k = pyro.sample("k", dist.Bernoulli(0.3))
+        z = pyro.sample("z", dist.Normal(2 * k, 0.7))
+        pyro.sample("x", dist.Normal(z, 0.7), obs=x)
+
+
+@pytest.mark.parametrize("batch", [None, 4])
+def test_two_parts_share_the_plate_of_the_rows(batch):
+    family = compose(AmortisedNormal, guides.AmortisedDiscrete)
+    x = torch.randn(12)
+    fit = zoo.fit(labelled, family, x, objective="rloo", steps=3, batch_size=batch)
+    assert {name: value.shape for name, value in fit.guide(x).items()} == {
+        "k": (12,),
+        "z": (12,),
+    }
+
+
+def test_what_is_given_comes_first():
+    family = compose(ConditionedNormal, FullRank)
+    with pytest.raises(zoo.PairingError, match="Name it after the guide of the shared latents"):
+        zoo.fit(effects, family, torch.randn(4), steps=1)
