@@ -101,7 +101,7 @@ class Metrics(Mapping[str, Metric]):
     def answers(self) -> Verdict:
         """The verdict: may bound, weights and draws be trusted? Each answer has a reason."""
         if self.nothing_latent:
-            return without_latents(self.metrics)
+            return without_latents(self.metrics, self.skipped)
         tried = {name: why for name, why in self.skipped.items() if why != SLOW}
         return verdict(
             self.metrics,

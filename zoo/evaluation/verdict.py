@@ -92,12 +92,13 @@ def verdict(
     return Verdict(Answer(NO, wrong) if wrong else of_bound, trusted, of_draws, difficulties)
 
 
-def without_latents(found: Found) -> Verdict:
+def without_latents(found: Found, skipped: Skipped | None = None) -> Verdict:
     """The verdict on a model without latents: log p(x) is exact, and nothing is inferred.
 
     Args:
         found: name -> metric.
+        skipped: name -> why a metric could not be computed.
     """
     exact = "exact_log_evidence" in found
     none = Answer(INAPPLICABLE, NOTHING_LATENT if exact else NOTHING_DRAWN)
-    return Verdict(exact_likelihood(found), none, none)
+    return Verdict(exact_likelihood(found, skipped or {}), none, none)

@@ -35,6 +35,7 @@ from zoo.results.convergence import R_HAT, RISE
 MOVE = 0.1  # guide sds
 SINGLE_PRECISION = 1e-5  # relative rounding error of the values
 NO_COURSE = "the value of this objective is no bound, so that its course says nothing"
+LOWERED_ELSE = "training lowered something else, so that nothing says whether it still rises"
 ALL_THAT_IS_LEFT = "which is all that training can still gain, as the model has no parameters"
 
 
@@ -67,7 +68,7 @@ def bound(
     doubts = [] if checked else ["nothing to check its values against"]
     unseen = (skipped or {}).get("bound_rise") == NO_COURSE
     if unseen and not limited:
-        doubts += ["training lowered something else, so that nothing says whether it still rises"]
+        doubts += [LOWERED_ELSE]
     elif not still and not limited:
         doubts += ["no sign that it has stopped rising" + _seen(found)]
     if not doubts:
@@ -77,15 +78,18 @@ def bound(
     return Answer(UNSURE, "; ".join([where, *doubts]), " and ".join(filter(None, asks)))
 
 
-def exact_likelihood(found: Found) -> Answer:
+def exact_likelihood(found: Found, skipped: Skipped) -> Answer:
     """The answer for a model without latents: nothing is to be checked but that it has arrived.
 
     Args:
         found: name -> metric.
+        skipped: name -> why a metric could not be computed.
     """
     if moving := list(_moving(found)):
         return Answer(NO, "; ".join(moving))
     exact = "exact" if "exact_log_evidence" in found else "known up to the error of log Z"
+    if skipped.get("bound_rise") == NO_COURSE:
+        return Answer(UNSURE, f"log p(x) is {exact}; {LOWERED_ELSE}", "")
     if not _still(found):
         return Answer(
             UNSURE,
