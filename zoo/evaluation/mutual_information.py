@@ -24,6 +24,9 @@ from zoo.program import Program
 from zoo.sampling.importance_weights import row_count
 from zoo.traces import Assign, Traces, log_mean_exp, run, sample_sites, sum_plates
 
+OWN_PRIORS = "rows have priors of their own, so that KL may lie below it"
+ROUNDING = 1e-4  # of a log prior, relative
+
 
 def runs_of(program: Program, args: tuple, draws: int) -> list[Traces]:
     """Draws of the guide, scored under guide and model; one run if the model broadcasts."""
@@ -61,7 +64,22 @@ def mutual_information(program: Program, args: tuple, runs: list[Traces]) -> Met
     aggregated = log_mean_exp(torch.stack([own, *scores]))
     values = own - aggregated
     note = f"at most log {rows} = {math.log(rows):.2f} on {rows} rows"
+    if any(_has_own_priors(program, args, one) for one in runs):
+        note += f"; {OWN_PRIORS}"
     return mean_over_draws_and_rows(values, note=note)
+
+
+def may_not_exceed_kl(information: Metric) -> bool:
+    """Is KL(q(z|x) || p(z)) at least I(x; z)? It is where all rows have the same prior."""
+    return OWN_PRIORS not in information.note
+
+
+def _has_own_priors(program: Program, args: tuple, traces: Traces) -> bool:
+    """Is the log prior of the same draws another one in the next row's place?"""
+    latents, names = program.latents, list(program.latents.names)
+    own = log_prob(traces.model, names, latents)
+    moved = _scored_elsewhere(program, args, traces.guide, 1, names).roll(-1, 1)
+    return bool(((moved - own).abs() > ROUNDING * (1 + own.abs())).any())
 
 
 def _rolled(
@@ -73,8 +91,12 @@ def _rolled(
         yield k, [_scored_elsewhere(program, args, traces.guide, k) for traces in runs]
 
 
-def _scored_elsewhere(program: Program, args: tuple, trace: Trace, shift: int) -> Tensor:
-    latents, guide = program.latents, program.pair.guide
+def _scored_elsewhere(
+    program: Program, args: tuple, trace: Trace, shift: int, prior: list[str] | None = None
+) -> Tensor:
+    """Log q of draws of other rows; with names of latents, their log prior: (draws, rows)."""
+    latents = program.latents
+    scorer = program.pair.guide if prior is None else program.pair.model
     assert latents.row_plate is not None
     sites = sample_sites(trace)
     values, count = {}, 1
@@ -84,8 +106,8 @@ def _scored_elsewhere(program: Program, args: tuple, trace: Trace, shift: int) -
         values[str(site["name"])] = value.roll(shift, latents.row_plate.dim - event)
         if value.dim() - event > latents.nesting:
             count = len(value)
-    called = particles(guide, count, latents.nesting) if count > 1 else guide
+    called = particles(scorer, count, latents.nesting) if count > 1 else scorer
     with Assign(values):
         scored = poutine.trace(called).get_trace(*args, **program.kwargs)
     scored.compute_log_prob()
-    return log_prob(scored, list(values), latents)
+    return log_prob(scored, list(values) if prior is None else prior, latents)

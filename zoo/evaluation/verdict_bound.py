@@ -26,6 +26,7 @@ import math
 from collections.abc import Iterator
 
 from zoo.evaluation.answers import NO, SURE, UNSURE, YES, Answer, Found, Skipped, shown, untried
+from zoo.evaluation.mutual_information import may_not_exceed_kl
 from zoo.evaluation.verdict_evidence import TIGHT, checked_against, estimated_gap
 from zoo.metrics import Metric
 from zoo.metrics.metric import difference
@@ -151,7 +152,9 @@ def impossible(found: Found) -> Iterator[str]:
     for name, metric in found.items():
         if name.split("/")[0] in ("kl", "kl_exact") and _beyond(_negative(metric), None):
             yield f"{name} {shown(metric)} is negative"
-    if "kl" in found and "mutual_information" in found:
+    if {"kl", "mutual_information"} <= set(found) and may_not_exceed_kl(
+        found["mutual_information"]
+    ):
         short = difference(found["mutual_information"], found["kl"])
         if _beyond(short, None):
             yield f"KL from the prior lies {shown(short)} nats below the mutual information"

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 
 from zoo.evaluation.answers import SURE, Found, shown
+from zoo.evaluation.mutual_information import may_not_exceed_kl
 from zoo.metrics import Metric
 from zoo.metrics.metric import difference
 from zoo.metrics.moment_shift import MEAN_OFF
@@ -63,6 +64,8 @@ def checked_against(found: Found) -> str:
         if not falls_short(excess):
             source = "found from the prior" if name == "smc_excess" else f"of {name}"
             return f"not above the evidence {source}"
-    if "kl" in found and "mutual_information" in found:
+    if {"kl", "mutual_information"} <= set(found) and may_not_exceed_kl(
+        found["mutual_information"]
+    ):
         return "KL not below the mutual information"
     return ""
