@@ -25,10 +25,10 @@ from zoo.files import write_whole
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
-MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "h")
 LINES: tuple[LineStyleType, ...] = (
     *("-", "--", ":", "-."),
-    *((0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))),
+    *((0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 3)), (0, (8, 2, 1, 2))),
 )
 GREY, PALE = "0.45", "0.9"
 DPI = 160
@@ -79,7 +79,7 @@ GUIDE_LOOKS = (
     ),
     (
         *("coordinate_ascent", "amortised_plackett_luce", "amortised_matching", "gumbel_sinkhorn"),
-        *("mean_field+amortised_normal", "", "sinkhorn_straight_through"),
+        *("mean_field+amortised_normal", "annealed", "sinkhorn_straight_through"),
     ),
     (
         *(
@@ -88,9 +88,17 @@ GUIDE_LOOKS = (
             "conditioned_normal",
             "amortised_recurrent",
             "semi_supervised",
-            "",
-            "",
+            "semi_amortised",
+            "diffusion",
         ),
+    ),
+    (
+        *("low_rank", "block_diagonal", "student_t", "mixture"),
+        *("laplace", "pathfinder", "multi_pathfinder"),
+    ),
+    (
+        *("planar", "realnvp", "spline", "naf"),
+        *("structured", "asvi", "score_matched"),
     ),
 )
 OBJECTIVE_LOOKS = (
@@ -101,6 +109,8 @@ OBJECTIVE_LOOKS = (
     ("tvo", "miwae", "ciwae", "piwae", "vimco_geometric", "tail_adaptive", "u2g"),
     ("info_vae", "wae", "aae", "flow_gan", "flow_gan_adversarial", "cd", "pcd"),
     ("pcd_rloo", "vae_gan", "", "", "", "classified", ""),
+    ("cubo", "tvo_upper", "gdreg", "path", "stratified", "", ""),
+    ("disarm_tree", "unordered_set", "msc", "", "", "", ""),
 )
 METRIC_LOOKS = (
     ("elbo", "", "", "", "", "", "exact_log_evidence"),
