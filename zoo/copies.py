@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
+from typing import TypeVar
 
 from pyro.infer.autoguide import AutoGuide
 from torch import Tensor, nn
 
+Own = TypeVar("Own", bound=nn.Module)
 LIBRARIES = {"torch", "pyro", *sys.stdlib_module_names}  # their globals hold nothing of a user's
 
 
@@ -43,6 +45,20 @@ def copies(model: Callable, guide: Callable) -> tuple[Callable, Callable]:
         for auto, own in autos:
             auto._model = own
     return copied
+
+
+def copied_as_it_stands(module: Own) -> Own:
+    """A deep copy of a module that has run: what its last run left behind is detached in the copy.
+
+    A flow keeps its last pair of points, which hang on the graph of that run; torch does not copy
+    such tensors.
+    """
+    left = (value for part in module.modules() for value in vars(part).values())
+    tensors = (one for value in left for one in (value if isinstance(value, tuple) else (value,)))
+    memo: dict = {
+        id(one): one.detach() for one in tensors if isinstance(one, Tensor) and not one.is_leaf
+    }
+    return copy.deepcopy(module, memo)
 
 
 def held_modules(fn: Callable) -> list[nn.Module]:

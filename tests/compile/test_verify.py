@@ -7,10 +7,12 @@ import pytest
 import torch
 from steps import a_capture
 
-from guides import AmortisedDiscrete
+from guides import IAF, AmortisedDiscrete
 from zoo.compile.capture import capture
 from zoo.compile.verify import CaptureError, Claim, first_difference, step_in_double, verify
+from zoo.copies import copied_as_it_stands
 from zoo.isolation import isolated
+from zoo.latents import describe
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.objectives import LeaveOneOut
@@ -90,3 +92,17 @@ def test_the_step_in_double_is_the_step(device):
             assert exact is not None
             assert all(value.dtype == torch.float64 for value in exact.values())
             assert all(torch.equal(before[n], p) for n, p in program.named_parameters())
+
+
+def test_a_flow_that_has_run_is_copied_without_what_its_run_left():
+    """Pyro's flows keep their last points on the graph of the run, which torch does not copy."""
+    task = load("banana")
+    guide = IAF(describe(task.build(), *task.data.train))
+    with isolated(seed=0):
+        first = guide(*task.data.train)
+    twin = copied_as_it_stands(guide).double()
+    with isolated(seed=0):
+        again = twin(*task.data.train)
+    assert first.keys() == again.keys()
+    torch.testing.assert_close(list(again.values()), list(first.values()))
+    assert all(not p.grad_fn for p in twin.parameters())

@@ -5,7 +5,6 @@ orders of the same sum then differ by more than the tolerance. So a step that fa
 run in float64 too, and may differ by a few times the rounding error of the plain step itself.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from zoo.compile.flat_parameters import FlatParameters, all_tensors
 from zoo.compile.noise import ExplicitNoise, Spec, draw_noise, replay
+from zoo.copies import copied_as_it_stands
 from zoo.data.batches import Batches
 from zoo.handlers.parameters import named_tensors, restore
 from zoo.isolation import in_double
@@ -129,7 +129,7 @@ def step_in_double(
 ) -> Named | None:
     """The plain step of a float64 copy under the same noise; None if it needs float32."""
     same = replace(rows, args=tuple(_double(arg) for arg in rows.args))
-    double = copy.deepcopy(program).double()
+    double = copied_as_it_stands(program).double()
     with in_double():
         try:
             draws = [_double(draw) for draw in noise]
