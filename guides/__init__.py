@@ -21,6 +21,7 @@ from guides.amortised_spline import AmortisedSpline
 from guides.amortised_sylvester import AmortisedSylvester
 from guides.amortised_von_mises_fisher import AmortisedVonMisesFisher
 from guides.amortised_wrapped_normal import AmortisedWrappedNormal
+from guides.block_diagonal import BlockDiagonal
 from guides.bottom_up import BottomUp
 from guides.composed import compose
 from guides.conditioned_normal import ConditionedNormal
@@ -31,6 +32,7 @@ from guides.guide import Guide
 from guides.gumbel_sinkhorn import GumbelSinkhorn
 from guides.hamiltonian import Hamiltonian
 from guides.iaf import IAF
+from guides.low_rank import LowRank
 from guides.mean_field import MeanField
 from guides.per_datum import PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
@@ -40,6 +42,7 @@ from guides.recurrent import Recurrent
 from guides.relaxed import Relaxed
 from guides.semi_supervised import SemiSupervised
 from guides.shared import SharedEncoder
+from guides.student_t import StudentT
 from guides.top_down import TopDown
 from guides.uniform import UniformNoise
 from zoo.checks.arguments import look_up
@@ -47,6 +50,9 @@ from zoo.checks.arguments import look_up
 GUIDES: dict[str, Callable[..., Guide]] = {
     "mean_field": MeanField,
     "full_rank": FullRank,
+    "low_rank": LowRank,
+    "block_diagonal": BlockDiagonal,
+    "student_t": StudentT,
     "iaf": IAF,
     "hamiltonian": Hamiltonian,
     "per_datum": PerDatum,
@@ -128,6 +134,7 @@ __all__ = [
     "AmortisedSylvester",
     "AmortisedVonMisesFisher",
     "AmortisedWrappedNormal",
+    "BlockDiagonal",
     "BottomUp",
     "CoordinateAscent",
     "ConditionedNormal",
@@ -136,6 +143,7 @@ __all__ = [
     "Guide",
     "Hamiltonian",
     "GumbelSinkhorn",
+    "LowRank",
     "MeanField",
     "PerDatum",
     "PerDatumFullRank",
@@ -145,6 +153,7 @@ __all__ = [
     "Relaxed",
     "SemiSupervised",
     "SharedEncoder",
+    "StudentT",
     "UniformNoise",
     "TopDown",
     "compose",

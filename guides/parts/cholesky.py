@@ -3,7 +3,7 @@
 import pyro.distributions as dist
 import torch
 from torch import Tensor
-from torch.distributions import Transform, constraints
+from torch.distributions import CatTransform, Transform, constraints
 
 from guides.parts.normal import SMALL_SCALE
 from guides.parts.plates import positive, unscaled
@@ -88,3 +88,10 @@ class CholeskyAffine(Transform):
         """Log |det L|, shape (...)."""
         log_det = self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return log_det.expand(x.shape[:-1])
+
+
+class BlockAffine(CatTransform):
+    """Transforms of parts of a vector, side by side, that say of the whole that it is a vector."""
+
+    domain = constraints.real_vector  # CatTransform's own cannot check a single vector
+    codomain = constraints.real_vector

@@ -64,6 +64,7 @@ DENSITIES = {
     "conditioned_normal": (local_latents, GUIDES["conditioned_normal"]),
     "mean_field": (global_latents, MeanField),
     "full_rank": (global_latents, FullRank),
+    "block_diagonal": (global_latents, GUIDES["block_diagonal"]),
     "iaf": (global_latents, IAF),
     "iaf, one step": (global_latents, partial(IAF, depth=1, hidden=20)),
     "per_datum": (local_latents, PerDatum),
@@ -95,6 +96,7 @@ def test_every_continuous_guide_has_a_density_case():
     discrete |= {"amortised_point"}  # it has no density
     own_tests = {"top_down", "ladder", "shared", "uniform_noise"}  # the model's networks or none
     own_tests |= {"recurrent"}
+    own_tests |= {"low_rank", "student_t"}  # in test_guides_normals: more noise than latents
     own_tests |= {"hamiltonian", "amortised_hamiltonian"}  # more numbers than the latents have
     own_tests |= {"semi_supervised", "amortised_recurrent"}
     assert set(GUIDES) == set(GUIDES) & set(DENSITIES) | discrete | own_tests | curved

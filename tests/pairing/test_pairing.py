@@ -61,9 +61,9 @@ def test_an_error_names_guides_that_fit():
         caught.value.families
     )  # and those of other tests
     assert "latents. Guides that fit: " in str(caught.value)
-    assert explained(caught.value).endswith(
-        "Guides that fit: mean_field, full_rank, iaf, hamiltonian."
-    )
+    names = [name for name in GUIDES if "trace" in ALLOWED["eight_schools"].get(name, ())]
+    assert names[:2] == ["mean_field", "full_rank"]
+    assert explained(caught.value).endswith(" ".join(listed(names)))
     latents = zoo.describe(model, *args)
     trace = OBJECTIVES["trace"]
     assert all(mismatch(latents, one, trace) is None for one in caught.value.families)

@@ -306,6 +306,42 @@ ALIASES: dict[str, Alias] = {
         "the relaxation of discrete latents",
         "zoo fit categorical_vae --guide relaxed",
     ),
+    "lowrank": Alias(
+        "guide",
+        "low_rank",
+        "a normal whose covariance is a diagonal plus a few directions",
+        "zoo fit eight_schools --guide low_rank",
+    ),
+    "low_rank_multivariate_normal": Alias(
+        "guide",
+        "low_rank",
+        "a normal whose covariance is a diagonal plus a few directions",
+        "zoo fit eight_schools --guide low_rank",
+    ),
+    "vafc": Alias(
+        "guide",
+        "low_rank",
+        "a normal with a factor covariance",
+        "zoo fit eight_schools --guide low_rank",
+    ),
+    "structured_mean_field": Alias(
+        "guide",
+        "block_diagonal",
+        "full-rank normals, one for each latent",
+        "zoo fit eight_schools --guide block_diagonal",
+    ),
+    "multivariate_t": Alias(
+        "guide",
+        "student_t",
+        "a multivariate Student's t",
+        "zoo fit eight_schools --guide student_t",
+    ),
+    "studentt": Alias(
+        "guide",
+        "student_t",
+        "a multivariate Student's t",
+        "zoo fit eight_schools --guide student_t",
+    ),
     "meanfield": Alias(
         "guide",
         "mean_field",
