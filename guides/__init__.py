@@ -21,6 +21,7 @@ from guides.amortised_spline import AmortisedSpline
 from guides.amortised_sylvester import AmortisedSylvester
 from guides.amortised_von_mises_fisher import AmortisedVonMisesFisher
 from guides.amortised_wrapped_normal import AmortisedWrappedNormal
+from guides.annealed import Annealed
 from guides.block_diagonal import BlockDiagonal
 from guides.bottom_up import BottomUp
 from guides.composed import compose
@@ -55,6 +56,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "student_t": StudentT,
     "iaf": IAF,
     "hamiltonian": Hamiltonian,
+    "annealed": Annealed,
     "per_datum": PerDatum,
     "per_datum_full_rank": PerDatumFullRank,
     "per_datum_iaf": PerDatumIAF,
@@ -135,6 +137,7 @@ __all__ = [
     "AmortisedVonMisesFisher",
     "AmortisedWrappedNormal",
     "BlockDiagonal",
+    "Annealed",
     "BottomUp",
     "CoordinateAscent",
     "ConditionedNormal",

@@ -26,16 +26,22 @@ def sample_jointly(
     """
     values = {}
     u = pyro.sample("joint", q, infer={"is_auxiliary": True})
-    sizes = [site.size for site in latents.sites]
-    for site, part in zip(latents.sites, u.split(sizes, dim=-1), strict=True):
+    for site, unconstrained in zip(latents.sites, split_up(latents, u), strict=True):
         transform = biject_to(site.support)
-        unconstrained = part.reshape(_shape(part, site))
         value = transform(unconstrained)
         shrinks = -log_det(transform, unconstrained, value, site)
         with inside(plates, site):
             delta = dist.Delta(value, log_density=shrinks, event_dim=len(site.event_shape))
             values[site.name] = pyro.sample(site.name, delta)
     return values
+
+
+def split_up(latents: Latents, u: Tensor) -> list[Tensor]:
+    """The unconstrained numbers of each latent, (*batch, *event), of a vector of all of them."""
+    parts = u.split([site.size for site in latents.sites], dim=-1)
+    return [
+        part.reshape(_shape(part, site)) for site, part in zip(latents.sites, parts, strict=True)
+    ]
 
 
 def _shape(part: Tensor, site: Latent) -> torch.Size:

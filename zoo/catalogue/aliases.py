@@ -234,6 +234,15 @@ ALIASES: dict[str, Alias] = {
         "Hamiltonian variational inference",
         "zoo fit dlgm --guide amortised_hamiltonian",
     ),
+    **dict.fromkeys(
+        ("uha", "uncorrected_hamiltonian_annealing", "differentiable_ais", "dais"),
+        Alias(
+            "guide",
+            "annealed",
+            "annealed importance sampling inside a guide",
+            "zoo fit eight_schools_noncentred --guide annealed",
+        ),
+    ),
     "nvae": Alias("model", "hvae", "a hierarchical VAE", "zoo fit hvae --guide top_down"),
     "ladder_vae": Alias(
         "guide",
