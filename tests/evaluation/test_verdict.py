@@ -204,6 +204,15 @@ def test_good_weights_do_not_make_good_draws():
             {"posterior_mean_error": metric(0.3, 0.01), "posterior_sd_error": metric(0.0)},
             "mean 0.3 +- 0.01 sd and sd 0 +- 0 % away from the exact ones",
         ),
+        (
+            {
+                "posterior_mean_error": metric(0.06, 0.01),
+                "posterior_sd_error": metric(0.2, 0.01),
+                "posterior_mean_worst": metric(0.18, 0.01),
+                "posterior_sd_worst": metric(0.65, 0.01),
+            },
+            "mean 0.18 +- 0.01 sd and sd 65 +- 1 % away from the exact ones",
+        ),
         ({"mmd_p": metric(0.0005)}, "mmd_p = 0.0005"),
         ({"sbc_p": metric(0.002)}, "sbc_p = 0.002"),
         ({"vsbc_p": metric(0.002)}, "vsbc_p = 0.002"),

@@ -70,7 +70,7 @@ console = Console(width=None if sys.stdout.isatty() else 150)
 MAIN_GUIDES = {
     "bernoulli_vae": "amortised_normal,amortised_full_rank,amortised_iaf",
 }
-MAIN_OBJECTIVES = "trace,iwae"
+MAIN_OBJECTIVES, HELD_OBJECTIVE = "trace,iwae", "trace"
 
 
 @app.callback()
@@ -213,8 +213,12 @@ def compare_command(
         str | None, typer.Option(help="Comma-separated names, or all that fit.")
     ] = None,
     objectives: Annotated[
-        str, typer.Option(help="Comma-separated names, or all that fit.")
-    ] = MAIN_OBJECTIVES,
+        str | None,
+        typer.Option(
+            help="Comma-separated names, or all that fit; default: "
+            f"{MAIN_OBJECTIVES}, or {HELD_OBJECTIVE} with --hold."
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 2,
     hold: Annotated[
         bool, typer.Option("--hold", help="Train the model once, and compare guides under it.")
@@ -230,7 +234,8 @@ def compare_command(
 ) -> None:
     """Guides x objectives x seeds on one model: one table, and everything in --out."""
     folder = out_folder(out_options)
-    asked, aims = names_of(guides or ""), names_of(objectives)
+    usual_aims = HELD_OBJECTIVE if hold else MAIN_OBJECTIVES
+    asked, aims = names_of(guides or ""), names_of(objectives or usual_aims)
     task_options.check(model, [] if asked == ["all"] else asked, [] if aims == ["all"] else aims)
     settings = fit_options.settings()
     from zoo.cli.comparison import comparison_record, show_comparison

@@ -81,8 +81,9 @@ def compare(
         seconds: time between two checkpoints.
         model_kwargs: keyword arguments of the model.
         **settings: of every fit, by the names that :func:`zoo.fit` gives them: `steps`, `lr`,
-            `optimizer`, `batch_size`, `kl_weight`, `compile` and so on. `until` is "steps" unless
-            it is given, so that all pairs take as many.
+            `optimizer`, `batch_size`, `kl_weight`, `compile` and so on. Unless `until` is given,
+            it is "steps", so that all pairs take as many; under a model held fixed it is "auto",
+            so that each guide comes as near as it can.
 
     Returns:
         What was found. After Ctrl-C, or where a guide raised an error, these are the runs that are
@@ -94,7 +95,7 @@ def compare(
             trained; for steps and a budget; for a folder that cannot be used.
     """
     task, held, kwargs = given_task(model, args, model_kwargs, hold=hold)
-    request = _request(task, settings, budget)
+    request = _request(task, settings, budget, "steps" if held is None else "auto")
     _check(seeds, draws, budget)
     families, named = named_guides(guides), named_objectives(objectives)
     latents = describe_task(task, request.batch_size, kwargs)
@@ -146,11 +147,11 @@ def given_task(
     return under(model), Held(model), model.program.kwargs
 
 
-def _request(task: Task, settings: dict[str, Any], budget: int | None) -> Request:
+def _request(task: Task, settings: dict[str, Any], budget: int | None, until: str) -> Request:
     """The settings of the fits, refused where :func:`zoo.fit` would refuse them later."""
     for name in settings:
         look_up("setting of compare", name, dict.fromkeys(COMMON_SETTINGS))
-    request = Request(**({"until": "steps"} | settings))
+    request = Request(**({"until": until} | settings))
     if budget is not None and request.steps is not None:
         raise ValueError(
             f"Expected steps or a budget; got steps={request.steps}, budget={budget}. A budget is "

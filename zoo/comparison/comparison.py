@@ -13,7 +13,7 @@ from rich.table import Table
 from zoo.checks.arguments import look_up
 from zoo.comparison.aggregate import Cell, Row, common_exact, summarise
 from zoo.comparison.budget import Curve
-from zoo.comparison.held import Held, sentence
+from zoo.comparison.held import Held
 from zoo.comparison.paired import Difference, differences
 from zoo.comparison.pictures import bound_figure, curve_of, image_figure
 from zoo.comparison.report import Material, not_in_table, write_report
@@ -53,7 +53,8 @@ class Comparison:
         interrupted: did Ctrl-C end the comparison?
         settings: what it was asked for, as `results.json` has it.
         held: the fit whose trained model all guides were compared under; None where each trained
-            a model of its own.
+            a model of its own, or where it has no parameters.
+        fixed: says which model was held fixed, for people; "" where each trained its own.
     """
 
     task: Task
@@ -66,11 +67,14 @@ class Comparison:
     interrupted: bool = False
     settings: dict[str, object] = field(default_factory=dict)
     held: Fit | None = None
+    fixed: str = ""
 
     @property
     def table(self) -> Table:
         """A line for each pair of guide and objective, over seeds, for rich or `print`."""
-        return comparison_table(self.rows, self.exact, self.title, learns=self.learns)
+        return comparison_table(
+            self.rows, self.exact, self.title, learns=self.learns, fixed=self.fixed
+        )
 
     @property
     def title(self) -> str:
@@ -133,7 +137,7 @@ class Comparison:
         """What `results.json` says besides the runs."""
         return {
             "title": self.title,
-            "held": "" if self.held is None else sentence(self.held),
+            "held": self.fixed,
             "learns": self.learns,
             "loss_rows": next((loss_rows(result) for result in self.fits.values()), 1),
             "mismatches": self.mismatches,
@@ -158,7 +162,7 @@ def material_of(found: Comparison) -> Material:
     devices = ", ".join(sorted({str(result.device) for _, result in fits}))
     return Material(
         title=found.title,
-        held="" if found.held is None else sentence(found.held),
+        held=found.fixed,
         rows=found.rows,
         exact=found.exact,
         losses=[curve_of(result, row.guide, row.objective) for row, result in fits],

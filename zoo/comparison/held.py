@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from zoo.comparison.contenders import guide_label, objective_label
 from zoo.data.fingerprint import fingerprint_of
+from zoo.isolation import isolated
+from zoo.program.guideless import without_guide
 from zoo.results.result import Fit
 from zoo.task import Task
 
@@ -24,6 +26,16 @@ class Held:
             return "trained first"
         tensors = [*self.fit.program.parameters(), *self.fit.program.buffers()]
         return fingerprint_of([tensor.detach().cpu() for tensor in tensors])
+
+
+NOTHING_TO_HOLD = "The model has no parameters, so that it is the same under every guide."
+
+
+def learns_nothing(task: Task, kwargs: dict[str, object]) -> bool:
+    """Has the model no parameters, so that there is nothing to train before it is held?"""
+    with isolated(seed=0):
+        program = without_guide(task.build(), task.split("train"), kwargs)
+        return next(program.parameters(), None) is None
 
 
 def under(fit: Fit) -> Task:

@@ -11,7 +11,7 @@ from zoo.comparison.budget import Curve, fit_within
 from zoo.comparison.comparison import Asked, Comparison, row_of
 from zoo.comparison.folder import WAY_OUT, Folder, clear
 from zoo.comparison.from_folder import report_on
-from zoo.comparison.held import under
+from zoo.comparison.held import NOTHING_TO_HOLD, learns_nothing, sentence, under
 from zoo.evaluation.evaluate import QUICKEST, evaluate
 from zoo.files import refuse_occupied
 from zoo.latents import Latents
@@ -75,13 +75,20 @@ class Runs:
     def hold_model(self) -> None:
         """Trains the model that is to be held fixed, unless that was done, and holds it.
 
+        A model without parameters is what it is.
+
         Raises:
             KeyboardInterrupt: if that was interrupted.
         """
         if self.asked.held is None:
             return
-        result = self.asked.held.fit or self._train_model()
+        given = self.asked.held.fit
+        if given is None and learns_nothing(self.found.task, self.asked.model_kwargs):
+            self.found.fixed = NOTHING_TO_HOLD
+            return
+        result = given or self._train_model()
         self.found.held, self.found.task = result, under(result)
+        self.found.fixed = sentence(result)
         self.request = replace(self.request, freeze_model=True)
 
     def _train_model(self) -> Fit:

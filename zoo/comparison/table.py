@@ -43,7 +43,12 @@ def winners(rows: Sequence[Row], names: Sequence[str], *, learns: bool) -> dict[
 
 
 def comparison_table(
-    rows: Sequence[Row], exact: Cell | None, title: str, *, learns: bool = True
+    rows: Sequence[Row],
+    exact: Cell | None,
+    title: str,
+    *,
+    learns: bool = True,
+    fixed: str = "",
 ) -> Table:
     """One line a pair of guide and objective, over seeds; bold and a star what is clearly best.
 
@@ -52,11 +57,13 @@ def comparison_table(
         exact: the exact log evidence, if one number serves all lines.
         title: above the table.
         learns: has each run a model of its own, which it trained?
+        fixed: says which model was held fixed; "" where none was.
     """
     summaries = summarise(rows)
     found = columns(summaries, exact)
     seeds = max((summary.seeds for summary in summaries), default=1)
-    view = Table(title=title, caption=caption(seeds, "*"), caption_justify="left")
+    words = " ".join(filter(None, (fixed, caption(seeds, "*"))))
+    view = Table(title=title, caption=words, caption_justify="left")
     for heading in ("guide", "objective"):
         view.add_column(heading, overflow="fold")
     for name in found:

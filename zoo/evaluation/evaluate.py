@@ -41,6 +41,8 @@ QUICKEST = (
     "gap",
     "posterior_mean_error",
     "posterior_sd_error",
+    "posterior_mean_worst",
+    "posterior_sd_worst",
     "psis_mean_shift",
     "psis_sd_shift",
     "bound_rise",

@@ -1,4 +1,8 @@
-"""How far the means and sds of a guide are from those of the exact posterior, in posterior sds."""
+"""How far the means and sds of a guide are from those of the exact posterior, in posterior sds.
+
+Over all coordinates there are the root mean square and the largest: one coordinate of many that is
+wrong, such as the scale of a hierarchical model, hardly moves the mean square.
+"""
 
 from collections.abc import Callable, Collection
 
@@ -56,9 +60,10 @@ def posterior_errors(
         labels: sites of bits and one-hot labels; ignored where there are other sites.
 
     Returns:
-        "posterior_mean_error" and "posterior_sd_error"; their standard errors count the noise of
-        the draws and that of the reference. If all sites are labels: "posterior_mean_error"
-        alone, which is then an error of probabilities.
+        "posterior_mean_error" and "posterior_sd_error", root mean squares, and
+        "posterior_mean_worst" and "posterior_sd_worst", of the coordinate that is off the most;
+        their standard errors count the noise of the draws and that of the reference. If all sites
+        are labels: "posterior_mean_error" alone, which is then an error of probabilities.
     """
     names = [name for name in exact if name in draws and name not in labels]
     if not names:
@@ -77,6 +82,8 @@ def posterior_errors(
     return {
         "posterior_mean_error": _judged(error, mean_noise, mean_doubt, note),
         "posterior_sd_error": _judged(ratio - 1, sd_noise, sd_doubt, note),
+        "posterior_mean_worst": _worst(error, torch.hypot(mean_noise, mean_doubt), note),
+        "posterior_sd_worst": _worst(ratio - 1, torch.hypot(sd_noise, sd_doubt), note),
     }
 
 
@@ -112,6 +119,12 @@ def _judged(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Metric:
     if doubt.norm() > noise.norm():
         note = joined(note, "the reference's own error is larger than that of the draws")
     return _root_mean_square(error, torch.hypot(noise, doubt), note)
+
+
+def _worst(error: Tensor, noise: Tensor, note: str) -> Metric:
+    """The largest error of a coordinate, with the noise of that coordinate."""
+    i = error.abs().argmax()
+    return Metric(float(error[i].abs()), float(noise[i]), "posterior sd", "lower", note)
 
 
 def _root_mean_square(

@@ -52,6 +52,7 @@ GAPS = ("inference_gap", "approximation_gap", "amortisation_gap", "generalisatio
 PSIS = ("psis_mean_shift", "psis_sd_shift", "psis_off_share")
 SMC = ("smc_mean_shift", "smc_sd_shift", "smc_excess")
 COVERAGE = ("predictive_coverage_50", "predictive_coverage_90")
+WORST = ("posterior_mean_worst", "posterior_sd_worst")
 EXACT = ("elbo", "log_evidence")  # both are log p(x) where nothing is latent
 
 PARTS: tuple[Part, ...] = (
@@ -75,6 +76,7 @@ PARTS: tuple[Part, ...] = (
     ),
     Part("posterior", ("posterior_mean_error",), posterior.mean_error, of_energy=True),
     Part("posterior", ("posterior_sd_error",), posterior.sd_error, of_energy=True),
+    Part("posterior", WORST, posterior.worst_errors, of_energy=True),
     Part("posterior", ("kl_exact",), posterior.exact_kl),
     Part("two_sample", DISTANCES + TESTS, posterior.against_draws),
     Part("wasserstein_bound", ("two_divergence", *BOUNDS), posterior.error_bound),

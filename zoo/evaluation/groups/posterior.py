@@ -3,6 +3,8 @@
 Metrics:
     posterior_mean_error: root mean squared error of the guide's means, in posterior sds.
     posterior_sd_error: root mean squared error of the guide's sds, in posterior sds.
+    posterior_mean_worst: error of the mean that is off the most, in posterior sds.
+    posterior_sd_worst: error of the sd that is off the most, in posterior sds.
     kl_exact: KL(q || p) to the exact posterior.
     sliced_wasserstein_1: Wasserstein-1 distance to posterior draws, mean over directions.
     sliced_wasserstein_2: Wasserstein-2 distance to posterior draws, over directions.
@@ -65,6 +67,23 @@ def sd_error(scored: Scored) -> dict[str, Metric]:
     if still:
         raise ValueError(f"the guide puts {still} at a point, which has no sd")
     return {"posterior_sd_error": found["posterior_sd_error"]}
+
+
+def worst_errors(scored: Scored) -> dict[str, Metric]:
+    """The metrics "posterior_mean_worst" and "posterior_sd_worst", in posterior sds.
+
+    Raises:
+        ValueError: as for the sd; also where each row has latents of its own, of whose errors the
+            largest is that of the noisiest row.
+    """
+    if scored.rowwise:
+        raise ValueError(
+            "each row has latents of its own, and the largest error over all rows is mostly noise; "
+            "posterior_mean_error is over all rows"
+        )
+    sd_error(scored)
+    found = _moments(scored)
+    return {name: found[name] for name in ("posterior_mean_worst", "posterior_sd_worst")}
 
 
 def _require_flat(scored: Scored) -> None:
