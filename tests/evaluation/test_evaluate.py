@@ -223,15 +223,19 @@ def vae_task():
 
 def test_what_cannot_be_known_is_skipped_with_the_reason():
     found = evaluate(zoo.fit(vae_task(), AmortisedNormal, steps=3), draws=50)
-    assert found.skipped == {
-        "iwae_100": "Expected at least 200 draws for two groups of K = 100; got 50. "
-        "Raise draws or lower K.",
-        "exact_log_evidence": "the model does not know its log evidence",
-        "gap": "the model does not know its log evidence",
-        "posterior_mean_error": "the model does not know its posterior",
-        "posterior_sd_error": "the model does not know its posterior",
-        "bound_rise": "Expected at least 80 steps to compare; got 3.",
-    } | OF_ROWS
+    assert (
+        found.skipped
+        == {
+            "iwae_100": "Expected at least 200 draws for two groups of K = 100; got 50. "
+            "Raise draws or lower K.",
+            "exact_log_evidence": "the model does not know its log evidence",
+            "gap": "the model does not know its log evidence",
+            "posterior_mean_error": "the model does not know its posterior",
+            "posterior_sd_error": "the model does not know its posterior",
+            "bound_rise": "Expected at least 80 steps to compare; got 3.",
+        }
+        | OF_ROWS
+    )
     assert not set(found) & set(found.skipped)
     with pytest.raises(KeyError, match="gap was not computed: the model does not know"):
         found["gap"]

@@ -2,10 +2,10 @@
 
 A mean is off if its error is above 0.2 posterior sds, an sd if its error is above 25 % (both are
 choices): of latents that rows share the mean and the sd that are off the most, of latents of rows
-the root mean square. The guide's moments are compared, in this order, with exact or reference moments; with
-particles that start from the prior and may find modes that the guide does not cover; and with its
-own draws under smoothed weights, if these can be trusted. An error is above or below a limit if it
-is so by two standard errors.
+the root mean square. The guide's moments are compared, in this order, with exact or reference
+moments; with particles that start from the prior and may find modes that the guide does not cover;
+and with its own draws under smoothed weights, if these can be trusted. An error is above or below
+a limit if it is so by two standard errors.
 
 - If the gap to the exact evidence is below 0.02 nats, the answer is "yes": by the transport
   inequality W_2(q, p)^2 <= 2 s^2 KL(q || p), the mean of a normal posterior is then off by at most
@@ -47,7 +47,8 @@ def guide_draws(
         is_wrong: is a density wrong, so that only metrics of the draws alone can be used?
     """
     exact = _moments(found, "posterior_mean_worst", "posterior_sd_worst", "the exact ones")
-    exact = exact or _moments(found, "posterior_mean_error", "posterior_sd_error", "the exact ones")
+    if exact is None:
+        exact = _moments(found, "posterior_mean_error", "posterior_sd_error", "the exact ones")
     exact = exact or _probabilities(found)
     prior = _moments(found, "smc_mean_shift", "smc_sd_shift", "those of SMC from the prior")
     own = _moments(found, "psis_mean_shift", "psis_sd_shift", "those of the smoothed weights")

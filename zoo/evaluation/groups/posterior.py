@@ -78,8 +78,8 @@ def worst_errors(scored: Scored) -> dict[str, Metric]:
     """
     if scored.rowwise:
         raise ValueError(
-            "each row has latents of its own, and the largest error over all rows is mostly noise; "
-            "posterior_mean_error is over all rows"
+            "each row has latents of its own, and the largest error over all rows is mostly "
+            "noise; posterior_mean_error is over all rows"
         )
     sd_error(scored)
     found = _moments(scored)
