@@ -44,7 +44,7 @@ def normal_means(y):
 @pytest.fixture(scope="module")
 def found():
     torch.manual_seed(3)
-    return sample_reference(normal_means, Y, chains=2, draws=900, warmup=80)
+    return zoo.reference(normal_means, Y, chains=12, draws=200, warmup=80, compile=False)
 
 
 def test_the_chains_find_a_known_posterior(found):
@@ -52,7 +52,7 @@ def test_the_chains_find_a_known_posterior(found):
     mean_error, sd_of_sd = found.errors()["loc"]
     assert ((mean - 0.8 * Y).abs() < 5 * mean_error).all()
     assert ((sd - 0.2**0.5).abs() < 5 * sd_of_sd).all()
-    assert found.draws["loc"].shape == (1800, 3)
+    assert found.draws["loc"].shape == (2400, 3)
     assert found.divergences == 0
     assert found.provenance["data"]["hash"] == found.hash
 
@@ -96,8 +96,8 @@ def test_noncentred_draws_are_mapped_back(name):
     task = zoo.load(name)
     with isolated(seed=1), in_double():
         args = tuple(arg.double() for arg in task.split("train"))
-        centred = Posterior(task.build(), args, ())
-        other = Posterior(task.build(), args, NONCENTRED[name])
+        centred = Posterior(task.build(), args, (), 2)
+        other = Posterior(task.build(), args, NONCENTRED[name], 2)
         u = torch.randn(4, other.density.size)
         values = other.values(u)
         eta = dict(
@@ -121,9 +121,9 @@ def test_the_traced_slope_is_the_models(name):
     task = zoo.load(name)
     with isolated(seed=1), in_double():
         args = tuple(arg.double() for arg in task.split("train"))
-        posterior = Posterior(task.build(), args, NONCENTRED.get(name, ()))
+        posterior = Posterior(task.build(), args, NONCENTRED.get(name, ()), 3)
         assert isinstance(posterior.slope, torch.fx.GraphModule)
-        u = torch.randn(posterior.density.size)
+        u = torch.randn(3, posterior.density.size)
         for one, two in zip(posterior.slope(u), posterior.plain(u), strict=True):
             assert torch.allclose(one, two, rtol=1e-8)
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def reference_command(
     model: Annotated[str, typer.Argument(help="Name of a model; see `zoo list`.")],
     data: Annotated[str | None, typer.Option(help="Data set; default: the usual.")] = None,
-    chains: Annotated[int, typer.Option(min=2, help="Chains, one after another.")] = 4,
+    chains: Annotated[int, typer.Option(min=2, help="Chains, side by side.")] = 4,
     draws: Annotated[int, typer.Option(min=4, help="Draws of each chain.")] = 5000,
-    warmup: Annotated[int, typer.Option(min=1, help="Steps before them.")] = 1000,
-    accept: Annotated[float, typer.Option(help="Target acceptance; raise if it diverges.")] = 0.8,
+    warmup: Annotated[int, typer.Option(min=1, help="Trajectories before.")] = 1000,
+    accept: Annotated[float, typer.Option(help="Target acceptance; raise if it diverges.")] = 0.9,
     noncentred: Annotated[
         str | None, typer.Option(help="Comma-separated sites to sample as loc + scale * eta.")
     ] = None,

@@ -263,15 +263,15 @@ def _returned(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tu
     return losses, state
 
 
-def on_one_thread(block: Block, *, pool: bool) -> Block:
+def on_one_thread(block: Callable[..., Any], *, pool: bool) -> Callable[..., Any]:
     """The block, run on one thread and, if asked, with the pool of small buffers."""
 
-    def run(count: Tensor, state: State, losses: Tensor, inputs: Inputs) -> tuple[Tensor, State]:
+    def run(*args: Any) -> Any:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
             with pooled() if pool and can_pool() else nullcontext():
-                return block(count, state, losses, inputs)
+                return block(*args)
         finally:
             torch.set_num_threads(threads)
 

@@ -1,20 +1,24 @@
-"""A model's log posterior as a function of one vector of unconstrained numbers, for NUTS.
+"""A model's log posterior as a function of unconstrained numbers, for NUTS.
 
 Sites with a location and a scale can be sampled non-centred, theta = loc + scale * eta. The
 posterior of theta is the same, and that of eta has no funnel.
 """
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
 
 import torch
 from pyro import poutine
 from pyro.infer.reparam import LocScaleReparam
 from pyro.infer.reparam.reparam import Reparam
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
+from zoo.compile.graph_passes import poison_failures
 from zoo.latents import Kind, Latents, Model, describe
+from zoo.nuts.tree import Density
 from zoo.program.guideless import without_guide
 from zoo.reference.record import Scalars
 from zoo.sampling.joint_density import JointDensity
@@ -24,26 +28,30 @@ from zoo.sites.supports import SUMMED
 
 LARGEST_START = 2.0  # of each coordinate of a starting point
 TRIES = 100
-Slope = Callable[[Tensor], tuple[Tensor, Tensor]]
+DRAWS_AT_ONCE = 1000  # whose values are computed together
+Pair = tuple[Tensor, Tensor]
 
 
 class Posterior:
-    """The log posterior of a model over one vector of unconstrained numbers.
+    """The log posterior of a model over vectors of unconstrained numbers, one for each chain.
 
     Args:
         model: any Pyro model.
         args: what it is called with.
         noncentred: sites to sample as loc + scale * eta.
+        chains: number of chains.
 
     Attributes:
         density: log joint density of the model in the form that is sampled.
         names: of the latents of the original model.
+        slope: u (chains, size) -> log density, nats, (chains,), and its gradient, (chains, size);
+            a graph where the model can be traced.
 
     Raises:
         ValueError: see :func:`sample_reference`.
     """
 
-    def __init__(self, model: Model, args: tuple, noncentred: Sequence[str]) -> None:
+    def __init__(self, model: Model, args: tuple, noncentred: Sequence[str], chains: int) -> None:
         if isinstance(model, nn.Module):
             model = copy.deepcopy(model).double().eval()
         own = describe(model, *args)
@@ -52,34 +60,31 @@ class Posterior:
             own[name]  # raises for a name that is no latent
         config: dict[str, Reparam] = {name: LocScaleReparam(0.0) for name in noncentred}
         sampled = poutine.reparam(model, config) if config else model
-        self.names, self.args = own.names, args
+        self.names, self.args, self.chains = own.names, args, chains
         self.density = JointDensity(without_guide(sampled, args), args)
-        u = torch.rand(self.density.size)
-        self.slope = traced(self.plain, (u,), (0.1 - 0.9 * u,))
+        self.slope = self._slope()
 
-    def __call__(self, place: dict[str, Tensor]) -> Tensor:
-        """The potential energy, nats, shape ()."""
-        return Potential.apply(place["u"], self.slope)
-
-    def plain(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """The log density, nats, shape (), and its gradient, (size,), through the model."""
+    def plain(self, u: Tensor) -> Pair:
+        """Log density, nats, and gradient through the model: (n, size) -> (n,), (n, size)."""
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
-            target = self.density(leaf.reshape(1, 1, -1)).target.sum()
-            (gradient,) = torch.autograd.grad(target, leaf)
+            target = self.density(leaf[:, None]).target[:, 0]
+            (gradient,) = torch.autograd.grad(target.sum(), leaf)
         return target.detach(), gradient
 
     def start(self) -> Tensor:
-        """A starting point, uniform within 2 of the origin, of finite density: shape (size,).
+        """Points uniform within 2 of the origin, of finite density: shape (chains, size).
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if there are too few.
         """
+        u = self._near_origin()
         for _ in range(TRIES):
-            u = LARGEST_START * (2 * torch.rand(self.density.size) - 1)
             target, gradient = self.slope(u)
-            if target.isfinite() and gradient.isfinite().all():
+            good = target.isfinite() & gradient.isfinite().all(-1)
+            if good.all():
                 return u
+            u = torch.where(good[:, None], u, self._near_origin())
         raise ValueError(
             f"Expected a finite density near the origin of unconstrained space; got none in "
             f"{TRIES} tries. Check the model's log density at plausible values."
@@ -88,10 +93,36 @@ class Posterior:
     @torch.no_grad()
     def values(self, us: Tensor) -> Scalars:
         """Site -> values, (draws, *shape), in the model's own form; us (draws, size)."""
-        found = [self._value(u) for u in us]
-        return {name: torch.stack([one[name] for one in found]) for name in self.names}
+        one = traced(self._values, (us[0],), (us[-1],))
+        try:
+            many = [torch.func.vmap(one)(part) for part in us.split(DRAWS_AT_ONCE)]
+            columns = [torch.cat(parts) for parts in zip(*many, strict=True)]
+        except Exception:  # noqa: BLE001  an operation may have no form for many draws
+            columns = [torch.stack(parts) for parts in zip(*map(self._values, us), strict=True)]
+        return dict(zip(self.names, columns, strict=True))
 
-    def _value(self, u: Tensor) -> dict[str, Tensor]:
+    def _near_origin(self) -> Tensor:
+        return LARGEST_START * (2 * torch.rand(self.chains, self.density.size) - 1)
+
+    def _slope(self) -> Density:
+        u = torch.rand(self.chains, self.density.size)
+        other, plain = 0.1 - 0.9 * u, cast(Density, self.plain)
+        if not self.density.latents.vectorises:
+            one = traced(plain, (u[:1],), (other[:1],))
+
+            def mapped(points: Tensor) -> Pair:
+                value, gradient = torch.func.vmap(one)(points[:, None])
+                return value[:, 0], gradient[:, 0]
+
+            plain = mapped if isinstance(one, GraphModule) else plain
+        found = traced(plain, (u,), (other,))
+        if not isinstance(found, GraphModule):
+            return partial(_tried, self.plain)
+        poison_failures(found)
+        found.recompile()
+        return found
+
+    def _values(self, u: Tensor) -> tuple[Tensor, ...]:
         columns, program = self.density.columns, self.density.program
         parts = u.split(columns.sizes)
         shaped = {
@@ -100,24 +131,18 @@ class Posterior:
         }
         with program.handlers(None), Bijected(shaped):
             nodes = poutine.trace(program.model).get_trace(*self.args).nodes
-        return {name: cast(Tensor, nodes[name]["value"]) for name in self.names}
+        return tuple(cast(Tensor, nodes[name]["value"]) for name in self.names)
 
 
-class Potential(torch.autograd.Function):
-    """Minus the log density, with the gradient that the traced function gives."""
-
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, slope: Slope) -> Tensor:
-        """Nats, shape (); u (size,)."""
-        target, gradient = slope(u)
-        ctx.save_for_backward(gradient)
-        return -target
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        """Its gradient in u."""
-        (gradient,) = ctx.saved_tensors
-        return -gradient * grads[0], None
+def _tried(density: Density, u: Tensor) -> Pair:
+    """The density of each chain; -inf where the model raises, as Cholesky may far out."""
+    try:
+        return density(u)
+    except (ValueError, RuntimeError):
+        if len(u) == 1:
+            return u.new_full((1,), -torch.inf), torch.zeros_like(u)
+    values, slopes = zip(*(_tried(density, half) for half in u.chunk(2)), strict=True)
+    return torch.cat(values), torch.cat(slopes)
 
 
 def refuse(latents: Latents) -> None:

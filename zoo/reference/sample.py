@@ -1,7 +1,7 @@
 """Long runs of the no-U-turn sampler on the continuous global latents of any model.
 
-The chains run one after another, in double precision, in unconstrained space on the density of
-:mod:`zoo.sampling.joint_density`.
+The chains run side by side, in double precision, in unconstrained space on the density of
+:mod:`zoo.sampling.joint_density`, by the sampler of :mod:`zoo.nuts`.
 
 Source: Hoffman & Gelman 2014, "The no-U-turn sampler"; Vehtari et al. 2021, "Rank-normalization,
 folding, and localization: an improved R-hat" (the limits).
@@ -9,12 +9,8 @@ folding, and localization: an improved R-hat" (the limits).
 
 from collections.abc import Callable, Sequence
 
-import torch
-from pyro.infer import MCMC, NUTS
-from torch import Tensor
-
 from zoo.checks.arguments import number, seed_given, whole
-from zoo.isolation import in_double, isolated, seed_all
+from zoo.isolation import in_double, isolated
 from zoo.latents import Model
 from zoo.provenance import provenance
 from zoo.reference.checks import check, summarise
@@ -23,8 +19,6 @@ from zoo.reference.record import Reference
 from zoo.task import Task, task_of
 
 DRAWS_STORED = 4000  # about, of all chains together
-STEPS_PER_REPORT = 100
-SEED_STEP = 1_000_003  # between the seeds of two chains
 Report = Callable[[str], object]
 
 
@@ -35,9 +29,10 @@ def sample_reference(
     draws: int = 5000,
     warmup: int = 1000,
     seed: int = 0,
-    accept: float = 0.8,
+    accept: float = 0.9,
     noncentred: Sequence[str] | None = None,
     shown: Report | None = None,
+    compile: bool = True,
 ) -> Reference:
     """Draws from a posterior by NUTS; raises if they are not good enough for a reference.
 
@@ -46,11 +41,13 @@ def sample_reference(
         *args: arguments of the model; none for a task, whose training rows are used.
         chains: number of chains.
         draws: number of draws of each chain; about 4,000 of all chains are stored.
-        warmup: number of steps of each chain in which step size and metric are adapted.
+        warmup: number of trajectories of each chain in which step size and metric are adapted.
         seed: of starting points and chains.
         accept: target acceptance probability; a higher one is slower and diverges less.
         noncentred: sites to sample as loc + scale * eta; None for those of the model's recipe.
         shown: called with a line of text on the progress.
+        compile: run all chains in one compiled loop? It takes some seconds to compile, once for
+            each model and number of chains. A model that cannot be traced runs without it.
 
     Raises:
         ValueError: for latents that are discrete or belong to a data row; names the latent.
@@ -58,20 +55,20 @@ def sample_reference(
             1000, for any scalar, or if a transition diverged, or if tails are too heavy for a mean
             or sd, see :mod:`zoo.reference.tails`.
     """
+    from zoo.nuts.run import Plan, sample  # brings torch's compiler, which takes seconds
+
     task, seed = task_of(model, args), seed_given(seed)
     _check(chains, draws, warmup, accept)
     usual = task.recipe.noncentred if task.recipe else ()
     sites = usual if noncentred is None else tuple(noncentred)
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scoring_args("train"))
-        posterior = Posterior(task.build(), rows, sites)
-        runs = []
-        for chain in range(chains):
-            seed_all(seed + SEED_STEP * (chain + 1))
-            runs.append(_run(posterior, draws, warmup, accept, _teller(shown, chain)))
-        values = posterior.values(torch.cat([u for u, _ in runs]))
+        posterior = Posterior(task.build(), rows, sites, chains)
+        plan = Plan(draws, warmup, accept, compiles=compile)
+        run = sample(posterior.slope, posterior.start(), plan, shown)
+        values = posterior.values(run.u.flatten(0, 1))
     found = summarise(values, chains)
-    divergences = sum(count for _, count in runs)
+    divergences = int(run.diverged.sum())
     check(found, divergences)
     thin = -(-chains * draws // DRAWS_STORED)
     settings = {"chains": chains, "warmup": warmup, "draws": draws, "accept": accept}
@@ -92,32 +89,3 @@ def _check(chains: int, draws: int, warmup: int, accept: float) -> None:
     for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("warmup", warmup, 1)):
         whole(name, value, least=least)
     number("accept", accept, above=0.0, below=1.0)
-
-
-def _teller(shown: Report | None, chain: int) -> Callable:
-    """A hook for Pyro's MCMC that reports every hundredth step of a chain."""
-
-    def tell(kernel: object, place: object, stage: str, i: int) -> None:
-        if shown is not None and i % STEPS_PER_REPORT == 0:
-            shown(f"chain {chain + 1}: {stage.split()[0].lower()} {i}")
-
-    return tell
-
-
-def _run(
-    posterior: Posterior, draws: int, warmup: int, accept: float, tell: Callable
-) -> tuple[Tensor, int]:
-    """The draws of u of one chain, (draws, size), and its number of divergent transitions."""
-    kernel = NUTS(potential_fn=posterior, full_mass=True, target_accept_prob=accept)
-    sampler = MCMC(
-        kernel,
-        num_samples=draws,
-        warmup_steps=warmup,
-        initial_params={"u": posterior.start()},
-        hook_fn=tell,
-        disable_progbar=True,
-        disable_validation=True,
-    )
-    sampler.run()
-    (divergent,) = sampler.diagnostics()["divergences"].values()
-    return sampler.get_samples()["u"], len(divergent)
