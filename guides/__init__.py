@@ -35,14 +35,18 @@ from guides.hamiltonian import Hamiltonian
 from guides.iaf import IAF
 from guides.low_rank import LowRank
 from guides.mean_field import MeanField
+from guides.naf import NAF
 from guides.per_datum import PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
+from guides.planar import PlanarFlow
 from guides.product_of_experts import ProductOfExperts
+from guides.realnvp import RealNVP
 from guides.recurrent import Recurrent
 from guides.relaxed import Relaxed
 from guides.semi_supervised import SemiSupervised
 from guides.shared import SharedEncoder
+from guides.spline import SplineFlow
 from guides.student_t import StudentT
 from guides.top_down import TopDown
 from guides.uniform import UniformNoise
@@ -55,6 +59,10 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "block_diagonal": BlockDiagonal,
     "student_t": StudentT,
     "iaf": IAF,
+    "planar": PlanarFlow,
+    "realnvp": RealNVP,
+    "spline": SplineFlow,
+    "naf": NAF,
     "hamiltonian": Hamiltonian,
     "annealed": Annealed,
     "per_datum": PerDatum,
@@ -148,15 +156,19 @@ __all__ = [
     "GumbelSinkhorn",
     "LowRank",
     "MeanField",
+    "NAF",
     "PerDatum",
     "PerDatumFullRank",
     "PerDatumIAF",
+    "PlanarFlow",
     "ProductOfExperts",
+    "RealNVP",
     "Recurrent",
     "Relaxed",
     "SemiSupervised",
     "SharedEncoder",
     "StudentT",
+    "SplineFlow",
     "UniformNoise",
     "TopDown",
     "compose",

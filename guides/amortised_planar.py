@@ -9,23 +9,18 @@ is one root on a line: y = w . u_{t-1} solves y + w . a tanh(y + b) = w . u_t.
 Parameters: the encoder's; its head gives 2 d, and 2 d + 1 numbers a step, for d values.
 Source: Rezende & Mohamed 2015, "Variational inference with normalizing flows"; amortised as in
 van den Berg et al. 2018, "Sylvester normalizing flows".
-Departs from the paper: w . a = softplus(w . v + log(e^c - 1)) - c with c a little below 1, which
-is 0 at w . v = 0, so that a stays bounded as w goes to 0. From Pyro's ConditionalPlanar: that has
-no inverse, so it cannot score a draw that is held, and its a is not bounded.
+Departs from the paper: the bound on w . a, see :mod:`zoo.flows.planar`. From Pyro's
+ConditionalPlanar: that has no inverse, so it cannot score a draw that is held, and its a is not
+bounded.
 Topic: Encoders with flows.
 """
 
-import math
-
-import torch
 from torch import Tensor, nn
-from torch.distributions import Transform, constraints
+from torch.distributions import Transform
 
 from guides.parts.amortised_flow import AmortisedFlow
-from zoo.flows.roots import tanh_root
+from zoo.flows.planar import Planar, along
 from zoo.latents import Latents
-
-LARGEST_NEGATIVE = 0.999  # w . a stays above its negative, away from -1 by more than rounding
 
 
 class AmortisedPlanar(AmortisedFlow):
@@ -64,39 +59,3 @@ class AmortisedPlanar(AmortisedFlow):
         size = loc.shape[-1]
         parts = [part.split([size, size, 1], dim=-1) for part in context.chunk(self.depth, -1)]
         return [Planar(along(v, w), w, b) for v, w, b in parts]
-
-
-class Planar(Transform):
-    """One step; a, w (*batch, d) and b (*batch, 1)."""
-
-    domain = codomain = constraints.real_vector
-    bijective = True
-
-    def __init__(self, a: Tensor, w: Tensor, b: Tensor) -> None:
-        super().__init__(cache_size=1)
-        self.a, self.w, self.b = a, w, b
-        self.strength = _dot(w, a)
-
-    def _call(self, x: Tensor) -> Tensor:
-        return x + self.a * torch.tanh(_dot(self.w, x) + self.b)
-
-    def _inverse(self, y: Tensor) -> Tensor:
-        one = torch.ones_like(self.strength)
-        place = tanh_root(_dot(self.w, y), self.strength, one, self.b)
-        return y - self.a * torch.tanh(place + self.b)
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Log |det| by the determinant lemma, shape (...)."""
-        h = torch.tanh(_dot(self.w, x) + self.b)
-        return torch.log1p(self.strength * (1 - h**2)).squeeze(-1)
-
-
-def along(v: Tensor, w: Tensor) -> Tensor:
-    """The direction v with its part along w bent so that w . a > -1; (*batch, d) each."""
-    dot = _dot(w, v)
-    bent = nn.functional.softplus(dot + math.log(math.expm1(LARGEST_NEGATIVE))) - LARGEST_NEGATIVE
-    return v + (bent - dot) * w / _dot(w, w).clamp(min=1e-12)
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum(-1, keepdim=True)

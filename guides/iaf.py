@@ -5,30 +5,22 @@
 with gates g_t and means m_t autoregressive in v_{t-1}: the Jacobian is triangular, so
 log q(z) = log N(v_0; m, s^2) - sum_t sum_i log g_{t,i} - log |det A| - log |det dT|.
 
-The frame (a, A) is fixed: (0, I), or the normal that :meth:`IAF.start_at` was given. The flow then
-bends a normal of scale 1, whatever the units of the data.
+The frame (a, A) is fixed: (0, I), or the normal that :meth:`JointFlow.start_at` was given. The
+flow then bends a normal of scale 1, whatever the units of the data.
 
 Parameters: 2 d for the base, and one masked network a step.
 Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
 Topic: Latents that all rows share.
 """
 
-from typing import ClassVar
+from torch.distributions import Transform
 
-import pyro.distributions as dist
-import torch
-from torch import Tensor, nn
-
-from guides.guide import Guide
-from guides.parts.cholesky import CholeskyAffine
 from guides.parts.flows import GATE_AT_START, autoregressive_stack
-from guides.parts.joint import sample_jointly
-from guides.parts.normal import SMALL_SCALE
-from guides.parts.plates import positive, unscaled
-from zoo.latents import Kind, Latents
+from guides.parts.joint_flow import JointFlow
+from zoo.latents import Latents
 
 
-class IAF(Guide):
+class IAF(JointFlow):
     """`depth` inverse autoregressive steps on a diagonal normal over all global latents.
 
     Raises:
@@ -46,43 +38,14 @@ class IAF(Guide):
         True
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
-    scopes: ClassVar[frozenset[str]] = frozenset({"global"})
-    factorised: ClassVar[bool] = False
-    independent: ClassVar[bool] = False
-
     def __init__(self, latents: Latents, depth: int = 2, hidden: int | None = None) -> None:
-        super().__init__(latents)
-        size = sum(site.size for site in latents.sites)
-        if size < 2:
-            raise ValueError(f"Expected at least 2 unconstrained values for IAF; got {size}.")
-        self.loc = nn.Parameter(torch.zeros(size))
-        self.unconstrained_scale = nn.Parameter(torch.full((size,), SMALL_SCALE))
-        self.steps = autoregressive_stack(size, depth, hidden or max(2 * size, 8))
-        self.register_buffer("frame_mean", torch.zeros(size))
-        self.register_buffer("frame_factor", torch.eye(size))
+        super().__init__(latents, least=2)
+        self.steps = autoregressive_stack(self.size, depth, hidden or max(2 * self.size, 8))
 
-    frame_mean: Tensor
-    frame_factor: Tensor
+    def transforms(self, affine: Transform) -> list[Transform]:
+        """The base m + s * e, then the steps."""
+        return [affine, *self.steps]  # type: ignore[list-item]
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples all latents jointly."""
-        base = dist.Normal(self.loc, positive(self.unconstrained_scale)).to_event(1)
-        latents, plates = self.latents, self.plates(args)
-        frame = CholeskyAffine(self.frame_mean, self.frame_factor)
-        q = dist.TransformedDistribution(base, [*self.steps, frame])
-        return sample_jointly(latents, plates, q)
-
-    @torch.no_grad()
-    def start_at(self, mean: Tensor, factor: Tensor) -> None:
-        """Starts near N(mean, factor factor^T) over all unconstrained values, and in its frame.
-
-        Args:
-            mean: site by site, shape (d,).
-            factor: lower triangular with a positive diagonal, shape (d, d).
-        """
-        self.frame_mean.copy_(mean)
-        self.frame_factor.copy_(factor)
-        self.loc.zero_()
-        scale = torch.full_like(self.loc, GATE_AT_START ** -len(self.steps))
-        self.unconstrained_scale.copy_(unscaled(scale))
+    def scale_at_start(self) -> float:
+        """Undoes the gates, each of which shrinks by the same share at first."""
+        return GATE_AT_START ** -len(self.steps)

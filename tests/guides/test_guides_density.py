@@ -67,6 +67,8 @@ DENSITIES = {
     "block_diagonal": (global_latents, GUIDES["block_diagonal"]),
     "iaf": (global_latents, IAF),
     "iaf, one step": (global_latents, partial(IAF, depth=1, hidden=20)),
+    **{name: (global_latents, GUIDES[name]) for name in ("planar", "realnvp", "spline", "naf")},
+    "planar, two steps": (global_latents, partial(GUIDES["planar"], depth=2)),
     "per_datum": (local_latents, PerDatum),
     "amortised_normal": (local_latents, AmortisedNormal),
     "amortised_fixed_scale": (local_latents, GUIDES["amortised_fixed_scale"]),

@@ -18,10 +18,10 @@ from guides import (
     AmortisedSpline,
     AmortisedSylvester,
 )
-from guides.amortised_planar import LARGEST_NEGATIVE, Planar, along
 from guides.amortised_sylvester import Sylvester
 from guides.parts.flows import conditional_nets
 from zoo.compile.noise import draw_noise
+from zoo.flows.planar import LARGEST_NEGATIVE, Planar, along
 from zoo.flows.roots import root, tanh_root
 from zoo.flows.sigmoidal import SigmoidalFlow
 from zoo.flows.spline import Splines, numbers_of

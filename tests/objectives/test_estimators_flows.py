@@ -21,7 +21,7 @@ from pyro.infer.autoguide import AutoIAFNormal
 from steps import a_capture, a_program, equal_on_fresh_inputs
 
 import zoo
-from guides import IAF, AmortisedIAF
+from guides import IAF, NAF, AmortisedIAF, PlanarFlow, RealNVP, SplineFlow
 from zoo.compile.verify import CaptureError
 from zoo.gradients.sampler import gradient_draws
 from zoo.objectives import (
@@ -39,7 +39,10 @@ from zoo.objectives import (
 )
 from zoo.traces import Assign, run
 
-FLOWS = [("logistic_regression", IAF), ("eight_schools", IAF), ("gaussian_vae", AmortisedIAF)]
+FLOWS = [
+    *(("logistic_regression", IAF), ("eight_schools", IAF), ("gaussian_vae", AmortisedIAF)),
+    *(("eight_schools", family) for family in (PlanarFlow, RealNVP, SplineFlow, NAF)),
+]
 
 
 def bent(program):

@@ -11,11 +11,10 @@ Departs from the paper: no batch normalisation and no multi-scale architecture; 
 
 import pyro.distributions as dist
 import torch
-from pyro.distributions import transforms
 from pyro.distributions.torch_distribution import TorchDistributionMixin
-from pyro.nn import DenseNN
 from torch import Tensor, nn
 
+from zoo.flows.couplings import coupling_networks, couplings
 from zoo.priors.standard import StandardNormal
 
 
@@ -41,18 +40,10 @@ class RealNVPPrior(nn.Module):
                 "Use the prior 'mixture'."
             )
         self.base = StandardNormal(latent)
-        self.kept = latent // 2
-        moved = latent - self.kept
-        self.networks = nn.ModuleList(
-            DenseNN(self.kept, [hidden], [moved, moved]) for _ in range(depth)
-        )
+        self.networks = coupling_networks(latent, depth, [hidden])
         self.register_buffer("flipped", torch.arange(latent).flip(0), persistent=False)
 
     def forward(self) -> TorchDistributionMixin:
         """The prior of one z: event shape (M,)."""
-        # new transforms for each call: they cache their last values, which would stay in the model
-        steps: list[object] = []
-        for network in self.networks:
-            steps.append(transforms.AffineCoupling(self.kept, network))
-            steps.append(transforms.Permute(self.flipped))
+        steps = couplings(self.networks, self.flipped)
         return dist.TransformedDistribution(self.base(), steps)

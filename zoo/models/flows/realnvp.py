@@ -24,12 +24,11 @@ from collections.abc import Sequence
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro.distributions import transforms
 from pyro.distributions.torch_distribution import TorchDistributionMixin
-from pyro.nn import DenseNN
 from torch import Tensor, nn
 
 from zoo.data import Data
+from zoo.flows.couplings import coupling_networks, couplings
 from zoo.models.flows.frame import Frame, frame_of, require_two, standard
 from zoo.models.shapes import require_shape
 from zoo.priors.standard import StandardNormal
@@ -62,21 +61,13 @@ class RealNVP(nn.Module):
         require_two(features)
         self.features = features
         self.base = StandardNormal(features)
-        self.kept = features // 2
-        moved = features - self.kept
-        self.networks = nn.ModuleList(
-            DenseNN(self.kept, list(hidden), [moved, moved]) for _ in range(depth)
-        )
+        self.networks = coupling_networks(features, depth, hidden)
         self.register_buffer("flipped", torch.arange(features).flip(0), persistent=False)
         self.frame = standard(features) if frame is None else frame
 
     def density(self) -> TorchDistributionMixin:
         """The distribution of one row: event shape (D,)."""
-        # new transforms for each call: they cache their last values, which would stay in the model
-        steps: list[object] = []
-        for network in self.networks:
-            steps.append(transforms.AffineCoupling(self.kept, network))
-            steps.append(transforms.Permute(self.flipped))
+        steps = couplings(self.networks, self.flipped)
         return dist.TransformedDistribution(self.base(), [*steps, *self.frame()])
 
     def forward(self, x: Tensor) -> Tensor:
