@@ -36,6 +36,7 @@ from guides.iaf import IAF
 from guides.low_rank import LowRank
 from guides.mean_field import MeanField
 from guides.naf import NAF
+from guides.mixture import Mixture
 from guides.per_datum import PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
@@ -58,6 +59,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "low_rank": LowRank,
     "block_diagonal": BlockDiagonal,
     "student_t": StudentT,
+    "mixture": Mixture,
     "iaf": IAF,
     "planar": PlanarFlow,
     "realnvp": RealNVP,
@@ -157,6 +159,7 @@ __all__ = [
     "LowRank",
     "MeanField",
     "NAF",
+    "Mixture",
     "PerDatum",
     "PerDatumFullRank",
     "PerDatumIAF",

@@ -57,6 +57,7 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "iwae": ObjectiveCase("any", IWAE(2), exact_iwae_of_two),
     "mean_field": tested_in("closed KL", "gradients_exact"),
     "free_bits": tested_in("closed KL", "estimators_free_bits"),
+    "stratified": tested_in("mixtures", "estimators_stratified"),
     "info_vae": tested_in("one latent a row", "info_vae"),
     "wae": tested_in("one latent a row", "info_vae"),
     "aae": tested_in("draws of one latent a row", "adversaries"),

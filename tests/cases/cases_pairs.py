@@ -38,6 +38,8 @@ def suitable(family) -> set[str]:
         return CATEGORICAL if family.factorised else DISCRETE
     if family.auxiliary:
         return ANY
+    if family.mixes:
+        return JOINT | going_with("mixtures")
     usual = INDEPENDENT if family.independent else FACTORISED if family.factorised else JOINT
     return usual | SIMULATED if family.amortised and "local" in family.scopes else usual
 

@@ -297,6 +297,13 @@ RULES = {
         "takes each latent's KL term in closed form; IAF draws all latents jointly",
         "Use a factorised guide, or trace.",
     ),
+    "no mixture": (
+        case("eight_schools"),
+        MeanField,
+        "stratified",
+        "Stratified draws from each component of a mixture; MeanField is none",
+        "Use trace, or mixture.",
+    ),
     "sums at two levels": (
         numbers(two_levels),
         Empty,

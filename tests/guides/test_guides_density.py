@@ -98,6 +98,7 @@ def test_every_continuous_guide_has_a_density_case():
     discrete |= {"amortised_point"}  # it has no density
     own_tests = {"top_down", "ladder", "shared", "uniform_noise"}  # the model's networks or none
     own_tests |= {"recurrent"}
+    own_tests |= {"mixture"}  # in test_guides_mixture
     own_tests |= {"low_rank", "student_t"}  # in test_guides_normals: more noise than latents
     own_tests |= {"hamiltonian", "amortised_hamiltonian"}  # more numbers than the latents have
     own_tests |= {"annealed"}  # the same

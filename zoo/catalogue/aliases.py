@@ -351,6 +351,30 @@ ALIASES: dict[str, Alias] = {
         "a multivariate Student's t",
         "zoo fit eight_schools --guide student_t",
     ),
+    "mixture_of_normals": Alias(
+        "guide",
+        "mixture",
+        "a mixture of diagonal normals",
+        "zoo fit eight_schools --guide mixture --objective stratified",
+    ),
+    "gaussian_mixture_guide": Alias(
+        "guide",
+        "mixture",
+        "a mixture of diagonal normals",
+        "zoo fit eight_schools --guide mixture --objective stratified",
+    ),
+    "selbo": Alias(
+        "objective",
+        "stratified",
+        "the stratified ELBO of a mixture",
+        "zoo fit eight_schools --guide mixture --objective stratified",
+    ),
+    "stratified_elbo": Alias(
+        "objective",
+        "stratified",
+        "the stratified ELBO of a mixture",
+        "zoo fit eight_schools --guide mixture --objective stratified",
+    ),
     "meanfield": Alias(
         "guide",
         "mean_field",

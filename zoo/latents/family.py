@@ -38,6 +38,8 @@ class Family:
             model of the way back gives the numbers besides the latents. Bounds and importance
             weights hold with it; log q of given latents is not known. Such a guide follows the
             model's joint density, whose latents it has to draw all.
+        mixes: does it draw the latents from one mixture of normals, so that an objective can
+            draw from each of its components?
         parts: families that this one is composed of, each on latents of its own; None: it is not.
         classifies: has it a classifier of rows, some of which have a label?
     """
@@ -56,6 +58,7 @@ class Family:
     auxiliary: ClassVar[bool] = False
     parts: ClassVar[tuple[Callable, ...] | None] = None
     classifies: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:

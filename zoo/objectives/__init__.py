@@ -46,6 +46,7 @@ from zoo.objectives.rloo import LeaveOneOut
 from zoo.objectives.rodeo import RODEO
 from zoo.objectives.rws import ReweightedWakeSleep
 from zoo.objectives.stl import StickingTheLanding
+from zoo.objectives.stratified import Stratified
 from zoo.objectives.tail_adaptive import TailAdaptive
 from zoo.objectives.trace import Trace
 from zoo.objectives.trace_graph import TraceGraph
@@ -65,6 +66,7 @@ OBJECTIVES: dict[str, Objective] = {
     "iwae": IWAE(),
     "mean_field": MeanFieldKL(),
     "free_bits": FreeBits(),
+    "stratified": Stratified(),
     "enumerate": Enumerate(),
     "classified": Classified(),
     "stl": StickingTheLanding(),
@@ -186,6 +188,7 @@ __all__ = [
     "Renyi",
     "ReweightedWakeSleep",
     "StickingTheLanding",
+    "Stratified",
     "TailAdaptive",
     "Thermodynamic",
     "Trace",

@@ -36,6 +36,7 @@ class Needs:
         marked: does it sum out only what the model marks, as config_enumerate does?
         energy: is it for a model whose log p is known up to a constant log Z of its parameters?
         classifies: does it train a classifier of the guide on labels?
+        mixes: does it draw from each component of a guide that is a mixture?
     """
 
     reparameterised: bool = False
@@ -55,6 +56,7 @@ class Needs:
     energy: bool = False
     log_q: bool = True
     classifies: bool = False
+    mixes: bool = False
 
 
 def of_single_elements(takes: frozenset[Form]) -> Needs:

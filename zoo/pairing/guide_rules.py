@@ -221,6 +221,11 @@ CLASHES = (
         "semi_supervised, or enumerate, which sums the class out of the model.",
     ),
     Clash(
+        lambda needs, family: needs.mixes and not family.mixes,
+        "{objective} draws from each component of a mixture; {family} is none. Use trace, or "
+        "mixture.",
+    ),
+    Clash(
         lambda needs, family: needs.simulates_data and not family.amortised,
         "{objective} trains the guide on rows that the model simulates; {family} has parameters "
         "for the given rows only. Use an amortised guide, or forward_kl, which simulates no data.",
