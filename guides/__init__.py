@@ -48,6 +48,7 @@ from guides.relaxed import Relaxed
 from guides.semi_supervised import SemiSupervised
 from guides.shared import SharedEncoder
 from guides.spline import SplineFlow
+from guides.structured import Structured
 from guides.student_t import StudentT
 from guides.top_down import TopDown
 from guides.uniform import UniformNoise
@@ -60,6 +61,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "block_diagonal": BlockDiagonal,
     "student_t": StudentT,
     "mixture": Mixture,
+    "structured": Structured,
     "iaf": IAF,
     "planar": PlanarFlow,
     "realnvp": RealNVP,
@@ -170,6 +172,7 @@ __all__ = [
     "Relaxed",
     "SemiSupervised",
     "SharedEncoder",
+    "Structured",
     "StudentT",
     "SplineFlow",
     "UniformNoise",

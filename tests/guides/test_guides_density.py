@@ -65,6 +65,7 @@ DENSITIES = {
     "mean_field": (global_latents, MeanField),
     "full_rank": (global_latents, FullRank),
     "block_diagonal": (global_latents, GUIDES["block_diagonal"]),
+    "structured": (global_latents, GUIDES["structured"]),
     "iaf": (global_latents, IAF),
     "iaf, one step": (global_latents, partial(IAF, depth=1, hidden=20)),
     **{name: (global_latents, GUIDES[name]) for name in ("planar", "realnvp", "spline", "naf")},

@@ -375,6 +375,24 @@ ALIASES: dict[str, Alias] = {
         "the stratified ELBO of a mixture",
         "zoo fit eight_schools --guide mixture --objective stratified",
     ),
+    "auto_structured": Alias(
+        "guide",
+        "structured",
+        "a normal of each latent given those before it",
+        "zoo fit eight_schools --guide structured",
+    ),
+    "ancestral": Alias(
+        "guide",
+        "structured",
+        "a normal of each latent given those before it",
+        "zoo fit eight_schools --guide structured",
+    ),
+    "structured_vi": Alias(
+        "guide",
+        "structured",
+        "a normal of each latent given those before it",
+        "zoo fit eight_schools --guide structured",
+    ),
     "meanfield": Alias(
         "guide",
         "mean_field",
