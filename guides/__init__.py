@@ -35,8 +35,8 @@ from guides.hamiltonian import Hamiltonian
 from guides.iaf import IAF
 from guides.low_rank import LowRank
 from guides.mean_field import MeanField
-from guides.naf import NAF
 from guides.mixture import Mixture
+from guides.naf import NAF
 from guides.per_datum import PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
