@@ -161,6 +161,23 @@ class HasMoments(Protocol):
 
 
 @runtime_checkable
+class HasExactDraws(Protocol):
+    """A model that can draw from its posterior: independent draws, without a Markov chain."""
+
+    def exact_draws(self, count: int, *args: Tensor) -> dict[str, Tensor]:
+        """Independent draws of the exact posterior.
+
+        Args:
+            count: number of draws.
+            *args: the arguments of the model's forward.
+
+        Returns:
+            Site name -> draws, shape (count, ...).
+        """
+        ...
+
+
+@runtime_checkable
 class HasMeanField(Protocol):
     """A model of binary latents that knows the updates of independent means of its latents."""
 

@@ -157,7 +157,15 @@ CASES = {
     ),
     "gp_regression": Case(((30,), None, (30,)), ("x", "y"), None, "none", ("none",), seeded=True),
     "neals_funnel": Case(((10,), None, (10,)), ("scale",), None, "none", ("none",), seeded=False),
+    "neals_funnel_2": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
     "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
+    "facing_moons": Case(((3,), None, (3,)), ("shape",), None, "none", ("none",), seeded=False),
+    "many_well": Case(
+        ((3,), None, (3,)), ("coefficients",), None, "none", ("none",), seeded=False
+    ),
+    "forty_gaussians": Case(
+        ((40, 2), None, (40, 2)), ("means", "scales"), None, "none", ("none",), seeded=True
+    ),
     **{name: plane() for name in ("two_moons", "rings", "pinwheel", "checkerboard")},
     "planted_directions": Case(
         ((1000, 30), (200, 30), (500, 30)), ("x",), None, "none", ("none",), seeded=True

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "varying_intercepts": "test_models_varying_intercepts",
     "neals_funnel": "test_models_exact_guides",
     "banana": "test_models_exact_guides",
+    **dict.fromkeys(("facing_moons", "forty_gaussians", "many_well"), "test_models_targets"),
     "rbm": "test_models_energies",
     **dict.fromkeys(("dbm", "dbn"), "test_models_deep_energies"),
 }

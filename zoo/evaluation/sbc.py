@@ -11,12 +11,13 @@ Departs from the papers: the symmetry of VSBC is tested by Wilcoxon's signed-ran
 compares the samples p and 1 - p by a Kolmogorov-Smirnov test, but these are not independent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from pyro import poutine
+from pyro.distributions import Unit
 from torch import Tensor
 
 from zoo.isolation import isolated
@@ -49,16 +50,27 @@ def simulate_arguments(
         Site -> latents, and the arguments with the simulated data in them.
 
     Raises:
-        ValueError: if a site observes none of the arguments.
+        ValueError: if a site observes none of the arguments, or is a factor.
     """
     with poutine.block(), program.handlers(None):
         given = poutine.trace(program.model).get_trace(*args, **program.kwargs)
         trace = simulate(program.model, args, program.kwargs)
     nodes: dict[str, Any] = dict(trace.nodes)
+    _refuse_factors(nodes, program.latents.observed)
     observed = {name: nodes[name]["value"] for name in program.latents.observed}
     was: dict[str, Any] = {name: given.nodes[name]["value"] for name in observed}
     latents = {name: nodes[name]["value"] for name in program.latents.names}
     return latents, _put(args, observed, was) if put is None else put(args, observed)
+
+
+def _refuse_factors(nodes: dict[str, Any], observed: Iterable[str]) -> None:
+    """Raises ValueError for a factor: without it the latents are no draws of the model."""
+    for name in observed:
+        if isinstance(nodes[name]["fn"], Unit):
+            raise ValueError(
+                f"No data can be simulated from the factor '{name}'. Write it as a pyro.sample "
+                "site with obs; for a known density, compare with its exact draws: two_sample."
+            )
 
 
 def _put(args: tuple, observed: dict[str, Tensor], was: dict[str, Tensor]) -> tuple:

@@ -25,7 +25,7 @@ from zoo.models import MODELS, Recipe
 from zoo.objectives import OBJECTIVES
 from zoo.pairing.mismatch import mismatch
 from zoo.priors import PRIORS
-from zoo.protocols import HasEvidence, HasMoments, HasPosterior
+from zoo.protocols import HasEvidence, HasExactDraws, HasMoments, HasPosterior
 from zoo.reference import reference
 from zoo.sites.supports import in_words
 from zoo.task import Task, load
@@ -221,6 +221,7 @@ def _exact(task: Task, model: Any) -> list[str]:
         (HasEvidence, "log evidence log p(x)", lambda: model.log_evidence(*args)),
         (HasPosterior, "posterior", lambda: model.posterior(*args)),
         (HasMoments, "posterior means and sds", lambda: model.posterior_moments(*args)),
+        (HasExactDraws, "exact draws", lambda: model.exact_draws(1, *args)),
     ):
         try:
             if isinstance(model, kind):

@@ -33,7 +33,7 @@ from zoo.metrics.metric import Metric, joined
 from zoo.metrics.posterior import Moments, exact_moments, posterior_errors
 from zoo.metrics.two_sample import kl, two_sample
 from zoo.metrics.wasserstein_bound import error_bounds
-from zoo.protocols import HasEvidence, HasPosterior
+from zoo.protocols import HasEvidence, HasExactDraws, HasPosterior
 from zoo.reference import Reference, reference
 from zoo.sampling.draws import draw, draw_jointly, draw_weighted, first_rows
 from zoo.sampling.importance_weights import some_rows
@@ -211,6 +211,8 @@ def _exact_draws(scored: Scored) -> dict[str, Tensor]:
     count = min(scored.draws, COMPARED_DRAWS)
     if not scored.program.latents.observed:  # the prior is the posterior
         return draw_jointly(scored.program, scored.args, count, rows=rows)[0]
+    if isinstance(model, HasExactDraws):
+        return model.exact_draws(count, *first_rows(scored.program, scored.args, rows))
     if not isinstance(model, HasPosterior):
         return {name: _on(z, scored) for name, z in _reference(scored).draws.items()}
     exact = model.posterior(*first_rows(scored.program, scored.args, rows))

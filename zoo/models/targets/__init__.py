@@ -2,6 +2,9 @@
 
 from zoo.models.recipe import Recipe
 from zoo.models.targets.banana import Banana
+from zoo.models.targets.facing_moons import FacingMoons
+from zoo.models.targets.forty_gaussians import FortyGaussians
+from zoo.models.targets.many_well import ManyWell
 from zoo.models.targets.neals_funnel import NealsFunnel
 
 TARGETS: dict[str, Recipe] = {
@@ -22,5 +25,29 @@ TARGETS: dict[str, Recipe] = {
         lr=1e-2,
         batch_size=None,
         noncentred=("x2",),
+    ),
+    "facing_moons": Recipe(
+        build=lambda data: FacingMoons(),
+        labels=("shape",),
+        data="facing_moons",
+        guide="iaf",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "forty_gaussians": Recipe(
+        build=lambda data: FortyGaussians(),
+        labels=("means", "scales"),
+        data="forty_gaussians",
+        guide="iaf",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "many_well": Recipe(
+        build=lambda data: ManyWell(),
+        labels=("coefficients",),
+        data="many_well",
+        guide="iaf",
+        lr=1e-2,
+        batch_size=None,
     ),
 }
