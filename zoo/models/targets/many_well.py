@@ -121,7 +121,7 @@ def _log_density(x: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def _edge(coefficients: Tensor) -> Tensor:
-    """Where one well's log density has fallen by DROP nats below that at 0."""
+    """Where one well's log density has fallen by about DROP nats below that at 0."""
     c = coefficients[2]
     if not c > 0:
         raise ValueError(f"Expected c > 0; got {float(c)}. Give x^4 a positive factor.")
