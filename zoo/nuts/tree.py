@@ -149,10 +149,7 @@ def _noted(chains: Chains, p: Tensor, total: Tensor) -> tuple[Tensor, Tensor, Te
 
 def _level(leaf: Tensor, levels: int) -> Tensor:
     """The place of a leaf's innermost subtree: the number of ones in binary leaf // 2."""
-    ones = torch.zeros_like(leaf)
-    for i in range(1, levels + 1):
-        ones = ones + (leaf / 2**i).floor().remainder(2)
-    return ones
+    return (leaf / (2 * _powers(leaf, levels))).floor().remainder(2).sum(0)
 
 
 def _turns_inside(grown: Chains) -> Tensor:
@@ -178,10 +175,13 @@ def _turns_inside(grown: Chains) -> Tensor:
 
 
 def _trailing_ones(n: Tensor, levels: int) -> Tensor:
-    ones = torch.zeros_like(n)
-    for i in range(1, levels + 1):
-        ones = ones + ((n + 1).remainder(2**i) == 0).to(n)
-    return ones
+    return ((n + 1).remainder(2 * _powers(n, levels)) == 0).to(n).sum(0)
+
+
+def _powers(like: Tensor, levels: int) -> Tensor:
+    """1, 2, 4, ..., (levels, 1)."""
+    places = torch.arange(levels, device=like.device)
+    return (torch.ones_like(places) << places)[:, None].to(like)
 
 
 def _goes_on(one: Tensor, other: Tensor, total: Tensor) -> Tensor:

@@ -1,0 +1,49 @@
+"""The density that NUTS is given: all chains at once, for models of any form."""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch.fx import GraphModule
+
+from zoo.isolation import in_double, isolated
+from zoo.reference.posterior import Posterior
+
+Y = torch.tensor(0.7)
+
+
+def one_at_a_time(y):
+    """A model that does not broadcast over particles: z[0] is a coordinate of one draw alone."""
+    z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+    pyro.sample("y", dist.Normal(z[0] * z[1], 0.5), obs=y)
+
+
+def correlated(y):
+    """A covariance that is positive definite for |r| < 1 alone."""
+    r = pyro.sample("r", dist.Normal(torch.zeros(()), 0.1))
+    ones = torch.ones_like(r)
+    covariance = torch.stack([torch.stack([ones, r], -1), torch.stack([r, ones], -1)], -1)
+    mean = torch.zeros(r.shape + (2,))
+    pyro.sample("y", dist.MultivariateNormal(mean, covariance), obs=y.expand(2))
+
+
+def test_a_model_that_does_not_broadcast_is_mapped_over_chains():
+    with isolated(seed=0), in_double():
+        posterior = Posterior(one_at_a_time, (Y.double(),), (), 3)
+        assert not posterior.density.latents.vectorises
+        assert isinstance(posterior.slope, GraphModule)
+        u = posterior.start()
+        found, values = posterior.slope(u), posterior.values(u)
+    noise = (Y.double() - u.prod(-1)) / 0.25
+    expected = torch.stack([noise * u[:, 1] - u[:, 0], noise * u[:, 0] - u[:, 1]], -1)
+    assert torch.allclose(found[1], expected, rtol=1e-8)
+    assert torch.allclose(values["z"], u, rtol=1e-8)
+
+
+def test_a_factorisation_that_fails_spoils_its_own_chain_alone():
+    with isolated(seed=0), in_double():
+        posterior = Posterior(correlated, (Y.double(),), (), 3)
+        u = torch.tensor([[0.3], [1.5], [-0.2]])
+        value, slope = posterior.slope(u)
+        alone, _ = posterior.plain(u[[0]])
+    assert (value.isfinite() & slope.isfinite().all(-1)).tolist() == [True, False, True]
+    assert torch.allclose(value[:1], alone, rtol=1e-8)
