@@ -22,6 +22,7 @@ from guides.amortised_sylvester import AmortisedSylvester
 from guides.amortised_von_mises_fisher import AmortisedVonMisesFisher
 from guides.amortised_wrapped_normal import AmortisedWrappedNormal
 from guides.annealed import Annealed
+from guides.asvi import ASVI
 from guides.block_diagonal import BlockDiagonal
 from guides.bottom_up import BottomUp
 from guides.composed import compose
@@ -62,6 +63,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "student_t": StudentT,
     "mixture": Mixture,
     "structured": Structured,
+    "asvi": ASVI,
     "iaf": IAF,
     "planar": PlanarFlow,
     "realnvp": RealNVP,
@@ -128,6 +130,7 @@ def guide_named(name: str) -> Callable[..., Guide]:
 
 
 __all__ = [
+    "ASVI",
     "GUIDES",
     "IAF",
     "AmortisedDiscrete",

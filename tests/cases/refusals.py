@@ -17,6 +17,7 @@ from refused_models import (
 )
 
 from guides import (
+    ASVI,
     IAF,
     AmortisedDiscrete,
     AmortisedHamiltonian,
@@ -296,6 +297,13 @@ RULES = {
         TraceMeanField_ELBO(),
         "takes each latent's KL term in closed form; IAF draws all latents jointly",
         "Use a factorised guide, or trace.",
+    ),
+    "a prior without a rule": (
+        case("gp_regression"),
+        ASVI,
+        "trace",
+        "ASVI follows priors of these families: Beta, Exponential, Gamma, HalfCauchy, HalfNormal,",
+        "that of 'f' is MultivariateNormal. Use structured, which takes any.",
     ),
     "no mixture": (
         case("eight_schools"),

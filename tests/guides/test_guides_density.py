@@ -58,6 +58,18 @@ def both_scopes(x):
         pyro.sample("x", dist.Normal(rates + shares[..., 0], 1.0), obs=x)
 
 
+def positive_latents(x):
+    """Normals and positive numbers whose priors hang on each other."""
+    centre = pyro.sample("centre", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
+    scale = pyro.sample("scale", dist.HalfCauchy(x.new_ones(())))
+    share = pyro.sample("share", dist.Beta(2.0, 1.0 + scale))
+    with pyro.plate("groups", 2):
+        rate = pyro.sample("rate", dist.Gamma(2.0, scale))
+        offset = pyro.sample("offset", dist.Normal(centre.sum(-1, keepdim=True), rate))
+    with pyro.plate("data", len(x)):
+        pyro.sample("x", dist.Normal((offset.sum(-1) + share)[..., None], 1.0), obs=x)
+
+
 COMPOSED = [name for name, family in GUIDES.items() if getattr(family, "parts", None)]
 DENSITIES = {
     **{name: (both_scopes, GUIDES[name]) for name in COMPOSED},
@@ -66,6 +78,7 @@ DENSITIES = {
     "full_rank": (global_latents, FullRank),
     "block_diagonal": (global_latents, GUIDES["block_diagonal"]),
     "structured": (global_latents, GUIDES["structured"]),
+    "asvi": (positive_latents, GUIDES["asvi"]),
     "iaf": (global_latents, IAF),
     "iaf, one step": (global_latents, partial(IAF, depth=1, hidden=20)),
     **{name: (global_latents, GUIDES[name]) for name in ("planar", "realnvp", "spline", "naf")},

@@ -393,6 +393,18 @@ ALIASES: dict[str, Alias] = {
         "a normal of each latent given those before it",
         "zoo fit eight_schools --guide structured",
     ),
+    "automatic_structured_vi": Alias(
+        "guide",
+        "asvi",
+        "automatic structured variational inference",
+        "zoo fit eight_schools --guide asvi",
+    ),
+    "automatic_structured_variational_inference": Alias(
+        "guide",
+        "asvi",
+        "automatic structured variational inference",
+        "zoo fit eight_schools --guide asvi",
+    ),
     "meanfield": Alias(
         "guide",
         "mean_field",

@@ -36,6 +36,7 @@ from zoo.latents.latents import Latents
 from zoo.latents.statements import Given
 from zoo.protocols import Descends, Drawn, HasMeanField, Model, recogniser_of
 from zoo.sites.latent import Latent, Plate
+from zoo.sites.priors import without_wrappers
 from zoo.sites.supports import SUMMED, kind_of, unmixed
 
 
@@ -221,6 +222,7 @@ def _latent(site: dict, args: tuple, row_plate: Plate | None) -> Latent:
         dtype=site["value"].dtype,
         reparameterised=bool(site["fn"].has_rsample),
         elementwise=kind_of(support) not in SUMMED or _of_elements(site["fn"]),
+        prior=type(without_wrappers(site["fn"])),
     )
 
 

@@ -38,6 +38,7 @@ class Family:
             model of the way back gives the numbers besides the latents. Bounds and importance
             weights hold with it; log q of given latents is not known. Such a guide follows the
             model's joint density, whose latents it has to draw all.
+        runs_model: does it run the model to draw, so that it has to draw all latents?
         mixes: does it draw the latents from one mixture of normals, so that an objective can
             draw from each of its components?
         parts: families that this one is composed of, each on latents of its own; None: it is not.
@@ -59,6 +60,7 @@ class Family:
     parts: ClassVar[tuple[Callable, ...] | None] = None
     classifies: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    runs_model: ClassVar[bool] = False
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:

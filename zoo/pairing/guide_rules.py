@@ -118,7 +118,7 @@ def whole_density(latents: Latents, family: type[Family], objective: Objective) 
     """The guide follows the model's joint density, and does not draw all latents."""
     held = covered(latents, family).names
     left = [site for site in latents.sites if site.name not in held]
-    if not family.auxiliary or not left:
+    if not (family.auxiliary or family.runs_model) or not left:
         return None
     return (
         f"{family.__name__} follows log p(x, z) of all latents; it does not cover "

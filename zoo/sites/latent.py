@@ -43,6 +43,7 @@ class Latent:
         dtype: of the prior's draws.
         reparameterised: are the prior's draws differentiable functions of its parameters?
         elementwise: does the prior of a discrete latent give each element a probability by itself?
+        prior: class of the prior, without what only shapes, repeats or masks it.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Latent:
     dtype: torch.dtype | None = None
     reparameterised: bool = True
     elementwise: bool = True
+    prior: type | None = None
 
     @property
     def scope(self) -> str:
