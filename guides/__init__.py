@@ -28,6 +28,7 @@ from guides.bottom_up import BottomUp
 from guides.composed import compose
 from guides.conditioned_normal import ConditionedNormal
 from guides.coordinate_ascent import CoordinateAscent
+from guides.diffusion import Diffusion
 from guides.empty import Empty
 from guides.full_rank import FullRank
 from guides.guide import Guide
@@ -71,6 +72,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "naf": NAF,
     "hamiltonian": Hamiltonian,
     "annealed": Annealed,
+    "diffusion": Diffusion,
     "per_datum": PerDatum,
     "per_datum_full_rank": PerDatumFullRank,
     "per_datum_iaf": PerDatumIAF,
@@ -156,6 +158,7 @@ __all__ = [
     "BottomUp",
     "CoordinateAscent",
     "ConditionedNormal",
+    "Diffusion",
     "Empty",
     "FullRank",
     "Guide",

@@ -27,7 +27,29 @@ from zoo.checks.arguments import whole
 from zoo.latents import Latents
 
 KEPT = 2.2  # sigmoid(2.2) = 0.9 of a momentum is kept at the start
-Correction = Callable[[int, Tensor, Tensor], Tensor]
+
+
+class Correction(nn.Module):
+    """A network of one hidden layer for f above; 0 until it is trained.
+
+    Args:
+        size: numbers in a position.
+        refreshments: how many there are; each has biases of its own.
+        hidden: units.
+    """
+
+    def __init__(self, size: int, refreshments: int, hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(2 * size, hidden)
+        self.bias = nn.Parameter(torch.zeros(refreshments, hidden))
+        self.last = nn.Linear(hidden, size)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, k: int, y: Tensor, v: Tensor) -> Tensor:
+        """What f_k gives at y and v, in the shape of v."""
+        inside = self.first(torch.cat([y, v], dim=-1)) + self.bias[k]
+        return self.last(inside.tanh())
 
 
 class AnnealedChain(nn.Module):
@@ -36,14 +58,14 @@ class AnnealedChain(nn.Module):
     Args:
         latents: the latents to move.
         bridges: K.
-        correction: f above, called as f(k - 2, y, v), or None for 0.
+        correction: f above, or None for 0.
 
     Raises:
         ValueError: for fewer than 0 bridges.
     """
 
     def __init__(
-        self, latents: Latents, bridges: int, correction: nn.Module | None = None
+        self, latents: Latents, bridges: int, correction: Correction | None = None
     ) -> None:
         super().__init__()
         self.latents = latents

@@ -1,4 +1,4 @@
-"""Annealed chains in a guide: the density of a run, the bound against exact evidence."""
+"""Annealed chains in a guide: the density of a run, the bound, and what is refused."""
 
 from functools import partial
 
@@ -7,64 +7,30 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import ERRORS, IDENTITY, MODEL_CASES, built, relative_error, scatter, step_of
+from chains import (
+    DRAWS,
+    MEAN_FIELD_GAP,
+    NEAREST,
+    compare_with_evidence,
+    correlated,
+    log_weights,
+    mean_and_error,
+)
 from joint import close
 from steps import a_capture, equal_on_fresh_inputs
 
 import zoo
-from guides import Annealed, MeanField
+from guides import Annealed, Diffusion, MeanField
 from guides.parts.leapfrog import leapfrog
 from guides.parts.log_joint import LogJoint
-from guides.parts.plates import positive, unscaled
-from zoo.isolation import isolated
+from guides.parts.plates import positive
 from zoo.latents import describe
-from zoo.metrics.weight_diagnostics import k_hat
 from zoo.models.hierarchical.eight_schools import EightSchools
 from zoo.models.regression.linear_regression import LinearRegression
 from zoo.objectives import IWAE, Trace
 from zoo.objectives.pyro_elbo import PyroELBO
 from zoo.pairing.mismatch import PairingError
-from zoo.program import build
 from zoo.sampling.importance_weights import weight_chunks
-
-DRAWS = 4000
-COVARIANCE = torch.tensor([[1.0, 0.9], [0.9, 1.0]])
-NEAREST = 0.19**0.5  # sd of the mean-field normal nearest to it: 1 / its precision's diagonal
-MEAN_FIELD_GAP = -0.5 * torch.log(torch.tensor(0.19))
-
-
-def correlated():
-    pyro.sample("z", dist.MultivariateNormal(torch.zeros(2), COVARIANCE))
-
-
-@torch.no_grad()
-def set_chain(guide, *, step, kept):
-    for raw in guide.chain.unconstrained_step:
-        raw.copy_(unscaled(torch.full_like(raw, step)))
-    for raw in guide.chain.unconstrained_kept:
-        raw.fill_(torch.tensor(kept).logit())
-
-
-@torch.no_grad()
-def log_weights(model, args, family, mean, factor, *, step=0.5, kept=0.6, seed=0):
-    """Of a chain that is set and not trained: (draws,)."""
-    with isolated(seed=seed):
-        program = build(model, family, Trace(), args)
-        program.guide.start_at(mean, factor)
-        set_chain(program.guide, step=step, kept=kept)
-        return torch.cat(list(weight_chunks(program, args, DRAWS)), dim=1)[:, 0]
-
-
-def mean_and_error(values):
-    return values.mean(), values.std() / len(values) ** 0.5
-
-
-def compare_with_evidence(log_w, exact):
-    """The mean weight is the evidence, and the bound is below it."""
-    assert k_hat(log_w[:, None])[0].max() < 0.7  # else the error of a mean weight is not known
-    ratio, error = mean_and_error((log_w - exact).exp())
-    assert abs(ratio - 1) < ERRORS * error
-    bound, error = mean_and_error(log_w)
-    assert bound < exact - ERRORS * error
 
 
 @pytest.mark.parametrize("objective", [Trace(3), IWAE(4)], ids=str)
@@ -84,10 +50,11 @@ def test_without_bridges_it_is_the_start(objective):
     assert all(relative_error(ours[name], grads[name]) < IDENTITY for name in ours)
 
 
-def test_density_is_that_of_the_way_there_less_the_way_back():
+@pytest.mark.parametrize("family", [Annealed, Diffusion])
+def test_density_is_that_of_the_way_there_less_the_way_back(family):
     """Step by step on each bridge's own gradient, by autograd, in the latents' own units."""
     made, args = MODEL_CASES["eight_schools"].make()
-    with built(made, partial(Annealed, bridges=3), Trace(), args) as program:
+    with built(made, partial(family, bridges=3), Trace(), args) as program:
         scatter(program.guide, spread=0.3)
         (traces,) = program.pair.draw(5, args, {})
         drawn, guide = traces.guide, program.guide
@@ -115,7 +82,11 @@ def run(guide, drawn, args, start, u):
             kept = guide.chain.unconstrained_kept[k - 1].sigmoid()
             spread = (1 - kept**2).sqrt()
             there = there + dist.Normal(kept * came, spread).log_prob(v).sum()
-            back = back + dist.Normal(kept * v, spread).log_prob(came).sum()
+            returned = kept * v
+            if guide.chain.correction is not None:
+                y = (u - start.loc) / start.stddev
+                returned = returned + (1 - kept**2) * guide.chain.correction(k - 1, y, v)
+            back = back + dist.Normal(returned, spread).log_prob(came).sum()
 
         def pull(at, beta=beta):
             (u,) = at
@@ -205,10 +176,11 @@ def test_trained_bounds_are_above_the_starts_and_below_the_evidence(name):
     assert last < exact - ERRORS * more
 
 
-def test_gradients_are_those_of_finite_differences():
+@pytest.mark.parametrize("family", [Annealed, Diffusion])
+def test_gradients_are_those_of_finite_differences(family):
     """Of the whole step, through the model's gradient inside the guide."""
     made, args = MODEL_CASES["linear_regression"].make()
-    with built(made, partial(Annealed, bridges=2), Trace(2), args) as program:
+    with built(made, partial(family, bridges=2), Trace(2), args) as program:
         _, grads = step_of(program, args)
         for name, parameter in program.guide.named_parameters(prefix="guide"):
             at = (0,) * parameter.dim()
@@ -258,6 +230,7 @@ def drawn(x):
         pyro.sample("y", dist.Normal(mean, 1.0), obs=x[some])
 
 
+@pytest.mark.parametrize("family", [Annealed, Diffusion])
 @pytest.mark.parametrize(
     ("model", "settings", "sentence"),
     [
@@ -267,12 +240,13 @@ def drawn(x):
     ],
     ids=["minibatch", "discrete", "subsampled plate"],
 )
-def test_what_has_no_gradient_to_follow_is_refused(model, settings, sentence):
+def test_what_has_no_gradient_to_follow_is_refused(model, family, settings, sentence):
     with pytest.raises(PairingError, match=sentence):
-        built(model, Annealed, Trace(), (torch.randn(6),), **settings).__enter__()
+        built(model, family, Trace(), (torch.randn(6),), **settings).__enter__()
 
 
-def test_number_of_bridges():
+@pytest.mark.parametrize("family", [Annealed, Diffusion])
+def test_number_of_bridges(family):
     model, args = MODEL_CASES["linear_regression"].make()
     with pytest.raises(ValueError, match="Expected bridges to be a whole number of at least 0; g"):
-        Annealed(describe(model, *args), model, bridges=-1)
+        family(describe(model, *args), model, bridges=-1)

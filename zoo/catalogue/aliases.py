@@ -243,6 +243,15 @@ ALIASES: dict[str, Alias] = {
             "zoo fit eight_schools_noncentred --guide annealed",
         ),
     ),
+    **dict.fromkeys(
+        ("mcd", "monte_carlo_diffusion", "ldvi", "langevin_diffusion"),
+        Alias(
+            "guide",
+            "diffusion",
+            "an annealed chain with a learned way back",
+            "zoo fit eight_schools_noncentred --guide diffusion",
+        ),
+    ),
     "nvae": Alias("model", "hvae", "a hierarchical VAE", "zoo fit hvae --guide top_down"),
     "ladder_vae": Alias(
         "guide",
