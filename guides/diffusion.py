@@ -45,13 +45,12 @@ class Diffusion(Guide):
         ValueError: for fewer than 0 bridges.
 
     Example:
-        The last layer starts at 0, so that the guide starts as `annealed`:
+        With four bridges, three momenta are refreshed, and each has biases of its own:
 
         >>> import guides, zoo
-        >>> model = zoo.load("eight_schools")
-        >>> fit = zoo.fit(model, guides.Diffusion, steps=1, lr=0.0)
-        >>> float(fit.guide.chain.correction.last.weight.abs().max())
-        0.0
+        >>> fit = zoo.fit(zoo.load("eight_schools"), guides.Diffusion, steps=10)
+        >>> tuple(fit.guide.chain.correction.bias.shape)
+        (3, 32)
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
