@@ -81,6 +81,8 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "ciwae": tested_in("any", "estimators_samples"),
     "piwae": tested_in("any", "estimators_samples"),
     "tvo": tested_in("scores", "estimators_samples"),
+    "tvo_upper": tested_in("scores", "estimators_upper"),
+    "cubo": tested_in("scores", "estimators_upper"),
     "reinforce": tested_in("scores", "estimators_score"),
     "reinforce_average": tested_in("scores", "estimators_score"),
     "rloo": ObjectiveCase("scores", LeaveOneOut(), exact_elbo),

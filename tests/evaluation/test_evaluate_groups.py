@@ -80,7 +80,7 @@ def test_a_part_gives_its_names_or_a_reason(part, fit, request):
 def test_what_the_default_leaves_out_is_named(shared):
     found = zoo.evaluate(shared, draws=40)
     slow = {name for name, reason in found.skipped.items() if reason == SLOW}
-    assert slow == {"gaps", "sbc", "vsbc", "ais", "ais_from_guide", "smc", "bdmc"}
+    assert slow == {"upper", "gaps", "sbc", "vsbc", "ais", "ais_from_guide", "smc", "bdmc"}
     assert {"elbo", "elpd_loo", "two_divergence", "bound_change"} < set(found)
     assert found.skipped["kl_exact"] == "the model does not know its posterior as a distribution"
     assert found.skipped["k_hat_rows"].startswith("all rows share their latents")

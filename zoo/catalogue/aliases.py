@@ -72,6 +72,19 @@ ALIASES: dict[str, Alias] = {
     "sticking_the_landing": Alias(
         "objective", "stl", "the path derivative", "zoo fit vae --objective stl"
     ),
+    "path_gradient": Alias(
+        "objective", "stl", "the path derivative", "zoo fit vae --objective stl"
+    ),
+    "chivi": Alias("objective", "cubo", "the chi upper bound", "zoo fit vae --objective cubo"),
+    "chi_divergence": Alias(
+        "objective", "cubo", "the chi upper bound", "zoo fit vae --objective cubo"
+    ),
+    "eubo": Alias(
+        "objective",
+        "tvo_upper",
+        "the upper thermodynamic bound in one strip",
+        "zoo fit vae --objective tvo_upper",
+    ),
     "doubly_reparameterised": Alias(
         "objective", "dreg", "the gradient DReG", "zoo fit vae --objective dreg"
     ),

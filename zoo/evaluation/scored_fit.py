@@ -120,7 +120,7 @@ class Scored:
     def _needed(self) -> set[str]:
         needed = {"elbo", *self.names}
         needed |= {"log_evidence"} if "bits_per_dimension" in needed else set()
-        return needed | ({"k_hat"} if needed & {"log_evidence", "k_hat_rows"} else set())
+        return needed | ({"k_hat"} if needed & {"log_evidence", "cubo", "k_hat_rows"} else set())
 
     def _chunks(self, names: list[str], reasons: dict[str, str]) -> Iterator[Tensor]:
         """The log-weights; of a model that subsamples a plate they are good for the ELBO alone."""

@@ -62,5 +62,5 @@ def summary(log_w: Tensor, *, rowwise: bool, note: str, better: str = "higher") 
         note: of the metric.
         better: of the metric.
     """
-    metric = WeightMetric(log_evidence, better=better, logarithm=True)
+    metric = WeightMetric(log_evidence, better=better, bias=0.5)
     return metric.summarise(*log_evidence(log_w), rowwise=rowwise, note=note)

@@ -3,7 +3,7 @@
 `WEIGHT_METRICS` names those that are computed from log importance weights.
 """
 
-from zoo.metrics.bounds import ImportanceBound, elbo, log_evidence
+from zoo.metrics.bounds import ImportanceBound, chi_upper_bound, elbo, log_evidence
 from zoo.metrics.metric import Metric
 from zoo.metrics.weight_diagnostics import (
     TIED,
@@ -18,7 +18,8 @@ WEIGHT_METRICS: dict[str, WeightMetric] = {
     "elbo": WeightMetric(elbo),
     "iwae_10": WeightMetric(ImportanceBound(10)),
     "iwae_100": WeightMetric(ImportanceBound(100)),
-    "log_evidence": WeightMetric(log_evidence, logarithm=True),
+    "log_evidence": WeightMetric(log_evidence, bias=0.5),
+    "cubo": WeightMetric(chi_upper_bound, better="lower", bias=1.0),
     "ess": WeightMetric(effective_sample_size, unit="draws"),
     "largest_weight": WeightMetric(largest_weight, unit="of the weight", better="lower"),
     "k_hat": WeightMetric(k_hat, unit="", better="lower", typical=True, undefined=TIED),

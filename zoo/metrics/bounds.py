@@ -1,6 +1,7 @@
-"""Log importance weights -> the ELBO, the bound of K particles, and an estimate of log p(x).
+"""Log importance weights -> bounds of log p(x) from below and above, and an estimate of it.
 
-Sources: Jordan et al. 1999 (ELBO); Burda, Grosse & Salakhutdinov 2016 (K particles).
+Sources: Jordan et al. 1999 (ELBO); Burda, Grosse & Salakhutdinov 2016 (K particles); Dieng, Tran,
+Ranganath, Paisley & Blei 2017 (CUBO).
 """
 
 from dataclasses import dataclass
@@ -66,6 +67,20 @@ def log_evidence(log_w: Tensor) -> PerRow:
         with_tail = _variance_with_tail(log_w, tail).to(variance).nan_to_num(nan=0.0)
         variance = torch.maximum(variance, with_tail)
     return log_mean_exp(log_w), variance.sqrt()
+
+
+def chi_upper_bound(log_w: Tensor) -> PerRow:
+    """CUBO_2 = 1/2 log E_q[w^2], at least log p(x), and its standard error, nats.
+
+    Estimate and error are half of those of :func:`log_evidence` for the squared weights, whose
+    k-hat is twice that of the weights. The expectation of the estimate is below CUBO_2, by at most
+    about the squared standard error: it is an upper bound where that error is small.
+
+    Args:
+        log_w: log-weights, shape (draws, rows).
+    """
+    value, error = log_evidence(2 * log_w)
+    return value / 2, error / 2
 
 
 def _variance_with_tail(log_w: Tensor, tail: Tail) -> Tensor:

@@ -22,9 +22,9 @@ class WeightMetric:
         unit: of the value; "nats" becomes "nats/row" where there are rows.
         better: see :class:`zoo.metrics.metric.Metric`.
         typical: report the median over rows instead of their mean.
-        logarithm: is the value the logarithm of a mean over draws? Its expectation is then too
-            low in every row, by up to about half its squared error. A mean over rows does not
-            average that bias away, so the standard error includes all of it.
+        bias: the logarithm of a mean over draws is too low on average in every row, by up to
+            about this share of its squared error. A mean over rows does not average that bias
+            away, so the standard error includes all of it.
         share: is the value 1 or 0, so that the mean over rows is a share of them? The error is
             then binomial, and 0 for a single weight.
         undefined: why the value of a row may be NaN; such rows are left out. "" where none may.
@@ -34,7 +34,7 @@ class WeightMetric:
     unit: str = "nats"
     better: str = "higher"
     typical: bool = False
-    logarithm: bool = False
+    bias: float = 0.0
     share: bool = False
     undefined: str = ""
 
@@ -44,8 +44,8 @@ class WeightMetric:
         error = error_over_rows(errors)
         if self.share and rows > 1:
             error = share_error(float(values.mean()), rows)
-        if self.logarithm:
-            error = math.hypot(error, float((errors**2).mean()) / 2)
+        if self.bias:
+            error = math.hypot(error, self.bias * float((errors**2).mean()))
         value = float(values.median() if self.typical else values.mean())
         if self.typical and rows > 1:
             error *= MEDIAN_OVER_MEAN

@@ -18,6 +18,7 @@ from zoo.objectives.baselines import ConstantBaseline, DecayingAverage, Neural
 from zoo.objectives.cd import ContrastiveDivergence
 from zoo.objectives.ciwae import CIWAE
 from zoo.objectives.classified import Classified
+from zoo.objectives.cubo import CUBO
 from zoo.objectives.disarm import DisARM
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.dreg import DoublyReparameterised
@@ -51,6 +52,7 @@ from zoo.objectives.tail_adaptive import TailAdaptive
 from zoo.objectives.trace import Trace
 from zoo.objectives.trace_graph import TraceGraph
 from zoo.objectives.tvo import Thermodynamic
+from zoo.objectives.tvo_upper import ThermodynamicUpper
 from zoo.objectives.vae_gan import VAEGAN
 from zoo.objectives.vimco import VIMCO
 from zoo.objectives.vr_max import VRMax
@@ -77,6 +79,8 @@ OBJECTIVES: dict[str, Objective] = {
     "ciwae": CIWAE(),
     "piwae": PIWAE(),
     "tvo": Thermodynamic(),
+    "tvo_upper": ThermodynamicUpper(),
+    "cubo": CUBO(),
     "reinforce": Reinforce(),
     "reinforce_average": Reinforce(baselines=(DecayingAverage(),)),
     "rloo": LeaveOneOut(),
@@ -153,6 +157,7 @@ __all__ = [
     "ARMS",
     "AdversarialAutoencoder",
     "CIWAE",
+    "CUBO",
     "Classified",
     "ConstantBaseline",
     "ContrastiveDivergence",
@@ -191,6 +196,7 @@ __all__ = [
     "Stratified",
     "TailAdaptive",
     "Thermodynamic",
+    "ThermodynamicUpper",
     "Trace",
     "TraceGraph",
     "VAEGAN",

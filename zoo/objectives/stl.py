@@ -5,11 +5,13 @@ mean is 0. The score is left out:
 
     grad ( log p(x, z) - log q(z; phi held constant) ),      z differentiated through.
 
-Its variance vanishes where q is the exact posterior.
+Its variance vanishes where q is the exact posterior. For flows this is the path gradient; Vaitl
+et al. find the same one along the draw, without the inverse that the second score takes here.
 
 Cost: one evaluation of log p(x, z) a particle, and q is scored twice; where q is a flow, the
 second time inverts it.
-Source: Roeder, Wu & Duvenaud 2017, "Sticking the landing".
+Source: Roeder, Wu & Duvenaud 2017, "Sticking the landing"; Vaitl, Nicoli, Nakajima & Kessel 2022,
+"Gradients should stay on path".
 Topic: ELBO.
 """
 

@@ -149,6 +149,45 @@ class PathIntegral(Bound):
 
 
 @dataclass(frozen=True)
+class ChiUpper(Bound):
+    """- 1/n log E_q w^n: minus an upper bound of log p(x), the CUBO of order n."""
+
+    n: float
+    particles: int = 1
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return f"cubo {self.n:g}"
+
+    def exact(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        """See the class above."""
+        return -(log_q + self.n * (log_p - log_q)).logsumexp(0) / self.n
+
+
+@dataclass(frozen=True)
+class PathAbove(Bound):
+    """Minus the right Riemann sum of E_{pi_b} log w over b in `betas`, an upper bound (TVO)."""
+
+    betas: tuple[float, ...]
+    particles: int = 1
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return f"tvo from above, {len(self.betas) - 1} strips"
+
+    def exact(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        """See the class above."""
+        log_w = log_p - log_q
+        strips = zip(self.betas[:-1], self.betas[1:], strict=True)
+        terms = [
+            (end - b) * ((log_q + end * log_w).softmax(0) * log_w).sum(0) for b, end in strips
+        ]
+        return -torch.stack(terms).sum(0)
+
+
+@dataclass(frozen=True)
 class Target:
     """The bounds that the model's and the guide's parameters follow; None where there is none."""
 

@@ -88,13 +88,13 @@ class Thermodynamic(Objective):
         """The loss of draws that are constants, shape ()."""
         betas = self.betas()
         strips = zip(betas[:-1], betas[1:], strict=True)
-        terms = [(end - b) * torch.stack(_expectation(weights, b)) for b, end in strips]
+        terms = [(end - b) * torch.stack(expectation(weights, b)) for b, end in strips]
         value, surrogate = torch.stack(terms).sum(0)
         return estimate(weights, value, surrogate)
 
 
-def _expectation(weights: Weights, b: float) -> tuple[Tensor, Tensor]:
-    """E_{pi_b}[log w] summed over rows, and what has its gradient."""
+def expectation(weights: Weights, b: float) -> tuple[Tensor, Tensor]:
+    """E_{pi_b}[log w] summed over rows, nats, and what has its gradient; shape () each."""
     f, count = weights.log_w.detach(), len(weights.log_w)
     v = (b * f).softmax(0)
     mean = (v * f).sum(0)

@@ -58,9 +58,10 @@ EXACT = ("elbo", "log_evidence")  # both are log p(x) where nothing is latent
 PARTS: tuple[Part, ...] = (
     *(
         Part(
-            "weights",
+            "upper" if name == "cubo" else "weights",
             (name,),
             partial(weights.of_weights, name=name),
+            quick=name != "cubo",
             of_draws=name not in EXACT,
             of_energy=True,
         )

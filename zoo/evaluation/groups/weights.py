@@ -5,6 +5,7 @@ Metrics:
     iwae_10: importance-weighted bound of 10 draws.
     iwae_100: importance-weighted bound of 100 draws; above iwae_10, below log p(x).
     log_evidence: log p(x) by importance sampling with all draws.
+    cubo: chi upper bound 1/2 log E_q[ w^2 ] of log p(x), from all draws; by name only.
     ess: effective number of draws that the importance weights leave.
     largest_weight: share of the largest importance weight in the sum of all.
     k_hat: Pareto k-hat of the median row: above min(1 - 1/log10 S, 0.7) weights mislead.
@@ -29,6 +30,7 @@ from zoo.sampling.energy import with_shared_error
 
 ROWS_NAMED = 5  # those with the largest k-hat
 EXACT = "exact: nothing is latent"
+TAIL_OF_POWER = {"log_evidence": 1, "cubo": 2}  # means of w and w^2: w^n has n times the k-hat
 
 
 def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
@@ -52,9 +54,9 @@ def of_weights(scored: Scored, *, name: str) -> dict[str, Metric]:
         return {name: replace(metric, note=joined(metric.note, exact, _seen(scored)))}
     if name == "elbo":
         return {name: replace(metric, note=joined(metric.note, _subsampled(scored)))}
-    if name != "log_evidence":
+    if name not in TAIL_OF_POWER:
         return {name: metric}
-    doubt = _doubt(_row_values(scored, "k_hat")[0], scored.draws)
+    doubt = _doubt(_row_values(scored, "k_hat")[0], scored.draws, TAIL_OF_POWER[name])
     return {name: replace(metric, note=joined(metric.note, scored.density_note, doubt))}
 
 
@@ -141,9 +143,9 @@ def _row_values(scored: Scored, name: str) -> PerRow:
     return found
 
 
-def _doubt(k: Tensor, draws: int) -> str:
-    """A note that the error of the estimate cannot be trusted, with k-hat; "" if it can."""
-    limit = k_hat_threshold(draws)
+def _doubt(k: Tensor, draws: int, power: int) -> str:
+    """A note that the error of a mean of w^power cannot be trusted, with k-hat; "" if it can."""
+    limit = k_hat_threshold(draws) / power
     high = int((k > limit).sum())
     if not high:
         return ""
