@@ -10,6 +10,7 @@ import torch
 from cases_densities import DENSITY_CASES
 from cases_energies import ENERGY_CASES
 from cases_flows import FLOW_CASES
+from cases_series import SERIES_CASES
 from cases_targets import TARGET_CASES
 from cases_vaes import VAE_CASES
 from model_case import ROWS, ModelCase, Site, local_normal, pixels, reals
@@ -127,6 +128,7 @@ MODEL_CASES: dict[str, ModelCase] = {
     **ENERGY_CASES,
     **FLOW_CASES,
     **TARGET_CASES,
+    **SERIES_CASES,
     "bernoulli_latent": ModelCase(
         lambda: BernoulliLatent(6, (8,), 3),
         pixels,

@@ -102,6 +102,11 @@ def few_labels() -> Case:
     return Case(splits, labels, (8, 8), "dynamic", PICTURES, seeded=True)
 
 
+def unsplit(shape: tuple[int, ...], labels: tuple[str, ...] = ("y",)) -> Case:
+    """Numbers that belong together, where test is train."""
+    return Case((shape, None, shape), labels, None, "none", ("none",), seeded=True)
+
+
 CASES = {
     "binarized_mnist": Case(
         MNIST_SPLITS, ("x",), (28, 28), "static", ("static",), seeded=False, source=packed_bits
@@ -128,6 +133,12 @@ CASES = {
     "eight_schools": Case(
         ((8,), None, (8,)), ("sigma", "y"), None, "none", ("none",), seeded=False
     ),
+    "autoregression": unsplit((60,)),
+    "coal_mines": replace(unsplit((111,)), seeded=False),
+    "garch": unsplit((60,)),
+    "item_response": unsplit((30, 8)),
+    "log_gaussian_cox": unsplit((25,), ("x", "y")),
+    "stochastic_volatility": unsplit((60,)),
     "clinics": Case(((40, 4), (10, 4), (10, 4)), ("x",), None, "none", ("none",), seeded=True),
     "factor_analysis": simulated(8),
     "linear_regression": Case(

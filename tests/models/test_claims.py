@@ -28,6 +28,7 @@ ELSEWHERE = {
     "eight_schools": "test_models_eight_schools",
     "eight_schools_noncentred": "test_models_eight_schools",
     "varying_intercepts": "test_models_varying_intercepts",
+    **dict.fromkeys(("autoregression", "change_point"), "test_models_series"),
     "neals_funnel": "test_models_exact_guides",
     "banana": "test_models_exact_guides",
     **dict.fromkeys(("facing_moons", "forty_gaussians", "many_well"), "test_models_targets"),

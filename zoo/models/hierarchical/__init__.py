@@ -1,6 +1,7 @@
 """Hierarchical models: groups whose parameters share a prior that is inferred with them."""
 
 from zoo.models.hierarchical.eight_schools import EightSchools
+from zoo.models.hierarchical.item_response import ItemResponse
 from zoo.models.hierarchical.varying_intercepts import VaryingIntercepts
 from zoo.models.recipe import Recipe
 
@@ -20,6 +21,15 @@ HIERARCHICAL: dict[str, Recipe] = {
         labels=("sigma", "y"),
         data="eight_schools",
         guide="mean_field",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "item_response": Recipe(
+        build=lambda data: ItemResponse(),
+        labels=("y",),
+        data="item_response",
+        guide="full_rank",
         steps=5000,
         lr=1e-2,
         batch_size=None,

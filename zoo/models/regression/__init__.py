@@ -3,6 +3,7 @@
 from zoo.models.recipe import Recipe
 from zoo.models.regression.gp_regression import GPRegression
 from zoo.models.regression.linear_regression import LinearRegression
+from zoo.models.regression.log_gaussian_cox import LogGaussianCox
 from zoo.models.regression.logistic_regression import LogisticRegression
 
 REGRESSION: dict[str, Recipe] = {
@@ -20,6 +21,15 @@ REGRESSION: dict[str, Recipe] = {
         labels=("x", "y"),
         data="linear_regression",
         guide="full_rank",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "log_gaussian_cox": Recipe(
+        build=lambda data: LogGaussianCox(),
+        labels=("x", "y"),
+        data="log_gaussian_cox",
+        guide="full_rank",
+        steps=5000,
         lr=1e-2,
         batch_size=None,
     ),

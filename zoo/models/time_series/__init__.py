@@ -1,12 +1,38 @@
-"""Time series: many short ones, each with latents of its own; exact by recursion where linear."""
+"""Time series: many short ones with latents of their own, and single ones with shared latents."""
+
+from collections.abc import Callable
+
+from torch import nn
 
 from zoo.models.parts import Parts
 from zoo.models.recipe import Recipe
+from zoo.models.time_series.autoregression import Autoregression
+from zoo.models.time_series.change_point import ChangePoint
 from zoo.models.time_series.deep_markov import from_parts as deep_markov
+from zoo.models.time_series.garch import Garch
 from zoo.models.time_series.hmm import HiddenMarkov
 from zoo.models.time_series.local_level import LocalLevel
+from zoo.models.time_series.stochastic_volatility import StochasticVolatility
+
+
+def one_series(build: Callable[[], nn.Module], data: str) -> Recipe:
+    """A model of one series, all of whose latents are numbers that the series shares."""
+    return Recipe(
+        build=lambda _: build(),
+        labels=("y",),
+        data=data,
+        guide="full_rank",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    )
+
 
 TIME_SERIES: dict[str, Recipe] = {
+    "autoregression": one_series(Autoregression, "autoregression"),
+    "change_point": one_series(ChangePoint, "coal_mines"),
+    "garch": one_series(Garch, "garch"),
+    "stochastic_volatility": one_series(StochasticVolatility, "stochastic_volatility"),
     "hmm": Recipe(
         build=lambda data: HiddenMarkov(data.features, states=3),
         labels=("x",),

@@ -1,0 +1,71 @@
+"""Guides against truth: the committed fits, their page, and a few fits anew."""
+
+import pytest
+import torch
+from benchmarks.pages.posteriors import page
+from benchmarks.posteriors.__main__ import RESULT, key_of, ordered, run
+from benchmarks.posteriors.fits import errors, guides_on, is_judged, is_wrong, row_of, says_well
+from benchmarks.posteriors.targets import TARGETS, Truth, truth_of
+
+from benchmarks import records
+
+RECORD = records.read(records.RESULTS / RESULT)
+ROWS = RECORD["rows"]
+BY_NAME = {target.name: target for target in TARGETS}
+
+
+def test_the_page_is_that_of_the_results():
+    assert (records.DOCS / "posteriors.md").read_text() == page(RECORD)
+
+
+def test_every_posterior_and_every_guide_that_goes_on_it_was_fitted():
+    assert {row["target"] for row in ROWS} == set(BY_NAME)
+    assert len({key_of(row) for row in ROWS}) == len(ROWS)
+    for name, target in BY_NAME.items():
+        fitted = {row["guide"] for row in ROWS if row["target"] == name}
+        assert fitted == set(guides_on(target.load()))
+
+
+def test_the_verdict_rarely_trusts_a_wrong_fit():
+    judged = [row for row in ROWS if is_judged(row)]
+    missed = [row for row in judged if is_wrong(row) and says_well(row)]
+    assert len(missed) < 0.02 * len(judged)
+
+
+def test_errors_are_in_posterior_sds_and_relative():
+    truth = Truth({"z": (torch.tensor([1.0, 2.0]), torch.tensor([1.0, 10.0]))}, None, "exact")
+    z = torch.tensor([[-1.0], [1.0]]).expand(2, 2) * torch.tensor([2.0, 5.0])
+    found = errors({"z": (z + torch.tensor([1.0, 7.0])).double()}, truth)
+    sd = z.std(0) / torch.tensor([1.0, 10.0]) - 1
+    assert found["mean_worst"] == pytest.approx(0.5)
+    assert found["mean_rms"] == pytest.approx(0.5 / 2**0.5)
+    assert found["sd_worst"] == pytest.approx(float(sd.abs().max()))
+    assert is_wrong(found)
+
+
+def test_a_fit_anew_is_the_committed_one():
+    target = BY_NAME["linear_regression"]
+    row = row_of(target, truth_of(target.load()), "full_rank", 0)
+    (old,) = (one for one in ROWS if key_of(one) == key_of(row))
+    assert not is_wrong(row)
+    assert row["verdict"]["draws"] == old["verdict"]["draws"] == "yes"
+
+
+def test_a_run_goes_on_where_its_file_ends(tmp_path, monkeypatch):
+    made = []
+
+    def fake(target, truth, guide, seed):
+        made.append((target.name, guide, seed))
+        return {"target": target.name, "guide": guide, "seed": seed, "refused": "for the test"}
+
+    monkeypatch.setattr("benchmarks.posteriors.__main__.row_of", fake)
+    targets, out = [BY_NAME["banana"]], tmp_path / "rows.json"
+    run(targets, ["mean_field"], 1, out)
+    run(targets, ["mean_field", "full_rank"], 2, out)
+    assert sorted(made) == sorted(set(made))
+    assert len(made) == 4
+    rows = records.read(out)["rows"]
+    assert rows == ordered(rows)
+    assert [key_of(row)[1:] for row in rows] == [
+        ("full_rank", 0), ("full_rank", 1), ("mean_field", 0), ("mean_field", 1)
+    ]  # fmt: skip
