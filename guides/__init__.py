@@ -35,10 +35,12 @@ from guides.guide import Guide
 from guides.gumbel_sinkhorn import GumbelSinkhorn
 from guides.hamiltonian import Hamiltonian
 from guides.iaf import IAF
+from guides.laplace import Laplace
 from guides.low_rank import LowRank
 from guides.mean_field import MeanField
 from guides.mixture import Mixture
 from guides.naf import NAF
+from guides.pathfinder import Pathfinder
 from guides.per_datum import PerDatum
 from guides.per_datum_full_rank import PerDatumFullRank
 from guides.per_datum_iaf import PerDatumIAF
@@ -74,6 +76,8 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "annealed": Annealed,
     "diffusion": Diffusion,
     "per_datum": PerDatum,
+    "laplace": Laplace,
+    "pathfinder": Pathfinder,
     "per_datum_full_rank": PerDatumFullRank,
     "per_datum_iaf": PerDatumIAF,
     "amortised_normal": AmortisedNormal,
@@ -165,9 +169,11 @@ __all__ = [
     "Hamiltonian",
     "GumbelSinkhorn",
     "LowRank",
+    "Laplace",
     "MeanField",
     "NAF",
     "Mixture",
+    "Pathfinder",
     "PerDatum",
     "PerDatumFullRank",
     "PerDatumIAF",

@@ -116,7 +116,7 @@ def compose(*families: Callable) -> type[Composed]:
 
     Raises:
         ValueError: for fewer than two families, for what is no guide of the zoo, and for a guide
-            that shares networks with its model, as ``shared`` does.
+            that shares networks with its model, as ``shared`` does, or takes no steps.
 
     Example:
         A model with a shared mean and an effect of each row; the first guide is for the mean, the
@@ -163,5 +163,8 @@ def _checked(family: Callable) -> type[Family]:
         raise refusal("a part of compose", "a guide class of the zoo", family, way)
     if kind.takes_model or not kind.kinds:
         why = "a family with latents and networks of its own"
+        raise refusal("a part of compose", why, kind, way)
+    if kind.solver is not None:
+        why = "a family that is trained by steps together with the other parts"
         raise refusal("a part of compose", why, kind, way)
     return kind

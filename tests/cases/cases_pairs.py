@@ -30,6 +30,8 @@ def suitable(family) -> set[str]:
     """The objectives that a guide goes with, from what it declares."""
     if not family.has_density:
         return set()
+    if family.solver is not None:
+        return {"trace"}
     if family.relaxes:
         return RELAXED
     if Kind.PERMUTATION in family.kinds:

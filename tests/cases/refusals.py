@@ -31,6 +31,7 @@ from guides import (
     FullRank,
     GumbelSinkhorn,
     Hamiltonian,
+    Laplace,
     MeanField,
     PerDatum,
     Relaxed,
@@ -353,6 +354,13 @@ RULES = {
         "measure_valued",
         "takes binary or continuous or unbounded integer latents; 'z' is one-hot",
         "Use rloo, which takes any.",
+    ),
+    "an objective beside a method of its own": (
+        case("eight_schools"),
+        Laplace,
+        "iwae",
+        "Laplace is found by a method of its own, which minimises no objective",
+        "Use trace with one particle",
     ),
     "dependent, where a density is split": (
         case("eight_schools"),

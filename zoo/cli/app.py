@@ -134,6 +134,7 @@ def fit_command(
     from guides import guide_named
     from zoo.evaluation.evaluate import check_scoring
     from zoo.objectives import with_particles
+    from zoo.results.shown import training_words
     from zoo.training.parallel.joining import is_first_rank
 
     first = is_first_rank()  # under torchrun the others train, and leave the rest to it
@@ -172,11 +173,7 @@ def fit_command(
         log.end(result, found)
     _show_metrics(found, f"{model}, {names[0]}, {names[1]}", as_json=as_json)
     if not as_json:
-        kind, how = ("steps", result.backend)
-        if result.settings.dadvi:
-            kind, how = "steps of L-BFGS", "DADVI"
-        steps = f"{len(result.losses)} {kind} in {result.seconds:.1f} s"
-        console.print(f"{steps} ({how}); {result.stopped}.")
+        console.print(f"{training_words(result)}; {result.stopped}.")
         if result.stopped == "interrupted" and folder is not None:
             console.print(f"Go on from {folder} with the same command and --resume.")
 

@@ -16,6 +16,7 @@ from zoo.comparison.held import Held, under
 from zoo.comparison.runs import Runs
 from zoo.evaluation.evaluate import QUICKEST, check_scoring
 from zoo.latents import Latents, Model
+from zoo.latents.family import solver_of
 from zoo.objectives import Objective
 from zoo.pairing.mismatch import mismatch
 from zoo.results.result import Fit
@@ -84,6 +85,8 @@ def compare(
             `optimizer`, `batch_size`, `kl_weight`, `compile` and so on. Unless `until` is given,
             it is "steps", so that all pairs take as many; under a model held fixed it is "auto",
             so that each guide comes as near as it can.
+            Guides that are found by a method of their own, such as ``guides.Laplace``, take none,
+            and no settings of steps.
 
     Returns:
         What was found. After Ctrl-C, or where a guide raised an error, these are the runs that are
@@ -101,6 +104,7 @@ def compare(
     latents = describe_task(task, request.batch_size, kwargs)
     pairs, mismatches = pairs_of(latents, families, named)
     if budget is not None:
+        pairs, mismatches = _of_steps(pairs, mismatches, families)
         for _, objective in pairs:
             steps_of(budget, named[objective], latents)
     asked = Asked(families, named, seeds, draws, budget, device, request, kwargs, held)
@@ -199,6 +203,19 @@ def pairs_of(
         else:
             mismatches[f"{guide} x {objective}"] = sentence
     return pairs, mismatches
+
+
+def _of_steps(
+    pairs: list[tuple[str, str]], mismatches: dict[str, str], families: Mapping[str, Callable]
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """The pairs that a budget can be spent on: guides that take steps."""
+    solved = [pair for pair in pairs if solver_of(families[pair[0]]) is not None]
+    said = {
+        f"{guide} x {objective}": f"A budget buys steps, and {guide} takes none: it is found by a "
+        "method of its own. Leave the budget out."
+        for guide, objective in solved
+    }
+    return [pair for pair in pairs if pair not in solved], mismatches | said
 
 
 def write(found: Comparison, folder: str | Path) -> Path:

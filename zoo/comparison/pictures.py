@@ -52,7 +52,8 @@ def loss_figure(curves: Sequence[LossCurve]) -> Picture:
     """Loss curves, smoothed over up to 50 steps: an axis for each objective, a colour a guide.
 
     Objectives are other bounds, or no bounds at all, so that their losses share no axis. The
-    highest tenth of the losses may lie above an axis, so that the ends can be told apart.
+    highest tenth of the losses may lie above an axis, so that the ends can be told apart. A guide
+    that was found without steps has one loss, a level line.
     """
     objectives = list(dict.fromkeys(curve.objective for curve in curves))
     look = looks(curve.guide for curve in curves)
@@ -70,8 +71,11 @@ def loss_figure(curves: Sequence[LossCurve]) -> Picture:
     for axis, objective in zip(axes.flat, objectives, strict=False):
         own = [curve for curve in curves if curve.objective == objective]
         for curve in own:
-            ends, smooth = smoothed(curve.losses)
             style = {"color": look[curve.guide].colour, "ls": look[curve.guide].line}
+            if len(curve.losses) == 1:  # found without steps
+                axis.axhline(curve.losses[0], lw=1.2, label=curve.guide or None, **style)
+                continue
+            ends, smooth = smoothed(curve.losses)
             axis.plot(ends, smooth, lw=1.2, label=curve.guide or None, **style)
         smoothest = np.concatenate([smoothed(curve.losses)[1] for curve in own])
         low, high = smoothest.min(), np.quantile(smoothest, 0.9)

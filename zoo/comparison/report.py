@@ -233,7 +233,9 @@ def _run(row: Row, image: bytes | None) -> dict[str, Any]:
         for name, part in row.answers.items()
     ]
     short = ", ".join(f"{name} {part['answer']}" for name, part in row.answers.items())
-    how = f"{row.steps} steps in {row.seconds:.1f} s ({row.backend}); {row.stopped}."
+    stepped = row.backend in ("plain", "compiled")
+    how = f"{row.steps} steps" if stepped else "no steps"
+    how += f" in {row.seconds:.1f} s ({row.backend}); {row.stopped}."
     encoded = None if image is None else base64.b64encode(image).decode()
     return {"name": row.name, "short": short, "answers": answers, "image": encoded, "how": how}
 

@@ -15,6 +15,7 @@ from zoo.comparison.held import NOTHING_TO_HOLD, learns_nothing, sentence, under
 from zoo.evaluation.evaluate import QUICKEST, evaluate
 from zoo.files import refuse_occupied
 from zoo.latents import Latents
+from zoo.latents.family import solver_of
 from zoo.results.result import Fit
 from zoo.training.checkpoint import load_fit
 from zoo.training.checkpointer import Checkpoint, SaveError
@@ -165,6 +166,8 @@ class Runs:
         asked, ended = self.asked, partial(self._add, guide, objective)
         place = self._place(f"{guide}-{objective}", ended)
         request = replace(self.request, objective=asked.objectives[objective], seed=0)
+        if solver_of(asked.guides[guide]) is not None:
+            request = request.without_steps()
         fits = fit(
             self.found.task,
             asked.guides[guide],

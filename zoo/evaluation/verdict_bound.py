@@ -11,6 +11,8 @@ have latents of their own. It has stopped rising if the increase plus two standa
 0.1 nats. If the error is too large for either, the answer is "cannot tell". The 0.1 nats are a
 choice. If the gap to the exact evidence is below 0.02 nats, this test is not needed.
 
+A guide that was found by a method of its own took no steps, and nothing is asked of its course.
+
 A fit until it converged says itself by how much its bound can still rise, and by how many of its
 own sds a mean can still move; more than 0.1 of them is a no.
 
@@ -36,6 +38,7 @@ from zoo.results.convergence import R_HAT, RISE
 MOVE = 0.1  # guide sds
 SINGLE_PRECISION = 1e-5  # relative rounding error of the values
 NO_COURSE = "the value of this objective is no bound, so that its course says nothing"
+NO_STEPS = "the guide was found by a method of its own, without steps that could raise a bound"
 LOWERED_ELSE = "training lowered something else, so that nothing says whether it still rises"
 ALL_THAT_IS_LEFT = "which is all that training can still gain, as the model has no parameters"
 
@@ -67,15 +70,17 @@ def bound(
     if checked and weights.answer == YES and _is_tight(found):
         return Answer(YES, f"{where}; {checked}")
     doubts = [] if checked else ["nothing to check its values against"]
-    unseen = (skipped or {}).get("bound_rise") == NO_COURSE
+    reason = (skipped or {}).get("bound_rise")
+    unseen, solved = reason == NO_COURSE, reason == NO_STEPS
     if unseen and not limited:
         doubts += [LOWERED_ELSE]
-    elif not still and not limited:
+    elif not still and not limited and not solved:
         doubts += ["no sign that it has stopped rising" + _seen(found)]
     if not doubts:
-        return Answer(YES, f"{where}; {checked}; no rise above {RISE} nats")
+        moved = "found without steps" if solved else f"no rise above {RISE} nats"
+        return Answer(YES, f"{where}; {checked}; {moved}")
     asks = [] if checked else [_to_check(found, skipped or {})]
-    asks += [] if still or limited or unseen else ["more steps"]
+    asks += [] if still or limited or unseen or solved else ["more steps"]
     return Answer(UNSURE, "; ".join([where, *doubts]), " and ".join(filter(None, asks)))
 
 

@@ -24,6 +24,7 @@ a limit if it is so by two standard errors.
 from collections.abc import Iterator
 
 from zoo.evaluation.answers import NO, SURE, UNSURE, YES, Answer, Found, Skipped, shown, untried
+from zoo.evaluation.verdict_bound import NO_STEPS
 from zoo.evaluation.verdict_evidence import TIGHT, falls_short, known_gap, more_evidence
 from zoo.metrics.moment_shift import ALL_DISCRETE, MEAN_OFF, NO_MEANS, SD_OFF
 
@@ -94,7 +95,8 @@ def _to_settle(found: Found, weights: Answer, skipped: Skipped) -> str:
     if skipped.get("smc_mean_shift") in (ALL_DISCRETE, NO_MEANS):
         slow = []
     asks = (untried(names, found, skipped) for names in (quick, ["posterior"], slow))
-    return next(filter(None, asks), "more steps, or another guide")
+    stepped = skipped.get("bound_rise") != NO_STEPS
+    return next(filter(None, asks), "more steps, or another guide" if stepped else "another guide")
 
 
 def _moments(found: Found, mean: str, sd: str, source: str) -> Answer | None:

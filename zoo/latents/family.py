@@ -15,6 +15,12 @@ def class_of(guide: Callable) -> type:
     return family if isinstance(family, type) else type(family)
 
 
+def solver_of(guide: Callable) -> str | None:
+    """The method by which a guide's q is found without steps; None where it is trained."""
+    family = class_of(guide)
+    return family.solver if issubclass(family, Family) else None
+
+
 class Family:
     """What a guide declares of itself; pairing reads these and no names.
 
@@ -43,6 +49,8 @@ class Family:
             draw from each of its components?
         parts: families that this one is composed of, each on latents of its own; None: it is not.
         classifies: has it a classifier of rows, some of which have a label?
+        solver: name of the method in :data:`zoo.normals.solvers.SOLVERS` that finds its q without
+            steps of an optimizer and without an objective; None: it is trained by steps.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset()
@@ -55,6 +63,7 @@ class Family:
     row_families: ClassVar[tuple[type["Family"], ...]] = ()
     has_density: ClassVar[bool] = True
     normal: ClassVar[bool] = False
+    solver: ClassVar[str | None] = None
     takes_model: ClassVar[bool] = False
     auxiliary: ClassVar[bool] = False
     parts: ClassVar[tuple[Callable, ...] | None] = None

@@ -107,6 +107,20 @@ class LogDensity:
             rows.append(torch.stack(each).detach())
         return -torch.stack(rows).sum(0) / len(u)
 
+    def hessian(self, point: Tensor) -> Tensor:
+        """Second derivatives at one point, by autograd: (d,) -> (d, d).
+
+        Raises:
+            RuntimeError: if the model has none.
+        """
+        self.evaluations += 1 + self.size
+        with torch.enable_grad():
+            u = nn.Parameter(point.detach()[None])
+            (slope,) = _gradients(self._of_model(u).sum(), [u], again=True)
+            rows = [_gradients(own, [u], kept=True)[0][0] for own in slope[0]]
+        found = torch.stack(rows).detach()
+        return (found + found.mT) / 2
+
     def _value(self, u: Tensor) -> Pair:
         self.evaluations += len(u)
         return self._of_model(u), torch.zeros_like(u)
@@ -160,12 +174,22 @@ class LogDensity:
 
 
 def _gradients(
-    value: Tensor, parameters: list[nn.Parameter], *, again: bool = False
+    value: Tensor,
+    parameters: list[nn.Parameter],
+    *,
+    again: bool = False,
+    kept: bool = False,
 ) -> tuple[Tensor, ...]:
     """The gradients in each parameter, zeros where the value does not depend on it."""
     if not value.requires_grad:
         return tuple(torch.zeros_like(parameter) for parameter in parameters)
-    return torch.autograd.grad(value, parameters, create_graph=again, materialize_grads=True)
+    return torch.autograd.grad(
+        value,
+        parameters,
+        retain_graph=again or kept,
+        create_graph=again,
+        materialize_grads=True,
+    )
 
 
 def _flat(parts: tuple[Tensor, ...], like: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from zoo.latents import Family, Latents
-from zoo.objectives import OBJECTIVES, Needs, Objective
+from zoo.objectives import OBJECTIVES, Needs, Objective, Trace
 from zoo.pairing.covered import covered, summed_out
 from zoo.pairing.model_rules import give_it_a_size
 from zoo.sites.latent import Latent
@@ -144,6 +144,17 @@ def reparameterised(latents: Latents, family: type[Family], objective: Objective
     )
 
 
+def solved(latents: Latents, family: type[Family], objective: Objective) -> str | None:
+    """The guide is found by a method of its own, and an objective would not be used."""
+    if family.solver is None or objective == Trace():
+        return None
+    return (
+        f"{family.__name__} is found by a method of its own, which minimises no objective, so "
+        f"that {objective} would not be used. Use trace with one particle, which stands for none, "
+        "or a guide that takes steps, such as full_rank."
+    )
+
+
 def baselines(latents: Latents, family: type[Family], objective: Objective) -> str | None:
     """The objective puts baselines on all draws, which one that is reparameterised cannot use."""
     held = covered(latents, family).sites
@@ -246,6 +257,7 @@ FOR_FAMILIES: tuple[Callable[[Latents, type[Family], Objective], str | None], ..
     fixed_support,
     objection,
     whole_density,
+    solved,
     reparameterised,
     baselines,
     relaxed,

@@ -20,6 +20,11 @@ def plot_loss(fit: "Fit", axes: Any = None) -> Any:
 
     if not len(fit.losses):
         raise ValueError("The fit has taken no step, so that there is no loss to plot.")
+    if fit.direct and len(fit.losses) == 1:
+        raise ValueError(
+            f"The guide was found by its own method, {fit.solver}, without steps; its only loss "
+            f"is {float(fit.losses[0]):.4g} nats, so that there is no course to plot."
+        )
     with plt.rc_context(STYLE):
         if axes is None:
             _, axes = plt.subplots(figsize=(6, 3.7), layout="constrained")

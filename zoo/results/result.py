@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.latents import Family, Latents, Model
+from zoo.latents.family import solver_of
 from zoo.normals.difficulties import Difficulty
 from zoo.normals.shortfall import Shortfall
 from zoo.objectives import Objective
@@ -62,7 +63,8 @@ class Fit:
         program: model, guide and objective, at the best state if there was a validation bound.
         guide_spec: the guide as it was passed to `fit`.
         losses: loss of every step in nats for the full data, shape (steps taken,); for DADVI,
-            after each step of L-BFGS, the negative ELBO on the draws of that round.
+            after each step of L-BFGS, the negative ELBO on the draws of that round; for a guide
+            with a method of its own, the negative ELBO of each approximation on the way.
         valid: pairs (step, validation loss in nats).
         best: the tensors of the program at the lowest validation loss, or at the mean of the
             iterates where that is kept; None if the fit ends at its last step.
@@ -77,7 +79,8 @@ class Fit:
             the search for a start, by DADVI, and by the checks for convergence.
         stopped: "finished", "converged", "early", "interrupted" or "diverged"; "unfinished" in a
             checkpoint of a fit that is still training.
-        backend: the training loop that ran: "plain" or "compiled".
+        backend: the training loop that ran: "plain" or "compiled"; or the guide's own method that
+            took its place, such as "laplace".
         backend_reason: why that loop was chosen.
         densities: log-densities of model and guide before training, by which their code is
             recognised later; see :mod:`zoo.results.same_code`.
@@ -110,9 +113,19 @@ class Fit:
         return as_html(title_of(self), lines_of(self))
 
     @property
+    def solver(self) -> str | None:
+        """The guide's own method that found it, as "laplace"; None where steps or DADVI did."""
+        return solver_of(self.guide_spec)
+
+    @property
+    def direct(self) -> bool:
+        """Was the guide found without steps of an optimizer: by DADVI, or by its own method?"""
+        return self.settings.dadvi or self.solver is not None
+
+    @property
     def evaluations(self) -> int:
         """Points at which log p(x, z) was computed, most of them with its gradient."""
-        steps = 0 if self.settings.dadvi else len(self.losses)
+        steps = 0 if self.direct else len(self.losses)
         return self.other_evaluations + steps * self.settings.objective.evaluations(self.latents)
 
     @property

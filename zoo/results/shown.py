@@ -29,7 +29,7 @@ def lines_of(fit: "Fit") -> list[Line]:
         ("guide", guide_words(fit.guide_spec)),
         ("objective", str(fit.settings.objective)),
         ("latents", ", ".join(fit.latents.names) or "none"),
-        ("training", _training(fit)),
+        ("training", f"{training_words(fit)}; {_ended(fit)}"),
         ("last loss", last_loss(fit)),
     ]
     if fit.valid:
@@ -65,7 +65,7 @@ def loss_rows(fit: "Fit") -> int:
 
 def last_loss(fit: "Fit") -> str:
     """The mean loss of the last steps, in nats a row where rows have latents of their own."""
-    count = min(LAST, len(fit.losses))
+    count = min(LAST if fit.solver is None else 1, len(fit.losses))
     if not count:
         return "none: no step was taken"
     rows = loss_rows(fit)
@@ -75,11 +75,20 @@ def last_loss(fit: "Fit") -> str:
     return f"{value:.4g} {unit}{over}"
 
 
-def _training(fit: "Fit") -> str:
+def training_words(fit: "Fit") -> str:
+    """How many steps a fit took, of what kind, and for how long."""
     steps, how = f"{len(fit.losses):,} steps", fit.backend
     if fit.settings.dadvi:
         steps, how = f"{len(fit.losses):,} steps of L-BFGS", "DADVI"
-    return f"{steps} in {fit.seconds:.1f} s ({how}); {ENDED.get(fit.stopped, fit.stopped)}"
+    if fit.solver is not None:
+        steps = f"no steps, {fit.evaluations:,} evaluations of log p(x, z)"
+    return f"{steps} in {fit.seconds:.1f} s ({how})"
+
+
+def _ended(fit: "Fit") -> str:
+    if fit.solver is not None and fit.stopped == "finished":
+        return "found by the guide's own method"
+    return ENDED.get(fit.stopped, fit.stopped)
 
 
 def as_text(title: str, lines: Sequence[Line]) -> str:

@@ -78,7 +78,7 @@ def _find_start(run: Run) -> tuple[LogDensity, list[Path]] | None:
         The log density and the paths; None if there is no start.
     """
     fit, place = run.fit, place_in(run.fit.program.guide)
-    if place is None or (_learnt(run) and not fit.settings.dadvi):
+    if place is None or (learnt_by(run) and not fit.settings.dadvi):
         return None
     with in_eval_mode([fit.program]):
         return _found(fit, tuple(run.trainer.rows.args), place)
@@ -117,7 +117,7 @@ def _paths(density: LogDensity, seed: int) -> list[Path]:
     return sorted((path for path in found if path), key=lambda path: -path.elbo)
 
 
-def _learnt(run: Run) -> dict[str, nn.Parameter]:
+def learnt_by(run: Run) -> dict[str, nn.Parameter]:
     """The model's own parameters that are trained, by their names in the program."""
     of_model, trained = run.fit.program.of_model(), {id(p) for p in run.trainer.parameters}
     named = run.fit.program.named_parameters()
@@ -179,7 +179,7 @@ def _arrive(
             if checkpointer.stops({number: fit}):
                 fit.stopped = "interrupted"
                 break
-        paths = _paths(density, settings.seed) or paths if _learnt(run) else paths
+        paths = _paths(density, settings.seed) or paths if learnt_by(run) else paths
         if fit.stopped != "interrupted":
             _judge(run, density, found, paths)
     except KeyboardInterrupt:
@@ -194,7 +194,7 @@ def _rounds(run: Run, place: Place, density: LogDensity, start: Normal) -> Itera
 
     Where the normal moved on after the parameters were found, they are found again.
     """
-    settings, own = run.fit.settings, _learnt(run)
+    settings, own = run.fit.settings, learnt_by(run)
     wide = [density.program.get_parameter(name) for name in own]
     given = [parameter.detach().clone() for parameter in own.values()]
     elbos = list[float]()
@@ -250,7 +250,7 @@ def _judge(run: Run, density: LogDensity, found: Best, paths: list[Path]) -> Non
     fit.difficulties = difficulties(density, found.normal, paths, fit.settings.seed)
     if held.unsmooth >= UNSMOOTH:
         fit.difficulties.insert(0, Difficulty("not smooth", NOT_SMOOTH))
-    if _learnt(run) and held.rise > ENDLESS:
+    if learnt_by(run) and held.rise > ENDLESS:
         fit.difficulties.insert(0, Difficulty("unbounded", UNBOUNDED))
     fit.other_evaluations = density.evaluations
     if held.move > max(found.shortfall.move, fit.settings.tolerance):

@@ -83,7 +83,8 @@ def fit(
         objective: a name, an objective, one of Pyro's ELBO instances (or of a class that descends
             from them), or a function ``loss(model, guide, *args, **kwargs)`` as Pyro's SVI takes.
         steps: number of steps in all; a resumed fit counts those it has taken. Default: the
-            task's own, else 1000.
+            task's own, else 1000. A guide that is found by a method of its own, such as
+            ``guides.Laplace``, takes none, and all that says how to take steps is refused.
         optimizer: a name of ``zoo.optim.optimizers.OPTIMIZERS``, or "dadvi": for guides that are
             normals over latents shared by rows, the best one is found by L-BFGS on fixed draws
             (:mod:`zoo.normals.dadvi`), and the model's few parameters with it. "auto" is "dadvi"

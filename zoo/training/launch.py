@@ -19,6 +19,7 @@ from zoo.training.parallel.ranks import ALONE, Ranks
 from zoo.training.progress import Bar, Watcher, progress_of
 from zoo.training.replicas import train_replicas
 from zoo.training.run import Run, as_it_was, go_on, go_on_together, prepare
+from zoo.training.solving import solve
 
 
 def fit_one(
@@ -59,6 +60,10 @@ def fit_one(
             go_on(run, earlier)
         shown, told = progress and ranks.first, on_progress if ranks.first else None
         with Bar(task.name, settings.steps, shown=shown, on_progress=told) as bar:
+            if run.fit.solver is not None:
+                solve(run, checkpointer, number)
+                bar(progress_of(run.fit, run.fit.losses, math.nan, run.fit.seconds))
+                return run.fit
             if settings.until == "converged" and (earlier is None or settings.dadvi):
                 begin_near(run, checkpointer, number)
                 if run.fit.stopped == "interrupted":
@@ -89,7 +94,7 @@ def fit_replicas(
             runs.append(prepare(task, guide, settings, device, kwargs))
     _check_replicas(runs)
     earlier = [one for one in checkpointer.earlier if one is not None]
-    if not all(checkpointer.done) and not several[0].dadvi:
+    if not all(checkpointer.done) and not runs[0].fit.direct:
         with isolated(seed=several[0].seed):
             if earlier and earlier[0].backend == "compiled":
                 go_on_together(runs, earlier)

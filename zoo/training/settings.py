@@ -16,6 +16,7 @@ from zoo.checks.arguments import (
     shown,
     whole,
 )
+from zoo.latents.family import solver_of
 from zoo.normals.placement import is_normal
 from zoo.objectives import LossOfPair, Objective, as_objective
 from zoo.objectives.target import Elbo
@@ -31,6 +32,10 @@ LONGEST_UNTIL_CONVERGED = 20  # times the usual steps
 DADVI = "dadvi"
 MOST_LEARNT = 50  # numbers in parameters of the model, for DADVI
 MOST_BESIDE = 200  # numbers in the latents of a model that has parameters of its own
+OF_STEPS = (  # settings of a fit that say how many steps are taken, and how
+    *("steps", "until", "optimizer", "lr", "lr_schedule", "weight_decay", "clip_norm"),
+    *("batch_size", "kl_weight", "patience", "valid_every", "compile", "tolerance", "average"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +85,16 @@ class Request:
         count = 1 if replicas is None else whole("replicas", replicas)
         objective = as_objective(self.objective)
         self._refuse_one_loss(objective)
+        solver = None if guide is None else solver_of(guide)
+        if solver is not None:
+            self._refuse_steps(solver)
         unknown = Unknowns("its guide is not known yet")
-        if guide is not None and self._may_converge(task):
+        if guide is not None and solver is None and self._may_converge(task):
             frozen = flag("freeze_model", self.freeze_model)
             unknown = unknowns(task, guide, kwargs, frozen=frozen)
         direct = self._dadvi(guide, objective, unknown.why_not or _too_many(unknown))
-        asked = replace(self, until=self._until(unknown, direct=direct))
+        until = "converged" if solver else self._until(unknown, direct=direct)
+        asked = replace(self, until=until)
         steps = asked._steps(task)
         rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
         update = asked._update(task, steps)
@@ -109,6 +118,20 @@ class Request:
             replace(first, seed=first.seed + r, update=replace(update, lr=rate))
             for r, rate in enumerate(rates)
         ]
+
+    def without_steps(self) -> "Request":
+        """The same for a guide that takes no steps: without all that says how to take them."""
+        unset = Request()
+        return replace(self, **{name: getattr(unset, name) for name in OF_STEPS})
+
+    def _refuse_steps(self, solver: str) -> None:
+        """Refuses how to take steps beside a guide that is found by a method of its own."""
+        unset = Request()
+        for name in OF_STEPS[2:]:  # of the first two the fit says that it took no steps
+            value, usual = getattr(self, name), getattr(unset, name)
+            if value != usual:
+                why = f"the guide is found by {solver}, which takes no steps"
+                raise refusal(name, repr(usual), value, f"Leave {name} out: {why}.")
 
     def _refuse_one_loss(self, objective: Objective) -> None:
         """Refuses what watches one loss fall, where none does.

@@ -14,7 +14,7 @@ Metrics:
 
 from zoo.evaluation.latent_usage import has_density
 from zoo.evaluation.scored_fit import LATENT_ROWS, Scored
-from zoo.evaluation.verdict_bound import NO_COURSE
+from zoo.evaluation.verdict_bound import NO_COURSE, NO_STEPS
 from zoo.metrics.metric import Metric
 from zoo.normals.shortfall import Shortfall
 from zoo.results.convergence import change_of_mean
@@ -63,10 +63,12 @@ def bound_change(scored: Scored) -> dict[str, Metric]:
     change below 0.01 is their rule to stop).
 
     Raises:
-        ValueError: for fewer than 80 steps, losses that are not finite, or an objective whose
-            value is no bound.
+        ValueError: for fewer than 80 steps, losses that are not finite, an objective whose
+            value is no bound, or a guide that was found without steps.
     """
     losses, found = scored.result.losses, scored.result.convergence
+    if scored.result.solver is not None:
+        raise ValueError(NO_STEPS)
     if not scored.result.settings.objective.value_is_bound:
         raise ValueError(NO_COURSE)
     if isinstance(found, Shortfall):
@@ -95,6 +97,8 @@ def stationarity(scored: Scored) -> dict[str, Metric]:
         ValueError: if the fit did not compute it.
     """
     found = scored.result.convergence
+    if scored.result.solver is not None:
+        raise ValueError(NO_STEPS)
     if found is None:
         raise ValueError("the fit did not watch its iterates; fit with until='converged'")
     if isinstance(found, Shortfall):
