@@ -6,6 +6,7 @@ import torch
 from model_case import ModelCase, Site
 from torch import Tensor, nn
 
+from zoo.models.targets.double_well_particles import DoubleWellParticles
 from zoo.models.targets.facing_moons import FacingMoons
 from zoo.models.targets.forty_gaussians import FortyGaussians
 from zoo.models.targets.many_well import ManyWell
@@ -30,4 +31,7 @@ TARGET_CASES: dict[str, ModelCase] = {
     "facing_moons": target(FacingMoons, lambda: (torch.tensor([2.0, 0.4, 0.6]),), 2),
     "forty_gaussians": target(FortyGaussians, planar, 2),
     "many_well": target(lambda: ManyWell(2), lambda: (torch.tensor([-0.5, -3.0, 1.0]),), 4),
+    "double_well_particles": target(
+        DoubleWellParticles, lambda: (torch.tensor([-0.3, 0.05, 2.0]),), 8
+    ),
 }

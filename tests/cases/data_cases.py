@@ -171,6 +171,9 @@ CASES = {
     "neals_funnel_2": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
     "banana": Case(((2,), None, (2,)), ("scale",), None, "none", ("none",), seeded=False),
     "facing_moons": Case(((3,), None, (3,)), ("shape",), None, "none", ("none",), seeded=False),
+    "double_well_particles": Case(
+        ((3,), None, (3,)), ("coefficients",), None, "none", ("none",), seeded=False
+    ),
     "many_well": Case(
         ((3,), None, (3,)), ("coefficients",), None, "none", ("none",), seeded=False
     ),

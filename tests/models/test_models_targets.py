@@ -2,22 +2,27 @@
 
 import math
 
+import pyro
 import pytest
 import torch
 from cases import ERRORS, MODEL_CASES, standard_error
 from cases_targets import TARGET_CASES
 from joint import close, log_joint
+from pyro import poutine
 from scipy import integrate
 
 import guides
 import zoo
 from zoo.evaluation.sbc import simulate_arguments
+from zoo.models.targets import double_well_particles
+from zoo.models.targets.double_well_particles import DoubleWellParticles
 from zoo.models.targets.facing_moons import FacingMoons
 from zoo.models.targets.forty_gaussians import FortyGaussians
 from zoo.models.targets.many_well import ManyWell
 from zoo.protocols import HasEvidence, HasExactDraws, HasMoments
 
 PLANAR = {"facing_moons": FacingMoons, "forty_gaussians": FortyGaussians}
+DRAWN = [name for name in TARGET_CASES if name != "double_well_particles"]
 DRAWS = 40_000
 
 
@@ -48,7 +53,7 @@ def test_a_density_in_the_plane_by_quadrature(name):
     close(sd, exact[1])
 
 
-@pytest.mark.parametrize("name", TARGET_CASES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_exact_draws_have_the_exact_moments(name):
     model, args = made(name)
     assert isinstance(model, HasExactDraws)
@@ -61,7 +66,7 @@ def test_exact_draws_have_the_exact_moments(name):
     assert ((squares.mean(0) - sd.square()).abs() < ERRORS * standard_error(squares)).all()
 
 
-@pytest.mark.parametrize("name", TARGET_CASES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_exact_draws_obey_steins_identity(name):
     """E_p[g(x) d log p / dx + dg / dx] = 0; here with g = sin((x - mean) / sd + 1) of each x."""
     model, args = made(name)
@@ -90,6 +95,31 @@ def test_the_wells_by_scipys_quadrature():
     close(exact[0], torch.tensor([mean / total, 0.0]).repeat(16))
     sd = (square / total - (mean / total) ** 2) ** 0.5
     close(exact[1], torch.tensor([sd, 1.0]).repeat(16))
+
+
+def test_the_particles_by_weights_of_a_normal():
+    """Constant and mean square, from 300,000 draws of the base and the factor at each."""
+    model, args = made("double_well_particles")
+    assert isinstance(model, DoubleWellParticles)
+    torch.manual_seed(0)
+    with pyro.plate("draws", 300_000):
+        nodes = poutine.trace(model).get_trace(*args).nodes
+    x, weight = nodes["x"]["value"], nodes["target"]["fn"].log_factor.exp()
+    constant = model.log_evidence(*args).exp()
+    assert (weight.mean() - constant).abs() < ERRORS * standard_error(weight)
+    mean, sd = model.posterior_moments(*args)["x"]
+    excess = weight[:, None] * (x.square() - sd.square())
+    assert (excess.mean(0).abs() < ERRORS * standard_error(excess)).all()
+    assert standard_error(weight) < 0.01 * constant
+    close(mean, torch.zeros(8))
+
+
+def test_the_particles_integral_does_not_depend_on_its_grid(monkeypatch):
+    args = (torch.tensor([-4.0, 0.9, 4.0]),)
+    evidence = DoubleWellParticles().log_evidence(*args)
+    monkeypatch.setattr(double_well_particles, "CELLS", 320)
+    monkeypatch.setattr(double_well_particles, "DISTANCES", 130)
+    close(DoubleWellParticles().log_evidence(*args), evidence)
 
 
 def test_every_well_is_drawn_as_often_as_it_weighs():
@@ -135,5 +165,7 @@ def test_other_shapes_are_refused():
         ManyWell()(torch.ones(2))
     with pytest.raises(ValueError, match=r"Expected c > 0; got -1\."):
         ManyWell().log_evidence(torch.tensor([0.0, 0.0, -1.0]))
+    with pytest.raises(ValueError, match=r"Expected k > 0; got -1\."):
+        DoubleWellParticles().log_evidence(torch.tensor([0.0, -1.0, 4.0]))
     with pytest.raises(ValueError, match="wells >= 1; got 0"):
         ManyWell(0)

@@ -2,6 +2,7 @@
 
 from zoo.models.recipe import Recipe
 from zoo.models.targets.banana import Banana
+from zoo.models.targets.double_well_particles import DoubleWellParticles
 from zoo.models.targets.facing_moons import FacingMoons
 from zoo.models.targets.forty_gaussians import FortyGaussians
 from zoo.models.targets.many_well import ManyWell
@@ -46,6 +47,14 @@ TARGETS: dict[str, Recipe] = {
         build=lambda data: ManyWell(),
         labels=("coefficients",),
         data="many_well",
+        guide="iaf",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "double_well_particles": Recipe(
+        build=lambda data: DoubleWellParticles(),
+        labels=("coefficients",),
+        data="double_well_particles",
         guide="iaf",
         lr=1e-2,
         batch_size=None,
