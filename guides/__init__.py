@@ -49,6 +49,7 @@ from guides.product_of_experts import ProductOfExperts
 from guides.realnvp import RealNVP
 from guides.recurrent import Recurrent
 from guides.relaxed import Relaxed
+from guides.semi_amortised import SemiAmortised
 from guides.semi_supervised import SemiSupervised
 from guides.shared import SharedEncoder
 from guides.spline import SplineFlow
@@ -92,6 +93,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "amortised_naf": AmortisedNAF,
     "amortised_spline": AmortisedSpline,
     "amortised_hamiltonian": AmortisedHamiltonian,
+    "semi_amortised": SemiAmortised,
     "amortised_power_spherical": AmortisedPowerSpherical,
     "amortised_von_mises_fisher": AmortisedVonMisesFisher,
     "amortised_wrapped_normal": AmortisedWrappedNormal,
@@ -182,6 +184,7 @@ __all__ = [
     "RealNVP",
     "Recurrent",
     "Relaxed",
+    "SemiAmortised",
     "SemiSupervised",
     "SharedEncoder",
     "Structured",

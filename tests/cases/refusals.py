@@ -107,7 +107,7 @@ RULES = {
         case("gaussian_vae"),
         AmortisedHamiltonian,
         "aae",
-        "AdversarialAutoencoder compares draws alone; the networks of AmortisedHamiltonian that",
+        "AdversarialAutoencoder compares draws alone; AmortisedHamiltonian is trained by log q",
         "Use trace, or a guide without a path, such as one of encoders.",
     ),
     "a point has no density": (

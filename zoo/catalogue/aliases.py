@@ -265,6 +265,15 @@ ALIASES: dict[str, Alias] = {
             "zoo fit eight_schools_noncentred --guide diffusion",
         ),
     ),
+    **dict.fromkeys(
+        ("savae", "sa_vae", "semi_amortized"),
+        Alias(
+            "guide",
+            "semi_amortised",
+            "an encoder refined by steps on each row",
+            "zoo fit vae --guide semi_amortised",
+        ),
+    ),
     "nvae": Alias("model", "hvae", "a hierarchical VAE", "zoo fit hvae --guide top_down"),
     "ladder_vae": Alias(
         "guide",

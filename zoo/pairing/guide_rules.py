@@ -208,8 +208,8 @@ CLASHES = (
     ),
     Clash(
         lambda needs, family: not needs.log_q and family.auxiliary,
-        "{objective} compares draws alone; the networks of {family} that model the way back are "
-        "trained by log q only. Use trace, or a guide without a path, such as one of encoders.",
+        "{objective} compares draws alone; {family} is trained by log q of the path to them only. "
+        "Use trace, or a guide without a path, such as one of encoders.",
     ),
     Clash(
         lambda needs, family: needs.factorised and not family.factorised,
