@@ -39,6 +39,7 @@ from guides.laplace import Laplace
 from guides.low_rank import LowRank
 from guides.mean_field import MeanField
 from guides.mixture import Mixture
+from guides.multi_pathfinder import MultiPathfinder
 from guides.naf import NAF
 from guides.pathfinder import Pathfinder
 from guides.per_datum import PerDatum
@@ -79,6 +80,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "per_datum": PerDatum,
     "laplace": Laplace,
     "pathfinder": Pathfinder,
+    "multi_pathfinder": MultiPathfinder,
     "per_datum_full_rank": PerDatumFullRank,
     "per_datum_iaf": PerDatumIAF,
     "amortised_normal": AmortisedNormal,
@@ -176,6 +178,7 @@ __all__ = [
     "NAF",
     "Mixture",
     "Pathfinder",
+    "MultiPathfinder",
     "PerDatum",
     "PerDatumFullRank",
     "PerDatumIAF",

@@ -115,6 +115,7 @@ def test_every_continuous_guide_has_a_density_case():
     own_tests |= {"recurrent"}
     own_tests |= {"mixture"}  # in test_guides_mixture
     own_tests |= {"low_rank", "student_t"}  # in test_guides_normals: more noise than latents
+    own_tests |= {"multi_pathfinder"}  # a mixture: a draw picks one of its normals
     own_tests |= {"hamiltonian", "amortised_hamiltonian"}  # more numbers than the latents have
     own_tests |= {"annealed", "diffusion", "semi_amortised"}  # the same
     own_tests |= {"semi_supervised", "amortised_recurrent"}

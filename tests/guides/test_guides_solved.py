@@ -7,7 +7,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from cases import AUTODIFF, IDENTITY
+from cases import AUTODIFF, ERRORS, IDENTITY
 from pyro.infer.autoguide import AutoLaplaceApproximation
 
 import guides
@@ -143,6 +143,22 @@ def test_pathfinder_is_exact_where_the_posterior_is_normal():
     assert -float(fit.losses[-1]) == pytest.approx(float(evidence), abs=0.05)
 
 
+def test_several_paths_give_each_mode_its_share():
+    """By quadrature, however many paths came to a mode."""
+    z = torch.linspace(-30.0, 30.0, 60_001)
+    log_p = dist.Normal(0.0, 10.0).log_prob(z) + torch.logaddexp(
+        dist.Normal(-4.0, 0.5).log_prob(z) - 2.0, dist.Normal(3.0, 0.7).log_prob(z)
+    )
+    truth = log_p.softmax(0)[z < -0.5].sum()
+    fit = zoo.fit(two_heights, partial(guides.MultiPathfinder, paths=12))
+    weights, means = fit.guide.logits.detach().softmax(0), fit.guide.loc.detach()[:, 0]
+    error = (truth * (1 - truth) / 12_000).sqrt()
+    assert (weights[means < -0.5].sum() - truth).abs() < ERRORS * error
+    assert -float(fit.losses[-1]) == pytest.approx(
+        float(log_p.logsumexp(0) - math.log(1e3)), abs=0.02
+    )
+
+
 @pytest.mark.parametrize("guide", [guides.Laplace, guides.Pathfinder])
 def test_the_same_seed_finds_the_same(guide):
     fits = [zoo.fit(linear, guide, X, Y, seed=2) for _ in range(2)]
@@ -242,3 +258,14 @@ def test_a_held_model_is_compared_under():
     models = [found.fits[row.name].program.store.values[0] for row in found.rows]
     assert torch.equal(*models)
     assert float(models[0].detach()) != pytest.approx(math.log(0.5), abs=1e-6)
+
+
+def test_the_density_of_several_paths_is_that_of_their_mixture():
+    fit = zoo.fit(two_heights, partial(guides.MultiPathfinder, paths=3))
+    guide, z = fit.guide, torch.linspace(-6.0, 6.0, 7)
+    weights = guide.logits.detach().softmax(0)
+    sds = cholesky_factor(guide.factor, 1).detach()[:, 0, 0]
+    by_hand = (
+        weights * dist.Normal(guide.loc.detach()[:, 0], sds).log_prob(z[:, None]).exp()
+    ).sum(1)
+    torch.testing.assert_close(guide.mixture().log_prob(z[:, None]).exp().detach(), by_hand)

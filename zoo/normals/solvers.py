@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from zoo.normals.laplace import laplace
 from zoo.normals.log_density import LogDensity
+from zoo.normals.mixing import multi_pathfinder
 from zoo.normals.pathfinder import pathfinder, starting_points
 from zoo.normals.solution import Solution, paths_of
 
@@ -27,4 +28,5 @@ def best_of_paths(density: LogDensity, seed: int, paths: int) -> Solution:
 SOLVERS: dict[str, Callable[..., Solution]] = {
     "laplace": laplace,
     "pathfinder": best_of_paths,
+    "multi_pathfinder": multi_pathfinder,
 }
