@@ -28,6 +28,7 @@ from guides.parts.cholesky import (
     numbers_of_factor,
 )
 from guides.parts.joint import sample_jointly
+from guides.parts.units import Units
 from zoo.latents import Kind, Latents
 
 
@@ -51,6 +52,7 @@ class BlockDiagonal(Guide):
     def __init__(self, latents: Latents) -> None:
         super().__init__(latents)
         self.sizes = [site.size for site in latents.sites]
+        self.units = Units(sum(self.sizes))
         self.loc = nn.Parameter(torch.zeros(sum(self.sizes)))
         self.factors = nn.ParameterList(torch.zeros(factor_size(size)) for size in self.sizes)
 
@@ -60,7 +62,7 @@ class BlockDiagonal(Guide):
         parts = zip(self.loc.split(self.sizes), self.factors, self.sizes, strict=True)
         blocks = [CholeskyAffine(loc, cholesky_factor(f, size)) for loc, f, size in parts]
         q = dist.TransformedDistribution(base, [BlockAffine(blocks, -1, self.sizes)])
-        return sample_jointly(self.latents, self.plates(args), q)
+        return sample_jointly(self.latents, self.plates(args), self.units.of(q))
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, factor: Tensor) -> None:
@@ -70,9 +72,9 @@ class BlockDiagonal(Guide):
             mean: of all unconstrained values, site by site, shape (d,).
             factor: lower triangular with a positive diagonal, shape (d, d).
         """
-        at = 0
-        self.loc.copy_(mean)
+        at, own = 0, self.units.take(mean, factor)
+        self.loc.zero_()
         for numbers, size in zip(self.factors, self.sizes, strict=True):
-            rows = factor[at : at + size]
+            rows = own[at : at + size]
             numbers.copy_(numbers_of_factor(torch.linalg.cholesky(rows @ rows.mT)))
             at += size

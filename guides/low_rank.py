@@ -23,6 +23,7 @@ from guides.guide import Guide
 from guides.parts.joint import sample_jointly
 from guides.parts.normal import SMALL_SCALE
 from guides.parts.plates import positive, unscaled
+from guides.parts.units import Units
 from zoo.checks.arguments import whole
 from zoo.latents import Kind, Latents
 
@@ -60,6 +61,7 @@ class LowRank(Guide):
         size = sum(site.size for site in latents.sites)
         way = "For as many directions as values use full_rank, which has all covariances."
         rank = isqrt(size) if rank is None else whole("rank", rank, most=size, way=way)
+        self.units = Units(size)
         self.loc = nn.Parameter(torch.zeros(size))
         self.unconstrained_scale = nn.Parameter(torch.full((size,), SMALL_SCALE))
         self.factor = nn.Parameter(FIRST_FACTOR * torch.randn(size, rank))
@@ -69,7 +71,7 @@ class LowRank(Guide):
         scale = positive(self.unconstrained_scale)
         directions = scale[:, None] * self.factor
         q = dist.LowRankMultivariateNormal(self.loc, directions, scale.square())
-        return sample_jointly(self.latents, self.plates(args), q)
+        return sample_jointly(self.latents, self.plates(args), self.units.of(q))
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, factor: Tensor) -> None:
@@ -79,11 +81,11 @@ class LowRank(Guide):
             mean: of all unconstrained values, site by site, shape (d,).
             factor: lower triangular, shape (d, d).
         """
-        sd = factor.norm(dim=1)
-        values, vectors = torch.linalg.eigh((factor @ factor.mT) / sd[:, None] / sd)
+        root = self.units.take(mean, factor)
+        values, vectors = torch.linalg.eigh(root @ root.mT)
         rank = self.factor.shape[1]
         leading = vectors[:, -rank:] * values[-rank:].clamp(min=0).sqrt()
         own = (1 - leading.square().sum(-1)).clamp(min=LEAST_OWN).sqrt()
-        self.loc.copy_(mean)
-        self.unconstrained_scale.copy_(unscaled(sd * own))
+        self.loc.zero_()
+        self.unconstrained_scale.copy_(unscaled(own))
         self.factor.copy_(leading / own[:, None])

@@ -25,6 +25,7 @@ from torch.distributions import Transform, constraints
 from guides.guide import Guide
 from guides.parts.cholesky import cholesky_factor, factor_size, numbers_of_factor
 from guides.parts.joint import sample_jointly
+from guides.parts.units import Units
 from zoo.latents import Kind, Latents
 
 
@@ -51,6 +52,7 @@ class Structured(Guide):
         self.sizes = [site.size for site in latents.sites]
         before = [sum(self.sizes[:i]) for i in range(1, len(self.sizes))]
         shapes = list(zip(self.sizes[1:], before, strict=True))
+        self.units = Units(sum(self.sizes))
         self.loc = nn.Parameter(torch.zeros(sum(self.sizes)))
         self.factors = nn.ParameterList(torch.zeros(factor_size(size)) for size in self.sizes)
         self.mean_weights = nn.ParameterList(torch.zeros(shape) for shape in shapes)
@@ -65,7 +67,7 @@ class Structured(Guide):
             self.loc.split(self.sizes), factors, list(self.mean_weights), list(self.scale_weights)
         )
         q = dist.TransformedDistribution(base, [ancestral])
-        return sample_jointly(self.latents, self.plates(args), q)
+        return sample_jointly(self.latents, self.plates(args), self.units.of(q))
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, factor: Tensor) -> None:
@@ -75,19 +77,19 @@ class Structured(Guide):
             mean: site by site, shape (d,).
             factor: lower triangular with a positive diagonal, shape (d, d).
         """
+        root = self.units.take(mean, factor)
+        self.loc.zero_()
         at, weights = 0, iter(zip(self.mean_weights, self.scale_weights, strict=True))
         for i, (numbers, size) in enumerate(zip(self.factors, self.sizes, strict=True)):
             own = slice(at, at + size)
-            numbers.copy_(numbers_of_factor(factor[own, own]))
-            self.loc[own] = mean[own]
+            numbers.copy_(numbers_of_factor(root[own, own]))
             if i:
                 on, log_scale = next(weights)
                 across = torch.linalg.solve_triangular(
-                    factor[:at, :at], factor[own, :at], upper=False, left=False
+                    root[:at, :at], root[own, :at], upper=False, left=False
                 )
                 on.copy_(across)
                 log_scale.zero_()
-                self.loc[own] -= across @ mean[:at]
             at += size
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from guides.guide import Guide
 from guides.parts.cholesky import cholesky_factor, factor_size, numbers_of_factor
 from guides.parts.joint import sample_jointly
+from guides.parts.units import Units
 from zoo.checks.arguments import number
 from zoo.latents import Kind, Latents
 
@@ -64,6 +65,7 @@ class StudentT(Guide):
             df = number("df", df, above=LEAST, way=way)
         size = sum(site.size for site in latents.sites)
         log_excess = torch.tensor((df or FIRST) - LEAST).log()
+        self.units = Units(size)
         self.loc = nn.Parameter(torch.zeros(size))
         self.factor = nn.Parameter(torch.zeros(factor_size(size)))
         if df is None:
@@ -82,7 +84,7 @@ class StudentT(Guide):
         """Samples all latents jointly."""
         factor = cholesky_factor(self.factor, len(self.loc))
         q = dist.MultivariateStudentT(self.df, self.loc, factor)
-        return sample_jointly(self.latents, self.plates(args), q)
+        return sample_jointly(self.latents, self.plates(args), self.units.of(q))
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, factor: Tensor) -> None:
@@ -92,6 +94,6 @@ class StudentT(Guide):
             mean: site by site, shape (d,).
             factor: lower triangular with a positive diagonal, shape (d, d).
         """
-        df = self.df
-        self.loc.copy_(mean)
-        self.factor.copy_(numbers_of_factor(factor * ((df - 2) / df).sqrt()))
+        df, own = self.df, self.units.take(mean, factor)
+        self.loc.zero_()
+        self.factor.copy_(numbers_of_factor(own * ((df - 2) / df).sqrt()))

@@ -105,24 +105,32 @@ def test_a_start_takes_the_moments_that_the_family_can_hold(family):
     guide.start_at(mean, factor)
     q = poutine.trace(guide).get_trace(X).nodes["joint"]["fn"]
     if isinstance(guide, BlockDiagonal):
-        draws = [q.transforms[0]._call(e) - mean for e in torch.eye(size)]
+        draws = [through(q, e) - mean for e in torch.eye(size)]
         for block in torch.split(torch.arange(size), guide.sizes):
             found = torch.stack(draws).T[block] @ torch.stack(draws)[:, block]
             wanted = covariance[block][:, block] + outer(q, mean)[block][:, block]
             torch.testing.assert_close(found, wanted, rtol=IDENTITY, atol=IDENTITY)
         return
-    found = q.covariance_matrix
+    own, units = q.base_dist, guide.units
+    found = units.sd[:, None] * own.covariance_matrix * units.sd
     if isinstance(guide, StudentT):
-        found = found * q.df / (q.df - 2)
-    torch.testing.assert_close(q.loc, mean, rtol=0, atol=0)
+        found = found * own.df / (own.df - 2)
+    torch.testing.assert_close(units.mean + units.sd * own.loc, mean, rtol=0, atol=0)
     torch.testing.assert_close(found.diagonal(), covariance.diagonal(), rtol=0.02, atol=0)
     if isinstance(guide, StudentT):
         torch.testing.assert_close(found, covariance, rtol=IDENTITY, atol=IDENTITY)
 
 
+def through(q, noise):
+    """Where noise ends after the family's own map and its units."""
+    for transform in (*q.base_dist.transforms, *q.transforms):
+        noise = transform._call(noise)
+    return noise
+
+
 def outer(q, mean):
     """What the origin's image adds; 0, as the map of 0 is the mean."""
-    at = q.transforms[0]._call(torch.zeros_like(mean)) - mean
+    at = through(q, torch.zeros_like(mean)) - mean
     return at[:, None] * at
 
 

@@ -41,7 +41,7 @@ def test_a_full_rank_normal_lies_inside():
 @torch.no_grad()
 def test_the_map_and_its_inverse_agree():
     guide = scattered(Structured)
-    transform = poutine.trace(guide).get_trace(X).nodes["joint"]["fn"].transforms[0]
+    transform = poutine.trace(guide).get_trace(X).nodes["joint"]["fn"].base_dist.transforms[0]
     noise = torch.randn(4, len(guide.loc))
     back = transform._inverse(transform._call(noise))
     torch.testing.assert_close(back, noise, rtol=IDENTITY, atol=IDENTITY)
@@ -55,7 +55,7 @@ def test_neals_funnel_lies_inside():
         guide = Structured(describe(model, *args))
         (scale,) = args
         guide.start_at(torch.zeros_like(scale), torch.diag(scale))
-        guide.scale_weights[0].fill_(0.5)
+        guide.scale_weights[0].fill_(0.5 * scale[0])  # of v in units of its sd
         for _ in range(3):
             traces = zoo.traces.run(model, guide, args, {})
             found = traces.model.log_prob_sum() - traces.guide.log_prob_sum()
