@@ -9,6 +9,7 @@ from guides.amortised_hamiltonian import AmortisedHamiltonian
 from guides.amortised_householder import AmortisedHouseholder
 from guides.amortised_iaf import AmortisedIAF
 from guides.amortised_layers import AmortisedLayers
+from guides.amortised_mallows import AmortisedMallows
 from guides.amortised_matching import AmortisedMatching
 from guides.amortised_naf import AmortisedNAF
 from guides.amortised_normal import AmortisedNormal
@@ -115,6 +116,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "gumbel_rao": partial(Relaxed, straight_through=True, rao=10),
     "amortised_plackett_luce": AmortisedPlackettLuce,
     "amortised_matching": AmortisedMatching,
+    "amortised_mallows": AmortisedMallows,
     "gumbel_sinkhorn": GumbelSinkhorn,
     "sinkhorn_straight_through": partial(GumbelSinkhorn, straight_through=True),
     "coordinate_ascent": CoordinateAscent,
@@ -149,6 +151,7 @@ __all__ = [
     "AmortisedHouseholder",
     "AmortisedIAF",
     "AmortisedLayers",
+    "AmortisedMallows",
     "AmortisedMatching",
     "AmortisedNAF",
     "AmortisedNormal",

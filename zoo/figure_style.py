@@ -25,10 +25,11 @@ from zoo.files import write_whole
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK = "#56B4E9", "#CC79A7", "#000000"
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK)
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "h")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "h", "p")
 LINES: tuple[LineStyleType, ...] = (
     *("-", "--", ":", "-."),
     *((0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 3)), (0, (8, 2, 1, 2))),
+    (0, (5, 1, 1, 3)),
 )
 GREY, PALE = "0.45", "0.9"
 DPI = 160
@@ -100,6 +101,7 @@ GUIDE_LOOKS = (
         *("planar", "realnvp", "spline", "naf"),
         *("structured", "asvi", "score_matched"),
     ),
+    ("amortised_mallows", "", "", "", "", "", ""),
 )
 OBJECTIVE_LOOKS = (
     ("trace", "iwae", "rloo", "reinforce", "wake_sleep", "vimco", "enumerate"),

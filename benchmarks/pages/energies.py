@@ -61,8 +61,11 @@ AFTER = """
 *Left: weights from the pixels to the first ten hidden units. Right: states of ten Gibbs chains,
 1000 sweeps from fair coins (of the DBN, of its upper machine). Below each name: log p(x).*
 
-Contrastive divergence of one sweep is below persistent chains by more than any error: it leaves
-probability where chains that start at the data never go. The RBM by persistent chains, the DBM and
+On this one seed, contrastive divergence of one sweep is below persistent chains by more than the
+errors of log Z; how far seeds differ is not measured. It may leave probability where chains that
+start at the data never go. Log p(x) of the DBM and the DBN also sums over hidden units by
+importance weights, whose logarithm of a mean is too low on average: they are placed too low, by an
+amount that their errors show only in part. The RBM by persistent chains, the DBM and
 the DBN differ by less than three errors of log Z after so few steps, so that the published order
 of DBN and DBM, 0.07 nats apart, is neither shown nor contradicted.
 """

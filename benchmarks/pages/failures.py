@@ -49,8 +49,9 @@ LESSONS = """## What to learn from it
   symmetry only, and passes guides that are too narrow.
 - Draws say nothing about log q. Without its log-determinant every metric of draws and of ranks
   stays healthy, and so do k-hat and ESS, since the weights are off by one factor. An evidence that
-  passes the exact one, or annealing, or a KL below the mutual information (it cannot be: KL is the
-  mutual information plus a KL) gives it away; the last of them needs no truth at all.
+  passes the exact one, or annealing, or a KL below the mutual information gives it away. The last
+  needs no truth at all, but one prior that serves all rows, as here: KL is then the mutual
+  information plus a KL. Where rows have priors of their own, KL may be the smaller of the two.
 - A collapsed decoder is no failure of inference: the posterior is the prior, and the guide has it.
   Only KL, mutual information and active units tell.
 - k-hat finds the heavy tails of the normal with the best bound, whose gap of 0.04 nats looks

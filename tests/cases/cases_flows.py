@@ -5,8 +5,7 @@ from collections.abc import Callable
 from model_case import ModelCase, reals
 from torch import nn
 
-from zoo.models.flows.iaf import InverseAutoregressiveDensity
-from zoo.models.flows.maf import MAF
+from zoo.models.flows.autoregressive import AutoregressiveFlow
 from zoo.models.flows.naf import NeuralAutoregressiveDensity
 from zoo.models.flows.nsf import NeuralSplineFlow
 from zoo.models.flows.realnvp import RealNVP
@@ -22,8 +21,8 @@ def flow(build: Callable[[], nn.Module], encoder_hidden: tuple[int, ...]) -> Mod
 
 FLOW_CASES: dict[str, ModelCase] = {
     "realnvp": flow(lambda: RealNVP(5, **SMALL), (7, 8, 2, 7, 8, 2, 7, 8)),
-    "maf": flow(lambda: MAF(5, **SMALL), MASKED),
-    "iaf_density": flow(lambda: InverseAutoregressiveDensity(5, **SMALL), MASKED),
+    "maf": flow(lambda: AutoregressiveFlow(5, **SMALL, reads_noise=False), MASKED),
+    "iaf_density": flow(lambda: AutoregressiveFlow(5, **SMALL, reads_noise=True), MASKED),
     "naf": flow(lambda: NeuralAutoregressiveDensity(5, **SMALL, units=4), MASKED),
     "nsf": flow(lambda: NeuralSplineFlow(5, **SMALL, bins=4), MASKED),
 }

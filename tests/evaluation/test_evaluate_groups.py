@@ -86,6 +86,11 @@ def test_what_the_default_leaves_out_is_named(shared):
     assert found.skipped["k_hat_rows"].startswith("all rows share their latents")
 
 
+def test_a_metric_that_its_group_leaves_out_says_why(shared):
+    found = zoo.evaluate(shared, metrics=["psis", "convergence"], draws=220)
+    assert found.skipped["psis_off_share"].startswith("all rows share one weight")
+
+
 def test_a_metric_does_not_depend_on_what_else_is_asked_for(exact):
     alone = zoo.evaluate(exact, metrics=["mmd_p"], draws=40)
     among = zoo.evaluate(exact, metrics=["elbo", "two_sample", "kl_exact"], draws=40)

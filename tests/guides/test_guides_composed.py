@@ -11,8 +11,17 @@ from pyro import poutine
 
 import guides
 import zoo
-from guides import AmortisedNormal, ConditionedNormal, FullRank, MeanField, compose, guide_named
+from guides import (
+    AmortisedDiscrete,
+    AmortisedNormal,
+    ConditionedNormal,
+    FullRank,
+    MeanField,
+    compose,
+    guide_named,
+)
 from zoo.latents import describe
+from zoo.objectives import OBJECTIVES
 from zoo.pairing import mismatch as pairing
 from zoo.results.encoding import decode_guide, encode_guide
 
@@ -22,6 +31,14 @@ def effects(x):
     with pyro.plate("data", len(x)):
         effect = pyro.sample("effect", dist.Normal(mean, 1.0))
         pyro.sample("x", dist.Normal(effect, 1.0), obs=x)
+
+
+def grouped(x):
+    """A shared mean, and a label of each row."""
+    mean = pyro.sample("mean", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
+    with pyro.plate("data", len(x)):
+        k = pyro.sample("k", dist.Categorical(x.new_ones(2) / 2))
+        pyro.sample("x", dist.Normal(mean[..., 0] + k, 1.0), obs=x)
 
 
 def grid(x):
@@ -167,6 +184,15 @@ def test_two_parts_share_the_plate_of_the_rows(batch):
         "k": (12,),
         "z": (12,),
     }
+
+
+def test_a_part_that_draws_what_is_summed_out_is_named():
+    """The message once named the shared latent, whose draws are reparameterised."""
+    family = compose(FullRank, AmortisedDiscrete)
+    found = pairing(describe(grouped, torch.zeros(3)), family, OBJECTIVES["enumerate"]())
+    assert "sums out ['k'], which AmortisedDiscrete" in found
+    assert "Leave AmortisedDiscrete out" in found
+    assert pairing(describe(grouped, torch.zeros(3)), FullRank, OBJECTIVES["enumerate"]()) is None
 
 
 def test_what_is_given_comes_first():

@@ -108,7 +108,7 @@ def test_every_continuous_guide_has_a_density_case():
     discrete |= {"relaxed", "straight_through", "gumbel_rao"}
     curved = {"amortised_power_spherical", "amortised_von_mises_fisher"}  # in tests/manifolds
     curved |= {"amortised_wrapped_normal"}
-    discrete |= {"amortised_plackett_luce", "amortised_matching"}
+    discrete |= {"amortised_plackett_luce", "amortised_matching", "amortised_mallows"}
     discrete |= {"gumbel_sinkhorn", "sinkhorn_straight_through"}
     discrete |= {"amortised_point"}  # it has no density
     own_tests = {"top_down", "ladder", "shared", "uniform_noise"}  # the model's networks or none

@@ -12,12 +12,21 @@ from joint import close, log_joint
 from pyro import poutine
 
 import zoo
-from guides import GUIDES, AmortisedMatching, AmortisedPlackettLuce, Empty, GumbelSinkhorn
+from guides import (
+    GUIDES,
+    AmortisedMallows,
+    AmortisedMatching,
+    AmortisedPlackettLuce,
+    Empty,
+    GumbelSinkhorn,
+)
+from guides.amortised_mallows import insertion_scores
+from guides.parts.plates import positive
 from zoo.isolation import isolated
 from zoo.latents.enumeration import joint_states
 from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.objectives import OBJECTIVES, Enumerate, MeanFieldKL, Trace
-from zoo.permutations import Mallows, as_matrix, every_permutation
+from zoo.permutations import Mallows, RepeatedInsertion, as_matrix, every_permutation
 from zoo.program import build
 
 STEPS, ENOUGH = 2000, 0.05  # nats a row
@@ -84,7 +93,7 @@ def test_what_is_refused(make, sentence):
         make()
 
 
-@pytest.mark.parametrize("family", [AmortisedPlackettLuce, AmortisedMatching])
+@pytest.mark.parametrize("family", [AmortisedPlackettLuce, AmortisedMatching, AmortisedMallows])
 def test_the_sum_is_the_elbo_of_the_guide(family):
     model, x = made(4)
     with built(model, family, Enumerate(), (x,)) as program, torch.no_grad():
@@ -92,6 +101,20 @@ def test_the_sum_is_the_elbo_of_the_guide(family):
         every = every_permutation(4)[:, None].expand(-1, len(x), 4)
         log_q, log_p = q.log_prob(every), log_joint(program.model, {"pi": every}, x)
         close(-program(torch.zeros(()), None, x), (log_q.exp() * (log_p - log_q)).sum())
+
+
+def test_mallows_about_an_order_of_its_own_is_its_formula():
+    """log q against the distance and the normaliser of its definition, order by order."""
+    numbers = torch.randn(4)
+    theta, m = positive(numbers[0]).item(), numbers.sigmoid().tolist()
+    q = RepeatedInsertion(insertion_scores(numbers))
+    for pi in every_permutation(4):
+        expected = 0.0
+        for j in range(1, 4):
+            late, centre = sum(int(pi[i] > pi[j]) for i in range(j)), j * m[j]
+            weights = [math.exp(-theta * abs(k - centre)) for k in range(j + 1)]
+            expected += math.log(weights[late] / sum(weights))
+        assert q.log_prob(pi).item() == pytest.approx(expected, rel=IDENTITY)
 
 
 @torch.no_grad()

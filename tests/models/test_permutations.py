@@ -13,6 +13,7 @@ from zoo.permutations import (
     EachPermutation,
     Mallows,
     PlackettLuce,
+    RepeatedInsertion,
     UniformPermutation,
     as_matrix,
     best_matching,
@@ -21,6 +22,7 @@ from zoo.permutations import (
     permutation,
     sinkhorn,
 )
+from zoo.permutations.insertion import inserted, overtaken
 from zoo.permutations.mallows import kendall
 from zoo.permutations.support import number_of
 
@@ -34,6 +36,7 @@ def distributions(items):
         "uniform": UniformPermutation(items, torch.ones(()), (2,)),
         "plackett_luce": PlackettLuce(torch.randn(2, items)),
         "mallows": Mallows(centre, torch.tensor([0.0, 0.7])),
+        "insertion": RepeatedInsertion(torch.randn(2, items, items)),
         "matching": matching(torch.randn(2, items, items)),
         "each": EachPermutation(torch.randn(2, math.factorial(items)), items),
     }
@@ -120,6 +123,18 @@ def test_mallows_counts_pairs_out_of_order():
         assert kendall(pi, centre) == distance
         ratio = q.log_prob(pi) - q.log_prob(centre)
         assert ratio.item() == pytest.approx(-0.4 * distance, abs=IDENTITY)
+
+
+def test_insertion_with_scores_that_fall_evenly_is_mallows_about_the_identity():
+    theta = torch.tensor([0.0, 0.7])
+    scores = -theta[:, None, None] * torch.arange(4.0).expand(2, 4, 4)
+    identity = Mallows(torch.arange(4).expand(2, 4), theta)
+    close(RepeatedInsertion(scores).table(), identity.table())
+
+
+def test_items_overtaken_give_the_permutation():
+    every = every_permutation(5)
+    assert torch.equal(inserted(overtaken(every)), every)
 
 
 def test_kl_is_the_sum():

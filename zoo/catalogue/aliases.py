@@ -334,6 +334,12 @@ ALIASES: dict[str, Alias] = {
         "a ranking drawn place by place",
         "zoo fit latent_permutation --guide amortised_plackett_luce",
     ),
+    "mallows": Alias(
+        "guide",
+        "amortised_mallows",
+        "permutations near an order",
+        "zoo fit latent_permutation --guide amortised_mallows",
+    ),
     "sinkhorn": Alias(
         "guide",
         "gumbel_sinkhorn",

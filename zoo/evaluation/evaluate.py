@@ -12,6 +12,7 @@ from zoo.checks.whereabouts import noted
 from zoo.device import to_device
 from zoo.evaluation.answers import NO_DRAWS, NOTHING_LATENT
 from zoo.evaluation.groups import PARTS, Part, Scored
+from zoo.evaluation.groups.absent import why_absent
 from zoo.evaluation.scored_fit import trains_model
 from zoo.evaluation.selection import SLOW, Asked, asked_for
 from zoo.evaluation.shown import as_html, as_text
@@ -235,10 +236,13 @@ def _computed(scored: Scored, asked: Asked) -> tuple[dict[str, Metric], dict[str
         kept, dropped = finite(made, scored.divergence)
         found, skipped = found | kept, skipped | dropped
     missing = [name for name in asked.names if not _called(name, found) and name not in skipped]
-    why = NOTHING_LATENT if scored.nothing_latent else "the task has nothing of that name"
+    return found, skipped | {name: _why_missing(name, scored) for name in missing}
+
+
+def _why_missing(name: str, scored: Scored) -> str:
     if scored.program.latents.energy_units:
-        why = NO_DRAWS
-    return found, skipped | dict.fromkeys(missing, why)
+        return NO_DRAWS
+    return NOTHING_LATENT if scored.nothing_latent else why_absent(name)
 
 
 def _left(scored: Scored, asked: Asked) -> dict[str, str]:

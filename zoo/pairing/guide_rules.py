@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from zoo.latents import Family, Latents
+from zoo.latents.family import class_of
 from zoo.objectives import OBJECTIVES, Needs, Objective, Trace
 from zoo.pairing.covered import covered, summed_out
 from zoo.pairing.model_rules import give_it_a_size
@@ -137,6 +138,12 @@ def reparameterised(latents: Latents, family: type[Family], objective: Objective
     ]
     if not objective.needs.reparameterised or not sampled:
         return None
+    if (part := _draws_what_is_summed(latents, family, summed)) is not None:
+        return (
+            f"{type(objective).__name__} sums out {sorted(summed)}, which {part} of "
+            f"{family.__name__} draws. Leave {part} out of the composed guide, or use an "
+            "objective with a score-function term that sums out nothing: trace_graph."
+        )
     return (
         f"{type(objective).__name__} differentiates through the draws of '{sampled[0]}'; those of "
         f"{family.__name__} are not reparameterised. Use a relaxed guide, or an objective with a "
@@ -153,6 +160,16 @@ def solved(latents: Latents, family: type[Family], objective: Objective) -> str 
         f"that {objective} would not be used. Use trace with one particle, which stands for none, "
         "or a guide that takes steps, such as full_rank."
     )
+
+
+def _draws_what_is_summed(latents: Latents, family: type[Family], summed: set[str]) -> str | None:
+    """The only part of a composed guide whose draws are not reparameterised, if all are summed."""
+    parts = [class_of(part) for part in family.parts or ()]
+    rough = [part for part in parts if not part.reparameterised]
+    if len(rough) != 1:
+        return None
+    drawn = covered(latents, rough[0]).names
+    return rough[0].__name__ if drawn and set(drawn) <= summed else None
 
 
 def baselines(latents: Latents, family: type[Family], objective: Objective) -> str | None:

@@ -1,6 +1,7 @@
 """Permutations: their support, all of them in order, and distributions over them."""
 
 from zoo.permutations.each import EachPermutation, matching
+from zoo.permutations.insertion import RepeatedInsertion
 from zoo.permutations.mallows import Mallows
 from zoo.permutations.plackett_luce import PlackettLuce
 from zoo.permutations.sinkhorn import best_matching, sinkhorn
@@ -12,6 +13,7 @@ __all__ = [
     "EachPermutation",
     "Mallows",
     "PlackettLuce",
+    "RepeatedInsertion",
     "UniformPermutation",
     "as_matrix",
     "best_matching",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from zoo.permutations.distribution import OverPermutations
+from zoo.permutations.insertion import inserted, late_items
 
 
 class Mallows(OverPermutations):
@@ -55,14 +56,7 @@ class Mallows(OverPermutations):
 
     def draw(self, shape: torch.Size) -> Tensor:
         """Item after item is put into its order, V_j places from the end, then named by c."""
-        chances = self.log_chances.exp().expand(*shape, self.items, self.items)
-        u = torch.rand_like(chances[..., :1])
-        late = (u >= chances.cumsum(-1)[..., :-1]).sum(-1)  # V_j
-        late = late.minimum(torch.arange(self.items, device=self.device))
-        place = late[..., :0]
-        for j in range(self.items):
-            new = j - late[..., j : j + 1]
-            place = torch.cat([place + (place >= new), new], dim=-1)
+        place = inserted(late_items(self.log_chances.expand(*shape, self.items, self.items)))
         return place.gather(-1, self.centre.expand(place.shape))
 
 

@@ -9,6 +9,13 @@ Source: Gregor, Danihelka, Graves, Rezende and Wierstra (2015), DRAW: A recurren
 for image generation, ICML, section 3.2.
 Departs from the paper: see `zoo.models.vaes.draw`.
 
+On digits the latents stay unused for about 600 updates, with more filters in the window that reads
+for about 200. Measured at T = 2 on batches of 128 train rows, one seed, lr 0.003: with its usual
+2 x 2 filters KL after 400 and 1200 updates is 0.00 and 1.3 nats, the ELBO -27.0 and -26.1. With
+5 x 5 filters at a first stride smaller by exp(-0.5), KL is 1.1 and 3.6, the ELBO -26.2 and -23.4;
+5 x 5 filters alone gave a KL of 1.1 after 400. So pass `partial(Recurrent, window=5)`. With 2 x 2
+filters neither a first stride smaller by exp(-1) nor lr 0.01 gave a KL above 0.002 in 400 updates.
+
 Nothing is known exactly.
 """
 
