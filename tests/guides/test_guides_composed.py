@@ -189,10 +189,10 @@ def test_two_parts_share_the_plate_of_the_rows(batch):
 def test_a_part_that_draws_what_is_summed_out_is_named():
     """The message once named the shared latent, whose draws are reparameterised."""
     family = compose(FullRank, AmortisedDiscrete)
-    found = pairing(describe(grouped, torch.zeros(3)), family, OBJECTIVES["enumerate"]())
+    found = pairing(describe(grouped, torch.zeros(3)), family, OBJECTIVES["enumerate"])
     assert "sums out ['k'], which AmortisedDiscrete" in found
     assert "Leave AmortisedDiscrete out" in found
-    assert pairing(describe(grouped, torch.zeros(3)), FullRank, OBJECTIVES["enumerate"]()) is None
+    assert pairing(describe(grouped, torch.zeros(3)), FullRank, OBJECTIVES["enumerate"]) is None
 
 
 def test_what_is_given_comes_first():
