@@ -164,7 +164,7 @@ def solved(latents: Latents, family: type[Family], objective: Objective) -> str 
 
 def _draws_what_is_summed(latents: Latents, family: type[Family], summed: set[str]) -> str | None:
     """The only part of a composed guide whose draws are not reparameterised, if all are summed."""
-    parts = [class_of(part) for part in family.parts or ()]
+    parts: list[type[Family]] = [class_of(part) for part in family.parts or ()]
     rough = [part for part in parts if not part.reparameterised]
     if len(rough) != 1:
         return None

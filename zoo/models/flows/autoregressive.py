@@ -67,8 +67,8 @@ class AutoregressiveFlow(nn.Module):
     def density(self) -> TorchDistributionMixin:
         """The distribution of one row: event shape (D,)."""
         # new transforms for each call: they cache their last values, which would stay in the model
-        steps = [transforms.AffineAutoregressive(network) for network in self.networks]
-        steps = steps if self.reads_noise else [step.inv for step in steps]
+        forth = [transforms.AffineAutoregressive(network) for network in self.networks]
+        steps = forth if self.reads_noise else [step.inv for step in forth]
         return dist.TransformedDistribution(self.base(), [*steps, *self.frame()])
 
     def forward(self, x: Tensor) -> Tensor:
