@@ -10,6 +10,7 @@ import torch
 from cases_densities import DENSITY_CASES
 from cases_energies import ENERGY_CASES
 from cases_flows import FLOW_CASES
+from cases_posteriors import POSTERIOR_CASES
 from cases_series import SERIES_CASES
 from cases_targets import TARGET_CASES
 from cases_vaes import VAE_CASES
@@ -129,6 +130,7 @@ MODEL_CASES: dict[str, ModelCase] = {
     **FLOW_CASES,
     **TARGET_CASES,
     **SERIES_CASES,
+    **POSTERIOR_CASES,
     "bernoulli_latent": ModelCase(
         lambda: BernoulliLatent(6, (8,), 3),
         pixels,

@@ -90,6 +90,11 @@ def table(train: int, held_out: int, columns: int) -> Case:
     return Case(splits, ("x",), None, "none", ("none",), seeded=True)
 
 
+def whole(shape: tuple[int, int], *, seeded: bool) -> Case:
+    """Labelled measurements that are not split."""
+    return Case((shape, None, shape), ("x", "y"), None, "none", ("none",), seeded=seeded)
+
+
 def two_views(splits, image: tuple[int, int], dynamic: Observe) -> Case:
     """Pictures with a second view of each."""
     labels, modes = ("x", "y", "seen"), PICTURES
@@ -199,6 +204,13 @@ CASES = {
     "breast_cancer_table": table(457, 56, 26),
     "wine_table": table(1281, 159, 11),
     "ionosphere_table": table(281, 35, 32),
+    "seeds": Case(
+        ((21,), None, (21,)), ("x1", "x2", "n", "r"), None, "none", ("none",), seeded=False
+    ),
+    "radon": Case(((735, 3), (92, 3), (92, 3)), ("x", "y"), None, "none", ("none",), seeded=True),
+    "ionosphere": whole((351, 35), seeded=False),
+    "sonar": whole((208, 61), seeded=False),
+    "credit": whole((1000, 25), seeded=True),
     "fashion_mnist": Case(
         MNIST_SPLITS,
         ("x",),

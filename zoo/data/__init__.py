@@ -29,6 +29,7 @@ from zoo.data import (
     gaussian_mixture,
     gp_regression,
     hmm,
+    labelled_tables,
     linear_regression,
     local_level,
     lost_labels,
@@ -39,7 +40,9 @@ from zoo.data import (
     pinwheel,
     planted_directions,
     planted_tree,
+    radon,
     rings,
+    seeds,
     series,
     tables,
     two_moons,
@@ -119,6 +122,11 @@ DATA: dict[str, Loader] = {
     "breast_cancer_table": tables.breast_cancer_table,
     "wine_table": tables.wine_table,
     "ionosphere_table": tables.ionosphere_table,
+    "seeds": seeds.load,
+    "radon": radon.load,
+    "ionosphere": labelled_tables.ionosphere,
+    "sonar": labelled_tables.sonar,
+    "credit": labelled_tables.credit,
 }
 
 

@@ -1,7 +1,10 @@
 """Hierarchical models: groups whose parameters share a prior that is inferred with them."""
 
+from zoo.data.radon import COUNTIES
 from zoo.models.hierarchical.eight_schools import EightSchools
 from zoo.models.hierarchical.item_response import ItemResponse
+from zoo.models.hierarchical.radon import Radon
+from zoo.models.hierarchical.seeds import Seeds
 from zoo.models.hierarchical.varying_intercepts import VaryingIntercepts
 from zoo.models.recipe import Recipe
 
@@ -39,6 +42,24 @@ HIERARCHICAL: dict[str, Recipe] = {
         labels=("x",),
         data="clinics",
         guide="full_rank+conditioned_normal",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "seeds": Recipe(
+        build=lambda data: Seeds(),
+        labels=("x1", "x2", "n", "r"),
+        data="seeds",
+        guide="full_rank",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "radon": Recipe(
+        build=lambda data: Radon(COUNTIES),
+        labels=("x", "y"),
+        data="radon",
+        guide="mean_field",
         steps=5000,
         lr=1e-2,
         batch_size=None,

@@ -5,6 +5,7 @@ from zoo.models.regression.gp_regression import GPRegression
 from zoo.models.regression.linear_regression import LinearRegression
 from zoo.models.regression.log_gaussian_cox import LogGaussianCox
 from zoo.models.regression.logistic_regression import LogisticRegression
+from zoo.models.regression.sparse_logistic import SparseLogistic
 
 REGRESSION: dict[str, Recipe] = {
     "logistic_regression": Recipe(
@@ -12,6 +13,15 @@ REGRESSION: dict[str, Recipe] = {
         labels=("x", "y"),
         data="breast_cancer",
         guide="full_rank",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "sparse_logistic": Recipe(
+        build=lambda data: SparseLogistic(data.features),
+        labels=("x", "y"),
+        data="ionosphere",
+        guide="mean_field",
         steps=5000,
         lr=1e-2,
         batch_size=None,
