@@ -20,7 +20,7 @@ REGRESSION: dict[str, Recipe] = {
     "sparse_logistic": Recipe(
         build=lambda data: SparseLogistic(data.features),
         labels=("x", "y"),
-        data="ionosphere",
+        data="breast_cancer",
         guide="mean_field",
         steps=5000,
         lr=1e-2,
