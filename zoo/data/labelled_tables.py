@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from zoo.data.binarize import check_mode
 from zoo.data.data import Batch, Data, make_data
@@ -29,19 +28,19 @@ CREDIT_INTERCEPT, CREDIT_SCALE = 1.2, 0.5
 def ionosphere(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
     """Radar returns: x of shape (351, 35) and y of shape (351,)."""
     check_mode("ionosphere", binarize, ("none",))
-    return _whole("ionosphere", *_read("ionosphere.npz", (351, 34)), seed)
+    return _whole("ionosphere", _read("ionosphere.npz", (351, 34)), seed)
 
 
 def sonar(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
     """Sonar returns: x of shape (208, 61) and y of shape (208,)."""
     check_mode("sonar", binarize, ("none",))
-    return _whole("sonar", *_read("sonar.npz", (208, 60)), seed)
+    return _whole("sonar", _read("sonar.npz", (208, 60)), seed)
 
 
 def credit(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
     """Simulated loans: x of shape (1000, 25) and y of shape (1000,), of which 0.7 are 1."""
     check_mode("credit", binarize, ("none",))
-    return _whole("credit", *simulate_credit(stream(seed, "credit")), seed)
+    return _whole("credit", simulate_credit(stream(seed, "credit")), seed)
 
 
 def simulate_credit(generator: torch.Generator) -> Batch:
@@ -61,12 +60,13 @@ def simulate_credit(generator: torch.Generator) -> Batch:
     return x, 2 * torch.bernoulli(chance, generator=generator) - 1
 
 
-def _whole(name: str, x: Tensor, y: Tensor, seed: int) -> Data:
+def _whole(name: str, batch: Batch, seed: int) -> Data:
+    x, y = batch
     sd, mean = torch.std_mean(x, 0, correction=0)
     z = (x - mean) / torch.where(sd > 0, sd, 1.0)
     dtype = torch.get_default_dtype()
-    batch = (torch.cat([torch.ones_like(z[:, :1]), z], 1).to(dtype), (y > 0).to(dtype))
-    return make_data(name, (batch, (), batch), ("x", "y"), seed, rowwise=False)
+    made = (torch.cat([torch.ones_like(z[:, :1]), z], 1).to(dtype), (y > 0).to(dtype))
+    return make_data(name, (made, (), made), ("x", "y"), seed, rowwise=False)
 
 
 def _read(file: str, shape: tuple[int, int]) -> Batch:
