@@ -14,6 +14,7 @@ from zoo.metrics.metric import Metric, joined
 from zoo.permutations.distribution import OverPermutations
 from zoo.protocols import HasMoments, HasPosterior
 
+OWN_ERROR = "the reference's own error is larger than that of the draws"
 Moments = dict[str, tuple[Tensor, Tensor]]  # site -> mean and standard deviation
 
 
@@ -82,8 +83,8 @@ def posterior_errors(
     return {
         "posterior_mean_error": _judged(error, mean_noise, mean_doubt, note),
         "posterior_sd_error": _judged(ratio - 1, sd_noise, sd_doubt, note),
-        "posterior_mean_worst": _worst(error, torch.hypot(mean_noise, mean_doubt), note),
-        "posterior_sd_worst": _worst(ratio - 1, torch.hypot(sd_noise, sd_doubt), note),
+        "posterior_mean_worst": _worst(error, mean_noise, mean_doubt, note),
+        "posterior_sd_worst": _worst(ratio - 1, sd_noise, sd_doubt, note),
     }
 
 
@@ -117,14 +118,17 @@ def sd_error(z: Tensor) -> Tensor:
 
 def _judged(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Metric:
     if doubt.norm() > noise.norm():
-        note = joined(note, "the reference's own error is larger than that of the draws")
+        note = joined(note, OWN_ERROR)
     return _root_mean_square(error, torch.hypot(noise, doubt), note)
 
 
-def _worst(error: Tensor, noise: Tensor, note: str) -> Metric:
+def _worst(error: Tensor, noise: Tensor, doubt: Tensor, note: str) -> Metric:
     """The largest error of a coordinate, with the noise of that coordinate."""
     i = error.abs().argmax()
-    return Metric(float(error[i].abs()), float(noise[i]), "posterior sd", "lower", note)
+    if doubt[i] > noise[i]:
+        note = joined(note, OWN_ERROR)
+    se = float(torch.hypot(noise[i], doubt[i]))
+    return Metric(float(error[i].abs()), se, "posterior sd", "lower", note)
 
 
 def _root_mean_square(
