@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo.models.targets.double_well_particles import DoubleWellParticles
 from zoo.models.targets.facing_moons import FacingMoons
 from zoo.models.targets.forty_gaussians import FortyGaussians
+from zoo.models.targets.lattice_phi4 import LatticePhi4
 from zoo.models.targets.many_well import ManyWell
 
 
@@ -31,6 +32,9 @@ TARGET_CASES: dict[str, ModelCase] = {
     "facing_moons": target(FacingMoons, lambda: (torch.tensor([2.0, 0.4, 0.6]),), 2),
     "forty_gaussians": target(FortyGaussians, planar, 2),
     "many_well": target(lambda: ManyWell(2), lambda: (torch.tensor([-0.5, -3.0, 1.0]),), 4),
+    "lattice_phi4": target(
+        lambda: LatticePhi4(around=1, along=3), lambda: (torch.tensor([-1.0, 0.3]),), 3
+    ),
     "double_well_particles": target(
         DoubleWellParticles, lambda: (torch.tensor([-0.3, 0.05, 2.0]),), 8
     ),

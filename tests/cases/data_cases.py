@@ -179,6 +179,7 @@ CASES = {
     "double_well_particles": Case(
         ((3,), None, (3,)), ("coefficients",), None, "none", ("none",), seeded=False
     ),
+    "lattice_phi4": replace(unsplit((2,), ("coefficients",)), seeded=False),
     "many_well": Case(
         ((3,), None, (3,)), ("coefficients",), None, "none", ("none",), seeded=False
     ),

@@ -32,7 +32,7 @@ ELSEWHERE = {
     "neals_funnel": "test_models_exact_guides",
     "banana": "test_models_exact_guides",
     **dict.fromkeys(("facing_moons", "forty_gaussians", "many_well"), "test_models_targets"),
-    "double_well_particles": "test_models_targets",
+    **dict.fromkeys(("lattice_phi4", "double_well_particles"), "test_models_targets"),
     "rbm": "test_models_energies",
     **dict.fromkeys(("dbm", "dbn"), "test_models_deep_energies"),
 }

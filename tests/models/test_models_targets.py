@@ -18,11 +18,13 @@ from zoo.models.targets import double_well_particles
 from zoo.models.targets.double_well_particles import DoubleWellParticles
 from zoo.models.targets.facing_moons import FacingMoons
 from zoo.models.targets.forty_gaussians import FortyGaussians
+from zoo.models.targets.lattice_phi4 import LatticePhi4
 from zoo.models.targets.many_well import ManyWell
 from zoo.protocols import HasEvidence, HasExactDraws, HasMoments
 
 PLANAR = {"facing_moons": FacingMoons, "forty_gaussians": FortyGaussians}
-DRAWN = [name for name in TARGET_CASES if name != "double_well_particles"]
+WITHOUT_DRAWS = ("double_well_particles", "lattice_phi4")
+DRAWN = [name for name in TARGET_CASES if name not in WITHOUT_DRAWS]
 DRAWS = 40_000
 
 
@@ -169,3 +171,33 @@ def test_other_shapes_are_refused():
         DoubleWellParticles().log_evidence(torch.tensor([0.0, -1.0, 4.0]))
     with pytest.raises(ValueError, match="wells >= 1; got 0"):
         ManyWell(0)
+
+
+def test_a_lattice_of_two_sites_by_another_quadrature():
+    model, coefficients = LatticePhi4(around=1, along=2), torch.tensor([-1.0, 0.3])
+
+    def density(x, y):
+        own = sum(0.5 * s**2 - 0.3 * s**4 for s in (x, y))
+        return math.exp(own - (x - y) ** 2 / 2)
+
+    def integral(of):
+        return integrate.dblquad(of, -5, 5, -5, 5, epsabs=1e-12, epsrel=1e-12)[0]
+
+    total = integral(density)
+    sd = (integral(lambda x, y: x**2 * density(x, y)) / total) ** 0.5
+    assert float(model.log_evidence(coefficients)) == pytest.approx(math.log(total), rel=1e-8)
+    _, found = model.posterior_moments(coefficients)["x"]
+    assert found.tolist() == pytest.approx([sd, sd], rel=1e-8)
+
+
+def test_a_lattice_by_weighted_draws():
+    """12 sites, and neighbours around as well as along."""
+    model, coefficients = LatticePhi4(around=3, along=4), torch.tensor([0.5, 0.3])
+    draws = 0.8 * torch.randn(200_000, 12)
+    log_q = torch.distributions.Normal(0.0, 0.8).log_prob(draws).sum(-1)
+    w = (model._log_density(draws, coefficients) - log_q - model.log_evidence(coefficients)).exp()
+    assert abs(w.mean() - 1) < ERRORS * standard_error(w)
+    _, sd = model.posterior_moments(coefficients)["x"]
+    for site in (0, 5):
+        square = w * draws[:, site] ** 2
+        assert abs(square.mean() - sd[site] ** 2) < ERRORS * standard_error(square)

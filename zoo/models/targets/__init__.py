@@ -5,6 +5,7 @@ from zoo.models.targets.banana import Banana
 from zoo.models.targets.double_well_particles import DoubleWellParticles
 from zoo.models.targets.facing_moons import FacingMoons
 from zoo.models.targets.forty_gaussians import FortyGaussians
+from zoo.models.targets.lattice_phi4 import LatticePhi4
 from zoo.models.targets.many_well import ManyWell
 from zoo.models.targets.neals_funnel import NealsFunnel
 
@@ -47,6 +48,14 @@ TARGETS: dict[str, Recipe] = {
         build=lambda data: ManyWell(),
         labels=("coefficients",),
         data="many_well",
+        guide="iaf",
+        lr=1e-2,
+        batch_size=None,
+    ),
+    "lattice_phi4": Recipe(
+        build=lambda data: LatticePhi4(),
+        labels=("coefficients",),
+        data="lattice_phi4",
         guide="iaf",
         lr=1e-2,
         batch_size=None,
