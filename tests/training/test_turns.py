@@ -60,7 +60,7 @@ def copy_of(program):
     return {name: p.detach().clone() for name, p in program.named_parameters()}
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "rmsprop_centred"])
 def test_each_part_moves_at_its_turn_alone(optimizer):
     found = taken(optimizer)
     for step, (before, after) in enumerate(zip(found, found[1:], strict=False)):

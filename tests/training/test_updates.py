@@ -30,6 +30,7 @@ RATES = {
     "adamw": 0.05,
     "sgd": 1e-3,
     "rmsprop": 0.02,
+    "rmsprop_centred": 0.02,
     "adagrad": 0.1,
     "clipped_adam": 0.05,
 }

@@ -83,6 +83,16 @@ def rmsprop(
     return p - rates[0] * (g / (square.sqrt() + 1e-8)), (square,)
 
 
+def rmsprop_centred(
+    p: Tensor, g: Tensor, moments: Moments, rates: Rates, decay: float
+) -> tuple[Tensor, Moments]:
+    """Graves 2013: RMSprop with a running variance in the place of the mean square."""
+    g = g + decay * p if decay else g
+    square = 0.99 * moments[0] + 0.01 * g * g
+    mean = moments[1] + 0.01 * (g - moments[1])
+    return p - rates[0] * (g / ((square - mean * mean).sqrt() + 1e-8)), (square, mean)
+
+
 def adagrad(
     p: Tensor, g: Tensor, moments: Moments, rates: Rates, decay: float
 ) -> tuple[Tensor, Moments]:
@@ -110,5 +120,6 @@ RULES: dict[str, Rule] = {
     "adamw": Rule(adamw, unbiased, ("exp_avg", "exp_avg_sq")),
     "clipped_adam": Rule(clipped_adam, unbiased, ("exp_avg", "exp_avg_sq")),
     "rmsprop": Rule(rmsprop, constant, ("square_avg",)),
+    "rmsprop_centred": Rule(rmsprop_centred, constant, ("square_avg", "grad_avg")),
     "adagrad": Rule(adagrad, constant, ("sum",)),
 }

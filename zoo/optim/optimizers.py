@@ -1,6 +1,7 @@
 """The optimizers, by name: torch's own, one over all parameters."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from pyro.optim.clipped_adam import ClippedAdam
@@ -10,11 +11,26 @@ from torch.optim import Optimizer
 from zoo.checks.arguments import look_up
 from zoo.optim.turns import ALWAYS, Turn
 
+class CentredRMSprop(torch.optim.RMSprop):
+    """RMSprop that divides by a running standard deviation, not by a root mean square.
+
+    A gradient that stays the same has a deviation of 0, and so steps without bound.
+
+    Source: Graves 2013, "Generating sequences with recurrent neural networks", section 4.2.
+    """
+
+    def __init__(
+        self, params: Iterable[dict[str, Any]], lr: float, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay, centered=True)
+
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
+    "rmsprop_centred": CentredRMSprop,
     "adagrad": torch.optim.Adagrad,
     "clipped_adam": ClippedAdam,
 }
