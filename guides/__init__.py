@@ -51,6 +51,7 @@ from guides.product_of_experts import ProductOfExperts
 from guides.realnvp import RealNVP
 from guides.recurrent import Recurrent
 from guides.relaxed import Relaxed
+from guides.score_matched import ScoreMatched
 from guides.semi_amortised import SemiAmortised
 from guides.semi_supervised import SemiSupervised
 from guides.shared import SharedEncoder
@@ -82,6 +83,7 @@ GUIDES: dict[str, Callable[..., Guide]] = {
     "laplace": Laplace,
     "pathfinder": Pathfinder,
     "multi_pathfinder": MultiPathfinder,
+    "score_matched": ScoreMatched,
     "per_datum_full_rank": PerDatumFullRank,
     "per_datum_iaf": PerDatumIAF,
     "amortised_normal": AmortisedNormal,
@@ -182,6 +184,7 @@ __all__ = [
     "Mixture",
     "Pathfinder",
     "MultiPathfinder",
+    "ScoreMatched",
     "PerDatum",
     "PerDatumFullRank",
     "PerDatumIAF",

@@ -95,7 +95,9 @@ DENSITIES = {
     "amortised_naf": (local_latents, GUIDES["amortised_naf"]),
     "amortised_spline": (local_latents, GUIDES["amortised_spline"]),
     "per_datum_full_rank": (local_latents, GUIDES["per_datum_full_rank"]),
-    **{name: (global_latents, GUIDES[name]) for name in ("laplace", "pathfinder")},
+    **{
+        name: (global_latents, GUIDES[name]) for name in ("laplace", "pathfinder", "score_matched")
+    },
     "per_datum_iaf": (local_latents, GUIDES["per_datum_iaf"]),
     "product_of_experts": (local_latents, GUIDES["product_of_experts"]),
     "bottom_up": (local_latents, GUIDES["bottom_up"]),

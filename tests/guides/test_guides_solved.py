@@ -159,7 +159,7 @@ def test_several_paths_give_each_mode_its_share():
     )
 
 
-@pytest.mark.parametrize("guide", [guides.Laplace, guides.Pathfinder])
+@pytest.mark.parametrize("guide", [guides.Laplace, guides.Pathfinder, guides.ScoreMatched])
 def test_the_same_seed_finds_the_same(guide):
     fits = [zoo.fit(linear, guide, X, Y, seed=2) for _ in range(2)]
     assert torch.equal(fits[0].guide.loc, fits[1].guide.loc)

@@ -6,6 +6,7 @@ from zoo.normals.laplace import laplace
 from zoo.normals.log_density import LogDensity
 from zoo.normals.mixing import multi_pathfinder
 from zoo.normals.pathfinder import pathfinder, starting_points
+from zoo.normals.score_matching import score_matched
 from zoo.normals.solution import Solution, paths_of
 
 
@@ -29,4 +30,5 @@ SOLVERS: dict[str, Callable[..., Solution]] = {
     "laplace": laplace,
     "pathfinder": best_of_paths,
     "multi_pathfinder": multi_pathfinder,
+    "score_matched": score_matched,
 }

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from zoo.checks.arguments import look_up
 from zoo.optim.turns import ALWAYS, Turn
 
+
 class CentredRMSprop(torch.optim.RMSprop):
     """RMSprop that divides by a running standard deviation, not by a root mean square.
 
