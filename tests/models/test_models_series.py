@@ -10,6 +10,7 @@ from pyro import poutine
 from scipy import integrate, stats
 
 from zoo.isolation import isolated
+from zoo.models.time_series.change_point import OneChange
 
 IDENTITY = 1e-8
 NAMES = ("autoregression", "change_point", "garch", "stochastic_volatility", "item_response",
@@ -140,3 +141,12 @@ def test_the_change_point_by_quadrature_over_both_rates():
         square = integral(lambda *r, i=i: r[i] ** 2 * joint(*r)) / evidence
         assert float(moments[name][0]) == pytest.approx(mean, rel=1e-3)
         assert float(moments[name][1]) == pytest.approx((square - mean**2) ** 0.5, rel=1e-3)
+
+
+def test_draws_of_one_change_have_its_mean():
+    """The change is as likely before every year but the first."""
+    q = OneChange(torch.tensor(4.0), torch.tensor(1.0), 5)
+    draws = q.expand((2,)).sample((50_000,)).reshape(-1, 5)
+    share = torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0])
+    error = (draws.mean(0) - (1 + 3 * share)) / (draws.std(0) / len(draws) ** 0.5)
+    assert error.abs().max() < 5

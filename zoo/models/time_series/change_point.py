@@ -15,15 +15,21 @@ disasters in British coal mines are from Jarrett (1979).
 Departs from the paper: priors with fixed numbers, and s summed out.
 """
 
+import math
+from typing import Any, ClassVar
+
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.distributions import TorchDistribution
 from torch import Tensor, nn
+from torch.distributions import constraints
 
 from zoo.models.exact_moments import mixture_moments
 from zoo.models.shapes import require_shape
 
 SHAPE, RATE = 2.0, 1.0
+NO_SHAPE = torch.Size()
 
 
 class ChangePoint(nn.Module):
@@ -41,13 +47,10 @@ class ChangePoint(nn.Module):
         Raises:
             ValueError: y is not (T,), or has less than 2 values.
         """
-        before = changes(y)
+        changes(y)
         prior = dist.Gamma(y.new_full((), SHAPE), RATE)
         early, late = (pyro.sample(name, prior) for name in ("early", "late"))
-        rates = torch.where(before, early[..., None, None], late[..., None, None])
-        times = dist.Categorical(logits=y.new_zeros(len(before)))
-        series = dist.Poisson(rates).to_event(1)
-        return pyro.sample("y", dist.MixtureSameFamily(times, series), obs=y)
+        return pyro.sample("y", OneChange(early, late, len(y)), obs=y)
 
     def log_evidence(self, y: Tensor) -> Tensor:
         """Exact log p(y): a sum over the time, with both rates integrated out.
@@ -89,6 +92,57 @@ class ChangePoint(nn.Module):
             log_joint = log_joint - torch.lgamma(years.new_tensor(SHAPE))
             log_joint = log_joint + torch.lgamma(q.concentration) - q.concentration * q.rate.log()
         return log_joint, early, late
+
+
+class OneChange(TorchDistribution):
+    """Poisson counts whose rate changes once; the time of the change is summed out.
+
+    Args:
+        early: rate before the change, shape (...).
+        late: rate from the change on, shape (...).
+        length: T, number of counts.
+    """
+
+    arg_constraints: ClassVar[dict] = {
+        "early": constraints.nonnegative,
+        "late": constraints.nonnegative,
+    }
+    support = constraints.independent(constraints.nonnegative_integer, 1)
+
+    def __init__(
+        self,
+        early: Tensor,
+        late: Tensor,
+        length: int,
+        *,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.early, self.late = torch.broadcast_tensors(early, late)
+        shape = self.early.shape
+        super().__init__(shape, torch.Size((length,)), validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "OneChange":
+        """The same rates in a larger batch."""
+        rates = self.early.expand(batch_shape), self.late.expand(batch_shape)
+        return OneChange(*rates, self.event_shape[0], validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Nats, from running sums of both rates' log probabilities: (..., T) -> (...)."""
+        before, after = (dist.Poisson(rate[..., None]).log_prob(value) for rate in self._rates)
+        by_time = (before - after)[..., :-1].cumsum(-1) + after.sum(-1, keepdim=True)
+        return by_time.logsumexp(-1) - math.log(self.event_shape[0] - 1)
+
+    def sample(self, sample_shape: Any = NO_SHAPE) -> Tensor:
+        """Draws a time of the change, then the counts."""
+        length, shape = self.event_shape[0], torch.Size(sample_shape) + self.batch_shape
+        change = torch.randint(1, length, shape, device=self.early.device)[..., None]
+        times = torch.arange(length, device=self.early.device)
+        early, late = (rate[..., None] for rate in self._rates)
+        return torch.poisson(torch.where(times < change, early, late))
+
+    @property
+    def _rates(self) -> tuple[Tensor, Tensor]:
+        return self.early, self.late
 
 
 def changes(y: Tensor) -> Tensor:
