@@ -38,15 +38,21 @@ def pytest_collection_modifyitems(items):
 
 
 def thin_out(items):
-    """Of the cases of a test marked thin(every), every so many are in the default run."""
+    """Of the cases of a test marked thin(every), every so many are in the default run.
+
+    The others are in the thorough run; of thin(every, longer) every so many of them, and the rest
+    is exhaustive.
+    """
     seen = Counter()
     for item in items:
         thin = item.get_closest_marker("thin")
         if thin is None or any(item.get_closest_marker(name) for name in ("slow", "exhaustive")):
             continue
         test = item.nodeid.split("[")[0]
-        if seen[test] % thin.args[0]:
-            item.add_marker(pytest.mark.thorough)
+        every, *longer = thin.args
+        if seen[test] % every:
+            rest = longer and seen[test] % longer[0]
+            item.add_marker(pytest.mark.exhaustive if rest else pytest.mark.thorough)
         seen[test] += 1
 
 

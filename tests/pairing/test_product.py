@@ -13,7 +13,7 @@ from zoo.objectives import OBJECTIVES
 from zoo.pairing.mismatch import PairingError, mismatch
 
 
-@pytest.mark.thin(13)
+@pytest.mark.thin(13, 2)
 @pytest.mark.parametrize("guide", GUIDES)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_sentence_or_a_finite_gradient(model, guide, device):
@@ -42,7 +42,7 @@ def found_wrong(program, args, device, leaves):
     return [claim for claim, holds in claims.items() if not holds]
 
 
-@pytest.mark.thin(41)
+@pytest.mark.thin(41, 4)
 @pytest.mark.parametrize("guide", GUIDES)
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_refused_is_not_built(model, guide, device):

@@ -138,7 +138,7 @@ def reparameterised(latents: Latents, family: type[Family], objective: Objective
     ]
     if not objective.needs.reparameterised or not sampled:
         return None
-    if (part := _draws_what_is_summed(latents, family, summed)) is not None:
+    if part := _draws_what_is_summed(latents, family, summed):
         return (
             f"{type(objective).__name__} sums out {sorted(summed)}, which {part} of "
             f"{family.__name__} draws. Leave {part} out of the composed guide, or use an "
@@ -162,14 +162,14 @@ def solved(latents: Latents, family: type[Family], objective: Objective) -> str 
     )
 
 
-def _draws_what_is_summed(latents: Latents, family: type[Family], summed: set[str]) -> str | None:
-    """The only part of a composed guide whose draws are not reparameterised, if all are summed."""
+def _draws_what_is_summed(latents: Latents, family: type[Family], summed: set[str]) -> str:
+    """The only part of a composed guide whose draws have no path, if all are summed; else ""."""
     parts: list[type[Family]] = [class_of(part) for part in family.parts or ()]
     rough = [part for part in parts if not part.reparameterised]
     if len(rough) != 1:
-        return None
+        return ""
     drawn = covered(latents, rough[0]).names
-    return rough[0].__name__ if drawn and set(drawn) <= summed else None
+    return rough[0].__name__ if drawn and set(drawn) <= summed else ""
 
 
 def baselines(latents: Latents, family: type[Family], objective: Objective) -> str | None:
