@@ -54,7 +54,13 @@ def test_list_shows_which_pairs_go_together():
     """What is printed, read back: group numbers stand for objectives, a block for its models."""
     objectives, pairs = call("list", "--pairs").split("Which guides go on")
     lines = [_cells(line) for line in objectives.splitlines()]
-    groups = {number: names.split(", ") for number, names in lines if number.isdigit()}
+    groups = dict[str, list[str]]()
+    for number, names in (cells for cells in lines if len(cells) == 2):
+        if number.isdigit():
+            groups[number] = []
+        if groups and names and not number.strip("0123456789"):  # a long group goes on
+            last = groups[max(groups, key=int)]
+            last += names.strip(", ").split(", ")
     found = {}
     for block in pairs.split("├"):
         lines = [_cells(line) for line in block.splitlines()]

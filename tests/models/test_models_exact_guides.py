@@ -71,6 +71,8 @@ def test_the_usual_data_and_guide(model):
     if GUIDES_ON[model] is LABELS:  # of few values: no moments, and weights without a tail
         missing |= {"psis_mean_shift", "psis_sd_shift", "posterior_sd_error"}
         missing |= {"k_hat", "k_hat_share"}
+    if fit.latents.rowwise:
+        missing |= {"posterior_mean_worst", "posterior_sd_worst"}
     assert set(found.skipped) <= missing
     assert all(abs(metric.value) < float("inf") for metric in found.values())
 

@@ -13,6 +13,7 @@ import guides
 import zoo
 from zoo.arviz_compat import chain_diagnostics
 from zoo.cli.reference import reference_table
+from zoo.data import DataNotFound
 from zoo.isolation import in_double, isolated
 from zoo.metrics.posterior import exact_moments, posterior_errors, sd_error
 from zoo.models import MODELS
@@ -31,6 +32,9 @@ from zoo.reference.store import HERE, TENSORS
 NONCENTRED = {name: recipe.noncentred for name, recipe in MODELS.items() if recipe.noncentred}
 STORED = sorted(HERE.glob("*.npz"))
 LIMIT = 1_500_000
+WITHOUT_MOMENTS = (
+    *("logistic_regression", "garch", "item_response", "log_gaussian_cox", "radon"),
+)
 Y = torch.tensor([0.3, -1.2, 2.0])
 
 
@@ -233,6 +237,14 @@ def test_evaluate_takes_the_reference_of_a_model_that_knows_nothing(found, monke
     assert "does not know its posterior" in other.skipped["posterior_mean_error"]
 
 
+def task_of(kept):
+    """The task of a stored reference; its data may be files that are not there."""
+    try:
+        return zoo.load(kept.model, data=kept.data)
+    except DataNotFound as error:
+        pytest.skip(str(error))
+
+
 def test_there_are_references():
     assert STORED
 
@@ -240,7 +252,7 @@ def test_there_are_references():
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_a_stored_reference_has_earned_its_place(path):
     kept = load(path)
-    task = zoo.load(kept.model)
+    task = task_of(kept)
     assert path.stat().st_size < LIMIT
     assert reference(task).hash == task.data.hash == kept.hash
     check({name: vars(kept)[name] for name in TENSORS[1:]}, kept.divergences)
@@ -249,10 +261,10 @@ def test_a_stored_reference_has_earned_its_place(path):
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_a_stored_reference_has_the_exact_moments(path):
     kept = load(path)
-    task = zoo.load(kept.model)
+    task = task_of(kept)
     model = task.build()
     if not isinstance(model, HasMoments | HasPosterior):
-        assert kept.model == "logistic_regression"
+        assert kept.model in WITHOUT_MOMENTS
         return
     exact = exact_moments(model, task.split("train"))
     for name, pair in exact.items():

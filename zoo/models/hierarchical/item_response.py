@@ -1,4 +1,4 @@
-"""Item response: how able are people, and how hard are the questions they answered?
+"""Item response: how able people are, and how hard the questions that they answered.
 
 The two-parameter logistic model. Abilities, difficulties and discriminations multiply, so that the
 posterior is not normal, and what is known of a question depends on who answered it.
