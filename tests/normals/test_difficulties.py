@@ -229,3 +229,13 @@ def test_posteriors_that_data_determine_get_no_word(seed, correlated):
     number = torch.poisson((0.3 * x).sum(1).exp(), generator=torch.Generator().manual_seed(seed))
     assert said(counts, x, number, seed=seed, correlated=correlated) == {}
     assert said(share, (y > 0).to(y), seed=seed, correlated=correlated) == {}
+
+
+@pytest.mark.thorough
+def test_modes_without_number_are_seen_though_the_best_outweighs_each_of_the_others():
+    """Of 2^16 corners each path ends in another one; a bent way between two leads over others."""
+    fit = zoo.fit(zoo.load("many_well"), guides.MeanField)
+    (found,) = fit.difficulties
+    assert found.kind == "multimodal"
+    assert "more modes than the 4 paths" in found.sentence
+    assert zoo.evaluate(fit, metrics=["weights", "psis"]).answers.draws.answer != "yes"

@@ -1,9 +1,10 @@
 """Has a posterior several modes? What the paths of Pathfinder show together.
 
 Each path's end is climbed to its mode. Two modes are separate if the log density falls by more
-than 2 nats between them: on the straight line, and at the highest point of the plane across the
-line where it is lowest, so that a bent ridge is not taken for two modes. Of each mode the evidence
-is estimated by importance sampling from the normal of its curvature.
+than 2 nats between them: on the straight line, and on ways that are bent where the line is
+lowest, towards the highest point of the plane across it, so that a curved ridge is not taken for
+two modes. Of each mode the evidence is estimated by importance sampling from the normal of its
+curvature.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,9 @@ NEAR = 1.0  # sds: modes nearer than this are one
 APART = 2.0  # sds: a latent differs if one of its numbers does by more
 DRAWS = 256
 LINE = 33  # points on the line between two modes
+BENDS = 3  # times that each part of a way between two modes is bent
 EQUAL = 0.02  # nats between the log densities of two modes that are mirror images
+MANY = 4  # paths that each end in a mode of its own
 NAMED = 4  # weights that are written out
 
 Form = Callable[[Tensor], Tensor]
@@ -63,6 +66,8 @@ def several_modes(density: LogDensity, paths: list[Path], seed: int) -> Difficul
         return None
     weights = torch.softmax(torch.tensor([mode.evidence for mode in modes]), 0).tolist()
     kept = [(m, w) for m, w in zip(modes, weights, strict=True) if w > SMALLEST]
+    more = len(modes) == len(paths) >= MANY and len(kept) < 2
+    kept = list(zip(modes, weights, strict=True)) if more else kept
     if len(kept) < 2:
         return None
     kept.sort(key=lambda pair: -pair[1])
@@ -70,10 +75,13 @@ def several_modes(density: LogDensity, paths: list[Path], seed: int) -> Difficul
     names = _differing(density, first, others)
     shown = ", ".join(f"{weight:.0%}" for _, weight in kept[:NAMED])
     shown += ", ..." if len(kept) > NAMED else ""
+    count = f"at least {len(kept)} modes, of weights {shown}"
+    if more:  # each light beside the heaviest, and together perhaps not
+        count = f"more modes than the {len(paths)} paths that looked, each of which found its own"
     return Difficulty(
         "multimodal",
-        f"The posterior has at least {len(kept)} modes, of weights {shown}, which differ in "
-        f"{listed(names)}; a normal covers one of them. {_advice(density, first, others, names)}",
+        f"The posterior has {count}, which differ in {listed(names)}; a normal covers one of "
+        f"them. {_advice(density, first, others, names)}",
     )
 
 
@@ -157,20 +165,43 @@ def _near(point: Tensor, mode: _Mode) -> bool:
 
 def _separate(density: LogDensity, a: _Mode, b: _Mode, known: list[_Mode], seed: int) -> bool:
     """Is there a valley between two modes, on every way?"""
+    level = min(a.value, b.value) - VALLEY
+    others = [mode for mode in known if mode is not b]
+    scale, ends = conditional_sd(a.normal), (a.point, b.point)
+    return not _joined(density, ends, scale, level, others, seed, BENDS)
+
+
+def _joined(
+    density: LogDensity,
+    ends: tuple[Tensor, Tensor],
+    scale: Tensor,
+    level: float,
+    others: list[_Mode],
+    seed: int,
+    bends: int,
+) -> bool:
+    """Does a way between two points stay above a level: a straight one, or one with bends?
+
+    A bend is the highest point of the plane across the line where the line is lowest. The way
+    through it has to stay above the level too: with many modes that point is on another mode.
+    """
+    start, end = ends
     shares = torch.linspace(0, 1, LINE, dtype=torch.float64)[:, None]
-    line = a.point + shares * (b.point - a.point)
-    values, level = values_at(density, line), min(a.value, b.value) - VALLEY
+    line = start + shares * (end - start)
+    values = values_at(density, line)
     lowest = int(values.argmin())
     if float(values[lowest]) > level:
-        return False
-    scale = conditional_sd(a.normal)
-    across = (b.point - a.point) / scale
+        return True
+    across = (end - start) / scale
     across = across / across.norm()
     generator = torch.Generator().manual_seed(seed)
     aside = torch.randn(density.size, generator=generator, dtype=torch.float64)
     aside = scale * (aside - (aside @ across) * across)
     ridge = climb(density, line[lowest] + aside, scale, across=across)
-    return ridge.value < level or any(_near(ridge.point, mode) for mode in known if mode is not b)
+    if bends == 0 or ridge.value < level or any(_near(ridge.point, mode) for mode in others):
+        return False
+    halves = ((start, ridge.point), (ridge.point, end))
+    return all(_joined(density, half, scale, level, others, seed, bends - 1) for half in halves)
 
 
 def _differing(density: LogDensity, first: _Mode, others: list[_Mode]) -> list[str]:
