@@ -61,7 +61,7 @@ class BlockDiagonal(Guide):
         base = dist.Normal(torch.zeros_like(self.loc), torch.ones_like(self.loc)).to_event(1)
         parts = zip(self.loc.split(self.sizes), self.factors, self.sizes, strict=True)
         blocks = [CholeskyAffine(loc, cholesky_factor(f, size)) for loc, f, size in parts]
-        q = dist.TransformedDistribution(base, [BlockAffine(blocks, -1, self.sizes)])
+        q = dist.TransformedDistribution(base, [BlockAffine(blocks, -1, self.sizes, cache_size=1)])
         return sample_jointly(self.latents, self.plates(args), self.units.of(q))
 
     @torch.no_grad()

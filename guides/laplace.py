@@ -1,6 +1,6 @@
 """Laplace's approximation: the normal of the curvature at the mode.
 
-    q(z) = T( N(u; m, H^-1) ),   m = argmax f(u),   H = -d^2 f / du du^T at m,
+    q(z) = T( N(u; m, H^-1) ),   m a maximum of f,   H = -d^2 f / du du^T at m,
     f(u) = log p(x, T(u)) + log |dT/du|.
 
 Mode and curvature are those of the unconstrained values u: the mode of another parametrisation
@@ -21,11 +21,14 @@ from zoo.latents import Latents
 
 
 class Laplace(SolvedNormal):
-    """A normal at the highest mode, with the inverse curvature there as covariance.
+    """A normal at a mode, with the inverse curvature there as covariance.
+
+    It is the highest of the modes that the starts lead to, which need not be the highest of all,
+    nor that of the most mass.
 
     Args:
         latents: the latents to cover.
-        starts: points from which L-BFGS climbs; the highest mode is taken.
+        starts: points from which L-BFGS climbs; the highest mode that they reach is taken.
 
     Raises:
         ValueError: if fitted where the posterior has no mode, as a centred hierarchical model has

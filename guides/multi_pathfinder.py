@@ -3,7 +3,8 @@
     q(z) = T( sum_k w_k N(u; m_k, L_k L_k^T) ),   w = argmin KL(p || q).
 
 Each path gives the normal of the highest ELBO on its way (:mod:`guides.pathfinder`). Where paths
-end at several modes, q covers them all, with weights that importance sampling gives them.
+end at several modes, q covers these, with weights that importance sampling gives them. A mode that
+no path ends in is not covered, and its mass is not seen: the starts lie in [-2, 2]^d.
 
 Departs from the paper: the paper's result is a set of draws, resampled by Pareto-smoothed
 importance weights, which has no density. Here the mixture itself is the guide, so that bounds and

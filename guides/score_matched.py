@@ -8,6 +8,7 @@ derivatives alone, and each step is in closed form (:mod:`zoo.normals.score_matc
 at Pathfinder's best normal. q is exact where the posterior of u is normal. Elsewhere q is not the
 normal of the highest ELBO, which `full_rank` looks for, and where the tails of the posterior fall
 much more slowly or faster than a normal's it can be far from it; a note says if the ELBO fell.
+Of several modes it covers the one that Pathfinder's best path ended in.
 
 Departs from the paper: the draws of N(0, I) behind each batch stay the same.
 

@@ -72,7 +72,8 @@ class JointFlow(Guide):
         """Samples all latents jointly."""
         noise = dist.Normal(torch.zeros_like(self.loc), torch.ones_like(self.loc)).to_event(1)
         scale = positive(self.unconstrained_scale)
-        steps = self.transforms(transforms.AffineTransform(self.loc, scale, event_dim=1))
+        affine = transforms.AffineTransform(self.loc, scale, event_dim=1, cache_size=1)
+        steps = self.transforms(affine)
         frame = CholeskyAffine(self.frame_mean, self.frame_factor)
         q = dist.TransformedDistribution(noise, [*steps, frame])
         return sample_jointly(self.latents, self.plates(args), q)

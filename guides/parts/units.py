@@ -30,7 +30,8 @@ class Units(nn.Module):
 
     def of(self, q: TorchDistribution) -> TorchDistribution:
         """The distribution of c + s v, for v from q of event shape (d,)."""
-        return dist.TransformedDistribution(q, [AffineTransform(self.mean, self.sd, event_dim=1)])
+        back = AffineTransform(self.mean, self.sd, event_dim=1, cache_size=1)
+        return dist.TransformedDistribution(q, [back])
 
     @torch.no_grad()
     def take(self, mean: Tensor, factor: Tensor) -> Tensor:

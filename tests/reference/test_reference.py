@@ -271,3 +271,15 @@ def test_a_stored_reference_has_the_exact_moments(path):
         for i, truth in enumerate(pair):
             error = kept.errors()[name][i]
             assert ((kept.moments()[name][i] - truth).abs() < 5 * error).all(), (name, i)
+
+
+def test_numbers_of_the_model_in_single_precision_are_named():
+    """As tutorials write it: the data are no arguments."""
+    design = torch.randn(20, 2, dtype=torch.float32)
+
+    def regression(y):
+        beta = pyro.sample("beta", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+        pyro.sample("y", dist.Normal(design @ beta, 1.0).to_event(1), obs=y)
+
+    with pytest.raises(ValueError, match="Pass the data as arguments"):
+        zoo.reference(regression, torch.randn(20), chains=2, draws=4, warmup=1, compile=False)

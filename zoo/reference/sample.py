@@ -7,7 +7,8 @@ Source: Hoffman & Gelman 2014, "The no-U-turn sampler"; Vehtari et al. 2021, "Ra
 folding, and localization: an improved R-hat" (the limits).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from zoo.checks.arguments import number, seed_given, whole
 from zoo.isolation import in_double, isolated
@@ -63,10 +64,11 @@ def sample_reference(
     sites = usual if noncentred is None else tuple(noncentred)
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scoring_args("train"))
-        posterior = Posterior(task.build(), rows, sites, chains)
         plan = Plan(draws, warmup, accept, compiles=compile)
-        run = sample(posterior.slope, posterior.start(), plan, shown)
-        values = posterior.values(run.u.flatten(0, 1))
+        with single_precision_named():
+            posterior = Posterior(task.build(), rows, sites, chains)
+            run = sample(posterior.slope, posterior.start(), plan, shown)
+            values = posterior.values(run.u.flatten(0, 1))
     found = summarise(values, chains)
     divergences = int(run.diverged.sum())
     check(found, divergences)
@@ -83,6 +85,25 @@ def sample_reference(
         settings=settings | {"thin": thin, "noncentred": list(sites)},
         provenance=provenance(task.data),
     )
+
+
+@contextmanager
+def single_precision_named() -> Iterator[None]:
+    """Says of a model that holds single-precision numbers of its own what to do.
+
+    Raises:
+        ValueError: where tensors of two precisions met.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "dtype" not in str(error):
+            raise
+        raise ValueError(
+            "References are drawn in double precision, and the model refers to numbers in single "
+            f"precision: {str(error).splitlines()[0]} Pass the data as arguments of the model, "
+            "which are made double, or make what it refers to double by .double()."
+        ) from error
 
 
 def _check(chains: int, draws: int, warmup: int, accept: float) -> None:
