@@ -19,6 +19,7 @@ from benchmarks.estimators import fashion, networks, permutations, reinforce, wa
 from benchmarks.pages import densities, energies, flow_gan
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
+from benchmarks.posteriors import pictures as posteriors
 from benchmarks.speed import scaling
 from benchmarks.vaes import collapse, deep_markov, hamiltonian, held, hierarchical, ladder
 from benchmarks.vaes import draw as draw_steps
@@ -86,6 +87,7 @@ def _temperature(path: Path) -> None:
 MULTIMODAL, MUSEUM = "python -m benchmarks.vaes.multimodal", "python -m benchmarks.pages.failures"
 HIERARCHICAL = "python -m benchmarks.vaes.hierarchical"
 DRAW = "python -m benchmarks.vaes.draw"
+POSTERIORS = "python -m benchmarks.posteriors"
 FLOWS = "python -m benchmarks.densities.flows"
 PICTURES = {
     "amortisation": Drawn("zoo picture amortisation --out docs", _amortisation),
@@ -144,6 +146,10 @@ PICTURES = {
     "museum_posteriors": Drawn(MUSEUM),
     "museum_ranks": Drawn(MUSEUM),
     "museum_weights": Drawn(MUSEUM),
+    "posteriors": Drawn(POSTERIORS, lambda path: posteriors.grid(result("posteriors.json"), path)),
+    "posteriors_planes": Drawn(
+        POSTERIORS, lambda path: posteriors.planes(result("posteriors.json"), path)
+    ),
     "scaling": Drawn(
         "python -m benchmarks.speed.scaling",
         lambda path: scaling.picture(result("scaling.json")["rows"], path),

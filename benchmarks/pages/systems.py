@@ -6,9 +6,11 @@ python -m benchmarks.pages.systems
 import inspect
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
 
 from benchmarks import markdown, records
 from guides import guide_named
@@ -19,8 +21,12 @@ TABLE = Path(__file__).with_suffix(".toml")
 INTRODUCTION = """# Systems of the lectures
 
 Every system of the course material that the zoo follows, with its model and guides, a command to
-begin with, what it must show, and the test or benchmark that shows it. Written by
-`python -m benchmarks.pages.systems`; a test holds that every file and every test in it exists.
+begin with, what it must show, what was measured, and the test or benchmark that shows it. Written
+by `python -m benchmarks.pages.systems`; a test holds that every file and every test in it exists.
+
+What was measured is read from `benchmarks/results/`: the mean over seeds with its standard error,
+or that of one fit with the error of its draws. "-" stands where tests alone show it. Budgets are
+short; the pages behind the links say which, and what was published.
 
 Lectures: **L3b** Berkeley CS294-158, lecture 3b. **DGM** Tomczak, Deep generative modeling: latent
 variable models. **EV** UW CSE 599I, Expressive VAEs. **DLV** METU CENG 796, Discrete latent
@@ -29,7 +35,7 @@ variable models and hybrid models. **688** UMass COMPSCI 688, lecture 20.
 Tests are run by `python -m pytest FILE -k NAME` (`-m ""` adds those of the longer runs);
 benchmarks by `python -m NAME`, and their results are in `benchmarks/results/`.
 """
-HEADS = ("system", "lecture", "model, guides", "command", "must show", "shown by")
+HEADS = ("system", "lecture", "model, guides", "command", "must show", "measured", "shown by")
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class System:
         command: to begin with.
         must_show: what a reader may ask of it.
         shown_by: tests as FILE::NAME, benchmarks as modules, pages as docs/FILE.
+        measured: figures of the committed results; see :class:`Figure` for the fields of each.
     """
 
     part: str
@@ -57,6 +64,61 @@ class System:
     command: str
     must_show: str
     shown_by: list[str]
+    measured: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of the committed results.
+
+    Attributes:
+        label: what it is, with its unit.
+        file: in benchmarks/results/.
+        rows: the list in that file.
+        where: fields that a row must have.
+        value: path to the number in a row, with dots; it may be a pair of value and error.
+    """
+
+    label: str
+    file: str
+    where: dict[str, Any]
+    value: str
+    rows: str = "rows"
+
+    def __str__(self) -> str:
+        """The label, the mean over the rows that match, and its standard error.
+
+        Raises:
+            ValueError: if no row matches.
+        """
+        rows = records.read(records.RESULTS / self.file)[self.rows]
+        asked = self.where.items()
+        found = [_pair(row, self.value) for row in rows if asked <= _plain(row).items()]
+        if not found:
+            raise ValueError(f"Expected rows with {self.where} in {self.file}; got none.")
+        values = [value for value, _ in found]
+        if len(values) > 1:
+            return f"{self.label} {_shown(mean(values), stdev(values) / len(values) ** 0.5)}"
+        return f"{self.label} {_shown(*found[0])}"
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not isinstance(value, dict | list)}
+
+
+def _pair(row: dict[str, Any], path: str) -> tuple[float, float]:
+    """A number and its standard error; 0 where the row has none."""
+    found: Any = row
+    for name in path.split("."):
+        found = found[name]
+    if isinstance(found, dict):
+        return found["value"], found["se"]
+    return tuple(found) if isinstance(found, list) else (found, 0.0)  # type: ignore[return-value]
+
+
+def _shown(value: float, se: float) -> str:
+    digits = 3 if abs(value) < 1 else 2 if abs(value) < 100 else 1
+    return f"{value:.{digits}f}" + (f" ± {se:.{digits}f}" if se else "")
 
 
 def systems() -> list[System]:
@@ -112,6 +174,7 @@ def cells(system: System) -> list[str]:
         ", ".join(map(str, members)),
         f"`{system.command}`",
         system.must_show,
+        "; ".join(str(Figure(**figure)) for figure in system.measured) or "-",
         "; ".join(map(shown, system.shown_by)),
     ]
 

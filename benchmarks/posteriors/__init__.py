@@ -1,0 +1,1 @@
+"""Guides against truth: every guide on every posterior whose answer is known."""
