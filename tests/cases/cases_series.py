@@ -33,13 +33,14 @@ def case(
     build: Callable[[], nn.Module],
     data: Callable[[int], tuple[Tensor, ...]],
     sites: dict[str, Site],
+    observed: str = "y",
 ) -> ModelCase:
-    return ModelCase(build, data, sites, ("y",), None, 0, (64, 64), nesting=0)
+    return ModelCase(build, data, sites, (observed,), None, 0, (64, 64), nesting=0)
 
 
 SERIES_CASES: dict[str, ModelCase] = {
     "autoregression": case(
-        Autoregression, series, {"c": shared(), "phi": shared(2), "sigma": shared()}
+        Autoregression, series, {"c": shared(), "phi": shared(2), "sigma": shared()}, "y_next"
     ),
     "change_point": case(ChangePoint, counts, {"early": shared(), "late": shared()}),
     "garch": case(

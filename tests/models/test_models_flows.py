@@ -230,7 +230,8 @@ def test_a_short_fit_is_a_density_nearer_to_the_truth(name):
 def test_draws_of_a_flow_have_its_density(name):
     """E_p[log p] by draws is its integral on a grid, and both moments agree."""
     model = made(name, spread=0.1)
-    model = type(model)(2, depth=2, hidden=(8,))
+    direction = {"reads_noise": name == "iaf_density"} if name in ("maf", "iaf_density") else {}
+    model = type(model)(2, depth=2, hidden=(8,), **direction)
     scatter(model, 0.2)
     with isolated(seed=1), torch.no_grad():
         x = model.density().sample((4000,))

@@ -9,7 +9,7 @@ Generative process, for t = K..T-1, given the first K values:
     y_t ~ N(c + phi_1 y_{t-1} + ... + phi_K y_{t-K}, sigma)
 
 Second arguments are standard deviations.
-Shapes: y (T,), c (), phi (K,), sigma ().
+Shapes: y (T,), c (), phi (K,), sigma (); what is observed, y_next (T - K,), is y from time K on.
 Source: Stan user's guide, chapter 2, section "Autoregressive models".
 Departs from the guide: proper priors.
 """
@@ -48,7 +48,7 @@ class Autoregression(nn.Module):
         self.order = order
 
     def forward(self, y: Tensor) -> Tensor:
-        """Generates the series from its first K values: sites c, phi and sigma, then y.
+        """Generates the series from its first K values: sites c, phi and sigma, then y_next.
 
         Args:
             y: the series, shape (T,), T above K.
@@ -66,7 +66,7 @@ class Autoregression(nn.Module):
         phi = pyro.sample("phi", prior)
         sigma = pyro.sample("sigma", dist.HalfNormal(zero + NOISE_SCALE))
         mean = c[..., None] + (past * phi[..., None, :]).sum(-1)
-        return pyro.sample("y", dist.Normal(mean, sigma[..., None]).to_event(1), obs=now)
+        return pyro.sample("y_next", dist.Normal(mean, sigma[..., None]).to_event(1), obs=now)
 
     def log_evidence(self, y: Tensor) -> Tensor:
         """Log p(y_K..y_T | y_0..y_{K-1}), by one-dimensional quadrature over sigma.
