@@ -62,7 +62,7 @@ def page(record: dict[str, Any]) -> str:
         "## Two latents, seen",
         "![Densities and draws in the plane](posteriors_planes.png)",
         "Grey: the density, down to 6 nats below its highest point, within 2.8 sds of its mean. "
-        "Blue: 200 draws of a guide.",
+        "Blue: 200 draws of a guide; a panel without draws was not fitted, or its guide refused.",
         "## Posterior by posterior",
         *(section(record, name) for name in names_in(rows)[0]),
         "## Without a truth",
