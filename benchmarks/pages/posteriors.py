@@ -52,8 +52,8 @@ posterior sds and no sd by more than {SD_OFF:.0%}, in any coordinate; of curved 
 
 AFTERWARDS = """The first run of this table trusted three normals that sat in one of the corners of
 `many_well`. The rule that names so many modes was written after that, and these fits were made
-anew: the table shows how the verdict does on cases that it was mended on, and not on new ones. All
-other fits are of one seed, made before that rule; each row of the results names its commit."""
+anew: the table shows how the verdict does on cases that it was mended on, and not on new ones.
+Most other fits were made before that rule; each row of the results names its commit."""
 
 
 def page(record: dict[str, Any]) -> str:
