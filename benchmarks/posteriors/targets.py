@@ -63,9 +63,9 @@ TARGETS = (
 
 
 WITHOUT_TRUTH = {  # posteriors of the zoo that have no reference, and why
-    "stochastic_volatility": "4 chains of 3,000 draws had 176 divergent transitions at a target "
-    "acceptance of 0.9, and 7 at 0.99",
-    "seeds": "4 chains of 4,000 draws had 4 divergent transitions at a target acceptance of 0.9",
+    "stochastic_volatility": "`zoo reference stochastic_volatility --chains 4 --draws 3000` has "
+    "176 divergent transitions, and 7 with `--accept .99`",
+    "seeds": "`zoo reference seeds --chains 4 --draws 4000` has 4 divergent transitions",
     "sparse_logistic": "no long run has been made",
 }
 
