@@ -3,12 +3,14 @@
 Checked on torch 2.15. A name that a later version moves is mended here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
+from torch.distributions import lowrank_multivariate_normal
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 if TYPE_CHECKING:
@@ -63,6 +65,27 @@ def make_fx(function: Callable) -> Callable[..., fx.GraphModule]:
     return traced
 
 
+@contextmanager
+def written_nowhere() -> Iterator[None]:
+    """Low-rank normals add up a matrix that torch's own code writes the diagonal of.
+
+    torch.func.vmap has no rule for that write, so several seeds of such a step could not run side
+    by side. The numbers are the same.
+    """
+    own = lowrank_multivariate_normal._batch_capacitance_tril
+
+    def by_sum(factor: Tensor, diagonal: Tensor) -> Tensor:
+        inner = (factor.mT / diagonal.unsqueeze(-2)) @ factor
+        identity = torch.eye(inner.shape[-1], dtype=inner.dtype, device=inner.device)
+        return torch.linalg.cholesky(inner + identity)
+
+    lowrank_multivariate_normal._batch_capacitance_tril = by_sum
+    try:
+        yield
+    finally:
+        lowrank_multivariate_normal._batch_capacitance_tril = own
+
+
 def inductor_settings() -> str:
     """A hash of the compiler's settings."""
     return import_module("torch._inductor.config").get_hash().hex()
@@ -91,4 +114,5 @@ __all__ = [
     "tree_map",
     "tree_unflatten",
     "while_loop",
+    "written_nowhere",
 ]

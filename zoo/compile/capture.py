@@ -27,7 +27,7 @@ from zoo.data.batches import Batches
 from zoo.handlers.late import NoLateParameters
 from zoo.handlers.substitution import call_with, same_parameters
 from zoo.program import Program
-from zoo.torch_private import make_fx, tree_leaves
+from zoo.torch_private import make_fx, tree_leaves, written_nowhere
 
 COPY = torch.ops.aten.copy.default
 
@@ -76,7 +76,8 @@ def _trace(program: Program, rows: Batches, layout: FlatParameters) -> Captured:
         noise = draw_noise(specs)
         function = step_function(program, rows, layout, replay)
         inputs = (parts, held, step, picked, noise, args)
-        traced = make_fx(function)(*inputs)
+        with written_nowhere():
+            traced = make_fx(function)(*inputs)
         with torch.no_grad():
             graph = make_fx(functionalize(traced))(*inputs)
     except CaptureError:
