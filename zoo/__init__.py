@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo.compile.compile_error import CompileError
     from zoo.evaluation.evaluate import Metrics, evaluate
     from zoo.evaluation.gaps import measure_gaps
+    from zoo.evaluation.linear_response import LinearResponse, linear_response
     from zoo.gradients.estimator import Estimator
     from zoo.gradients.measure import measure_gradients
     from zoo.latents import Latents, describe
@@ -43,6 +44,7 @@ __all__ = [
     "Metrics",
     "Fit",
     "Latents",
+    "LinearResponse",
     "PairingError",
     "Progress",
     "RankError",
@@ -55,6 +57,7 @@ __all__ = [
     "describe",
     "evaluate",
     "fit",
+    "linear_response",
     "measure_gaps",
     "measure_gradients",
     "load",
@@ -73,6 +76,8 @@ _MODULE_OF = {
     "Metrics": "zoo.evaluation.evaluate",
     "evaluate": "zoo.evaluation.evaluate",
     "measure_gaps": "zoo.evaluation.gaps",
+    "LinearResponse": "zoo.evaluation.linear_response",
+    "linear_response": "zoo.evaluation.linear_response",
     "Estimator": "zoo.gradients.estimator",
     "measure_gradients": "zoo.gradients.measure",
     "Latents": "zoo.latents",

@@ -48,13 +48,13 @@ from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.rodeo import RODEO
 from zoo.pairing.mismatch import PairingError
 
-UNBIASED = [ARM(), ARMS(2), ARMS(3), ARMS(4)] + [
+UNBIASED = [ARM(), ARMS(2), ARMS(3), ARMS(4), ARM(pairs=3), DisARM(pairs=3)] + [
     DoubleControlVariates(),
     DoubleControlVariates(3),
     RODEO(2, hidden=6),
     RODEO(3, hidden=6),
 ]
-ONE_OF_EACH = [ARM(), ARMS(), DoubleControlVariates(), RODEO(hidden=6)]
+ONE_OF_EACH = [ARM(), DisARM(pairs=3), ARMS(), DoubleControlVariates(), RODEO(hidden=6)]
 
 
 @contextmanager
@@ -100,8 +100,8 @@ def test_arm_averaged_over_its_noise_is_disarm():
     unused, toy = torch.rand(3), bernoulli_toy(curved, LOGITS)
     for _ in range(40):
         u = torch.rand(3)
-        averaged, _ = gradient_under(toy, ARM(), [unused, middle(u, LOGITS.sigmoid())])
-        rao_blackwell, _ = gradient_under(toy, DisARM(), [unused, u])
+        averaged, _ = gradient_under(toy, ARM(), [unused, middle(u, LOGITS.sigmoid())[None]])
+        rao_blackwell, _ = gradient_under(toy, DisARM(), [unused, u[None]])
         assert (averaged - rao_blackwell).abs().max() <= IDENTITY
 
 
@@ -113,7 +113,7 @@ def test_arms_of_two_is_disarm():
         first = 1 - exponential[0] / exponential.sum(0)
         u = torch.where(LOGITS < 0, first, 1 - first)
         two, _ = gradient_under(toy, ARMS(2), [unused, noise])
-        disarm, _ = gradient_under(toy, DisARM(), [unused, u])
+        disarm, _ = gradient_under(toy, DisARM(), [unused, u[None]])
         assert (two - disarm).abs().max() <= IDENTITY
 
 
@@ -168,6 +168,17 @@ def below(less, more):
 def test_arm_has_more_variance_than_disarm():
     assert below(toy_variance(DisARM()), toy_variance(ARM()))
     assert below(network_variance(DisARM()), network_variance(ARM()))
+
+
+@pytest.mark.parametrize("kind", [ARM, DisARM])
+def test_independent_pairs_divide_the_variance(kind):
+    (one, _), (four, _) = toy_variance(kind()), toy_variance(kind(pairs=4))
+    assert 0.8 < one / (4 * four) < 1.25
+
+
+def test_less_than_a_pair_is_refused():
+    with pytest.raises(ValueError, match="pairs.*0"):
+        DisARM(pairs=0)
 
 
 @pytest.mark.thorough
@@ -244,6 +255,7 @@ def test_the_value_is_to_be_had_without_gradients(objective):
 def test_the_cost_is_said():
     latents = describe(causes(), ROWS)
     assert ARM().evaluations(latents) == 2
+    assert DisARM(pairs=3).evaluations(latents) == 6
     for particles in (2, 3):
         assert ARMS(particles).evaluations(latents) == particles
         for kind in (DoubleControlVariates, RODEO):  # and as many gradients in z

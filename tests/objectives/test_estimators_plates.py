@@ -67,7 +67,9 @@ def two_site_elbo(program, x):
 
 @pytest.mark.thin(4)
 @pytest.mark.parametrize(
-    "objective", [ARM(), ARMS(3), DoubleControlVariates(3), RODEO(hidden=6)], ids=str
+    "objective",
+    [ARM(), DisARM(pairs=2), ARMS(3), DoubleControlVariates(3), RODEO(hidden=6)],
+    ids=str,
 )
 def test_sites_in_plates_of_their_own_are_unbiased(objective):
     x = torch.tensor([0.5, -0.7])

@@ -7,7 +7,7 @@ in each logit l_i is
 
 DisARM is its mean given b and b', and so has no larger variance.
 
-Cost: two evaluations of f.
+Cost: two evaluations of f for each pair.
 Source: Yin & Zhou 2019, "ARM: augment-REINFORCE-merge gradient for stochastic binary networks".
 Topic: Binary latents.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.latents.forms import BITS
 from zoo.objectives.antithetic import Antithetic, antithetic_loss
@@ -25,7 +26,10 @@ from zoo.traces import Pair
 
 @dataclass(frozen=True)
 class ARM(Objective):
-    """The ELBO of Bernoulli latents from one antithetic pair and its noise.
+    """The ELBO of Bernoulli latents from `pairs` antithetic pairs and their noise.
+
+    Raises:
+        ValueError: for fewer than one pair.
 
     Example:
         A switch that is worth 3 nats, at p = 1/2; the exact gradient in its logit is 0.75. The
@@ -51,18 +55,23 @@ class ARM(Objective):
         True
     """
 
+    pairs: int = 1
+
+    def __post_init__(self) -> None:
+        keep_whole(self, "pairs", way="Two draws share their noise: pass pairs=1 or more.")
+
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return of_single_elements(BITS)
 
     def evaluations(self, latents: Latents) -> int:
-        """Two."""
-        return 2
+        """Two for each pair."""
+        return 2 * self.pairs
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
-        return antithetic_loss(pair, _weight, args, kwargs, type(self).__name__)
+        return antithetic_loss(pair, _weight, self.pairs, args, kwargs, type(self).__name__)
 
 
 def _weight(draws: Antithetic) -> Tensor:

@@ -5,7 +5,7 @@ summed out of ARM given both draws, the gradient in each logit l_i is
 
     1/2 ( f(b) - f(b') ) (-1)^{b'_i} 1[b_i != b'_i] sigmoid(|l_i|).
 
-Cost: two evaluations of f.
+Cost: two evaluations of f for each pair.
 Source: Dong, Mnih & Tucker 2020, "DisARM"; Yin, Ho, Yan, Qian & Zhou 2020, "Probabilistic best
 subset selection via gradient-based optimization" (U2G).
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.latents.forms import BITS
 from zoo.objectives.antithetic import Antithetic, antithetic_loss
@@ -26,7 +27,10 @@ from zoo.traces import Pair
 
 @dataclass(frozen=True)
 class DisARM(Objective):
-    """The ELBO of Bernoulli latents from one antithetic pair; DisARM and U2G are one estimator.
+    """The ELBO of Bernoulli latents from `pairs` antithetic pairs, the mean of their estimates.
+
+    Raises:
+        ValueError: for fewer than one pair.
 
     Example:
         A switch that is worth 3 nats, at p = 1/2: its two draws always differ, and give the exact
@@ -52,18 +56,23 @@ class DisARM(Objective):
         [0.75]
     """
 
+    pairs: int = 1
+
+    def __post_init__(self) -> None:
+        keep_whole(self, "pairs", way="Two draws share their noise: pass pairs=1 or more.")
+
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return of_single_elements(BITS)
 
     def evaluations(self, latents: Latents) -> int:
-        """Two."""
-        return 2
+        """Two for each pair."""
+        return 2 * self.pairs
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
-        return antithetic_loss(pair, _weight, args, kwargs, type(self).__name__)
+        return antithetic_loss(pair, _weight, self.pairs, args, kwargs, type(self).__name__)
 
 
 def _weight(draws: Antithetic) -> Tensor:
