@@ -38,9 +38,9 @@ def many(q, count=4000):
 @pytest.mark.parametrize("q", [BINARY, ONE_HOT], ids=["binary", "one-hot"])
 def test_the_second_draw_has_the_first_ones_threshold_and_law(q):
     wide = many(q)
-    z = draw_real(wide, noise(wide))
+    z = draw_real(wide, noise(wide, 1)[0])
     b = threshold(wide, z)
-    z_tilde = draw_given(wide, b, noise(wide))
+    z_tilde = draw_given(wide, b, noise(wide, 1)[0])
     assert torch.equal(threshold(wide, z_tilde), b)
     chance = q.logits.sigmoid() if q.binary else q.logits.softmax(-1)
     assert largest_z(b, chance) < ERRORS
@@ -62,7 +62,7 @@ def test_the_binary_second_draw_inverts_the_distribution_function():
 
 @pytest.mark.parametrize("q", [BINARY, ONE_HOT], ids=["binary", "one-hot"])
 def test_the_relaxation_is_the_threshold_when_cold(q):
-    z = draw_real(q, noise(q))
+    z = draw_real(q, noise(q, 1)[0])
     assert relative_error(relax(q, z, torch.tensor(1e-3)), threshold(q, z)) < IDENTITY
     warm = relax(q, z, torch.tensor(1.0))
     assert ((warm > 0) & (warm < 1)).all()
@@ -73,8 +73,8 @@ def test_extreme_noise_stays_finite(q, monkeypatch):
     for edge in (torch.zeros_like, torch.ones_like):
         monkeypatch.setattr(torch, "rand_like", edge)
         leaf = q._replace(logits=q.logits.clone().requires_grad_())
-        z = draw_real(leaf, noise(leaf))
-        z_tilde = draw_given(leaf, threshold(leaf, z), noise(leaf))
+        z = draw_real(leaf, noise(leaf, 1)[0])
+        z_tilde = draw_given(leaf, threshold(leaf, z), noise(leaf, 1)[0])
         total = (relax(leaf, z, torch.tensor(0.1)) + relax(leaf, z_tilde, torch.tensor(0.1))).sum()
         (slope,) = torch.autograd.grad(total, leaf.logits)
         assert z.isfinite().all()

@@ -28,7 +28,7 @@ from network_of_causes import (
 )
 from steps import a_capture, equal_on_fresh_inputs
 from torch import nn
-from toys import a_toy, bernoulli_toy, exact_toy_gradient, square_distance, toy_gradients
+from toys import a_toy, bernoulli_toy, curved, exact_toy_gradient, square_distance, toy_gradients
 
 from guides import AmortisedDiscrete
 from zoo.objectives import rebar
@@ -39,8 +39,8 @@ from zoo.objectives.relax import RELAX
 from zoo.pairing.mismatch import PairingError
 from zoo.traces import add_up
 
-LEARNED = [REBAR(), RELAX(hidden=(8,))]
-ALL = [MuProp(), *LEARNED]
+LEARNED = [REBAR(), RELAX(hidden=(8,)), REBAR(particles=3)]
+ALL = [MuProp(), MuProp(particles=3), *LEARNED, RELAX(hidden=(8,), particles=2)]
 
 
 @pytest.mark.thin(4)
@@ -256,7 +256,17 @@ def test_integers_cannot_be_relaxed(objective):
 
 def test_evaluations_are_counted():
     latents = described(seeded(causes))
-    assert [objective.evaluations(latents) for objective in ALL] == [3, 5, 5]
+    assert [objective.evaluations(latents) for objective in ALL] == [3, 5, 5, 5, 15, 10]
+
+
+@pytest.mark.thin(3)
+@pytest.mark.parametrize("kind", [MuProp, REBAR, RELAX])
+def test_independent_draws_divide_the_variance(kind):
+    toy, total = bernoulli_toy(curved, torch.tensor([0.5, -1.0, 0.3])), []
+    for particles in (1, 4):
+        with a_toy(toy, kind(particles=particles)) as program:
+            total.append(toy_gradients(program, 20_000).var(0).sum())
+    assert 0.8 < total[0] / (4 * total[1]) < 1.25
 
 
 @pytest.mark.parametrize("make", [REBAR, RELAX])

@@ -59,10 +59,10 @@ def mean(q: Finite) -> Tensor:
     return q.logits.sigmoid() if q.binary else q.logits.softmax(-1)
 
 
-def noise(q: Finite) -> Tensor:
-    """Uniforms strictly between 0 and 1, shaped as a draw."""
+def noise(q: Finite, count: int) -> Tensor:
+    """Uniforms strictly between 0 and 1 for that many draws, shape (count, *plates, *event)."""
     least = torch.finfo(q.logits.dtype).eps
-    return torch.rand_like(q.logits).clamp(least, 1 - least)
+    return torch.rand_like(q.logits.expand(count, *q.logits.shape)).clamp(least, 1 - least)
 
 
 def draw_real(q: Finite, u: Tensor) -> Tensor:
@@ -95,9 +95,9 @@ def relax(q: Finite, z: Tensor, temperature: Tensor) -> Tensor:
     return (z / temperature).sigmoid() if q.binary else (z / temperature).softmax(-1)
 
 
-def draw(q: Finite) -> Tensor:
-    """A draw of b, a constant."""
-    return threshold(q, draw_real(q, noise(q))).detach()
+def draw(q: Finite, count: int) -> Tensor:
+    """That many draws of b, constants, shape (count, *plates, *event)."""
+    return threshold(q, draw_real(q, noise(q, count))).detach()
 
 
 def score_gradient(q: Finite, b: Tensor) -> Tensor:

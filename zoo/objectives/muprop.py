@@ -8,7 +8,7 @@ The last term is the mean of what the linear part takes off the first, so that t
 unbiased. f is a fixed function of b in it, and must be defined between 0 and 1. If f is linear, no
 variance is left.
 
-Cost: 2 evaluations of f, and one gradient of it in b.
+Cost: an evaluation of f for each draw and one at mu, and one gradient of it there.
 Source: Gu, Levine, Sutskever & Mnih 2016, "MuProp: unbiased backpropagation for stochastic neural
 networks".
 Topic: Score function.
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
 from zoo.latents.forms import RELAXABLE
 from zoo.objectives.concrete import Between, draw, finite_latents, mean, score_gradient
@@ -30,7 +31,10 @@ from zoo.traces import Pair, add_up
 
 @dataclass(frozen=True)
 class MuProp(Objective):
-    """The ELBO of binary or one-hot latents from one draw and their mean.
+    """The ELBO of binary or one-hot latents from `particles` draws and their mean.
+
+    Raises:
+        ValueError: for fewer than one particle.
 
     Example:
         A switch that is worth 3 nats, at p = 1/2. As f is linear, every draw gives the exact
@@ -56,31 +60,37 @@ class MuProp(Objective):
         [0.75]
     """
 
+    particles: int = 1
+
+    def __post_init__(self) -> None:
+        keep_whole(self, "particles")
+
     @property
     def needs(self) -> Needs:
         """What it asks of a guide."""
         return of_single_elements(RELAXABLE)
 
     def evaluations(self, latents: Latents) -> int:
-        """Two, and a gradient in b."""
-        return 2 + 1
+        """One for each particle and one at the mean, and a gradient there."""
+        return self.particles + 1 + 1
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
-        latents = pair.latents
+        latents, count = pair.latents, self.particles
         q = finite_latents(pair, args, kwargs, type(self).__name__)
         mu = {name: mean(q[name]) for name in q}
-        b = {name: draw(q[name]) for name in q}
-        both = {name: torch.stack((b[name], mu[name])) for name in q}
+        b = {name: draw(q[name], count) for name in q}
+        both = {name: torch.cat((b[name], mu[name][None])) for name in q}
         with Between():
             weights, slopes = at_with_slopes(pair, both, args, kwargs)
-        slope = {name: slopes[name][1] for name in q}
-        f_b, f_mu = weights.log_w.detach()
+        slope = {name: slopes[name][count] for name in q}
+        f_b, f_mu = weights.log_w.detach().split((count, 1))
         linear = add_up(
-            row_sums((slope[n] * (b[n] - mu[n]).detach())[None], latents, latents[n])[0] for n in q
+            row_sums(slope[n] * (b[n] - mu[n]).detach(), latents, latents[n]) for n in q
         )
         signal, terms = f_b - f_mu - linear, []
         for n in q:
-            score = score_gradient(q[n], b[n]) * q[n].logits
-            terms.append((spread(signal, latents, latents[n]) * score + slope[n] * mu[n]).sum())
-        return estimate(weights, f_b.sum(), weights.log_p[0].sum() + add_up(terms))
+            score = spread(signal, latents, latents[n]) * score_gradient(q[n], b[n])
+            terms.append((score.mean(0) * q[n].logits + slope[n] * mu[n]).sum())
+        log_p = weights.log_p[:count].mean(0).sum()
+        return estimate(weights, f_b.mean(0).sum(), log_p + add_up(terms))

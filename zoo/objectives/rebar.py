@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from zoo.checks.arguments import keep_number
+from zoo.checks.arguments import keep_number, keep_whole
 from zoo.latents import Latents
 from zoo.latents.forms import RELAXABLE
 from zoo.objectives.concrete import (
@@ -41,7 +41,7 @@ from zoo.objectives.concrete import (
 )
 from zoo.objectives.control_variates import self_tuned
 from zoo.objectives.frozen import frozen
-from zoo.objectives.log_ratio import Values, at, spread
+from zoo.objectives.log_ratio import Values, at, spread, unstacked
 from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.scored_draws import estimate
 from zoo.traces import Pair
@@ -66,8 +66,10 @@ class Relaxation(nn.Module):
 class REBAR(Objective):
     """The ELBO of binary or one-hot latents; tau starts at `temperature`, eta at `scale`.
 
+    The estimates of `particles` draws are averaged.
+
     Raises:
-        ValueError: for a temperature that is not positive.
+        ValueError: for a temperature that is not positive, or fewer than one particle.
 
     Example:
         The temperature and the scale of the control variate learn while the guide does:
@@ -91,10 +93,12 @@ class REBAR(Objective):
 
     temperature: float = 0.5
     scale: float = 1.0
+    particles: int = 1
 
     def __post_init__(self) -> None:
         keep_number(self, "temperature", above=0.0, way="A learned one starts there: use 0.5.")
         keep_number(self, "scale")
+        keep_whole(self, "particles")
 
     @property
     def needs(self) -> Needs:
@@ -102,8 +106,8 @@ class REBAR(Objective):
         return of_single_elements(RELAXABLE)
 
     def evaluations(self, latents: Latents) -> int:
-        """Three, and two gradients in z."""
-        return 3 + 2
+        """Three for each particle, and two gradients in z."""
+        return (3 + 2) * self.particles
 
     def state(self, latents: Latents) -> Relaxation:
         """The temperature and the scale."""
@@ -116,11 +120,13 @@ class REBAR(Objective):
         def control(relaxed: list[Values]) -> Tensor:
             return eta * relaxed_f(pair, relaxed, args, kwargs)
 
-        return controlled_loss(pair, control, tau, args, kwargs, type(self).__name__)
+        return controlled_loss(
+            pair, control, tau, self.particles, args, kwargs, type(self).__name__
+        )
 
 
 def controlled_loss(
-    pair: Pair, control: Control, tau: Tensor, args: tuple, kwargs: dict, who: str
+    pair: Pair, control: Control, tau: Tensor, count: int, args: tuple, kwargs: dict, who: str
 ) -> Tensor:
     """Negative ELBO with c(z) = control(sigma_tau(z)) for a control variate, nats, shape ().
 
@@ -129,6 +135,7 @@ def controlled_loss(
         control: c of some relaxed draws, shape (len(draws), rows); of no parameters but the
             estimator's own.
         tau: temperature, shape ().
+        count: number of draws whose estimates are averaged.
         args: arguments of both.
         kwargs: their keyword arguments.
         who: the objective that asks, for messages.
@@ -137,22 +144,23 @@ def controlled_loss(
     leaves = {
         n: one._replace(logits=one.logits.detach().requires_grad_()) for n, one in guided.items()
     }
-    z = {n: draw_real(q, noise(q)) for n, q in leaves.items()}
+    z = {n: draw_real(q, noise(q, count)) for n, q in leaves.items()}
     b = {n: threshold(q, z[n]) for n, q in leaves.items()}
-    z_tilde = {n: draw_given(q, b[n], noise(q)) for n, q in leaves.items()}
-    c = control([{n: relax(q, one[n], tau) for n, q in leaves.items()} for one in (z, z_tilde)])
+    z_tilde = {n: draw_given(q, b[n], noise(q, count)) for n, q in leaves.items()}
+    both = {n: relax(q, torch.cat((z[n], z_tilde[n])), tau) for n, q in leaves.items()}
+    c, c_tilde = control(unstacked(both)).split(count)
     logits = [q.logits for q in leaves.values()]
-    paths = torch.autograd.grad((c[0] - c[1]).sum(), logits, create_graph=True)
-    weights = at(pair, [b], args, kwargs)
-    f = weights.log_w[0].detach()
+    paths = torch.autograd.grad((c - c_tilde).sum() / count, logits, create_graph=True)
+    weights = at(pair, unstacked(b), args, kwargs)
+    f = weights.log_w.detach()
     gradient = {}
     for (n, q), path in zip(leaves.items(), paths, strict=True):
-        left = spread(f - c[1], latents, latents[n])
-        gradient[n] = left * score_gradient(q, b[n]) + path
-    surrogate = weights.log_p[0].sum() + self_tuned(
+        left = spread(f - c_tilde, latents, latents[n])
+        gradient[n] = (left * score_gradient(q, b[n])).mean(0) + path
+    surrogate = weights.log_p.mean(0).sum() + self_tuned(
         gradient, {n: q.logits for n, q in guided.items()}
     )
-    return estimate(weights, f.sum(), surrogate)
+    return estimate(weights, f.mean(0).sum(), surrogate)
 
 
 def relaxed_f(pair: Pair, relaxed: list[Values], args: tuple, kwargs: dict) -> Tensor:

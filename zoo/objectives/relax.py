@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from zoo.checks.arguments import keep_number, keep_wholes
+from zoo.checks.arguments import keep_number, keep_whole, keep_wholes
 from zoo.latents import Latent, Latents
 from zoo.latents.forms import RELAXABLE
 from zoo.objectives.log_ratio import Values
@@ -66,8 +66,11 @@ class FreeControl(nn.Module):
 class RELAX(Objective):
     """The ELBO of binary or one-hot latents; the network's layers have the widths `hidden`.
 
+    The estimates of `particles` draws are averaged.
+
     Raises:
-        ValueError: for a temperature that is not positive, or a layer without units.
+        ValueError: for a temperature that is not positive, a layer without units, or fewer
+            than one particle.
 
     Example:
         The network of the control variate starts at 0, where this is REBAR, and learns with the
@@ -94,10 +97,12 @@ class RELAX(Objective):
     temperature: float = 0.5
     scale: float = 1.0
     hidden: tuple[int, ...] = (32,)
+    particles: int = 1
 
     def __post_init__(self) -> None:
         keep_number(self, "temperature", above=0.0, way="A learned one starts there: use 0.5.")
         keep_number(self, "scale")
+        keep_whole(self, "particles")
         keep_wholes(self, "hidden", way="Pass e.g. hidden=(32,). For no network use rebar.")
 
     @property
@@ -106,8 +111,8 @@ class RELAX(Objective):
         return of_single_elements(RELAXABLE)
 
     def evaluations(self, latents: Latents) -> int:
-        """Three, and two gradients in z."""
-        return 3 + 2
+        """Three for each particle, and two gradients in z."""
+        return (3 + 2) * self.particles
 
     def state(self, latents: Latents) -> FreeControl:
         """The temperature, the scale and the network."""
@@ -121,7 +126,9 @@ class RELAX(Objective):
         def control(relaxed: list[Values]) -> Tensor:
             return eta * relaxed_f(pair, relaxed, args, kwargs) + state(relaxed, args)
 
-        return controlled_loss(pair, control, tau, args, kwargs, type(self).__name__)
+        return controlled_loss(
+            pair, control, tau, self.particles, args, kwargs, type(self).__name__
+        )
 
 
 def _per_row(site: Latent, latents: Latents) -> int:
