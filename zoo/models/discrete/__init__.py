@@ -27,7 +27,7 @@ DISCRETE: dict[str, Recipe] = {
         labels=("x",),
         data="digits",
         guide="amortised_layers",
-        objective="trace_graph",
+        objective="rloo",
         parts=Parts(groups=(8, 8)),
     ),
     "gaussian_mixture": Recipe(
