@@ -545,7 +545,7 @@ OPTIONS: dict[str, str] = {  # an option that the zoo does not have -> what it h
     "--samples": "Draws of each row, for scoring, are --draws {value}.",
     "--particles": "`zoo fit` and `zoo sweep` take --particles {value}; in Python the "
     "objective does: objectives=[zoo.objectives.IWAE(50)].",
-    "--n-jobs": "The number of runs at a time is --jobs {value}, of `zoo sweep`.",
-    "--workers": "The number of runs at a time is --jobs {value}, of `zoo sweep`.",
+    "--n-jobs": "Runs at a time are --jobs {value}, of `zoo compare` and `zoo sweep`.",
+    "--workers": "Runs at a time are --jobs {value}, of `zoo compare` and `zoo sweep`.",
     "--metric": "Metrics, one or several, are --metrics {value}.",
 }

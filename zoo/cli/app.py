@@ -226,6 +226,9 @@ def compare_command(
         int | None, typer.Option(help="Evaluations of f for each run, in the place of --steps.")
     ] = None,
     draws: Draws = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", help="Pairs at a time, one thread each; -1: one a core.")
+    ] = 1,
     out_options: OutOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -249,6 +252,7 @@ def compare_command(
         hold=hold,
         seeds=seeds,
         draws=draws,
+        jobs=jobs,
         progress=not as_json,
         budget=budget,
         out=folder,

@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from zoo.checks.arguments import MANY, flag, look_up, one_of, whole
+from zoo.checks.arguments import MANY, flag, look_up, one_of, shown, whole
 from zoo.checks.inputs import check_kwargs
 from zoo.comparison.budget import steps_of
 from zoo.comparison.comparison import COMMON_SETTINGS, Asked, Comparison, row_of
@@ -13,7 +13,9 @@ from zoo.comparison.contenders import named_guides, named_objectives, refuse_twi
 from zoo.comparison.folder import TENSORBOARD, Folder
 from zoo.comparison.from_folder import report_on
 from zoo.comparison.held import Held, under
+from zoo.comparison.processes import jobs_given
 from zoo.comparison.runs import Runs
+from zoo.comparison.side_by_side import take_side_by_side
 from zoo.evaluation.evaluate import QUICKEST, check_scoring
 from zoo.latents import Latents, Model
 from zoo.latents.family import solver_of
@@ -38,6 +40,7 @@ def compare(
     hold: bool = False,
     seeds: int = 1,
     draws: int | None = None,
+    jobs: int = 1,
     device: str = "auto",
     progress: bool = False,
     on_progress: Watcher | None = None,
@@ -68,9 +71,13 @@ def compare(
             and the first objective, then hold it fixed.
         seeds: number of seeds, 0 .. seeds - 1; compiled seeds of one pair run side by side.
         draws: draws from the guide for each row, for scoring; see :func:`zoo.evaluate`.
+        jobs: pairs that are fitted at a time, each in a process of its own with one thread; -1
+            is one for each core. Numbers are those of one process with one thread. A pair that is
+            interrupted begins anew.
         device: "auto", "cpu" or "cuda".
-        progress: show a bar for each run.
-        on_progress: called with a :class:`zoo.Progress` of each run; see :func:`zoo.fit`.
+        progress: show a bar for each run; with several jobs, one over all pairs.
+        on_progress: called with a :class:`zoo.Progress` of each run; see :func:`zoo.fit`. It goes
+            with one job only, as does `log`.
         log: "tensorboard" writes a log of each run to the folder `tensorboard` of `out`.
         budget: evaluations of f, for each row of the minibatch, that every run may use; the
             number of steps then follows from the objective. Runs take the plain path.
@@ -96,10 +103,12 @@ def compare(
     Raises:
         ValueError: for an unknown name, or a setting that makes no sense, before anything is
             trained; for steps and a budget; for a folder that cannot be used.
+        ChildProcessError: if a process of several jobs was ended from outside.
     """
     task, held, kwargs = given_task(model, args, model_kwargs, hold=hold)
     request = _request(task, settings, budget, "steps" if held is None else "auto")
     _check(seeds, draws, budget)
+    _check_jobs(jobs, {"log": log, "on_progress": on_progress})
     families, named = named_guides(guides), named_objectives(objectives)
     latents = describe_task(task, request.batch_size, kwargs)
     pairs, mismatches = pairs_of(latents, families, named)
@@ -126,7 +135,11 @@ def compare(
     try:
         runs.hold_model()
         runs.take_up()
-        errors = [error for pair in pairs if (error := runs.take(*pair)) is not None]
+        errors = (
+            [error for pair in pairs if (error := runs.take(*pair)) is not None]
+            if jobs == 1
+            else take_side_by_side(runs, pairs, jobs, progress=progress)
+        )
     except KeyboardInterrupt:
         found.interrupted, errors = True, []
     runs.close()
@@ -189,6 +202,17 @@ def _check(seeds: int, draws: int | None, budget: int | None) -> None:
     check_scoring(QUICKEST, draws)
     if budget is not None:
         whole("budget", budget, way="It counts evaluations of f for each row of the minibatch.")
+
+
+def _check_jobs(jobs: object, watchers: dict[str, object]) -> None:
+    """Refuses what would have to be told of steps in other processes."""
+    count = jobs_given(jobs)
+    for name, watcher in watchers.items():
+        if count != 1 and watcher is not None:
+            raise ValueError(
+                f"Expected {name}=None with several jobs; got {name}={shown(watcher)} and "
+                f"jobs={count}. Steps are taken in other processes: pass jobs=1, or leave it out."
+            )
 
 
 def pairs_of(

@@ -1,6 +1,6 @@
 """Taking the runs of a comparison one pair after another, each written as it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from zoo.comparison.comparison import Asked, Comparison, row_of
 from zoo.comparison.folder import WAY_OUT, Folder, clear
 from zoo.comparison.from_folder import report_on
 from zoo.comparison.held import NOTHING_TO_HOLD, learns_nothing, sentence, under
-from zoo.evaluation.evaluate import QUICKEST, evaluate
+from zoo.evaluation.evaluate import QUICKEST, Metrics, evaluate
 from zoo.files import refuse_occupied
 from zoo.latents import Latents
 from zoo.latents.family import solver_of
@@ -142,15 +142,29 @@ class Runs:
         return None
 
     def _take(self, guide: str, objective: str) -> None:
-        names = self.names(guide, objective)
-        if not all(name in self.found.fits for name in names):
+        if not self.is_whole(guide, objective):
             if self.asked.budget is None:
                 self._fit(guide, objective)
             else:
                 self._fit_within(guide, objective, self.asked.budget)
+        self.tidy(guide, objective)
+
+    def is_whole(self, guide: str, objective: str) -> bool:
+        """Are all seeds of a pair fitted and scored?"""
+        return all(name in self.found.fits for name in self.names(guide, objective))
+
+    def tidy(self, guide: str, objective: str) -> None:
+        """Removes the checkpoints of a pair that is whole."""
         if self.folder is not None:
-            for name in (f"{guide}-{objective}", *names):
+            for name in (f"{guide}-{objective}", *self.names(guide, objective)):
                 self.folder.drop_training(name)
+
+    def order(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Puts the runs in the order of the pairs, in whatever order they ended."""
+        place = {name: i for i, name in enumerate(n for pair in pairs for n in self.names(*pair))}
+        found = self.found
+        found.rows.sort(key=lambda row: place[row.name])
+        found.fits = {name: found.fits[name] for name in place if name in found.fits}
 
     def close(self) -> None:
         """Writes the results, the pictures and the report."""
@@ -234,6 +248,18 @@ class Runs:
         metrics = evaluate(result, metrics=QUICKEST, draws=draws, seed=seed)
         if self.log is not None:
             self.log.end(result, metrics, run=name)
+        self.store(guide, objective, result, metrics, curve)
+
+    def store(
+        self,
+        guide: str,
+        objective: str,
+        result: Fit,
+        metrics: Metrics,
+        curve: Curve | None = None,
+    ) -> None:
+        """Writes a run that was fitted and scored, here or in another process."""
+        name = run_name(guide, objective, result.settings.seed)
         if self.folder is not None:
             self.folder.write_run(name, result, metrics)
         self.found.fits[name], self.found.scored[name] = result, metrics

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import torch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from zoo.checks.arguments import look_up
+from zoo.comparison.processes import LOKY, deaths_explained, one_thread
 from zoo.errors import not_installed
 from zoo.sweeps.jobs import Job, Outcome, take
 
@@ -28,14 +27,9 @@ def outcomes(jobs: Sequence[Job], workers: int, backend: str) -> Iterator[Outcom
         ValueError: for an unknown backend, or one whose package is not installed.
     """
     opened, calls = look_up("backend", backend, BACKENDS), [delayed(take)(job) for job in jobs]
-    with _threads_kept(), opened(min(effective_n_jobs(workers), len(jobs) or 1)) as options:
-        try:
-            yield from (_in_rounds if backend == "ray" else _one_by_one)(calls, workers, options)
-        except TerminatedWorkerError as error:
-            raise ChildProcessError(
-                "A process that took a run was ended from outside, as where memory is short. Runs "
-                f"that ended are kept in the folder; go on with fewer than {workers} jobs."
-            ) from error
+    count = min(effective_n_jobs(workers), len(jobs) or 1)
+    with one_thread(), opened(count) as options, deaths_explained(workers):
+        yield from (_in_rounds if backend == "ray" else _one_by_one)(calls, workers, options)
 
 
 def _one_by_one(calls: Sequence[Any], workers: int, options: Options) -> Iterator[Outcome]:
@@ -57,20 +51,9 @@ def _in_rounds(calls: Sequence[Any], workers: int, options: Options) -> Iterator
 
 
 @contextmanager
-def _threads_kept() -> Iterator[None]:
-    """Inside, torch takes one thread, as every job does; afterwards as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
 def _loky(workers: int) -> Iterator[Options]:
     """Processes of this machine, with one thread each."""
-    yield {"backend": "loky", "inner_max_num_threads": 1}
+    yield LOKY
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from zoo.checks.arguments import MANY, look_up, refusal, whole
 from zoo.comparison.compare import given_task, log_in, pairs_of
 from zoo.comparison.comparison import Asked, row_of
 from zoo.comparison.contenders import named_guides, named_objectives, refuse_twins
+from zoo.comparison.processes import jobs_given
 from zoo.evaluation.evaluate import QUICKEST, check_scoring, evaluate
 from zoo.latents import Model
 from zoo.objectives import as_objective
@@ -153,8 +154,7 @@ def _check(seeds: int, jobs: int, backend: str, metric: str, draws: int | None) 
         )
     whole("seeds", seeds, most=MANY)
     look_up("backend", backend, BACKENDS)
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs == 0:
-        raise refusal("jobs", "a whole number, -1 for all cores", jobs, "Pass e.g. jobs=-1.")
+    jobs_given(jobs)
     if not isinstance(metric, str) or not BOUND.fullmatch(metric):
         way = "Bounds can be compared between guides and objectives. Pass e.g. metric='iwae_100'."
         raise refusal("metric", "'elbo' or 'iwae_K'", metric, way)
