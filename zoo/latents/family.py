@@ -5,6 +5,7 @@ from functools import partial
 from typing import ClassVar
 
 from zoo.latents.latents import Latents
+from zoo.optim.natural import NormalParameters
 from zoo.sites.latent import Latent
 from zoo.sites.supports import Kind
 
@@ -85,3 +86,7 @@ class Family:
     def objection(cls, latents: Latents) -> str | None:
         """Why the family does not go on a model whose latents it covers; None if it does."""
         return None
+
+    def means_and_scales(self) -> list[NormalParameters]:
+        """The parameters that are means and scales of normals; by default it states none."""
+        return []

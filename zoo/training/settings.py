@@ -21,6 +21,7 @@ from zoo.normals.placement import is_normal
 from zoo.objectives import LossOfPair, Objective, as_objective
 from zoo.objectives.target import Elbo
 from zoo.objectives.trace import Trace
+from zoo.optim.natural import NATURAL
 from zoo.optim.optimizers import OPTIMIZERS
 from zoo.optim.schedules import Cosine, Schedule, check_schedule
 from zoo.optim.update import Update
@@ -97,6 +98,7 @@ class Request:
         asked = replace(self, until=until)
         steps = asked._steps(task)
         rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
+        self._refuse_unnatural(rates)
         update = asked._update(task, steps)
         first = Settings(
             objective=objective,
@@ -132,6 +134,16 @@ class Request:
             if value != usual:
                 why = f"the guide is found by {solver}, which takes no steps"
                 raise refusal(name, repr(usual), value, f"Leave {name} out: {why}.")
+
+    def _refuse_unnatural(self, rates: Sequence[float]) -> None:
+        """Refuses what makes no sense beside natural gradients."""
+        name = self.optimizer
+        if name in NATURAL and self.weight_decay:
+            way = "Leave it out: the model's prior stands in its place."
+            raise refusal("weight_decay", f"0.0 beside '{name}'", self.weight_decay, way)
+        if name in NATURAL and max(rates) > 1:
+            way = "At rate 1 a step goes all the way. Pass e.g. lr=0.1."
+            raise refusal("lr", f"at most 1 beside '{name}'", max(rates), way)
 
     def _refuse_one_loss(self, objective: Objective) -> None:
         """Refuses what watches one loss fall, where none does.
