@@ -15,7 +15,7 @@ Topic: Latents that all rows share.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Transform
 
 from guides.parts.flows import LEAST_HIDDEN
@@ -51,7 +51,7 @@ class RealNVP(JointFlow):
     def __init__(self, latents: Latents, depth: int = 4, hidden: int | None = None) -> None:
         super().__init__(latents, least=2)
         width = hidden or max(2 * self.size, LEAST_HIDDEN)
-        self.networks = coupling_networks(self.size, depth, [width])
+        self.networks = coupling_networks(self.size, depth, [width], nn.Tanh)
         for network in self.networks:
             near_identity(network, 0.0)
         self.register_buffer("flipped", torch.arange(self.size).flip(0), persistent=False)
