@@ -20,8 +20,10 @@ from torch.distributions import Transform
 
 from guides.parts.flows import LEAST_HIDDEN
 from guides.parts.joint_flow import JointFlow, near_identity
-from zoo.flows.couplings import coupling_networks, couplings
+from zoo.flows.couplings import Bounded, coupling_networks, couplings
 from zoo.latents import Latents
+
+LARGEST_LOG_SCALE = 3.0  # of a coupling: a factor of 20
 
 
 class RealNVP(JointFlow):
@@ -51,9 +53,10 @@ class RealNVP(JointFlow):
     def __init__(self, latents: Latents, depth: int = 4, hidden: int | None = None) -> None:
         super().__init__(latents, least=2)
         width = hidden or max(2 * self.size, LEAST_HIDDEN)
-        self.networks = coupling_networks(self.size, depth, [width], nn.Tanh)
-        for network in self.networks:
-            near_identity(network, 0.0)
+        networks = coupling_networks(self.size, depth, [width], nn.Tanh)
+        self.networks = nn.ModuleList(
+            Bounded(near_identity(network, 0.0), LARGEST_LOG_SCALE) for network in networks
+        )
         self.register_buffer("flipped", torch.arange(self.size).flip(0), persistent=False)
 
     def transforms(self, affine: Transform) -> list[Transform]:
