@@ -53,7 +53,7 @@ class RealNVP(JointFlow):
     def __init__(self, latents: Latents, depth: int = 4, hidden: int | None = None) -> None:
         super().__init__(latents, least=2)
         width = hidden or max(2 * self.size, LEAST_HIDDEN)
-        networks = coupling_networks(self.size, depth, [width], nn.Tanh)
+        networks = coupling_networks(self.size, depth, [width])
         self.networks = nn.ModuleList(
             Bounded(near_identity(network, 0.0), LARGEST_LOG_SCALE) for network in networks
         )

@@ -39,6 +39,7 @@ class JointFlow(Guide):
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
     independent: ClassVar[bool] = False
+    clip_norm: ClassVar[float | None] = 100.0  # one draw in a funnel's neck must not undo a fit
 
     def __init__(self, latents: Latents, least: int) -> None:
         super().__init__(latents)

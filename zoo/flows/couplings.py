@@ -7,7 +7,7 @@ Departs from the paper: values are vectors, and a reversal of their order takes 
 alternating masks.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from pyro.distributions import transforms
@@ -16,21 +16,11 @@ from torch import Tensor, nn
 from torch.distributions import Transform
 
 
-def coupling_networks(
-    size: int, depth: int, hidden: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU
-) -> nn.ModuleList:
-    """`depth` networks from the first half of `size` values to m and a of the second.
-
-    Args:
-        size: number of values.
-        depth: number of networks.
-        hidden: numbers of hidden units.
-        activation: makes the nonlinearity after each layer but the last; with a bounded one m and
-            a are bounded too.
-    """
+def coupling_networks(size: int, depth: int, hidden: Sequence[int]) -> nn.ModuleList:
+    """`depth` networks from the first half of `size` values to m and a of the second."""
     kept = size // 2
     moved = [size - kept, size - kept]
-    return nn.ModuleList(DenseNN(kept, list(hidden), moved, activation()) for _ in range(depth))
+    return nn.ModuleList(DenseNN(kept, list(hidden), moved) for _ in range(depth))
 
 
 class Bounded(nn.Module):

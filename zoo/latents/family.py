@@ -22,6 +22,12 @@ def solver_of(guide: Callable) -> str | None:
     return family.solver if issubclass(family, Family) else None
 
 
+def clip_norm_of(guide: Callable | None) -> float | None:
+    """The largest norm of the gradient that a guide states; None for any."""
+    family = None if guide is None else class_of(guide)
+    return family.clip_norm if family is not None and issubclass(family, Family) else None
+
+
 class Family:
     """What a guide declares of itself; pairing reads these and no names.
 
@@ -52,6 +58,8 @@ class Family:
         classifies: has it a classifier of rows, some of which have a label?
         solver: name of the method in :data:`zoo.normals.solvers.SOLVERS` that finds its q without
             steps of an optimizer and without an objective; None: it is trained by steps.
+        clip_norm: largest norm of the gradient in a step, unless a fit asks for another; None:
+            any.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset()
@@ -71,6 +79,7 @@ class Family:
     classifies: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     runs_model: ClassVar[bool] = False
+    clip_norm: ClassVar[float | None] = None
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:

@@ -16,7 +16,7 @@ from zoo.checks.arguments import (
     shown,
     whole,
 )
-from zoo.latents.family import solver_of
+from zoo.latents.family import clip_norm_of, solver_of
 from zoo.normals.placement import is_normal
 from zoo.objectives import LossOfPair, Objective, as_objective
 from zoo.objectives.target import Elbo
@@ -99,7 +99,7 @@ class Request:
         steps = asked._steps(task)
         rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
         self._refuse_unnatural(rates)
-        update = asked._update(task, steps)
+        update = asked._update(task, steps, clip_norm_of(guide))
         first = Settings(
             objective=objective,
             steps=steps,
@@ -251,7 +251,7 @@ class Request:
         usual = task.recipe.steps if task.recipe else 1000
         return usual * (LONGEST_UNTIL_CONVERGED if self.until == "converged" else 1)
 
-    def _update(self, task: Task, steps: int) -> Update:
+    def _update(self, task: Task, steps: int, usual_norm: float | None) -> Update:
         """The optimizer's settings; each replica puts its own learning rate in."""
         schedule = self.lr_schedule
         usual = schedule is None and self.steps is None and self.until != "converged"
@@ -259,7 +259,7 @@ class Request:
             schedule = Cosine(steps)
         look_up("optimizer", self.optimizer, dict.fromkeys(["auto", DADVI, *OPTIMIZERS]))
         name = "adam" if self.optimizer in ("auto", DADVI) else self.optimizer
-        decay, norm = self.weight_decay, self.clip_norm
+        decay, norm = self.weight_decay, usual_norm if self.clip_norm is None else self.clip_norm
         if norm is not None:
             norm = number("clip_norm", norm, above=0.0, way="Pass clip_norm=None to clip nothing.")
         return Update(
