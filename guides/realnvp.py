@@ -10,7 +10,8 @@ in the fixed frame (a, A) of :meth:`JointFlow.start_at`.
 Parameters: 2 d for m and s, and a network with one hidden layer for each coupling.
 Source: Dinh, Sohl-Dickstein & Bengio 2017, "Density estimation using Real NVP".
 Departs from the paper: a guide in place of a density of data; no batch normalisation and no
-multi-scale architecture; a reversal of the order in place of alternating masks.
+multi-scale architecture; a reversal of the order in place of alternating masks; a = 3 tanh(a'/3)
+for the network's output a', in place of a learned multiple of its tanh.
 Topic: Latents that all rows share.
 """
 
