@@ -21,6 +21,7 @@ from guides.parts.cholesky import (
 )
 from guides.parts.joint import sample_jointly
 from zoo.latents import Kind, Latents
+from zoo.optim.natural import NormalParameters
 
 
 class FullRank(Guide):
@@ -52,6 +53,10 @@ class FullRank(Guide):
         factor = cholesky_factor(self.factor, len(self.loc))
         latents, plates = self.latents, self.plates(args)
         return sample_jointly(latents, plates, correlated_normal(self.loc, factor))
+
+    def means_and_scales(self) -> list[NormalParameters]:
+        """The one normal."""
+        return [NormalParameters(self.loc, self.factor, correlated=True)]
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, factor: Tensor) -> None:

@@ -10,6 +10,7 @@ flow then bends a normal of scale 1, whatever the units of the data.
 
 Parameters: 2 d for the base, and one masked network a step.
 Source: Kingma et al. 2016, "Improving variational inference with inverse autoregressive flow".
+Departs from the paper: tanh units, so that means are bounded where training put no draws.
 Topic: Latents that all rows share.
 """
 

@@ -17,6 +17,7 @@ from guides.guide import Guide
 from guides.parts.normal import SMALL_SCALE, normal
 from guides.parts.plates import inside, positive, unscaled
 from zoo.latents import Kind, Latents
+from zoo.optim.natural import NormalParameters
 
 
 class MeanField(Guide):
@@ -53,6 +54,11 @@ class MeanField(Guide):
             with inside(plates, site):
                 values[site.name] = pyro.sample(site.name, normal(loc, positive(scale), site))
         return values
+
+    def means_and_scales(self) -> list[NormalParameters]:
+        """The normal of each latent."""
+        pairs = zip(self.loc, self.unconstrained_scale, strict=True)
+        return [NormalParameters(loc, scale) for loc, scale in pairs]
 
     @torch.no_grad()
     def start_at(self, mean: Tensor, factor: Tensor) -> None:

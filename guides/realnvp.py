@@ -10,18 +10,21 @@ in the fixed frame (a, A) of :meth:`JointFlow.start_at`.
 Parameters: 2 d for m and s, and a network with one hidden layer for each coupling.
 Source: Dinh, Sohl-Dickstein & Bengio 2017, "Density estimation using Real NVP".
 Departs from the paper: a guide in place of a density of data; no batch normalisation and no
-multi-scale architecture; a reversal of the order in place of alternating masks.
+multi-scale architecture; a reversal of the order in place of alternating masks; a = 3 tanh(a'/3)
+for the network's output a', in place of a learned multiple of its tanh.
 Topic: Latents that all rows share.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Transform
 
 from guides.parts.flows import LEAST_HIDDEN
 from guides.parts.joint_flow import JointFlow, near_identity
-from zoo.flows.couplings import coupling_networks, couplings
+from zoo.flows.couplings import Bounded, coupling_networks, couplings
 from zoo.latents import Latents
+
+LARGEST_LOG_SCALE = 3.0  # of a coupling: a factor of 20
 
 
 class RealNVP(JointFlow):
@@ -51,9 +54,10 @@ class RealNVP(JointFlow):
     def __init__(self, latents: Latents, depth: int = 4, hidden: int | None = None) -> None:
         super().__init__(latents, least=2)
         width = hidden or max(2 * self.size, LEAST_HIDDEN)
-        self.networks = coupling_networks(self.size, depth, [width])
-        for network in self.networks:
-            near_identity(network, 0.0)
+        networks = coupling_networks(self.size, depth, [width])
+        self.networks = nn.ModuleList(
+            Bounded(near_identity(network, 0.0), LARGEST_LOG_SCALE) for network in networks
+        )
         self.register_buffer("flipped", torch.arange(self.size).flip(0), persistent=False)
 
     def transforms(self, affine: Transform) -> list[Transform]:

@@ -1,44 +1,13 @@
-"""Covariances by their Cholesky factor, from unconstrained numbers."""
+"""Normals with a covariance given by its Cholesky factor."""
 
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import CatTransform, Transform, constraints
 
-from guides.parts.normal import SMALL_SCALE
-from guides.parts.plates import positive, unscaled
-
-
-def factor_size(dimension: int) -> int:
-    """How many numbers a lower-triangular factor of that dimension takes."""
-    return dimension * (dimension + 1) // 2
-
-
-def cholesky_factor(values: Tensor, dimension: int) -> Tensor:
-    """A lower-triangular matrix with a positive diagonal.
-
-    Args:
-        values: unconstrained, shape (..., dimension (dimension + 1) / 2): the diagonal, then
-            the rest. Zeros give a small multiple of the identity.
-        dimension: size of the matrix.
-
-    Returns:
-        Shape (..., dimension, dimension).
-    """
-    diagonal, below = values[..., :dimension], values[..., dimension:]
-    row, column = torch.tril_indices(dimension, dimension, offset=-1, device=values.device)
-    strict = values.new_zeros(*values.shape[:-1], dimension * dimension)
-    index = (row * dimension + column).expand_as(below)
-    strict = strict.scatter(-1, index, below).unflatten(-1, (dimension, dimension))
-    return strict + torch.diag_embed(positive(diagonal + SMALL_SCALE))
-
-
-def numbers_of_factor(factor: Tensor) -> Tensor:
-    """The numbers of a factor (..., d, d): the inverse of :func:`cholesky_factor`."""
-    size = factor.shape[-1]
-    row, column = torch.tril_indices(size, size, offset=-1, device=factor.device)
-    diagonal = unscaled(factor.diagonal(dim1=-2, dim2=-1)) - SMALL_SCALE
-    return torch.cat([diagonal, factor[..., row, column]], dim=-1)
+from zoo.optim.scales import cholesky_factor as cholesky_factor
+from zoo.optim.scales import factor_size as factor_size
+from zoo.optim.scales import numbers_of_factor as numbers_of_factor
 
 
 def correlated_normal(loc: Tensor, factor: Tensor) -> dist.TransformedDistribution:

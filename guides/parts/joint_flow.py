@@ -5,6 +5,10 @@
 The frame (a, A) is fixed: (0, I), or the normal that :meth:`JointFlow.start_at` was given. The
 flow then bends a normal of scale 1, whatever the units of the data. A subclass says which steps
 there are, and whether the affine map, which is learned, comes before or after them.
+
+One draw far out, as in the neck of a funnel, may have a gradient a billion times the usual. A step
+of Adam then moves every parameter, and its average of squares stops all later steps. The gradient
+is therefore clipped, at a norm that few steps reach.
 """
 
 from abc import abstractmethod
@@ -39,6 +43,7 @@ class JointFlow(Guide):
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
     independent: ClassVar[bool] = False
+    clip_norm: ClassVar[float | None] = 100.0  # one draw in a funnel's neck must not undo a fit
 
     def __init__(self, latents: Latents, least: int) -> None:
         super().__init__(latents)

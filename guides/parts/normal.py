@@ -6,8 +6,7 @@ from torch import Tensor
 from torch.distributions import biject_to, constraints
 
 from zoo.latents import Latent
-
-SMALL_SCALE = -2.0  # softplus(-2) = 0.13: start with little noise in the gradient
+from zoo.optim.scales import SMALL_SCALE as SMALL_SCALE
 
 
 def normal(loc: Tensor, scale: Tensor, latent: Latent) -> TorchDistributionMixin:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from cases import AUTODIFF, ERRORS, IDENTITY, MODEL_CASES, built, scatter
 from pyro import poutine
+from pyro.distributions.transforms import AffineCoupling
 from torch.distributions import MultivariateNormal
 
 import zoo
@@ -21,6 +22,7 @@ from guides import (
     Structured,
     StudentT,
 )
+from guides.realnvp import LARGEST_LOG_SCALE
 from zoo.isolation import isolated
 from zoo.latents import describe
 from zoo.models.targets.banana import Banana
@@ -108,6 +110,52 @@ def test_the_density_of_a_point_that_the_flow_did_not_draw(name):
     _, _, q = joint(guide, args, seed=2)
     found = q.log_prob(u.detach().clone())
     torch.testing.assert_close(found, log_q, rtol=IDENTITY, atol=IDENTITY)
+
+
+@torch.no_grad()
+def test_networks_do_not_grow_where_no_draw_has_been():
+    """With rectified units they would, ten times as far out ten times as much."""
+    guide, _ = made("iaf")
+    scatter(guide, spread=1.0)
+    x = torch.randn(20, 10)
+    for step in guide.steps:
+        for far, farther in zip(step.arn(1e4 * x), step.arn(1e5 * x), strict=True):
+            torch.testing.assert_close(farther, far, rtol=IDENTITY, atol=IDENTITY)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_gradient_is_clipped_unless_told_otherwise(name):
+    task = zoo.load("eight_schools")
+    for asked, norm in ({}, FLOWS["iaf"].clip_norm), ({"clip_norm": 7.0}, 7.0):
+        fit = zoo.fit(task, FLOWS[name], steps=1, **asked)
+        assert fit.settings.update.clip_norm == norm
+    assert zoo.fit(task, FullRank, steps=1).settings.update.clip_norm is None
+
+
+@torch.no_grad()
+def test_log_scales_of_couplings_are_bounded():
+    """However large the weights are, and by less than where Pyro's coupling would cut them."""
+    guide, args = made("realnvp")
+    scatter(guide, spread=10.0)
+    found = [network(torch.randn(20, 5))[1] for network in guide.networks]
+    assert max(a.abs().max() for a in found) > 0.9 * LARGEST_LOG_SCALE
+    assert all((a.abs() <= LARGEST_LOG_SCALE).all() for a in found)
+    steps = [AffineCoupling(5, network) for network in guide.networks]
+    assert all(s.log_scale_max_clip >= LARGEST_LOG_SCALE for s in steps)
+    assert all(s.log_scale_min_clip <= -LARGEST_LOG_SCALE for s in steps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["iaf", "realnvp"])
+def test_long_fits_stay_finite(name):
+    """At a rate that does not fall, in the neck of a funnel."""
+    settings = {"steps": 50_000, "replicas": 24, "compile": True, "until": "steps"}
+    torch.set_default_dtype(torch.float32)
+    try:
+        fits = zoo.fit(zoo.load("eight_schools"), FLOWS[name], **settings)
+    finally:
+        torch.set_default_dtype(torch.float64)
+    assert {fit.stopped for fit in fits} == {"finished"}
 
 
 @pytest.mark.parametrize("name", ["realnvp", "spline", "naf"])

@@ -16,6 +16,7 @@ from zoo.compile.step_loop import Inputs, State, rates_of, step_with_update
 from zoo.isolation import isolated
 from zoo.objectives import Trace
 from zoo.optim.functional import RULES, clip_to_norm
+from zoo.optim.natural import NATURAL
 from zoo.optim.optimizers import OPTIMIZERS, make_optimizer
 from zoo.optim.schedules import Constant, Cosine, Drops, Exponential, Linear
 from zoo.optim.update import Update
@@ -51,7 +52,8 @@ VARIANTS = {
 
 
 def test_every_rule_has_an_optimizer_and_a_case():
-    assert set(RULES) == set(OPTIMIZERS) == set(RATES)
+    assert set(RULES) | set(NATURAL) == set(OPTIMIZERS)
+    assert set(RULES) == set(RATES)
 
 
 def test_every_schedule_has_a_case():

@@ -98,7 +98,11 @@ class FitOptions:
     steps: Annotated[
         int | None, typer.Option(help="Number of steps; default: the model's own.")
     ] = None
-    lr: Annotated[float | None, typer.Option("--lr", help="Learning rate of Adam.")] = None
+    lr: Annotated[float | None, typer.Option("--lr", help="Learning rate.")] = None
+    optimizer: Annotated[
+        str | None,
+        typer.Option(help="Such as adam or ivon; default: what suits the guide."),
+    ] = None
     batch_size: Annotated[int | None, typer.Option(help="Rows in a step; 0 for all of them.")] = (
         None
     )
@@ -126,7 +130,11 @@ class FitOptions:
         Raises:
             ValueError: naming the option.
         """
-        of_the_end = (("until", self.until), ("tolerance", self.tolerance))
+        where_given = {
+            "optimizer": self.optimizer,
+            "until": self.until,
+            "tolerance": self.tolerance,
+        }
         return {
             "steps": self.steps,
             "lr": self.lr,
@@ -135,7 +143,7 @@ class FitOptions:
             "compile": switch_of("--compile", self.compile),
             "average": switch_of("--average", self.average),
             "device": device_written(self.device),
-            **{name: value for name, value in of_the_end if value is not None},
+            **{name: value for name, value in where_given.items() if value is not None},
         }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zoo.optim.natural import Places
 from zoo.optim.turns import Turn
 from zoo.program import Program
 
@@ -20,12 +21,14 @@ class FlatParameters:
         held: names of all other tensors of the program: buffers, which a step may change, and
             parameters that are not trained.
         turns: when each parameter moves; () where all move at every step.
+        normals: which of the parameters are means and scales of normals.
     """
 
     names: tuple[str, ...]
     shapes: tuple[torch.Size, ...]
     held: tuple[str, ...]
     turns: tuple[Turn, ...] = ()
+    normals: tuple[Places, ...] = ()
 
     def split(self, flat: Tensor) -> dict[str, Tensor]:
         """The vector's parts by name, shaped as the parameters; replicas come first, if any."""
@@ -70,4 +73,5 @@ def flat_parameters_of(program: Program, parameters: Sequence[nn.Parameter]) -> 
         shapes=tuple(value.shape for value in named.values()),
         held=tuple(name for name in tensors if name not in named),
         turns=program.turns([tensors[name] for name in named]),  # type: ignore[misc]
+        normals=program.places_of_normals([tensors[name] for name in named]),  # type: ignore[misc]
     )

@@ -17,9 +17,10 @@ from zoo.compile.code_cache import CacheWarning, Packaged
 from zoo.compile.cuda_block import CudaGraphs, recorded_block
 from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
+from zoo.compile.moves import move_of, rule_of
 from zoo.compile.noise import noise_of_step
 from zoo.compile.small_products import with_small_products_expanded
-from zoo.optim.functional import RULES, Rates, clip_to_norm
+from zoo.optim.functional import Rates, clip_to_norm
 from zoo.optim.turns import ALWAYS, Turn
 from zoo.optim.update import Update
 from zoo.torch_private import LOGGERS, make_fx, tree_map, while_loop
@@ -79,10 +80,11 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         update: how parameters move.
         replicas: number of fits that are trained together; None for a single one.
     """
-    rule, small = RULES[update.optimizer], is_small(captured)
+    small = is_small(captured)
     captured = replace(captured, pieces=with_small_products_expanded(captured.pieces))
 
     turns = captured.layout.turns or (ALWAYS,) * (1 if small else len(captured.layout.names))
+    move = move_of(update, captured.layout, turns)
 
     def gradient_of(
         parts: Tensors, held: Tensors, step: Tensor, *inputs: Any
@@ -106,17 +108,8 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         loss, gradients, held = gradient_of(
             state.parts, state.held, step, picked, noise, inputs.args
         )
-        moved = []
-        for turn, p, g, *moments in zip(
-            turns, state.parts, gradients, *state.moments, strict=True
-        ):
-            own = rates if turn == ALWAYS else rule.rates(turn.count(step), rates[0] * turn.rate)
-            new = rule.apply(p, g, tuple(moments), _beside(own, p), update.weight_decay)
-            moved.append(
-                new if turn.every == 1 else _where(turn.due(step), new, (p, tuple(moments)))
-            )
-        parts = tuple(part for part, _ in moved)
-        return State(parts, tuple(zip(*(m for _, m in moved), strict=True)), held), loss
+        parts, moments = move(state.parts, gradients, state.moments, rates, step)
+        return State(parts, moments, held), loss
 
     return take
 
@@ -127,12 +120,6 @@ def _due(gradients: Tensors, turns: Sequence[Turn], step: Tensor) -> Tensors:
         g if turn.every == 1 else torch.where(turn.due(step), g, 0)
         for g, turn in zip(gradients, turns, strict=True)
     )
-
-
-def _where(due: Tensor, new: tuple[Tensor, Tensors], old: tuple[Tensor, Tensors]) -> tuple:
-    """The new parameters and averages where the part moves, else the old ones."""
-    moments = tuple(torch.where(due, a, b) for a, b in zip(new[1], old[1], strict=True))
-    return torch.where(due, new[0], old[0]), moments
 
 
 def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -> Step:
@@ -151,16 +138,11 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
         return make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs)
 
 
-def _beside(rates: Rates, part: Tensor) -> Rates:
-    """The rates, shaped to multiply a part: with replicas, each has a rate of its own."""
-    return tuple(r.reshape(r.shape + (1,) * (part.dim() - 1)) if r.dim() else r for r in rates)
-
-
 def rates_of(update: Update, step: Tensor, lr: Tensor) -> Rates:
     """The rates of the update rule at a step, from the learning rate or that of each replica."""
     if update.lr_schedule is not None:
         lr = lr * update.lr_schedule(step)
-    return RULES[update.optimizer].rates(step + 1, lr)
+    return rule_of(update).rates(step + 1, lr)
 
 
 def block_of_steps(step: Step, update: Update, *, packed: bool) -> Block:

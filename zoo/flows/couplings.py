@@ -9,6 +9,7 @@ alternating masks.
 
 from collections.abc import Iterable, Sequence
 
+import torch
 from pyro.distributions import transforms
 from pyro.nn import DenseNN
 from torch import Tensor, nn
@@ -20,6 +21,29 @@ def coupling_networks(size: int, depth: int, hidden: Sequence[int]) -> nn.Module
     kept = size // 2
     moved = [size - kept, size - kept]
     return nn.ModuleList(DenseNN(kept, list(hidden), moved) for _ in range(depth))
+
+
+class Bounded(nn.Module):
+    """A coupling's network with log scales softly bounded, a <- c tanh(a / c).
+
+    Args:
+        network: to m and a, one of :func:`coupling_networks`.
+        most: c, above 0; up to 3 no log scale meets the limits of Pyro's coupling.
+    """
+
+    def __init__(self, network: nn.Module, most: float) -> None:
+        super().__init__()
+        self.network, self.most = network, most
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The network's own layers."""
+        return self.network.layers  # type: ignore[return-value]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """M and the bounded a of the second half, from the first."""
+        m, a = self.network(x)
+        return m, self.most * torch.tanh(a / self.most)
 
 
 def couplings(networks: Iterable[nn.Module], flipped: Tensor) -> list[Transform]:

@@ -5,6 +5,7 @@ from functools import partial
 from typing import ClassVar
 
 from zoo.latents.latents import Latents
+from zoo.optim.natural import NormalParameters
 from zoo.sites.latent import Latent
 from zoo.sites.supports import Kind
 
@@ -19,6 +20,12 @@ def solver_of(guide: Callable) -> str | None:
     """The method by which a guide's q is found without steps; None where it is trained."""
     family = class_of(guide)
     return family.solver if issubclass(family, Family) else None
+
+
+def clip_norm_of(guide: Callable | None) -> float | None:
+    """The largest norm of the gradient that a guide states; None for any."""
+    family = None if guide is None else class_of(guide)
+    return family.clip_norm if family is not None and issubclass(family, Family) else None
 
 
 class Family:
@@ -51,6 +58,8 @@ class Family:
         classifies: has it a classifier of rows, some of which have a label?
         solver: name of the method in :data:`zoo.normals.solvers.SOLVERS` that finds its q without
             steps of an optimizer and without an objective; None: it is trained by steps.
+        clip_norm: largest norm of the gradient in a step, unless a fit asks for another; None:
+            any.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset()
@@ -70,6 +79,7 @@ class Family:
     classifies: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     runs_model: ClassVar[bool] = False
+    clip_norm: ClassVar[float | None] = None
 
     @classmethod
     def handles(cls, latent: Latent) -> bool:
@@ -85,3 +95,7 @@ class Family:
     def objection(cls, latents: Latents) -> str | None:
         """Why the family does not go on a model whose latents it covers; None if it does."""
         return None
+
+    def means_and_scales(self) -> list[NormalParameters]:
+        """The parameters that are means and scales of normals; by default it states none."""
+        return []

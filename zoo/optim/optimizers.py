@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from zoo.checks.arguments import look_up
+from zoo.optim.natural import IVON, NormalParameters
 from zoo.optim.turns import ALWAYS, Turn
 
 
@@ -34,6 +35,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "rmsprop_centred": CentredRMSprop,
     "adagrad": torch.optim.Adagrad,
     "clipped_adam": ClippedAdam,
+    "ivon": IVON,
 }
 
 
@@ -43,6 +45,7 @@ def make_optimizer(
     lr: float,
     weight_decay: float = 0.0,
     turns: Sequence[Turn] = (),
+    normals: Sequence[NormalParameters] = (),
 ) -> Optimizer:
     """One torch optimizer over all parameters, in groups where parts take turns.
 
@@ -52,6 +55,7 @@ def make_optimizer(
         lr: learning rate.
         weight_decay: of all parameters.
         turns: of each parameter; () where all move at every step, at the same rate.
+        normals: whose parameters these are, for natural gradients; the others ask for none.
 
     Raises:
         ValueError: for a name that is not in the table, with a near one or all of them.
@@ -63,4 +67,6 @@ def make_optimizer(
     made = [
         {"params": own, "lr": lr * turn.rate, "rate": turn.rate} for turn, own in groups.items()
     ]
+    if optimizer is IVON:
+        return IVON(made, lr, normals)
     return optimizer(made, lr=lr, weight_decay=weight_decay)  # type: ignore[call-arg]

@@ -18,6 +18,7 @@ from zoo.handlers.parameters import (
 )
 from zoo.latents import Family
 from zoo.objectives import Objective
+from zoo.optim.natural import NormalParameters, Places
 from zoo.optim.schedules import Schedule
 from zoo.optim.turns import ALWAYS, Turn
 from zoo.pairing.validation import Observed
@@ -95,6 +96,16 @@ class Program(nn.Module):
             for p in parameters
         ]
         return tuple(turns.get(part, ALWAYS) for part in parts)
+
+    def normals(self) -> list[NormalParameters]:
+        """The parameters that the guide states to be means and scales of normals."""
+        return self.guide.means_and_scales() if isinstance(self.guide, Family) else []
+
+    def places_of_normals(self, parameters: Sequence[nn.Parameter]) -> tuple[Places, ...]:
+        """Which of some parameters are means and scales of normals, where both are among them."""
+        at = {id(parameter): i for i, parameter in enumerate(parameters)}
+        found = [(at.get(id(n.loc)), at.get(id(n.scale)), n.correlated) for n in self.normals()]
+        return tuple(Places(i, j, c) for i, j, c in found if i is not None and j is not None)
 
     @property
     def unnamed(self) -> list[nn.Parameter]:

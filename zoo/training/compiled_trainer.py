@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo.compile.capture import capture
 from zoo.compile.captured import Captured
 from zoo.compile.flat_parameters import FlatParameters
+from zoo.compile.moves import rule_of
 from zoo.compile.noise import noise_of_steps, steps_at_once
 from zoo.compile.step_loop import (
     BLOCK,
@@ -24,7 +25,6 @@ from zoo.compile.step_loop import (
     step_with_update,
 )
 from zoo.data.batches import Shuffle
-from zoo.optim.functional import RULES
 from zoo.optim.turns import ALWAYS
 from zoo.optim.update import Update
 from zoo.torch_private import tree_map
@@ -149,7 +149,7 @@ class CompiledTrainer:
         return states[0] if self.replicas is None else tree_map(_stack, *states)
 
     def _read_one(self, trainer: Trainer) -> State:
-        layout, names = self.captured.layout, RULES[self.update.optimizer].moments
+        layout, names = self.captured.layout, rule_of(self.update).moments
         flat, held = layout.read(trainer.program)
         moments = tuple(self._cut(_moment(trainer, layout, name)) for name in names)
         return State(self._cut(flat), moments, held)
@@ -226,7 +226,7 @@ def _set_moments(
     parameters: Sequence[nn.Parameter],
     moments: Sequence[Sequence[Tensor]],
 ) -> None:
-    names = RULES[trainer.update.optimizer].moments
+    names = rule_of(trainer.update).moments
     if not names:
         return
     turns = layout.turns or (ALWAYS,) * len(parameters)

@@ -85,7 +85,8 @@ def fit(
         steps: number of steps in all; a resumed fit counts those it has taken. Default: the
             task's own, else 1000. A guide that is found by a method of its own, such as
             ``guides.Laplace``, takes none, and all that says how to take steps is refused.
-        optimizer: a name of ``zoo.optim.optimizers.OPTIMIZERS``, or "dadvi": for guides that are
+        optimizer: a name of ``zoo.optim.optimizers.OPTIMIZERS``, of which "ivon" takes natural
+            gradients, for ``mean_field`` and ``full_rank``; or "dadvi": for guides that are
             normals over latents shared by rows, the best one is found by L-BFGS on fixed draws
             (:mod:`zoo.normals.dadvi`), and the model's few parameters with it. "auto" is "dadvi"
             where it applies, `until` is not "steps", the objective is "trace" and no setting of
@@ -96,7 +97,8 @@ def fit(
             `steps` is given, that of the task's own recipe.
         weight_decay: of the optimizer.
         clip_norm: largest norm of the whole gradient, in nats per unit: of the parameters of the
-            model, the guide and the objective together.
+            model, the guide and the objective together. Default: 100 for flows over shared latents
+            (their class variable `clip_norm`), else any.
         batch_size: rows in a step; None for all of them, "auto" for the task's own.
         seed: fixes initial values, the order of rows, and all noise. Replica r has seed + r.
         device: "auto", "cpu" or "cuda".

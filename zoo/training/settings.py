@@ -16,11 +16,12 @@ from zoo.checks.arguments import (
     shown,
     whole,
 )
-from zoo.latents.family import solver_of
+from zoo.latents.family import clip_norm_of, solver_of
 from zoo.normals.placement import is_normal
 from zoo.objectives import LossOfPair, Objective, as_objective
 from zoo.objectives.target import Elbo
 from zoo.objectives.trace import Trace
+from zoo.optim.natural import NATURAL
 from zoo.optim.optimizers import OPTIMIZERS
 from zoo.optim.schedules import Cosine, Schedule, check_schedule
 from zoo.optim.update import Update
@@ -97,7 +98,8 @@ class Request:
         asked = replace(self, until=until)
         steps = asked._steps(task)
         rates = rates_of(self.lr, task.recipe.lr if task.recipe else 1e-2, replicas)
-        update = asked._update(task, steps)
+        self._refuse_unnatural(rates)
+        update = asked._update(task, steps, clip_norm_of(guide))
         first = Settings(
             objective=objective,
             steps=steps,
@@ -132,6 +134,16 @@ class Request:
             if value != usual:
                 why = f"the guide is found by {solver}, which takes no steps"
                 raise refusal(name, repr(usual), value, f"Leave {name} out: {why}.")
+
+    def _refuse_unnatural(self, rates: Sequence[float]) -> None:
+        """Refuses what makes no sense beside natural gradients."""
+        name = self.optimizer
+        if name in NATURAL and self.weight_decay:
+            way = "Leave it out: the model's prior stands in its place."
+            raise refusal("weight_decay", f"0.0 beside '{name}'", self.weight_decay, way)
+        if name in NATURAL and max(rates) > 1:
+            way = "At rate 1 a step goes all the way. Pass e.g. lr=0.1."
+            raise refusal("lr", f"at most 1 beside '{name}'", max(rates), way)
 
     def _refuse_one_loss(self, objective: Objective) -> None:
         """Refuses what watches one loss fall, where none does.
@@ -239,7 +251,7 @@ class Request:
         usual = task.recipe.steps if task.recipe else 1000
         return usual * (LONGEST_UNTIL_CONVERGED if self.until == "converged" else 1)
 
-    def _update(self, task: Task, steps: int) -> Update:
+    def _update(self, task: Task, steps: int, usual_norm: float | None) -> Update:
         """The optimizer's settings; each replica puts its own learning rate in."""
         schedule = self.lr_schedule
         usual = schedule is None and self.steps is None and self.until != "converged"
@@ -247,7 +259,7 @@ class Request:
             schedule = Cosine(steps)
         look_up("optimizer", self.optimizer, dict.fromkeys(["auto", DADVI, *OPTIMIZERS]))
         name = "adam" if self.optimizer in ("auto", DADVI) else self.optimizer
-        decay, norm = self.weight_decay, self.clip_norm
+        decay, norm = self.weight_decay, usual_norm if self.clip_norm is None else self.clip_norm
         if norm is not None:
             norm = number("clip_norm", norm, above=0.0, way="Pass clip_norm=None to clip nothing.")
         return Update(

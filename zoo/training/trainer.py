@@ -11,9 +11,11 @@ from zoo.checks.whereabouts import noted
 from zoo.data.batches import Batches
 from zoo.handlers.late import LateParameters
 from zoo.handlers.parameters import named_tensors, restore
+from zoo.optim.natural import NATURAL
 from zoo.optim.optimizers import make_optimizer
 from zoo.optim.update import Update
 from zoo.program import Program
+from zoo.training.natural import check_natural
 from zoo.training.parallel.averaging import (
     Averaging,
     averages_of_pyro,
@@ -51,9 +53,12 @@ class Trainer:
         self.optimizer = self._optimizer_of(parameters)
 
     def _optimizer_of(self, parameters: list[nn.Parameter]) -> Optimizer:
-        update = self.update
+        update, normals = self.update, []
+        if update.optimizer in NATURAL:
+            check_natural(update.optimizer, self.program, parameters)
+            normals = self.program.normals()
         return make_optimizer(
-            update.optimizer, parameters, update.lr, update.weight_decay, self.turns
+            update.optimizer, parameters, update.lr, update.weight_decay, self.turns, normals
         )
 
     def advance(self, count: int) -> Tensor:
