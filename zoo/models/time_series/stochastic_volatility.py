@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.shapes import require_shape
-from zoo.models.time_series.powers import powers_of
 
 LEVEL_SCALE, STEP_SCALE = 2.0, 0.5
 PERSISTENT = (20.0, 1.5)
@@ -64,4 +63,8 @@ def wandering(phi: Tensor, eta: Tensor) -> Tensor:
     """
     first = eta[..., :1] * (1 - phi.square()).rsqrt()
     steps = torch.cat([first, eta[..., 1:].expand(*first.shape[:-1], -1)], -1)
-    return (powers_of(phi, eta.shape[-1]) * steps[..., None, :]).sum(-1)
+    factor, lag = phi, 1
+    while lag < eta.shape[-1]:  # phi^j eta_{t-j} is summed over twice as many j each time
+        before = torch.nn.functional.pad(steps[..., :-lag], (lag, 0))
+        steps, factor, lag = steps + factor * before, factor.square(), 2 * lag
+    return steps
