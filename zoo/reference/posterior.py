@@ -5,13 +5,12 @@ posterior of theta is the same, and that of eta has no funnel.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
 import torch
 from pyro import poutine
-from pyro.infer.reparam import LocScaleReparam
 from pyro.infer.reparam.reparam import Reparam
 from torch import Tensor, nn
 from torch.fx import GraphModule
@@ -38,7 +37,7 @@ class Posterior:
     Args:
         model: any Pyro model.
         args: what it is called with.
-        noncentred: sites to sample as loc + scale * eta.
+        reparam: site -> the form in which it is sampled.
         chains: number of chains.
 
     Attributes:
@@ -51,15 +50,16 @@ class Posterior:
         ValueError: see :func:`sample_reference`.
     """
 
-    def __init__(self, model: Model, args: tuple, noncentred: Sequence[str], chains: int) -> None:
+    def __init__(
+        self, model: Model, args: tuple, reparam: Mapping[str, Reparam], chains: int
+    ) -> None:
         if isinstance(model, nn.Module):
             model = copy.deepcopy(model).double().eval()
         own = describe(model, *args)
         refuse(own)
-        for name in noncentred:
+        for name in reparam:
             own[name]  # raises for a name that is no latent
-        config: dict[str, Reparam] = {name: LocScaleReparam(0.0) for name in noncentred}
-        sampled = poutine.reparam(model, config) if config else model
+        sampled = poutine.reparam(model, dict(reparam)) if reparam else model
         self.names, self.args, self.chains = own.names, args, chains
         self.density = JointDensity(without_guide(sampled, args), args)
         self.slope = self._slope()

@@ -7,8 +7,11 @@ Source: Hoffman & Gelman 2014, "The no-U-turn sampler"; Vehtari et al. 2021, "Ra
 folding, and localization: an improved R-hat" (the limits).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+
+from pyro.infer.reparam import LocScaleReparam
+from pyro.infer.reparam.reparam import Reparam
 
 from zoo.checks.arguments import number, seed_given, whole
 from zoo.isolation import in_double, isolated
@@ -32,6 +35,7 @@ def sample_reference(
     seed: int = 0,
     accept: float = 0.9,
     noncentred: Sequence[str] | None = None,
+    reparam: Mapping[str, Reparam] | None = None,
     shown: Report | None = None,
     compile: bool = True,
 ) -> Reference:
@@ -46,6 +50,8 @@ def sample_reference(
         seed: of starting points and chains.
         accept: target acceptance probability; a higher one is slower and diverges less.
         noncentred: sites to sample as loc + scale * eta; None for those of the model's recipe.
+        reparam: site -> another form to sample it in, as :func:`pyro.poutine.reparam` takes it.
+            The draws are of the model's own sites all the same.
         shown: called with a line of text on the progress.
         compile: run all chains in one compiled loop? It takes some seconds to compile, once for
             each model and number of chains. A model that cannot be traced runs without it.
@@ -62,16 +68,17 @@ def sample_reference(
     _check(chains, draws, warmup, accept)
     usual = task.recipe.noncentred if task.recipe else ()
     sites = usual if noncentred is None else tuple(noncentred)
+    forms = {name: LocScaleReparam(0.0) for name in sites} | dict(reparam or {})
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scoring_args("train"))
         plan = Plan(draws, warmup, accept, compiles=compile)
         with single_precision_named():
-            posterior = Posterior(task.build(), rows, sites, chains)
+            posterior = Posterior(task.build(), rows, forms, chains)
             run = sample(posterior.slope, posterior.start(), plan, shown)
             values = posterior.values(run.u.flatten(0, 1))
     found = summarise(values, chains)
     divergences = int(run.diverged.sum())
-    check(found, divergences)
+    check(found, divergences, accept)
     thin = -(-chains * draws // DRAWS_STORED)
     settings = {"chains": chains, "warmup": warmup, "draws": draws, "accept": accept}
     return Reference(
@@ -82,9 +89,16 @@ def sample_reference(
         draws={name: value[::thin].clone() for name, value in values.items()},
         **found,
         divergences=divergences,
-        settings=settings | {"thin": thin, "noncentred": list(sites)},
+        settings=settings | {"thin": thin} | _told(sites, reparam or {}),
         provenance=provenance(task.data),
     )
+
+
+def _told(noncentred: Sequence[str], reparam: Mapping[str, Reparam]) -> dict[str, object]:
+    """The forms in which sites were sampled, for the record."""
+    told: dict[str, object] = {"noncentred": list(noncentred)}
+    others = {name: type(form).__name__ for name, form in reparam.items()}
+    return told | ({"reparam": others} if others else {})
 
 
 @contextmanager
