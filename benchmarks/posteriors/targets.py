@@ -78,11 +78,13 @@ class Truth:
         moments: site -> mean and sd.
         errors: site -> standard errors of these; None where they are exact.
         kind: "exact" or "NUTS".
+        logs: sites whose moments are of the logarithm.
     """
 
     moments: Moments
     errors: Moments | None
     kind: str
+    logs: tuple[str, ...] = ()
 
     def sized(self, site: str) -> tuple[Tensor, Tensor]:
         """Mean and sd of a site, flattened, float64."""
@@ -96,4 +98,4 @@ def truth_of(task: Task) -> Truth | None:
     if exact is not None:
         return Truth(exact, None, "exact")
     found = reference(task)
-    return None if found is None else Truth(found.moments(), found.errors(), "NUTS")
+    return None if found is None else Truth(found.moments(), found.errors(), "NUTS", found.logs)

@@ -89,5 +89,6 @@ def _heavy(scalar: str, moment: str, value: float) -> str:
     return (
         f"Expected tails of Pareto k below {LARGEST_K_HAT} behind the {moment} of every scalar; "
         f"got {value:.2f} for {scalar}: the error of the draws is too small. Write the model "
-        "non-centred, so that a latent with light tails is sampled, or compare quantiles."
+        "non-centred, so that a latent with light tails is sampled, take the moments of the "
+        "logarithm of a positive one (--logs), or compare quantiles."
     )
