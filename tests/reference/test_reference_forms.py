@@ -1,5 +1,7 @@
 """A posterior sampled in another form: the same density, and draws of the model's own sites."""
 
+from types import SimpleNamespace
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -9,6 +11,7 @@ from pyro import poutine
 from pyro.infer.reparam import LocScaleReparam
 from torch import nn
 
+import guides
 import zoo
 from zoo.isolation import in_double, isolated
 from zoo.models import MODELS
@@ -154,6 +157,32 @@ def test_logarithms_of_heavy_tails_pass():
     with pytest.raises(UnreliableReferenceError, match="logarithm of a positive one"):
         check(summarise(scale, 4), 0)
     check(summarise(with_logs(scale, ["scale"]), 4), 0)
+
+
+def scaled(y):
+    """Noise whose scale is not known."""
+    scale = pyro.sample("scale", dist.HalfCauchy(y.new_ones(())))
+    pyro.sample("y", dist.Normal(0.0, scale[..., None]).to_event(1), obs=y)
+
+
+@pytest.mark.thorough
+def test_a_guide_is_compared_by_logarithms(monkeypatch):
+    result = zoo.fit(scaled, guides.MeanField, Y, steps=2)
+    with isolated(seed=1), torch.no_grad():
+        draws = torch.stack([result.guide(Y)["scale"] for _ in range(2000)])
+    logs, none = draws.log(), torch.zeros(())
+    known = SimpleNamespace(
+        draws={"scale": draws},
+        moments=lambda: {"scale": (logs.mean(), logs.std())},
+        errors=lambda: {"scale": (logs.std() / len(logs) ** 0.5, none)},
+        logs=("scale",),
+    )
+    monkeypatch.setattr("zoo.evaluation.groups.posterior.reference", lambda task: known)
+    metrics = zoo.evaluate(result, metrics=["posterior_mean_error", "mmd"], draws=2000)
+    error = metrics["posterior_mean_error"]
+    assert error.value < ERRORS * error.se
+    assert "of the logarithm of scale" in error.note
+    assert "of the logarithm of scale" in metrics["mmd"].note
 
 
 @pytest.mark.parametrize(
