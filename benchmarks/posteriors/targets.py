@@ -48,6 +48,8 @@ TARGETS = (
     Target("change_point", "two positive rates, nearly independent"),
     Target("garch", "bent: the data say little of each parameter"),
     Target("item_response", "products of abilities and discriminations, 46 numbers"),
+    Target("seeds", "random effects of plates, and a precision with a long tail"),
+    Target("stochastic_volatility", "a log variance of 60 days, hardly told from its level"),
     Target("log_gaussian_cox", "a smooth log rate, skewed where nothing was counted"),
     Target("eight_schools_noncentred", "one positive scale, little else"),
     Target("eight_schools", "a funnel between a scale and eight effects"),
