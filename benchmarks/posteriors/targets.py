@@ -65,9 +65,6 @@ TARGETS = (
 
 
 WITHOUT_TRUTH = {  # posteriors of the zoo that have no reference, and why
-    "stochastic_volatility": "`zoo reference stochastic_volatility --chains 4 --draws 3000` has "
-    "176 divergent transitions, and 7 with `--accept .99`",
-    "seeds": "`zoo reference seeds --chains 4 --draws 4000` has 4 divergent transitions",
     "sparse_logistic": "no long run has been made",
 }
 
