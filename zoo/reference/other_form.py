@@ -8,7 +8,7 @@ is one constant over all v if and only if both are the same posterior.
 """
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from pyro import poutine
@@ -58,7 +58,7 @@ def differences(own: JointDensity, other: JointDensity, values: Values, v: Tenso
         held = dict(zip(names, values(point), strict=True))
         with own.program.handlers(None):
             model = poutine.condition(own.program.model, data=held)
-            nodes = poutine.trace(model).get_trace(*own.all_args).nodes
+            nodes: dict[str, Any] = poutine.trace(model).get_trace(*own.all_args).nodes
         supports = [unmixed(nodes[name]["fn"].support) for name in names]
         parts = zip(supports, held.values(), strict=True)
         return torch.cat([biject_to(support).inv(value).reshape(-1) for support, value in parts])
