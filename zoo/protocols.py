@@ -178,6 +178,22 @@ class HasExactDraws(Protocol):
 
 
 @runtime_checkable
+class HasOtherForm(Protocol):
+    """A model that can also be written by other latents, in which NUTS moves more easily."""
+
+    def in_other_form(self, *args: Tensor) -> object:
+        """The same joint density as a Pyro model with other latents, as many numbers in all.
+
+        The latents of forward are pyro.deterministic sites of it. `zoo.reference` samples this
+        form, after it has held its density to that of forward, and stores the latents of forward.
+
+        Args:
+            *args: the arguments of the model's forward.
+        """
+        ...
+
+
+@runtime_checkable
 class HasMeanField(Protocol):
     """A model of binary latents that knows the updates of independent means of its latents."""
 

@@ -16,6 +16,7 @@ from zoo.metrics.moment_shift import MEAN_OFF, SD_OFF
 from zoo.objectives import OBJECTIVES
 from zoo.pairing.mismatch import mismatch
 from zoo.provenance import provenance
+from zoo.reference.logs import with_logs
 from zoo.results.result import Fit
 from zoo.sampling.draws import draw
 from zoo.task import Task
@@ -103,6 +104,7 @@ def _drawn(fit: Fit, seed: int) -> dict[str, Tensor]:
 
 def errors(drawn: dict[str, Tensor], truth: Truth) -> Row:
     """Errors of means and sds over all coordinates: the largest, and the root mean square."""
+    drawn = with_logs(drawn, truth.logs)
     names = [name for name in truth.moments if name in drawn]
     pairs = [truth.sized(name) for name in names]
     mean = torch.cat([(drawn[n].mean(0) - m) / s for n, (m, s) in zip(names, pairs, strict=True)])

@@ -144,7 +144,7 @@ def agreement(one: Timed, other: Timed) -> float:
 def compare(model: Callable, args: tuple, seed: int) -> dict[str, Any]:
     """Both samplers on one model."""
     with isolated(seed=seed), in_double():
-        posterior = Posterior(model, args, (), CHAINS)
+        posterior = Posterior(model, args, {}, CHAINS)
         begin = _with_children()
         by_zoo(posterior, Plan(1, 1, ACCEPT))
         compiled = _with_children() - begin

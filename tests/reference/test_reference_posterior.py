@@ -28,7 +28,7 @@ def correlated(y):
 
 def test_a_model_that_does_not_broadcast_is_mapped_over_chains():
     with isolated(seed=0), in_double():
-        posterior = Posterior(one_at_a_time, (Y.double(),), (), 3)
+        posterior = Posterior(one_at_a_time, (Y.double(),), {}, 3)
         assert not posterior.density.latents.vectorises
         assert isinstance(posterior.slope, GraphModule)
         u = posterior.start()
@@ -41,7 +41,7 @@ def test_a_model_that_does_not_broadcast_is_mapped_over_chains():
 
 def test_a_factorisation_that_fails_spoils_its_own_chain_alone():
     with isolated(seed=0), in_double():
-        posterior = Posterior(correlated, (Y.double(),), (), 3)
+        posterior = Posterior(correlated, (Y.double(),), {}, 3)
         u = torch.tensor([[0.3], [1.5], [-0.2]])
         value, slope = posterior.slope(u)
         alone, _ = posterior.plain(u[[0]])

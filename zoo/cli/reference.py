@@ -23,6 +23,9 @@ def reference_command(
     noncentred: Annotated[
         str | None, typer.Option(help="Comma-separated sites to sample as loc + scale * eta.")
     ] = None,
+    logs: Annotated[
+        str | None, typer.Option(help="Comma-separated positive sites without a mean or an sd.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of starting points and chains.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="File or folder; default: MODEL-HASH.npz here.")
@@ -35,7 +38,6 @@ def reference_command(
     from zoo.task import load
 
     task = load(model, data)
-    sites = None if noncentred is None else [one for one in noncentred.split(",") if one]
     with Console(stderr=True).status("") as status:
         found = sample_reference(
             task,
@@ -44,7 +46,8 @@ def reference_command(
             warmup=warmup,
             accept=accept,
             seed=seed,
-            noncentred=sites,
+            noncentred=_names(noncentred),
+            logs=_names(logs),
             shown=status.update,
         )
     name = file_name(found.model, found.hash)
@@ -52,6 +55,11 @@ def reference_command(
     console = Console()
     console.print(reference_table(found))
     console.print(f"Written to {path}.")
+
+
+def _names(given: str | None) -> list[str] | None:
+    """The names in a comma-separated option; None where it is not given."""
+    return None if given is None else [one for one in given.split(",") if one]
 
 
 def reference_table(found: "Reference") -> Table:
@@ -62,10 +70,11 @@ def reference_table(found: "Reference") -> Table:
     moments = (found.mean, found.mcse_mean, found.sd, found.mcse_sd)
     fields = (*moments, found.r_hat, found.ess_bulk, found.ess_tail, found.k_sd)
     for site in found.mean:
+        label = f"log {site}" if site in found.logs else site
         columns = zip(*(one[site].reshape(-1).tolist() for one in fields), strict=True)
         for i, (mean, mean_error, sd, sd_error, r_hat, bulk, tail, k) in enumerate(columns):
             view.add_row(
-                f"{site}[{i}]" if found.mean[site].dim() else site,
+                f"{label}[{i}]" if found.mean[site].dim() else label,
                 f"{mean:.4g} ± {mean_error:.1g}",
                 f"{sd:.4g} ± {sd_error:.1g}",
                 f"{r_hat:.4f}",

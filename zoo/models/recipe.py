@@ -29,6 +29,8 @@ class Recipe:
         parts: what it is usually put together from; nothing for a model that has no parts.
         noncentred: sites that NUTS samples as loc + scale * eta, with eta standard normal, when
             it draws a reference posterior.
+        logs: positive sites whose posterior has no mean or no sd, so that a reference has the
+            moments of their logarithms.
     """
 
     build: Callable[..., nn.Module]
@@ -44,6 +46,7 @@ class Recipe:
     batch_size: int | None = 100
     parts: Parts = Parts()
     noncentred: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
 
     def make(self, data: Data, parts: Parts) -> nn.Module:
         """The model with fresh parameters, of the parts chosen."""

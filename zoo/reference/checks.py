@@ -16,6 +16,7 @@ from zoo.reference.tails import tail_shapes
 LARGEST_R_HAT = 1.01
 SMALLEST_ESS = 1000.0
 LARGEST_K_HAT = 0.7
+HIGHEST_ACCEPT = 0.999  # target acceptance above which steps are too small to be worth a try
 
 
 def summarise(values: Scalars, chains: int) -> dict[str, Scalars]:
@@ -36,13 +37,14 @@ def summarise(values: Scalars, chains: int) -> dict[str, Scalars]:
     return found | tail_shapes(values, found["ess_tail"])
 
 
-def check(found: Mapping[str, Scalars], divergences: int) -> None:
-    """Raises UnreliableReferenceError, naming the scalar, unless all checks are passed."""
+def check(found: Mapping[str, Scalars], divergences: int, accept: float = 0.9) -> None:
+    """Checks draws that were made at a target acceptance of `accept`.
+
+    Raises:
+        UnreliableReferenceError: unless all checks are passed; names the scalar and a way out.
+    """
     if divergences:
-        raise UnreliableReferenceError(
-            f"Expected no divergent transitions; got {divergences}: the chains missed a narrow "
-            "part. Sample the scaled sites non-centred (--noncentred), or rescale the model."
-        )
+        raise UnreliableReferenceError(_diverged(divergences, accept))
     for field, sign, limit in (
         ("r_hat", -1, LARGEST_R_HAT),
         ("ess_bulk", 1, SMALLEST_ESS),
@@ -54,6 +56,21 @@ def check(found: Mapping[str, Scalars], divergences: int) -> None:
             for i, value in enumerate(numbers.reshape(-1).tolist()):
                 if not sign * value > sign * limit:  # NaN fails too
                     raise UnreliableReferenceError(_sentence(site, i, numbers, field, value))
+
+
+def _diverged(count: int, accept: float) -> str:
+    """What to try after divergent transitions: smaller steps, then another form of the model."""
+    form = (
+        "sample the scaled sites non-centred (--noncentred), or give zoo.reference another form "
+        "of a site (reparam=, as pyro.poutine.reparam takes it)."
+    )
+    higher = round(1 - (1 - accept) / 10, 6)
+    smaller = f"Take smaller steps: --accept {higher:g}. If that is not enough, {form}"
+    return (
+        f"Expected no divergent transitions; got {count} at a target acceptance of {accept:g}: "
+        f"the chains may have missed a narrow part. "
+        + (smaller if accept < HIGHEST_ACCEPT else form[0].upper() + form[1:])
+    )
 
 
 def _sentence(site: str, i: int, numbers: Tensor, field: str, value: float) -> str:
@@ -72,5 +89,6 @@ def _heavy(scalar: str, moment: str, value: float) -> str:
     return (
         f"Expected tails of Pareto k below {LARGEST_K_HAT} behind the {moment} of every scalar; "
         f"got {value:.2f} for {scalar}: the error of the draws is too small. Write the model "
-        "non-centred, so that a latent with light tails is sampled, or compare quantiles."
+        "non-centred, so that a latent with light tails is sampled, take the moments of the "
+        "logarithm of a positive one (--logs), or compare quantiles."
     )

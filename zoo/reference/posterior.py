@@ -5,13 +5,12 @@ posterior of theta is the same, and that of eta has no funnel.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
 import torch
 from pyro import poutine
-from pyro.infer.reparam import LocScaleReparam
 from pyro.infer.reparam.reparam import Reparam
 from torch import Tensor, nn
 from torch.fx import GraphModule
@@ -20,6 +19,8 @@ from zoo.compile.graph_passes import poison_failures
 from zoo.latents import Kind, Latents, Model, describe
 from zoo.nuts.tree import Density
 from zoo.program.guideless import without_guide
+from zoo.protocols import HasOtherForm
+from zoo.reference.other_form import require_same, require_sites
 from zoo.reference.record import Scalars
 from zoo.sampling.joint_density import JointDensity
 from zoo.sampling.traced import traced
@@ -38,12 +39,13 @@ class Posterior:
     Args:
         model: any Pyro model.
         args: what it is called with.
-        noncentred: sites to sample as loc + scale * eta.
+        reparam: site -> the form in which it is sampled.
         chains: number of chains.
 
     Attributes:
         density: log joint density of the model in the form that is sampled.
         names: of the latents of the original model.
+        form: name of the method that writes the model in another form; empty where it has none.
         slope: u (chains, size) -> log density, nats, (chains,), and its gradient, (chains, size);
             a graph where the model can be traced.
 
@@ -51,17 +53,24 @@ class Posterior:
         ValueError: see :func:`sample_reference`.
     """
 
-    def __init__(self, model: Model, args: tuple, noncentred: Sequence[str], chains: int) -> None:
+    def __init__(
+        self, model: Model, args: tuple, reparam: Mapping[str, Reparam], chains: int
+    ) -> None:
         if isinstance(model, nn.Module):
             model = copy.deepcopy(model).double().eval()
         own = describe(model, *args)
         refuse(own)
-        for name in noncentred:
+        for name in reparam:
             own[name]  # raises for a name that is no latent
-        config: dict[str, Reparam] = {name: LocScaleReparam(0.0) for name in noncentred}
-        sampled = poutine.reparam(model, config) if config else model
+        sampled = model.in_other_form if isinstance(model, HasOtherForm) else model
+        self.form = "" if sampled is model else "in_other_form"
+        if reparam:
+            sampled = poutine.reparam(sampled, dict(reparam))
         self.names, self.args, self.chains = own.names, args, chains
         self.density = JointDensity(without_guide(sampled, args), args)
+        if self.form:
+            own_density = JointDensity(without_guide(model, args), args)
+            require_same(own_density, self.density, self._values)
         self.slope = self._slope()
 
     def plain(self, u: Tensor) -> Pair:
@@ -131,6 +140,7 @@ class Posterior:
         }
         with program.handlers(None), Bijected(shaped):
             nodes = poutine.trace(program.model).get_trace(*self.args).nodes
+        require_sites(self.names, list(nodes))
         return tuple(cast(Tensor, nodes[name]["value"]) for name in self.names)
 
 

@@ -21,7 +21,8 @@ class Reference:
         hash: fingerprint of the data, see :func:`zoo.data.data.fingerprint`.
         seed: of the chains.
         draws: site -> draws, thinned, shape (draws, *shape).
-        mean: site -> posterior mean, from all draws of the chains.
+        mean: site -> posterior mean, from all draws of the chains; this and all that follows is
+            of the logarithm, for the sites in :attr:`logs`.
         sd: site -> posterior standard deviation, from all draws of the chains.
         r_hat: site -> rank-normalised split R-hat.
         ess_bulk: site -> effective sample size in the bulk.
@@ -31,7 +32,7 @@ class Reference:
         k_mean: site -> Pareto k-hat of the heavier tail; see :mod:`zoo.reference.tails`.
         k_sd: site -> Pareto k-hat of the squared distances from the mean.
         divergences: number of divergent transitions in all chains.
-        settings: chains, warmup and draws of each chain, and the sites sampled non-centred.
+        settings: chains, warmup and draws of each chain, and how the sites were sampled.
         provenance: command, commit, versions and data, see :func:`zoo.provenance.provenance`.
     """
 
@@ -52,6 +53,12 @@ class Reference:
     divergences: int
     settings: dict[str, object]
     provenance: dict[str, object] = field(repr=False)
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """Sites whose tails have no mean or no sd, and whose moments are of their logarithms."""
+        named = self.settings.get("logs", ())
+        return tuple(str(name) for name in named)  # type: ignore[attr-defined]
 
     def moments(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Site -> posterior mean and standard deviation."""

@@ -7,19 +7,24 @@ Source: Hoffman & Gelman 2014, "The no-U-turn sampler"; Vehtari et al. 2021, "Ra
 folding, and localization: an improved R-hat" (the limits).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+
+from pyro.infer.reparam import LocScaleReparam
+from pyro.infer.reparam.reparam import Reparam
 
 from zoo.checks.arguments import number, seed_given, whole
 from zoo.isolation import in_double, isolated
 from zoo.latents import Model
 from zoo.provenance import provenance
 from zoo.reference.checks import check, summarise
+from zoo.reference.logs import require_positive, with_logs
 from zoo.reference.posterior import Posterior, as_double
 from zoo.reference.record import Reference
 from zoo.task import Task, task_of
 
 DRAWS_STORED = 4000  # about, of all chains together
+NUMBERS_STORED = 300_000  # at most, in the draws of all sites
 Report = Callable[[str], object]
 
 
@@ -32,6 +37,8 @@ def sample_reference(
     seed: int = 0,
     accept: float = 0.9,
     noncentred: Sequence[str] | None = None,
+    reparam: Mapping[str, Reparam] | None = None,
+    logs: Sequence[str] | None = None,
     shown: Report | None = None,
     compile: bool = True,
 ) -> Reference:
@@ -46,6 +53,10 @@ def sample_reference(
         seed: of starting points and chains.
         accept: target acceptance probability; a higher one is slower and diverges less.
         noncentred: sites to sample as loc + scale * eta; None for those of the model's recipe.
+        reparam: site -> another form to sample it in, as :func:`pyro.poutine.reparam` takes it.
+            The draws are of the model's own sites all the same.
+        logs: positive sites whose tails are too heavy for a mean or an sd, so that moments are of
+            their logarithms; None for those of the model's recipe.
         shown: called with a line of text on the progress.
         compile: run all chains in one compiled loop? It takes some seconds to compile, once for
             each model and number of chains. A model that cannot be traced runs without it.
@@ -60,20 +71,24 @@ def sample_reference(
 
     task, seed = task_of(model, args), seed_given(seed)
     _check(chains, draws, warmup, accept)
-    usual = task.recipe.noncentred if task.recipe else ()
-    sites = usual if noncentred is None else tuple(noncentred)
+    recipe = task.recipe
+    sites = _usual(noncentred, recipe.noncentred if recipe else ())
+    logged = _usual(logs, recipe.logs if recipe else ())
+    forms = {name: LocScaleReparam(0.0) for name in sites} | dict(reparam or {})
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scoring_args("train"))
         plan = Plan(draws, warmup, accept, compiles=compile)
         with single_precision_named():
-            posterior = Posterior(task.build(), rows, sites, chains)
-            run = sample(posterior.slope, posterior.start(), plan, shown)
+            posterior = Posterior(task.build(), rows, forms, chains)
+            start = posterior.start()
+            require_positive(logged, posterior.values(start))
+            run = sample(posterior.slope, start, plan, shown)
             values = posterior.values(run.u.flatten(0, 1))
-    found = summarise(values, chains)
+    found = summarise(with_logs(values, logged), chains)
     divergences = int(run.diverged.sum())
-    check(found, divergences)
-    thin = -(-chains * draws // DRAWS_STORED)
-    settings = {"chains": chains, "warmup": warmup, "draws": draws, "accept": accept}
+    check(found, divergences, accept)
+    thin = -(-chains * draws // most_stored(posterior.density.size))
+    settings = {"chains": chains, "warmup": warmup, "draws": draws, "accept": accept, "thin": thin}
     return Reference(
         model=task.name,
         data=task.data.name,
@@ -82,9 +97,30 @@ def sample_reference(
         draws={name: value[::thin].clone() for name, value in values.items()},
         **found,
         divergences=divergences,
-        settings=settings | {"thin": thin, "noncentred": list(sites)},
+        settings=settings | _told(posterior, sites, reparam or {}, logged),
         provenance=provenance(task.data),
     )
+
+
+def most_stored(size: int) -> int:
+    """How many draws of so many numbers are stored."""
+    return max(1, min(DRAWS_STORED, NUMBERS_STORED // size))
+
+
+def _usual(asked: Sequence[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
+    return usual if asked is None else tuple(asked)
+
+
+def _told(
+    posterior: Posterior,
+    noncentred: Sequence[str],
+    reparam: Mapping[str, Reparam],
+    logs: Sequence[str],
+) -> dict[str, object]:
+    """The forms in which sites were sampled and summarised, for the record."""
+    others = {name: type(form).__name__ for name, form in reparam.items()}
+    told = {"reparam": others, "form": posterior.form, "logs": list(logs)}
+    return {"noncentred": list(noncentred)} | {name: one for name, one in told.items() if one}
 
 
 @contextmanager

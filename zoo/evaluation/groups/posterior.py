@@ -35,6 +35,7 @@ from zoo.metrics.two_sample import kl, two_sample
 from zoo.metrics.wasserstein_bound import error_bounds
 from zoo.protocols import HasEvidence, HasExactDraws, HasPosterior
 from zoo.reference import Reference, reference
+from zoo.reference.logs import of_logs, with_logs
 from zoo.sampling.draws import draw, draw_jointly, draw_weighted, first_rows
 from zoo.sampling.importance_weights import some_rows
 from zoo.sampling.weighable import points
@@ -104,15 +105,16 @@ def _require_flat(scored: Scored) -> None:
 def _moments(scored: Scored) -> dict[str, Metric]:
     _require_flat(scored)
     exact, doubt = exact_moments(scored.program.model, scored.args), None
-    note = scored.note
+    note, logs = scored.note, tuple[str, ...]()
     if exact is None:
         known = _reference(scored)
         exact, doubt = _both_on(known.moments(), scored), _both_on(known.errors(), scored)
-        note = joined(note, "against reference draws")
+        note, logs = joined(note, "against reference draws", of_logs(known.logs)), known.logs
     scored.require_draws()
     sites = scored.program.latents
     drawn = draw(scored.program, scored.args, scored.draws).latents
     sampled = {name: as_numbers(value, sites[name]) for name, value in drawn.items()}
+    sampled = with_logs(sampled, logs)
     labels = {site.name for site in scored.program.latents.sites if form_of(site) in LABELS}
     return posterior_errors(sampled, exact, note, doubt, labels)
 
@@ -128,13 +130,15 @@ def against_draws(scored: Scored) -> dict[str, Metric]:
     if discrete:
         raise ValueError(f"latents {discrete} are discrete; distances need numbers")
     _require_flat(scored)
-    known = _exact_draws(scored)
+    known, logs = _exact_draws(scored)
     count = min(scored.draws, COMPARED_DRAWS)
     rows = COMPARED_ROWS if scored.rowwise else None
     sampled = draw(scored.program, scored.args, count, rows=rows).latents
-    found = two_sample(_flat(sampled), _flat(known), seed=scored.seed)
+    one, other = (_flat(with_logs(draws, logs)) for draws in (sampled, known))
+    found = two_sample(one, other, seed=scored.seed)
+    note = joined(scored.note, of_logs(logs))
     return {
-        name: metric.noted(scored.note, scored.first(COMPARED_ROWS))
+        name: metric.noted(note, scored.first(COMPARED_ROWS))
         for name, metric in found.items()
         if not name.startswith("posterior")
     }
@@ -205,18 +209,19 @@ def _noted(metric: Metric, scored: Scored) -> Metric:
     return replace(metric, unit=unit).noted(scored.note)
 
 
-def _exact_draws(scored: Scored) -> dict[str, Tensor]:
-    """Draws of the exact posterior, or of a reference: site -> (draws, ...)."""
+def _exact_draws(scored: Scored) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Draws of the exact posterior or of a reference, site -> (draws, ...), and its `logs`."""
     model, rows = scored.program.model, COMPARED_ROWS if scored.rowwise else None
     count = min(scored.draws, COMPARED_DRAWS)
     if not scored.program.latents.observed:  # the prior is the posterior
-        return draw_jointly(scored.program, scored.args, count, rows=rows)[0]
+        return draw_jointly(scored.program, scored.args, count, rows=rows)[0], ()
     if isinstance(model, HasExactDraws):
-        return model.exact_draws(count, *first_rows(scored.program, scored.args, rows))
+        return model.exact_draws(count, *first_rows(scored.program, scored.args, rows)), ()
     if not isinstance(model, HasPosterior):
-        return {name: _on(z, scored) for name, z in _reference(scored).draws.items()}
+        known = _reference(scored)
+        return {name: _on(z, scored) for name, z in known.draws.items()}, known.logs
     exact = model.posterior(*first_rows(scored.program, scored.args, rows))
-    return {name: q.sample((count,)) for name, q in exact.items()}
+    return {name: q.sample((count,)) for name, q in exact.items()}, ()
 
 
 def _reference(scored: Scored) -> Reference:

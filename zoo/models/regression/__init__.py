@@ -25,6 +25,7 @@ REGRESSION: dict[str, Recipe] = {
         steps=5000,
         lr=1e-2,
         batch_size=None,
+        logs=("tau", "slab", "lambda"),
     ),
     "linear_regression": Recipe(
         build=lambda data: LinearRegression(data.features),

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.shapes import require_shape
-from zoo.models.time_series.powers import powers_of
 
 LEVEL_SCALE, STEP_SCALE = 2.0, 0.5
 PERSISTENT = (20.0, 1.5)
@@ -42,14 +41,49 @@ class StochasticVolatility(nn.Module):
             ValueError: y is not (T,).
         """
         require_shape("y", y, (len(y),))
-        zero = y.new_zeros(())
-        mu = pyro.sample("mu", dist.Normal(zero, LEVEL_SCALE))
-        phi = pyro.sample("phi", dist.Beta(zero + PERSISTENT[0], zero + PERSISTENT[1]))
-        sigma = pyro.sample("sigma", dist.HalfNormal(zero + STEP_SCALE))
+        mu = pyro.sample("mu", dist.Normal(y.new_zeros(()), LEVEL_SCALE))
+        phi, sigma = _dynamics(y)
         eta = pyro.sample("eta", dist.Normal(torch.zeros_like(y), 1.0).to_event(1))
-        mu, phi, sigma = (value[..., None] for value in (mu, phi, sigma))
-        h = mu + sigma * wandering(phi, eta)
-        return pyro.sample("y", dist.Normal(zero, (h / 2).exp()).to_event(1), obs=y)
+        return _returns(y, mu, phi, sigma, eta)
+
+    def in_other_form(self, y: Tensor) -> Tensor:
+        """The same joint density by the first log variance, in place of the level mu.
+
+            h_0 ~ N(0, sqrt(4 + s^2)),  mu = a h_0 + s sqrt(a) level,  level ~ N(0, 1),
+            with s = sigma / sqrt(1 - phi^2) and a = 4 / (4 + s^2)
+
+        is the joint density of mu and h_0 taken the other way round. The data tell h_0, and as
+        phi nears 1 ever less of mu, so that mu and eta_0 lie on a ridge that h_0 and level do not
+        have.
+
+        Args:
+            y: returns, shape (T,).
+        """
+        phi, sigma = _dynamics(y)
+        spread = sigma * (1 - phi.square()).rsqrt()
+        total = LEVEL_SCALE**2 + spread.square()
+        first = pyro.sample("first", dist.Normal(y.new_zeros(()), total.sqrt()))
+        level = pyro.sample("level", dist.Normal(y.new_zeros(()), 1.0))
+        steps = pyro.sample("steps", dist.Normal(torch.zeros_like(y[1:]), 1.0).to_event(1))
+        known = LEVEL_SCALE * total.rsqrt()
+        mu = pyro.deterministic("mu", known.square() * first + known * spread * level)
+        eta_0 = (spread / total * first - known * level)[..., None]
+        eta = torch.cat([eta_0, steps.expand(*eta_0.shape[:-1], -1)], -1)
+        return _returns(y, mu, phi, sigma, pyro.deterministic("eta", eta, event_dim=1))
+
+
+def _dynamics(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Samples phi and sigma."""
+    zero = y.new_zeros(())
+    phi = pyro.sample("phi", dist.Beta(zero + PERSISTENT[0], zero + PERSISTENT[1]))
+    return phi, pyro.sample("sigma", dist.HalfNormal(zero + STEP_SCALE))
+
+
+def _returns(y: Tensor, mu: Tensor, phi: Tensor, sigma: Tensor, eta: Tensor) -> Tensor:
+    """Scores the returns, (T,)."""
+    mu, phi, sigma = (value[..., None] for value in (mu, phi, sigma))
+    h = mu + sigma * wandering(phi, eta)
+    return pyro.sample("y", dist.Normal(y.new_zeros(()), (h / 2).exp()).to_event(1), obs=y)
 
 
 def wandering(phi: Tensor, eta: Tensor) -> Tensor:
@@ -64,4 +98,8 @@ def wandering(phi: Tensor, eta: Tensor) -> Tensor:
     """
     first = eta[..., :1] * (1 - phi.square()).rsqrt()
     steps = torch.cat([first, eta[..., 1:].expand(*first.shape[:-1], -1)], -1)
-    return (powers_of(phi, eta.shape[-1]) * steps[..., None, :]).sum(-1)
+    factor, lag = phi, 1
+    while lag < eta.shape[-1]:  # phi^j eta_{t-j} is summed over twice as many j each time
+        before = torch.nn.functional.pad(steps[..., :-lag], (lag, 0))
+        steps, factor, lag = steps + factor * before, factor.square(), 2 * lag
+    return steps
