@@ -20,6 +20,7 @@ from zoo.objectives.ciwae import CIWAE
 from zoo.objectives.classified import Classified
 from zoo.objectives.cubo import CUBO
 from zoo.objectives.disarm import DisARM
+from zoo.objectives.disarm_tree import DisARMTree
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.enumerate import Enumerate
@@ -53,6 +54,7 @@ from zoo.objectives.trace import Trace
 from zoo.objectives.trace_graph import TraceGraph
 from zoo.objectives.tvo import Thermodynamic
 from zoo.objectives.tvo_upper import ThermodynamicUpper
+from zoo.objectives.unordered_set import UnorderedSet
 from zoo.objectives.vae_gan import VAEGAN
 from zoo.objectives.vimco import VIMCO
 from zoo.objectives.vr_max import VRMax
@@ -95,6 +97,8 @@ OBJECTIVES: dict[str, Objective] = {
     "arm": ARM(),
     "disarm": DisARM(),
     "u2g": DisARM(),
+    "disarm_tree": DisARMTree(),
+    "unordered_set": UnorderedSet(),
     "arms": ARMS(),
     "double_cv": DoubleControlVariates(),
     "rodeo": RODEO(),
@@ -163,6 +167,7 @@ __all__ = [
     "ContrastiveDivergence",
     "DecayingAverage",
     "DisARM",
+    "DisARMTree",
     "DoubleControlVariates",
     "DoublyReparameterised",
     "Enumerate",
@@ -199,6 +204,7 @@ __all__ = [
     "ThermodynamicUpper",
     "Trace",
     "TraceGraph",
+    "UnorderedSet",
     "VAEGAN",
     "VIMCO",
     "VRMax",

@@ -1,0 +1,96 @@
+"""Joint states drawn without replacement, and the chances of sets of such draws.
+
+A set S of k states comes out of k draws without replacement from p, in any order. With r the
+probability of all states outside of S and p(B) that of a set B,
+
+    g(B) = sum_{b in B} p(b) / (r + p(B)) g(B without b),    g(empty) = 1,
+
+is the chance that the states of B come before all those outside of S. g(S) is the chance of S,
+g(S without s) that of the rest of S in a world without s, and so on.
+Source: Kool, van Hoof & Welling 2020, "Ancestral Gumbel-top-k sampling for sampling without
+replacement"; the same authors 2020, "Estimating gradients for discrete random variables by
+sampling without replacement", appendix, for the chances.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Beams(NamedTuple):
+    """Partial states of each row, side by side.
+
+    Attributes:
+        log_p: log-probability of each, nats, shape (beams, rows).
+        height: its perturbed log-probability, the largest of all that begin as it does.
+    """
+
+    log_p: Tensor
+    height: Tensor
+
+
+def sample_states(log_q: Sequence[Tensor], count: int) -> tuple[Tensor, list[Tensor]]:
+    """Draws `count` different joint states of independent elements, for each row.
+
+    Elements are added one after another, and the `count` highest partial states are kept
+    (stochastic beam search), so that joint states are never enumerated.
+
+    Args:
+        log_q: of each element the log-probabilities of its classes, constants, (rows, classes).
+        count: at most the number of joint states.
+
+    Returns:
+        Log-probability of each state, nats, (count, rows), and the class of each element, int64,
+        (count, rows).
+    """
+    rows = log_q[0].shape[0]
+    beams = Beams(log_q[0].new_zeros(1, rows), log_q[0].new_zeros(1, rows))
+    levels = []
+    for one in log_q:
+        beams, index = _extended(beams, one, count)
+        levels.append((index // one.shape[-1], index % one.shape[-1]))
+    place = torch.arange(count, device=log_q[0].device)[:, None].expand(count, rows)
+    chosen = []
+    for parent, value in reversed(levels):
+        chosen.append(value.gather(0, place))
+        place = parent.gather(0, place)
+    return beams.log_p, chosen[::-1]
+
+
+def _extended(beams: Beams, log_q: Tensor, count: int) -> tuple[Beams, Tensor]:
+    """The highest `count` of all beams with a class added; which they are, beam by beam."""
+    log_p = beams.log_p[..., None] + log_q
+    height = conditioned(log_p, beams.height)
+    log_p, height = (v.transpose(1, 2).flatten(0, 1) for v in (log_p, height))
+    index = height.topk(min(count, len(height)), dim=0).indices
+    return Beams(log_p.gather(0, index), height.gather(0, index)), index
+
+
+def conditioned(log_p: Tensor, largest: Tensor) -> Tensor:
+    """Gumbel noise about log_p, (..., classes), given the largest of each, (...)."""
+    least = torch.finfo(log_p.dtype).tiny
+    free = log_p - (-torch.rand_like(log_p).clamp(min=least).log()).clamp(min=least).log()
+    below = free - free.max(-1, keepdim=True).values
+    largest = largest[..., None]
+    v = largest - free + torch.log1p(-below.exp())
+    return largest - v.relu() - torch.log1p(torch.exp(-v.abs()))
+
+
+def log_set_chances(log_p: Tensor, log_rest: Tensor) -> dict[frozenset[int], Tensor]:
+    """Log g(B) of every subset B of the states drawn, each of shape (rows,).
+
+    Args:
+        log_p: log-probability of each state, nats, shape (states, rows).
+        log_rest: that of all other states together, shape (rows,).
+    """
+    found = {frozenset[int](): torch.zeros_like(log_rest)}
+    for size in range(1, len(log_p) + 1):
+        for members in combinations(range(len(log_p)), size):
+            whole = frozenset(members)
+            first = torch.stack([log_p[b] + found[whole - {b}] for b in members])
+            mass = torch.logaddexp(log_rest, log_p[list(members)].logsumexp(0))
+            found[whole] = first.logsumexp(0) - mass
+    return found
