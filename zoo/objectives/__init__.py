@@ -27,6 +27,7 @@ from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.flow_gan import FlowGAN
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.free_bits import FreeBits
+from zoo.objectives.gdreg import GeneralisedDoublyReparameterised
 from zoo.objectives.info_vae import InfoVAE
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.layer_sum import LayerSum
@@ -35,6 +36,7 @@ from zoo.objectives.loss_function import LossFunction
 from zoo.objectives.mean_field import MeanFieldKL
 from zoo.objectives.measure_valued import MeasureValued
 from zoo.objectives.miwae import MIWAE
+from zoo.objectives.msc import MarkovianScoreClimbing
 from zoo.objectives.muprop import MuProp
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.pcd import PersistentContrastiveDivergence
@@ -75,6 +77,7 @@ OBJECTIVES: dict[str, Objective] = {
     "classified": Classified(),
     "stl": StickingTheLanding(),
     "dreg": DoublyReparameterised(),
+    "gdreg": GeneralisedDoublyReparameterised(),
     "tail_adaptive": TailAdaptive(),
     "vr_max": VRMax(),
     "miwae": MIWAE(),
@@ -105,6 +108,7 @@ OBJECTIVES: dict[str, Objective] = {
     "wake_sleep": WakeSleep(),
     "rws": ReweightedWakeSleep(),
     "forward_kl": ForwardKL(),
+    "msc": MarkovianScoreClimbing(),
     "info_vae": InfoVAE(),
     "wae": InfoVAE(kernel="inverse_multiquadratic"),
     "aae": AdversarialAutoencoder(),
@@ -174,6 +178,7 @@ __all__ = [
     "FlowGAN",
     "ForwardKL",
     "FreeBits",
+    "GeneralisedDoublyReparameterised",
     "IWAE",
     "InfoVAE",
     "LayerSum",
@@ -181,6 +186,7 @@ __all__ = [
     "LocalSum",
     "LossFunction",
     "MIWAE",
+    "MarkovianScoreClimbing",
     "MeanFieldKL",
     "MeasureValued",
     "MuProp",

@@ -4,7 +4,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical, constraints
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    OneHotCategorical,
+    constraints,
+)
 
 from zoo.latents import Latent
 from zoo.objectives.log_ratio import guide_sites, marginals

@@ -8,6 +8,7 @@ from typing import Any
 from pyro.poutine.runtime import Message
 from torch import Tensor
 
+from zoo.latents import Latents
 from zoo.objectives.frozen import frozen
 from zoo.objectives.log_ratio import spread
 from zoo.traces import Assign, Pair, Traces, Weights, sample_sites, weigh
@@ -73,7 +74,7 @@ def draw_path(
             through each draw counts. The model's own gradient is left as it is.
     """
     latents, log_w = pair.latents, list[Tensor]()
-    unscored = replace(pair, model=_nothing).draw(count, args, kwargs)
+    unscored = draw_unscored(pair, count, args, kwargs)
     still = replace(pair, guide=frozen(pair.guide))
     each, runs = count // len(unscored), list[Traces]()
 
@@ -98,6 +99,33 @@ def draw_path(
     weights = weigh(runs, latents, rowwise=latents.rowwise)
     log_w.append(weights.log_w.detach())
     return weights
+
+
+def draw_unscored(pair: Pair, count: int, args: tuple, kwargs: dict) -> list[Traces]:
+    """Runs of the guide that hold `count` particles, beside a model that is not asked."""
+    return replace(pair, model=_nothing).draw(count, args, kwargs)
+
+
+def require_given(runs: Sequence[Traces], latents: Latents, who: str) -> None:
+    """Refuses a guide that draws other sites than the latents.
+
+    Log q of latents that it has not drawn, or their gradient, is then not that of its sites.
+
+    Args:
+        runs: of the guide.
+        latents: description of the model.
+        who: the objective that asks.
+
+    Raises:
+        ValueError: naming the first other site.
+    """
+    for site in sample_sites(runs[0].guide):
+        if site["name"] not in latents.names:
+            raise ValueError(
+                f"{who} takes log q as a function of given latents; the guide draws "
+                f"'{site['name']}' besides {latents.listed}. Use a guide that draws each latent "
+                "from a distribution of its own, such as mean_field, or iwae."
+            )
 
 
 def _nothing(*args: object, **kwargs: object) -> None:

@@ -9,7 +9,7 @@ R_s(S, s') the same ratio within a world without s, with R_s(S, s) = 1. The inne
 baseline that costs nothing. q(s) R(S, s) sums f over S without bias, also for the model's
 gradient. This is leave-one-out averaged over what it would do with the order and the repetitions
 of its draws: no evaluation is spent on a state that was drawn already. If S is all states, every
-ratio is 1 and the gradient is exact.
+ratio is 1 and the gradient is exact; where there are fewer than k states S is all of them.
 
 The sets are of joint states: of all latents of a row, or of all latents of the model where rows
 share one. The latents are to be finite, and independent under the guide given the data, so that
@@ -84,22 +84,15 @@ class UnorderedSet(Objective):
         """What it asks of a guide."""
         return of_single_elements(FINITE)
 
-    def objection(self, latents: Latents) -> str | None:
-        """There are fewer joint states than particles."""
-        if any(not site.classes for site in latents.sites):
-            return None
-        total = math.prod(site.classes ** _elements(site.name, latents) for site in latents.sites)
-        if total >= self.particles:
-            return None
-        return (
-            f"UnorderedSet draws {self.particles} different joint states; {latents.listed} have "
-            f"{total}. Use particles={total}, which is exact."
-        )
+    def evaluations(self, latents: Latents) -> int:
+        """One a particle, as far as there are joint states."""
+        return min(self.particles, joint_states(latents))
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         choices = finite_choices(pair, args, kwargs, type(self).__name__)
-        log_q, values = draw_different(choices, pair.latents, self.particles)
+        count = self.evaluations(pair.latents)
+        log_q, values = draw_different(choices, pair.latents, count)
         weights = at(pair, unstacked(values), args, kwargs)
         f = weights.log_w.detach()
         share, baseline = set_weights(log_q, f)
@@ -171,9 +164,12 @@ def _from_rows(value: Tensor, logits: Tensor, latents: Latents) -> Tensor:
     return value.reshape(len(value), *moved).movedim(1, rows + 1)
 
 
-def _elements(name: str, latents: Latents) -> int:
-    """Elements of a site in one joint state."""
-    count = math.prod(elements(latents[name], latents))
-    if latents.rowwise or not latents[name].local or latents.row_plate is None:
-        return count
-    return count * latents.row_plate.size
+def joint_states(latents: Latents) -> int:
+    """How many joint states a row's latents have, or all latents where rows share one."""
+    total = 1
+    for site in latents.sites:
+        count = math.prod(elements(site, latents))
+        if site.local and not latents.rowwise and latents.row_plate is not None:
+            count *= latents.row_plate.size
+        total *= site.classes**count
+    return total

@@ -71,12 +71,17 @@ def _extended(beams: Beams, log_q: Tensor, count: int) -> tuple[Beams, Tensor]:
 
 def conditioned(log_p: Tensor, largest: Tensor) -> Tensor:
     """Gumbel noise about log_p, (..., classes), given the largest of each, (...)."""
-    least = torch.finfo(log_p.dtype).tiny
-    free = log_p - (-torch.rand_like(log_p).clamp(min=least).log()).clamp(min=least).log()
+    free = log_p + gumbel_like(log_p)
     below = free - free.max(-1, keepdim=True).values
     largest = largest[..., None]
     v = largest - free + torch.log1p(-below.exp())
     return largest - v.relu() - torch.log1p(torch.exp(-v.abs()))
+
+
+def gumbel_like(value: Tensor) -> Tensor:
+    """Independent draws of the standard Gumbel distribution, shaped as a tensor."""
+    least, below_one = torch.finfo(value.dtype).tiny, 1 - torch.finfo(value.dtype).eps
+    return -(-torch.rand_like(value).clamp(least, below_one).log()).log()
 
 
 def log_set_chances(log_p: Tensor, log_rest: Tensor) -> dict[frozenset[int], Tensor]:
