@@ -10,12 +10,14 @@ from zoo.objectives import (
     IWAE,
     DecayingAverage,
     DisARM,
+    DisARMTree,
     LeaveOneOut,
     Neural,
     Objective,
     Renyi,
     Trace,
     TraceGraph,
+    UnorderedSet,
 )
 
 
@@ -98,8 +100,8 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "arm": tested_in("bits", "estimators_binary"),
     "disarm": ObjectiveCase("bits", DisARM(), exact_elbo),
     "u2g": tested_in("bits", "estimators_binary"),
-    "disarm_tree": tested_in("categorical", "estimators_coupled"),
-    "unordered_set": tested_in("categorical", "estimators_sets"),
+    "disarm_tree": ObjectiveCase("categorical", DisARMTree(), exact_elbo),
+    "unordered_set": ObjectiveCase("categorical", UnorderedSet(3), exact_elbo),
     "arms": tested_in("bits", "estimators_binary"),
     "double_cv": tested_in("bits", "estimators_binary"),
     "rodeo": tested_in("bits", "estimators_binary"),

@@ -86,7 +86,7 @@ class DisARMTree(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative ELBO, nats, shape ()."""
         choices, count = finite_choices(pair, args, kwargs, type(self).__name__), self.pairs
-        drawn = {name: _coupled(one.logits, count) for name, one in choices.items()}
+        drawn = {name: coupled(one.logits, count) for name, one in choices.items()}
         values = {n: choices[n].values(torch.cat([one.z, one.z2])) for n, one in drawn.items()}
         weights = at(pair, unstacked(values), args, kwargs)
         f, terms = weights.log_w.detach(), []
@@ -113,7 +113,7 @@ class Coupled(NamedTuple):
     weight: Tensor
 
 
-def _coupled(logits: Tensor, count: int) -> Coupled:
+def coupled(logits: Tensor, count: int) -> Coupled:
     """Draws of independent elements with these logits, (*plates, *elements, classes)."""
     left, right = (side.to(logits.device) for side in balanced_tree(logits.shape[-1]))
     l_n = _log_sum(logits, right) - _log_sum(logits, left)

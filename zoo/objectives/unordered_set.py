@@ -109,16 +109,11 @@ def set_weights(log_q: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
     """
     chances = log_set_chances(log_q, torch.log1p(-log_q.exp().sum(0).clamp(max=1.0)))
     every = frozenset(range(len(log_q)))
-    share, baseline = [], []
-    for s in every:
-        rest = every - {s}
-        share.append((log_q[s] + chances[rest] - chances[every]).exp())
-        mean = log_q[s].exp() * f[s]
-        for other in rest:
-            ratio = chances[rest - {other}] - chances[rest]
-            mean = mean + (log_q[other] + ratio).exp() * f[other]
-        baseline.append(mean)
-    return torch.stack(share), torch.stack(baseline)
+    rest = [every - {s} for s in sorted(every)]
+    share = (log_q + chances.of(rest) - chances.of([every])).exp()
+    less = chances.of([one - {s} for one in rest for s in sorted(every)])  # R_s(S, s) = 1
+    ratio = less.unflatten(0, (len(rest), -1)) - chances.of(rest)[:, None]
+    return share, ((log_q + ratio).exp() * f).sum(1)
 
 
 def draw_different(

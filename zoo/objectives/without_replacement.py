@@ -84,18 +84,38 @@ def gumbel_like(value: Tensor) -> Tensor:
     return -(-torch.rand_like(value).clamp(least, below_one).log()).log()
 
 
-def log_set_chances(log_p: Tensor, log_rest: Tensor) -> dict[frozenset[int], Tensor]:
-    """Log g(B) of every subset B of the states drawn, each of shape (rows,).
+class SetChances(NamedTuple):
+    """Log g(B) of every subset B of the states drawn.
+
+    Attributes:
+        table: nats, shape (subsets, rows).
+        place: where each subset stands in it.
+    """
+
+    table: Tensor
+    place: dict[frozenset[int], int]
+
+    def of(self, sets: Sequence[frozenset[int]]) -> Tensor:
+        """Log g of these, nats, shape (sets, rows)."""
+        return self.table[[self.place[one] for one in sets]]
+
+
+def log_set_chances(log_p: Tensor, log_rest: Tensor) -> SetChances:
+    """The chances of all subsets of the states drawn, the small ones first.
 
     Args:
         log_p: log-probability of each state, nats, shape (states, rows).
         log_rest: that of all other states together, shape (rows,).
     """
-    found = {frozenset[int](): torch.zeros_like(log_rest)}
+    found = SetChances(torch.zeros_like(log_rest)[None], {frozenset(): 0})
     for size in range(1, len(log_p) + 1):
-        for members in combinations(range(len(log_p)), size):
-            whole = frozenset(members)
-            first = torch.stack([log_p[b] + found[whole - {b}] for b in members])
-            mass = torch.logaddexp(log_rest, log_p[list(members)].logsumexp(0))
-            found[whole] = first.logsumexp(0) - mass
+        subsets = list(combinations(range(len(log_p)), size))
+        members = log_p[torch.tensor(subsets, device=log_p.device)]
+        without = [frozenset(one) - {b} for one in subsets for b in one]
+        first = members + found.of(without).unflatten(0, (len(subsets), size))
+        mass = torch.logaddexp(log_rest, members.logsumexp(1))
+        start = len(found.place)
+        found.place.update({frozenset(one): start + i for i, one in enumerate(subsets)})
+        table = torch.cat((found.table, first.logsumexp(1) - mass))
+        found = SetChances(table, found.place)
     return found
