@@ -37,11 +37,19 @@ from torch import Tensor, nn
 
 from zoo.checks.arguments import keep_whole
 from zoo.latents import Latents
+from zoo.objectives.dreg import second_share
 from zoo.objectives.frozen import frozen
 from zoo.objectives.log_ratio import Values, spread
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.prior_paths import as_drawn_by_prior, without_path
-from zoo.objectives.scored_again import constant, draw_unscored, require_given, score_again
+from zoo.objectives.scored_again import (
+    constant,
+    draw_unscored,
+    kl_weight,
+    require_given,
+    score_again,
+    times,
+)
 from zoo.objectives.scored_draws import estimate
 from zoo.objectives.target import PowerMean, Target, both
 from zoo.traces import (
@@ -50,7 +58,6 @@ from zoo.traces import (
     Weights,
     add_up,
     log_mean_exp,
-    row_scale,
     sample_sites,
     sum_plates,
     weigh,
@@ -195,8 +202,9 @@ def _along_guide(v: Tensor, drawn: Traces, run: Scored, latents: Latents) -> Ten
     for site in sample_sites(drawn.guide):
         value, slope = site["value"], run.log_w[str(site["name"])]
         assert isinstance(value, Tensor)
-        squared = spread(v * v, latents, latents[str(site["name"])])
-        terms.append(((squared * slope).reshape(value.shape) * value).sum())
+        laid = spread(v, latents, latents[str(site["name"])])
+        share = laid * second_share(laid, kl_weight(site, latents).to(value))
+        terms.append(((share * slope).reshape(value.shape) * value).sum())
     return add_up(terms)
 
 
@@ -214,9 +222,8 @@ def _along_prior(v: Tensor, run: Scored, latents: Latents) -> Tensor:
         laid = spread(v, latents, latents[name])
         force = laid * ((1 - laid) * slope + run.log_q[name] - run.own[name])
         z = as_drawn_by_prior(site)
-        once = row_scale(site, latents.row_plate) if latents.rowwise else 1.0
-        scale = torch.as_tensor(site["scale"] / once, dtype=z.dtype, device=z.device)
-        scale = scale.reshape(scale.shape + (1,) * site["fn"].event_dim)
         score = sum_plates(site["log_prob"], site, latents, keep_rows=latents.rowwise)
-        terms.append(((scale * force).reshape(z.shape) * z).sum() - (v * score / once).sum())
+        score = score / times(site, latents)
+        force = kl_weight(site, latents).to(z) * force
+        terms.append((force.reshape(z.shape) * z).sum() - (v * score).sum())
     return add_up(terms)
