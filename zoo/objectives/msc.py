@@ -82,6 +82,11 @@ class MarkovianScoreClimbing(Objective):
         """No bound: the gradient depends on where the chains are."""
         return Target(None, None)
 
+    @property
+    def keeps_chains(self) -> bool:
+        """Yes: one for each row."""
+        return True
+
     def objection(self, latents: Latents) -> str | None:
         """It keeps a chain for each row, of whose number it has to know."""
         for site in latents.sites:
@@ -146,13 +151,13 @@ class PosteriorChains(nn.Module):
         latents: description of the model.
     """
 
-    begun: Tensor
+    begun: Tensor  # 1 for each row whose chain has begun
 
     def __init__(self, latents: Latents) -> None:
         super().__init__()
         self.latents = latents
         size = latents.row_plate.size if latents.rowwise and latents.row_plate else 1
-        self.register_buffer("begun", torch.zeros(size, dtype=torch.bool))
+        self.register_buffer("begun", torch.zeros(size, dtype=torch.int64))
         for number, site in enumerate(latents.sites):
             start = torch.zeros((*site.batch_shape, *site.event_shape), dtype=site.dtype)
             self.register_buffer(f"state_{number}", start)
@@ -178,7 +183,7 @@ class PosteriorChains(nn.Module):
             if rows is not None:
                 kept = kept.index_select(self._row_dim(site), rows)
             kept = widen(kept, self.latents, site).to(draws)
-            first = torch.where(spread(begun, self.latents, site), kept, draws[0])
+            first = torch.where(spread(begun, self.latents, site) > 0, kept, draws[0])
             found[name] = torch.cat((first[None], draws[1:]))
         return found
 
@@ -206,7 +211,7 @@ class PosteriorChains(nn.Module):
                 moved = kept.index_copy(dim, rows, value.reshape(shape))
             setattr(self, f"state_{number}", moved)
         everyone = torch.ones_like(self.begun)
-        self.begun = everyone if rows is None else self.begun.index_fill(0, rows, True)  # noqa: FBT003
+        self.begun = everyone if rows is None else self.begun.index_fill(0, rows, 1)
 
     def _row_dim(self, site: Latent) -> int:
         assert self.latents.row_plate is not None

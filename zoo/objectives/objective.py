@@ -93,6 +93,11 @@ class Objective(ABC):
         return True
 
     @property
+    def keeps_chains(self) -> bool:
+        """Does it keep states of Markov chains from step to step, whose mean is no state?"""
+        return False
+
+    @property
     def turns(self) -> Mapping[str, Turn]:
         """When the parts "model", "guide" and "objective" move; all at every step by default.
 
