@@ -47,6 +47,7 @@ class BlockDiagonal(Guide):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
+    jointly: ClassVar[bool] = True
     independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents) -> None:

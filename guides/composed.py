@@ -151,6 +151,7 @@ def compose(*families: Callable) -> type[Composed]:
         "independent": apart and all(kind.independent for kind in kinds),
         "amortised": all(kind.amortised for kind in kinds),
         "relaxes": any(kind.relaxes for kind in kinds),
+        "jointly": any(kind.jointly for kind in kinds),
     }
     return type("+".join(kind.__name__ for kind in kinds), (Composed,), declared)
 

@@ -40,6 +40,7 @@ class FullRank(Guide):
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     normal: ClassVar[bool] = True
     factorised: ClassVar[bool] = False
+    jointly: ClassVar[bool] = True
     independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents) -> None:

@@ -27,6 +27,7 @@ class Solved(Guide):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
+    jointly: ClassVar[bool] = True
     independent: ClassVar[bool] = False
 
     @property

@@ -45,6 +45,7 @@ class Structured(Guide):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
+    jointly: ClassVar[bool] = True
     independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents) -> None:

@@ -56,6 +56,7 @@ class StudentT(Guide):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
+    jointly: ClassVar[bool] = True
     independent: ClassVar[bool] = False
 
     def __init__(self, latents: Latents, df: float | None = None) -> None:

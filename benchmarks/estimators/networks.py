@@ -50,6 +50,8 @@ ESTIMATORS = (
     "measure_valued",
     "arm",
     "disarm",
+    "disarm_tree",
+    "unordered_set",
     "arms",
     "double_cv",
     "rodeo",

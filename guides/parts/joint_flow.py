@@ -42,6 +42,7 @@ class JointFlow(Guide):
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.CONTINUOUS})
     scopes: ClassVar[frozenset[str]] = frozenset({"global"})
     factorised: ClassVar[bool] = False
+    jointly: ClassVar[bool] = True
     independent: ClassVar[bool] = False
     clip_norm: ClassVar[float | None] = 100.0  # one draw in a funnel's neck must not undo a fit
 

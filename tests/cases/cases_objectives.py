@@ -10,12 +10,14 @@ from zoo.objectives import (
     IWAE,
     DecayingAverage,
     DisARM,
+    DisARMTree,
     LeaveOneOut,
     Neural,
     Objective,
     Renyi,
     Trace,
     TraceGraph,
+    UnorderedSet,
 )
 
 
@@ -75,6 +77,7 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "classified": tested_in("labels", "classified"),
     "stl": tested_in("paths", "gradients_exact"),
     "dreg": tested_in("paths", "estimators_paths"),
+    "gdreg": tested_in("prior paths", "estimators_gdreg"),
     "tail_adaptive": tested_in("paths", "estimators_paths"),
     "vr_max": tested_in("any", "estimators_samples"),
     "miwae": tested_in("any", "estimators_samples"),
@@ -97,12 +100,15 @@ OBJECTIVE_CASES: dict[str, ObjectiveCase] = {
     "arm": tested_in("bits", "estimators_binary"),
     "disarm": ObjectiveCase("bits", DisARM(), exact_elbo),
     "u2g": tested_in("bits", "estimators_binary"),
+    "disarm_tree": ObjectiveCase("categorical", DisARMTree(), exact_elbo),
+    "unordered_set": ObjectiveCase("categorical", UnorderedSet(3), exact_elbo),
     "arms": tested_in("bits", "estimators_binary"),
     "double_cv": tested_in("bits", "estimators_binary"),
     "rodeo": tested_in("bits", "estimators_binary"),
     "wake_sleep": tested_in("simulated rows", "estimators_wake_sleep"),
     "rws": tested_in("simulated rows", "estimators_wake_sleep"),
     "forward_kl": tested_in("scores", "estimators_wake_sleep"),
+    "msc": tested_in("given draws", "estimators_chains"),
 }
 
 

@@ -10,6 +10,7 @@ from cases_objectives import going_with
 from guides import ASVI, GUIDES
 from zoo.latents import Kind, describe
 from zoo.models.flows import FLOWS
+from zoo.objectives.prior_paths import without_path
 
 ANY = going_with("any")
 PATHS = going_with("paths")
@@ -18,9 +19,12 @@ SIMULATED = going_with("simulated rows")
 CLOSED_KL = going_with("closed KL")
 RELAXED = ANY | PATHS | CLOSED_KL
 JOINT = ANY | PATHS | SCORES
-FACTORISED = JOINT | CLOSED_KL
+GIVEN = going_with("given draws")
+PRIOR_PATHS = going_with("prior paths")
+BY_SITE = JOINT | GIVEN | PRIOR_PATHS
+FACTORISED = BY_SITE | CLOSED_KL
 INDEPENDENT = FACTORISED | going_with("independent")
-DISCRETE = ANY | SCORES | SIMULATED | going_with("discrete")
+DISCRETE = ANY | SCORES | GIVEN | SIMULATED | going_with("discrete")
 CATEGORICAL = DISCRETE | going_with("categorical")
 BITS = going_with("bits")
 BINARY = CATEGORICAL | BITS | going_with("independent")
@@ -42,7 +46,8 @@ def suitable(family) -> set[str]:
         return ANY
     if family.mixes:
         return JOINT | going_with("mixtures")
-    usual = INDEPENDENT if family.independent else FACTORISED if family.factorised else JOINT
+    together = JOINT if family.jointly else BY_SITE
+    usual = INDEPENDENT if family.independent else FACTORISED if family.factorised else together
     return usual | SIMULATED if family.amortised and "local" in family.scopes else usual
 
 
@@ -160,8 +165,15 @@ def and_means(guides: dict[str, set[str]]) -> dict[str, set[str]]:
     return {guide: o | (more if "mean_field" in o else set()) for guide, o in guides.items()}
 
 
+def with_prior_paths(case, guides: dict[str, set[str]]) -> dict[str, set[str]]:
+    """All of them where every prior is known as a function of noise."""
+    model, args = case.make()
+    less = set() if without_path(describe(model, *args), "") is None else PRIOR_PATHS
+    return {guide: objectives - less for guide, objectives in guides.items()}
+
+
 ALLOWED: dict[str, dict[str, set[str]]] = {  # model -> guide -> objectives; the rest is refused
-    name: with_discrepancy(case, EXCEPTIONS.get(name) or usual(case))
+    name: with_prior_paths(case, with_discrepancy(case, EXCEPTIONS.get(name) or usual(case)))
     for name, case in MODEL_CASES.items()
 }
 

@@ -20,8 +20,11 @@ import pyro
 import pyro.distributions as dist
 import torch
 from cases import built, clock
+from network_of_causes import ROWS
+from steps import a_program
 from torch import nn
 
+from guides import AmortisedDiscrete
 from zoo.compile.noise import ExplicitNoise, replay
 from zoo.data import keep
 from zoo.data.batches import Batches
@@ -142,3 +145,13 @@ def variance_and_error(values):
     squares = ((values - values.mean(0)) ** 2).mean(-1)
     scale = len(values) / (len(values) - 1)
     return squares.mean() * scale, squares.std() / len(values) ** 0.5
+
+
+def guide_variance(model, objective, draws=4000):
+    """Variance of the guide's gradient on two rows of three bits, and its standard error."""
+    with a_program(model, AmortisedDiscrete, (ROWS,), objective) as (program, rows, _):
+        found = gradient_draws(program, rows, draws)
+    sizes = [shape.numel() for shape in found.layout.shapes]
+    columns = zip(found.layout.names, found.gradients.split(sizes, -1), strict=True)
+    guide = [column for name, column in columns if name.startswith("guide")]
+    return variance_and_error(torch.cat(guide, -1))

@@ -107,6 +107,7 @@ def test_running_averages_and_checkpoints_are_those_of_all(tmp_path):
 
 REFUSED = {
     "batch": ({"batch_size": 10}, "multiple of the 3 ranks.*got 10. Pass batch_size=9 or 12"),
+    "chains": ({"objective": "msc"}, "keeps the states of Markov chains.*3 ranks.*average them"),
     "replicas": ({"replicas": 2}, "replicas=2 are fits of their own, and under torchrun 3 ranks"),
     "compile": ({"compile": True}, "compile=True takes many steps in one call"),
     "until": ({"until": "converged"}, "until='converged' looks at all rows at once"),

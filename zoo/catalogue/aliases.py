@@ -89,6 +89,18 @@ ALIASES: dict[str, Alias] = {
         "objective", "dreg", "the gradient DReG", "zoo fit vae --objective dreg"
     ),
     "dregs": Alias("objective", "dreg", "the gradient DReG", "zoo fit vae --objective dreg"),
+    "gdregs": Alias(
+        "objective", "gdreg", "DReG for the prior too", "zoo fit hvae --objective gdreg"
+    ),
+    "markovian_score_climbing": Alias(
+        "objective", "msc", "its short name", "zoo fit ppca --objective msc"
+    ),
+    "without_replacement": Alias(
+        "objective",
+        "unordered_set",
+        "the estimator from draws without replacement",
+        "zoo fit categorical_vae --objective unordered_set",
+    ),
     "score_function": Alias(
         "objective",
         "reinforce",

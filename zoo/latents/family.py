@@ -51,6 +51,8 @@ class Family:
             model of the way back gives the numbers besides the latents. Bounds and importance
             weights hold with it; log q of given latents is not known. Such a guide follows the
             model's joint density, whose latents it has to draw all.
+        jointly: does it draw one vector, and set each latent to a part of it? Log q is then known
+            of that vector; of given latents only through it.
         runs_model: does it run the model to draw, so that it has to draw all latents?
         mixes: does it draw the latents from one mixture of normals, so that an objective can
             draw from each of its components?
@@ -78,6 +80,7 @@ class Family:
     parts: ClassVar[tuple[Callable, ...] | None] = None
     classifies: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
+    jointly: ClassVar[bool] = False
     runs_model: ClassVar[bool] = False
     clip_norm: ClassVar[float | None] = None
 

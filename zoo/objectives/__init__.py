@@ -20,12 +20,14 @@ from zoo.objectives.ciwae import CIWAE
 from zoo.objectives.classified import Classified
 from zoo.objectives.cubo import CUBO
 from zoo.objectives.disarm import DisARM
+from zoo.objectives.disarm_tree import DisARMTree
 from zoo.objectives.double_cv import DoubleControlVariates
 from zoo.objectives.dreg import DoublyReparameterised
 from zoo.objectives.enumerate import Enumerate
 from zoo.objectives.flow_gan import FlowGAN
 from zoo.objectives.forward_kl import ForwardKL
 from zoo.objectives.free_bits import FreeBits
+from zoo.objectives.gdreg import GeneralisedDoublyReparameterised
 from zoo.objectives.info_vae import InfoVAE
 from zoo.objectives.iwae import IWAE
 from zoo.objectives.layer_sum import LayerSum
@@ -34,6 +36,7 @@ from zoo.objectives.loss_function import LossFunction
 from zoo.objectives.mean_field import MeanFieldKL
 from zoo.objectives.measure_valued import MeasureValued
 from zoo.objectives.miwae import MIWAE
+from zoo.objectives.msc import MarkovianScoreClimbing
 from zoo.objectives.muprop import MuProp
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.pcd import PersistentContrastiveDivergence
@@ -53,6 +56,7 @@ from zoo.objectives.trace import Trace
 from zoo.objectives.trace_graph import TraceGraph
 from zoo.objectives.tvo import Thermodynamic
 from zoo.objectives.tvo_upper import ThermodynamicUpper
+from zoo.objectives.unordered_set import UnorderedSet
 from zoo.objectives.vae_gan import VAEGAN
 from zoo.objectives.vimco import VIMCO
 from zoo.objectives.vr_max import VRMax
@@ -73,6 +77,7 @@ OBJECTIVES: dict[str, Objective] = {
     "classified": Classified(),
     "stl": StickingTheLanding(),
     "dreg": DoublyReparameterised(),
+    "gdreg": GeneralisedDoublyReparameterised(),
     "tail_adaptive": TailAdaptive(),
     "vr_max": VRMax(),
     "miwae": MIWAE(),
@@ -95,12 +100,15 @@ OBJECTIVES: dict[str, Objective] = {
     "arm": ARM(),
     "disarm": DisARM(),
     "u2g": DisARM(),
+    "disarm_tree": DisARMTree(),
+    "unordered_set": UnorderedSet(),
     "arms": ARMS(),
     "double_cv": DoubleControlVariates(),
     "rodeo": RODEO(),
     "wake_sleep": WakeSleep(),
     "rws": ReweightedWakeSleep(),
     "forward_kl": ForwardKL(),
+    "msc": MarkovianScoreClimbing(),
     "info_vae": InfoVAE(),
     "wae": InfoVAE(kernel="inverse_multiquadratic"),
     "aae": AdversarialAutoencoder(),
@@ -163,12 +171,14 @@ __all__ = [
     "ContrastiveDivergence",
     "DecayingAverage",
     "DisARM",
+    "DisARMTree",
     "DoubleControlVariates",
     "DoublyReparameterised",
     "Enumerate",
     "FlowGAN",
     "ForwardKL",
     "FreeBits",
+    "GeneralisedDoublyReparameterised",
     "IWAE",
     "InfoVAE",
     "LayerSum",
@@ -176,6 +186,7 @@ __all__ = [
     "LocalSum",
     "LossFunction",
     "MIWAE",
+    "MarkovianScoreClimbing",
     "MeanFieldKL",
     "MeasureValued",
     "MuProp",
@@ -199,6 +210,7 @@ __all__ = [
     "ThermodynamicUpper",
     "Trace",
     "TraceGraph",
+    "UnorderedSet",
     "VAEGAN",
     "VIMCO",
     "VRMax",

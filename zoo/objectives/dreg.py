@@ -6,8 +6,11 @@ With w_k = p(x, z_k) / q(z_k) and v_k = w_k / sum_j w_j, z_k = g(noise_k; phi):
     phi:    sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi),       q's parameters held constant.
 
 The score grad log q(z_k) of the plain gradient is reparameterised a second time; what it leaves
-is the square. The signal-to-noise ratio of phi then grows with K instead of falling, provided
-that the weights have a variance: q is to cover the posterior. K = 1 is sticking the landing.
+is the square. With a weight b of the KL term the score counts b times, and v_k (1 - b + b v_k)
+stands in the place of the square. Latents in layers are one function of the noise together, so
+that the formula holds for them as it stands. The signal-to-noise ratio of phi then grows with K
+instead of falling, provided that the weights have a variance: q is to cover the posterior. K = 1
+is sticking the landing. For the prior's parameters see `gdreg`.
 
 Cost: K evaluations of f, and q is scored twice; where q is a flow, the second time inverts it.
 Source: Tucker, Lawson, Gu & Maddison 2019, "Doubly reparameterized gradient estimators for Monte
@@ -71,7 +74,14 @@ class DoublyReparameterised(Objective):
 
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """Negative bound, nats, shape ()."""
-        weights = draw_path(pair, self.particles, args, kwargs, lambda log_w: log_w.softmax(0))
+        weights = draw_path(
+            *(pair, self.particles, args, kwargs), lambda log_w: log_w.softmax(0), second_share
+        )
         v = weights.log_w.detach().softmax(0)
         surrogate = (v * weights.log_w).sum(0)  # on its way through z_k it meets the second v_k
         return estimate(weights, log_mean_exp(weights.log_w).sum(), surrogate.sum())
+
+
+def second_share(v: Tensor, weight: Tensor) -> Tensor:
+    """What a draw's share of the gradient is multiplied by, 1 - b + b v."""
+    return 1 - weight + weight * v

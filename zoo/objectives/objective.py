@@ -32,6 +32,8 @@ class Needs:
         nonlinear: is it more than a mean of log-weights, such as the logarithm of a mean? Then a
             log-density that is estimated from a part of the terms biases it.
         density: does it take log q once more, of draws that the guide has made already?
+        given: does it take log q, or its gradient, of latents as given, not of a vector that they
+            were made of?
         log_q: does it take log q, as every bound does? Else draws of the guide are all it needs.
         marked: does it sum out only what the model marks, as config_enumerate does?
         energy: is it for a model whose log p is known up to a constant log Z of its parameters?
@@ -52,6 +54,7 @@ class Needs:
     simulates_data: bool = False
     nonlinear: bool = False
     density: bool = False
+    given: bool = False
     marked: bool = False
     energy: bool = False
     log_q: bool = True
@@ -88,6 +91,11 @@ class Objective(ABC):
         Where it is not, its course does not show whether a bound has stopped rising.
         """
         return True
+
+    @property
+    def keeps_chains(self) -> bool:
+        """Does it keep states of Markov chains from step to step, whose mean is no state?"""
+        return False
 
     @property
     def turns(self) -> Mapping[str, Turn]:

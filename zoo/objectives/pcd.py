@@ -78,6 +78,11 @@ class PersistentContrastiveDivergence(Objective):
         """No: it depends on where the chains are."""
         return False
 
+    @property
+    def keeps_chains(self) -> bool:
+        """Yes: of the model."""
+        return True
+
     def objection(self, latents: Latents) -> str | None:
         """That of the bound; and it trains on data rows."""
         return objection_of(self, self.bound, latents)

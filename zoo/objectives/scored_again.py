@@ -5,12 +5,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from pyro.poutine.runtime import Message
 from torch import Tensor
 
+from zoo.latents import Latents
 from zoo.objectives.frozen import frozen
 from zoo.objectives.log_ratio import spread
-from zoo.traces import Assign, Pair, Traces, Weights, sample_sites, weigh
+from zoo.traces import Assign, Pair, Traces, Weights, row_scale, sample_sites, weigh
 
 
 def changed(site: Message, change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -59,8 +61,18 @@ def score_again(
     return again
 
 
+def unblended(factor: Tensor, weight: Tensor) -> Tensor:
+    """The factor whatever the weight of the KL term; a `blend` for :func:`draw_path`."""
+    return factor
+
+
 def draw_path(
-    pair: Pair, count: int, args: tuple, kwargs: dict, factor: Callable[[Tensor], Tensor]
+    pair: Pair,
+    count: int,
+    args: tuple,
+    kwargs: dict,
+    factor: Callable[[Tensor], Tensor],
+    blend: Callable[[Tensor, Tensor], Tensor] = unblended,
 ) -> Weights:
     """Scores draws with the guide's parameters constant, so that phi moves f through z alone.
 
@@ -71,18 +83,20 @@ def draw_path(
         kwargs: their keyword arguments.
         factor: of the log-weights, (particles, rows), same shape: how many times the gradient
             through each draw counts. The model's own gradient is left as it is.
+        blend: makes of that, and of the weight of a site's KL term, how many times it counts.
     """
     latents, log_w = pair.latents, list[Tensor]()
-    unscored = replace(pair, model=_nothing).draw(count, args, kwargs)
+    unscored = draw_unscored(pair, count, args, kwargs)
     still = replace(pair, guide=frozen(pair.guide))
     each, runs = count // len(unscored), list[Traces]()
 
     def weighted(site: Message, first: int) -> Tensor:
         q: Any = site["fn"]
+        weight = kl_weight(site, latents)
 
         def times_factor(grad: Tensor) -> Tensor:  # runs after log_w is known
-            chosen = factor(log_w[0])[first : first + each]
-            return (grad * spread(chosen, latents, q)).reshape(grad.shape)
+            chosen = spread(factor(log_w[0])[first : first + each], latents, q)
+            return (grad * blend(chosen, weight.to(grad))).reshape(grad.shape)
 
         def hooked(value: Tensor) -> Tensor:
             value = value.clone()
@@ -98,6 +112,45 @@ def draw_path(
     weights = weigh(runs, latents, rowwise=latents.rowwise)
     log_w.append(weights.log_w.detach())
     return weights
+
+
+def times(site: Message, latents: Latents) -> float:
+    """How many times a site counts because a minibatch stands for all rows."""
+    return row_scale(site, latents.row_plate) if latents.rowwise else 1.0
+
+
+def kl_weight(site: Message, latents: Latents) -> Tensor:
+    """The weight of a latent's KL term, laid along its values."""
+    fn: Any = site["fn"]
+    weight = torch.as_tensor(site["scale"] / times(site, latents))
+    return weight.reshape(weight.shape + (1,) * fn.event_dim)
+
+
+def draw_unscored(pair: Pair, count: int, args: tuple, kwargs: dict) -> list[Traces]:
+    """Runs of the guide that hold `count` particles, beside a model that is not asked."""
+    return replace(pair, model=_nothing).draw(count, args, kwargs)
+
+
+def require_given(runs: Sequence[Traces], latents: Latents, who: str) -> None:
+    """Refuses a guide that draws other sites than the latents.
+
+    Log q of latents that it has not drawn, or their gradient, is then not that of its sites.
+
+    Args:
+        runs: of the guide.
+        latents: description of the model.
+        who: the objective that asks.
+
+    Raises:
+        ValueError: naming the first other site.
+    """
+    for site in sample_sites(runs[0].guide):
+        if site["name"] not in latents.names:
+            raise ValueError(
+                f"{who} takes log q as a function of given latents; the guide draws "
+                f"'{site['name']}' besides {latents.listed}. Use a guide that draws each latent "
+                "from a distribution of its own, such as mean_field, or iwae."
+            )
 
 
 def _nothing(*args: object, **kwargs: object) -> None:

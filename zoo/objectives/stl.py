@@ -5,8 +5,9 @@ mean is 0. The score is left out:
 
     grad ( log p(x, z) - log q(z; phi held constant) ),      z differentiated through.
 
-Its variance vanishes where q is the exact posterior. For flows this is the path gradient; Vaitl
-et al. find the same one along the draw, without the inverse that the second score takes here.
+Its variance vanishes where q is the exact posterior. For flows this is the path gradient. Vaitl
+et al. find the same number, draw by draw, by a recursion along the steps of the flow, without the
+inverse that the second score takes here: their estimator differs in its cost alone.
 
 Cost: one evaluation of log p(x, z) a particle, and q is scored twice; where q is a flow, the
 second time inverts it.

@@ -244,6 +244,12 @@ CLASHES = (
         "each other. Use rloo, or a guide whose latents are independent given the data.",
     ),
     Clash(
+        lambda needs, family: needs.given and family.jointly,
+        "{objective} takes log q as a function of given latents; {family} draws a vector that "
+        "they are parts of, and knows log q of that. Use a guide that draws each latent from a "
+        "distribution of its own, such as mean_field, or iwae.",
+    ),
+    Clash(
         lambda needs, family: needs.classifies and not family.classifies,
         "{objective} trains the guide's classifier on labels; {family} has none. Use "
         "semi_supervised, or enumerate, which sums the class out of the model.",

@@ -37,6 +37,11 @@ def check_ranks(count: int, task: Task, settings: Settings, replicas: int | None
             f"compile=True takes many steps in one call, and {ranks}, which exchange gradients "
             f"in each step. Pass compile='auto' or False, {WAY_OUT}."
         )
+    if settings.objective.keeps_chains:
+        raise ValueError(
+            f"{settings.objective} keeps the states of Markov chains from step to step, and "
+            f"{ranks}, which would average them. Use an objective without chains, {WAY_OUT}."
+        )
     if not task.data.rows:
         raise ValueError(
             f"{ranks.capitalize()}, each its share of the rows; there is no tensor with rows "

@@ -1,0 +1,216 @@
+"""The unordered set estimator: draws without replacement, chances of sets, exact gradients."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from cases import (
+    ERRORS,
+    IDENTITY,
+    MODEL_CASES,
+    built,
+    flat,
+    named,
+    relative_error,
+    standard_error,
+    unvectorised,
+)
+from finite_models import Grid, Table, by_enumeration, categorical, layers, seeded
+from network_of_causes import (
+    ROWS,
+    batch_gradients,
+    largest_z,
+    linear,
+    minibatch_gradients,
+    parameters,
+)
+from steps import a_capture, a_program, equal_on_fresh_inputs
+from toys import (
+    LOGITS,
+    a_toy,
+    bernoulli_toy,
+    curved,
+    exact_toy_gradient,
+    guide_variance,
+    toy_gradients,
+)
+
+from guides import AmortisedDiscrete, AmortisedLayers, AmortisedNormal
+from zoo.gradients.sampler import gradient_draws
+from zoo.latents import describe
+from zoo.objectives import Enumerate, LeaveOneOut, UnorderedSet
+from zoo.objectives.unordered_set import set_weights
+from zoo.objectives.without_replacement import log_set_chances, sample_states
+from zoo.pairing.mismatch import PairingError
+
+MODELS = (categorical, layers, Table, Grid)
+P = torch.tensor([0.05, 0.4, 0.15, 0.3, 0.1])
+
+
+@pytest.mark.thin(3)
+@pytest.mark.parametrize("particles", [2, 5])
+@pytest.mark.parametrize("model", MODELS, ids=named)
+def test_the_mean_gradient_is_exact(model, particles):
+    exact = by_enumeration(model, AmortisedDiscrete)
+    with built(seeded(model), AmortisedDiscrete, UnorderedSet(particles), (ROWS,)) as program:
+        found = batch_gradients(program, ROWS)
+    assert largest_z(found, exact) < ERRORS
+    assert standard_error(found).norm() < 0.2 * exact.norm()
+
+
+@pytest.mark.thin(3)
+@pytest.mark.parametrize("name", ["categorical_vae", "gaussian_mixture", "hmm"])
+def test_the_mean_gradient_is_exact_on_models_of_the_zoo(name):
+    model, args = MODEL_CASES[name].make()
+    gradients = []
+    for objective, draws in ((Enumerate(), 1), (UnorderedSet(2), 1000)):
+        with a_program(model, AmortisedDiscrete, args, objective) as (program, rows, _):
+            gradients.append(gradient_draws(program, rows, draws).gradients)
+    exact, found = gradients[0][0], gradients[1]
+    assert largest_z(found, exact) < ERRORS
+    assert standard_error(found).norm() < 0.2 * exact.norm()
+
+
+@pytest.mark.parametrize(("model", "states"), [(categorical, 9), (Table, 5), (Table, 10)])
+def test_a_set_of_all_states_has_no_noise(model, states):
+    """Ten particles take the five states that there are."""
+    exact = by_enumeration(model, AmortisedDiscrete)
+    with built(seeded(model), AmortisedDiscrete, UnorderedSet(states), (ROWS,)) as program:
+        found = batch_gradients(program, ROWS, batches=3, copies=1)
+    assert relative_error(found, exact.expand_as(found)) < IDENTITY
+
+
+def test_latents_that_rows_share_are_taken():
+    """Without a row plate a joint state is of all latents: here of three bits."""
+    exact = exact_toy_gradient(curved, LOGITS)
+    with a_toy(bernoulli_toy(curved, LOGITS), UnorderedSet(3)) as program:
+        assert largest_z(toy_gradients(program, 4000), exact) < ERRORS
+    with a_toy(bernoulli_toy(curved, LOGITS), UnorderedSet(8)) as program:
+        found = toy_gradients(program, 2)
+    assert relative_error(found, exact.expand_as(found)) < IDENTITY
+
+
+def sequences(p, count):
+    """Every sequence of different states, with its chance under draws without replacement."""
+    for states in itertools.permutations(range(len(p)), count):
+        chance, left = 1.0, 1.0
+        for s in states:
+            chance, left = chance * float(p[s]) / left, left - float(p[s])
+        yield states, chance
+
+
+def test_states_are_drawn_without_replacement():
+    """Two elements, of two and of three classes: the first and the second of the draws."""
+    one, two = torch.tensor([0.3, 0.7]), torch.tensor([0.2, 0.5, 0.3])
+    rows = 60_000
+    log_q = [p.log().expand(rows, -1) for p in (one, two)]
+    log_p, (first, second) = sample_states(log_q, 2)
+    p = (one[:, None] * two).flatten()
+    state = first * 3 + second
+    assert relative_error(log_p, p.log()[state]) < IDENTITY
+    drawn = torch.nn.functional.one_hot(state[0] * 6 + state[1], 36).to(p)
+    exact = torch.zeros(36)
+    for (a, b), chance in sequences(p, 2):
+        exact[a * 6 + b] = chance
+    assert torch.equal(drawn.sum(0) > 0, exact > 0)
+    assert largest_z(drawn[:, exact > 0], exact[exact > 0]) < ERRORS
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_the_chance_of_a_set_is_the_sum_over_its_orders(size):
+    chances = {}
+    for states, chance in sequences(P, size):
+        key = frozenset(states)
+        chances[key] = chances.get(key, 0.0) + chance
+    for states, chance in chances.items():
+        inside = P[sorted(states)].log()[:, None]
+        rest = (1 - P[sorted(states)].sum()).clamp(min=0.0).log()[None]
+        found = log_set_chances(inside, rest).of([frozenset(range(size))]).exp()
+        assert float(found) == pytest.approx(chance, rel=IDENTITY)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_over_all_sets_the_estimate_is_exact(size):
+    """The mean over all sets with their chances: of f, and of the gradient in the logits."""
+    f, values, gradients = torch.tensor([1.0, -2.0, 0.5, 3.0, 4.0]), 0.0, torch.zeros(5)
+    for states in itertools.combinations(range(5), size):
+        inside = P[list(states)].log()[:, None]
+        rest = (1 - P[list(states)].sum()).clamp(min=0.0).log()[None]
+        chance = log_set_chances(inside, rest).of([frozenset(range(size))])[0].exp()
+        share, baseline = set_weights(inside, f[list(states)][:, None])
+        score = torch.eye(5)[list(states)] - P
+        values += float(chance * (share[:, 0] * f[list(states)]).sum())
+        signal = share * (f[list(states)][:, None] - baseline)
+        gradients += chance * (signal * score).sum(0)
+    assert values == pytest.approx(float(P @ f), rel=IDENTITY)
+    assert relative_error(gradients, P * (f - P @ f)) < IDENTITY
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nearly_certain_states_leave_the_weights_finite(dtype):
+    logits = torch.tensor([[200.0, 0.0, -3.0], [0.0, 40.0, 0.0]], dtype=dtype)
+    log_q = [logits.log_softmax(-1), logits.flip(1).log_softmax(-1)]
+    log_p, _ = sample_states(log_q, 4)
+    share, baseline = set_weights(log_p, torch.ones_like(log_p))
+    assert share.isfinite().all()
+    assert (share.sum(0) - 1).abs().max() <= 1e-6
+    assert (baseline[share > 0.5] - 1).abs().max() <= 1e-6
+
+
+@pytest.mark.thin(2)
+@pytest.mark.parametrize("model", [categorical, Table], ids=named)
+def test_its_variance_is_lower_than_of_leave_one_out(model):
+    less, more = (guide_variance(seeded(model), o) for o in (UnorderedSet(3), LeaveOneOut(3)))
+    assert more[0] - less[0] > ERRORS * (less[1] ** 2 + more[1] ** 2).sqrt()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=named)
+def test_values_side_by_side_are_values_one_by_one(model):
+    found = []
+    for change in (lambda program: program, unvectorised):
+        with built(seeded(model), AmortisedDiscrete, UnorderedSet(3), (ROWS,)) as program:
+            change(program).backward(torch.zeros(()), None, ROWS)
+            found.append(flat(p.grad for p in parameters(program)))
+    assert relative_error(found[1], found[0]) < IDENTITY
+
+
+@pytest.mark.thin(2)
+@pytest.mark.parametrize("model", [categorical, Table], ids=named)
+def test_a_captured_step_equals_the_plain_one(model):
+    x = ROWS.repeat(3, 1)
+    with a_capture(seeded(model), AmortisedDiscrete, (x,), UnorderedSet(3), batch=2) as found:
+        assert equal_on_fresh_inputs(*found)
+
+
+def test_a_minibatch_gradient_is_unbiased_for_all_rows():
+    x, objective = ROWS.repeat(5, 1), UnorderedSet(2)
+    exact = 5 * by_enumeration(categorical, AmortisedDiscrete)
+    with built(seeded(categorical), AmortisedDiscrete, objective, (ROWS,), rows=10) as program:
+        found = minibatch_gradients(program, x, 400)
+    assert largest_z(found, exact) < ERRORS
+
+
+def test_the_value_is_the_negative_elbo():
+    with a_program(seeded(categorical), AmortisedDiscrete, (ROWS,), UnorderedSet(2)) as found:
+        losses = gradient_draws(*found[:2], 4000).losses
+    with built(seeded(categorical), AmortisedDiscrete, Enumerate(), (ROWS,)) as program:
+        exact = program(torch.zeros(()), None, ROWS).detach()
+    assert largest_z(losses[:, None], exact) < ERRORS
+
+
+def test_the_cost_is_said():
+    latents = describe(seeded(categorical), ROWS)
+    assert [UnorderedSet(k).evaluations(latents) for k in (2, 9, 10)] == [2, 9, 9]
+    toy, _ = bernoulli_toy(curved, LOGITS)
+    assert UnorderedSet(10).evaluations(describe(toy)) == math.prod((2, 2, 2))
+
+
+def test_what_it_does_not_take_is_refused():
+    for particles in (1, 11):
+        with pytest.raises(ValueError, match=f"particles.*{particles}"):
+            UnorderedSet(particles)
+    with pytest.raises(PairingError, match="takes binary or integer or one-hot latents; 'z'"):
+        built(linear(), AmortisedNormal, UnorderedSet(), (ROWS,)).__enter__()
+    with pytest.raises(PairingError, match="those of AmortisedLayers depend on each other"):
+        built(seeded(layers), AmortisedLayers, UnorderedSet(), (ROWS,)).__enter__()
