@@ -51,7 +51,7 @@ DISCRETE: dict[str, Recipe] = {
         build=jigsaw.from_data,
         labels=("x",),
         data="digits_jigsaw",
-        guide="amortised_plackett_luce",
+        guide="amortised_matching",
         objective="rloo",
         lr=3e-3,
     ),
