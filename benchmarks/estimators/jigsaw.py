@@ -5,11 +5,12 @@
 writes benchmarks/results/jigsaw.json and docs/jigsaw.png.
 
 The density of pictures is fixed, so that all guides of one seed have the same posterior, which a
-sum over all orders gives for four tiles. All encoders have the same hidden layers: one network
-for every tile, which sees it beside the mean of what was made of all. A picture is right if all its pixels are:
-equal tiles may change places. From a distribution the order with the most probability is taken for
-whole pictures, and for single tiles the order that has the most of them right on average. Taken
-from the exact posterior, both are the best that can be done if the density of pictures is true.
+sum over all orders gives for four tiles. All encoders have the same hidden layers: one network for
+every tile, which sees it beside the mean of what was made of all. A picture is right if all its
+pixels are: equal tiles may change places. From a distribution the order with the most probability
+is taken for whole pictures, and for single tiles the order that has the most of them right on
+average. Taken from the exact posterior, both are the best that can be done if the density of
+pictures is true.
 """
 
 import argparse

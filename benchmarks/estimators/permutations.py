@@ -42,7 +42,6 @@ RELAXED = [
 FITS = {  # guide and objective of the fits that are held against the posterior
     "amortised_matching": "rloo",
     "amortised_plackett_luce": "rloo",
-    "amortised_mallows": "rloo",
     "gumbel_sinkhorn": "mean_field",
     "gumbel_sinkhorn, noise": "trace",
     "sinkhorn_straight_through": "mean_field",

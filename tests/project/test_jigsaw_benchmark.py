@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks.estimators import jigsaw
 from benchmarks.estimators.jigsaw import right, solved
 from benchmarks.records import RESULTS, read
 from zoo.models.discrete.jigsaw import Jigsaw
@@ -40,3 +41,32 @@ def test_no_order_has_more_tiles_right_than_the_best_of_the_posterior():
             for a in (*every, best[row])
         ]
         assert gains[-1].item() == pytest.approx(max(gains).item(), rel=1e-8)
+
+
+def test_every_fit_is_there():
+    names = {jigsaw.NONE, jigsaw.EXACT, *jigsaw.FITS}
+    assert {row["guide"] for row in RECORD["rows"]} == names
+    assert all(of(name).keys() == set(range(jigsaw.SEEDS)) for name in names)
+    assert len(RECORD["pictures"]) == len(jigsaw.FITS) + 3
+
+
+def test_on_every_seed_guides_lie_between_chance_and_the_posterior():
+    """In KL and in what they put right; a guide may be lucky by two errors."""
+    for seed, best in of(jigsaw.EXACT).items():
+        assert abs(best["kl"]["value"]) < 1e-4
+        for name in jigsaw.FITS:
+            row = of(name)[seed]
+            assert 0 < row["kl"]["value"] < of(jigsaw.NONE)[seed]["kl"]["value"]
+            for what in ("tiles", "pictures"):
+                low, high = of(jigsaw.NONE)[seed][what], best[what]
+                assert low["value"] < row[what]["value"] < high["value"] + 2 * high["se"]
+
+
+def test_scores_of_tiles_in_places_come_nearest_and_one_score_a_place_is_far_off():
+    for seed, race in of("amortised_plackett_luce").items():
+        near = [of(name)[seed] for name in ("amortised_matching", "gumbel_sinkhorn")]
+        rest = [of(name)[seed] for name in jigsaw.FITS if of(name)[seed] not in (race, *near)]
+        farthest = max(row["kl"]["value"] for row in near)
+        assert farthest < min(row["kl"]["value"] for row in rest)
+        assert race["kl"]["value"] > max(row["kl"]["value"] for row in rest)
+        assert min(row["pictures"]["value"] for row in near) > 2 * race["pictures"]["value"]
