@@ -143,7 +143,10 @@ def measured(seed: int, fits: dict[str, zoo.Fit]) -> tuple[list[dict], dict]:
 
 
 def table(record: dict) -> str:
-    """KL, and what is put right, by guide: means and ranges over seeds."""
+    """KL, and what is put right, by guide: means and ranges over seeds.
+
+    Below it stands what the posterior expects of itself, to see if its density is true.
+    """
     cells = []
     for name in dict.fromkeys(row["guide"] for row in record["rows"]):
         held = [row for row in record["rows"] if row["guide"] == name]
@@ -154,7 +157,9 @@ def table(record: dict) -> str:
         ]
         cells.append(line)
     heads = ("guide", "objective", "KL, nats/row", "tiles right, %", "pictures right, %")
-    return markdown.table(heads, cells)
+    own = _spread([r["expected"] for r in record["rows"] if r["guide"] == EXACT], 0, 100)
+    said = f"The exact posterior expects {own} % of its own pictures to be right."
+    return f"{markdown.table(heads, cells)}\n\n{said}"
 
 
 def _spread(values: list[float], digits: int, unit: float) -> str:

@@ -50,6 +50,11 @@ def test_every_fit_is_there():
     assert len(RECORD["pictures"]) == len(jigsaw.FITS) + 3
 
 
+def test_the_posterior_is_too_sure_of_its_pictures():
+    for row in of(jigsaw.EXACT).values():
+        assert row["expected"] > row["pictures"]["value"] + row["pictures"]["se"]
+
+
 def test_on_every_seed_guides_lie_between_chance_and_the_posterior():
     """In KL and in what they put right; a guide may be lucky by two errors."""
     for seed, best in of(jigsaw.EXACT).items():
