@@ -1,5 +1,6 @@
 """The jigsaw: its density and posterior order by order, and guides that solve it."""
 
+from functools import partial
 from itertools import permutations
 
 import pytest
@@ -9,7 +10,8 @@ from pyro import poutine
 from torch.distributions import kl_divergence
 
 import zoo
-from guides import AmortisedPlackettLuce
+from benchmarks.estimators.jigsaw import Tiles
+from guides import AmortisedMatching
 from zoo.isolation import isolated
 from zoo.models.discrete.jigsaw import Jigsaw, fitted
 from zoo.permutations import UniformPermutation, as_matrix, every_permutation
@@ -96,14 +98,15 @@ def test_what_is_refused(make, sentence):
 
 
 @pytest.mark.thorough
-def test_plackett_luce_solves_what_the_posterior_solves():
-    """Its bound lies below the evidence by the KL, and most of its pictures are right."""
+def test_a_matching_comes_near_the_posterior():
+    """Nine tenths of the uniform distribution's KL are gone in 300 steps."""
     task = zoo.load("jigsaw")
     with isolated(seed=0):
-        fit = zoo.fit(task, AmortisedPlackettLuce, objective="rloo", steps=1500, seed=0)
+        family = partial(AmortisedMatching, body=Tiles(task.data.features))
+    fit = zoo.fit(task, family, objective="rloo", steps=300, lr=3e-3, seed=0, compile=False)
     (x,) = task.split("test")
     with torch.no_grad(), isolated(seed=0):
         q = poutine.trace(fit.guide.eval()).get_trace(x).nodes["pi"]["fn"]
         p = fit.model.posterior(x)["pi"]
         chance = UniformPermutation(4, x, (len(x),))
-        assert kl_divergence(q, p).mean() < kl_divergence(chance, p).mean() / 2
+        assert kl_divergence(q, p).mean() < kl_divergence(chance, p).mean() / 10
