@@ -12,19 +12,14 @@ with Gumbel-Sinkhorn networks".
 Topic: Permutations.
 """
 
-from typing import ClassVar
+from torch import Tensor
 
-import pyro
-from torch import Tensor, nn
-
-from guides.guide import Guide
-from guides.parts.encoder import Encoder, by_row, values_per_row
-from guides.parts.plates import inside
-from zoo.latents import Kind, Latent, Latents
-from zoo.permutations import MOST_ITEMS, matching
+from guides.parts.amortised_permutation import AmortisedPermutation
+from zoo.latents import Latent, Latents
+from zoo.permutations import MOST_ITEMS, EachPermutation, matching
 
 
-class AmortisedMatching(Guide):
+class AmortisedMatching(AmortisedPermutation):
     """Each row's permutations by matching, with scores that a network reads off the row.
 
     Args:
@@ -48,34 +43,18 @@ class AmortisedMatching(Guide):
         (torch.Size([7, 4, 4]), True)
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.PERMUTATION})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    reparameterised: ClassVar[bool] = False
-    independent: ClassVar[bool] = False
-
     @classmethod
     def objection(cls, latents: Latents) -> str | None:
         """Its normaliser is a sum over all permutations."""
         return sums_over_too_many(cls.__name__, latents)
 
-    def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:
-        super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
-        self.encoder = Encoder(
-            latents, lambda site: values_per_row(site, latents, scores_shape(site)), body
-        )
+    def numbers(self, latent: Latent) -> tuple[int, ...]:
+        """One for each item in each place."""
+        return scores_shape(latent)
 
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        plates, values = self.plates(args), {}
-        for site, output in zip(self.latents.sites, self.encoder(args), strict=True):
-            scores = by_row(output, site, self.latents, scores_shape(site))
-            q = matching(scores).to_event(len(site.event_shape) - 1)
-            with inside(plates, site):
-                values[site.name] = pyro.sample(site.name, q)
-        return values
+    def distribution(self, numbers: Tensor) -> EachPermutation:
+        """By scores of items in places, (..., n, n)."""
+        return matching(numbers)
 
 
 def scores_shape(latent: Latent) -> tuple[int, ...]:

@@ -11,19 +11,13 @@ black-box gradient estimates for the Plackett-Luce distribution".
 Topic: Permutations.
 """
 
-from typing import ClassVar
+from torch import Tensor
 
-import pyro
-from torch import Tensor, nn
-
-from guides.guide import Guide
-from guides.parts.encoder import Encoder, by_row, values_per_row
-from guides.parts.plates import inside
-from zoo.latents import Kind, Latents
+from guides.parts.amortised_permutation import AmortisedPermutation
 from zoo.permutations import PlackettLuce
 
 
-class AmortisedPlackettLuce(Guide):
+class AmortisedPlackettLuce(AmortisedPermutation):
     """Each row's permutations Plackett-Luce, with scores that a network reads off the row.
 
     Args:
@@ -43,23 +37,6 @@ class AmortisedPlackettLuce(Guide):
         (torch.Size([7, 4]), [[0, 1, 2, 3]])
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.PERMUTATION})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    reparameterised: ClassVar[bool] = False
-    independent: ClassVar[bool] = False
-
-    def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:
-        super().__init__(latents)
-        self.encoder = Encoder(
-            latents, lambda site: values_per_row(site, latents, site.event_shape), body
-        )
-
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        plates, values = self.plates(args), {}
-        for site, output in zip(self.latents.sites, self.encoder(args), strict=True):
-            scores = by_row(output, site, self.latents, site.event_shape)
-            q = PlackettLuce(scores).to_event(len(site.event_shape) - 1)
-            with inside(plates, site):
-                values[site.name] = pyro.sample(site.name, q)
-        return values
+    def distribution(self, numbers: Tensor) -> PlackettLuce:
+        """By scores of the places, (..., n)."""
+        return PlackettLuce(numbers)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import records
-from benchmarks.estimators import fashion, networks, permutations, reinforce, wake_sleep
+from benchmarks.estimators import fashion, jigsaw, networks, permutations, reinforce, wake_sleep
 from benchmarks.pages import densities, energies, flow_gan
 from benchmarks.pages.gallery_pictures import draw
 from benchmarks.pages.gallery_sections import SECTIONS
@@ -137,6 +137,10 @@ PICTURES = {
         HIERARCHICAL, lambda path: hierarchical.picture(result("hierarchical.json")["runs"], path)
     ),
     "hvae_samples": Drawn(HIERARCHICAL),
+    "jigsaw": Drawn(
+        "python -m benchmarks.estimators.jigsaw",
+        lambda path: jigsaw.picture(result("jigsaw.json"), path),
+    ),
     "manifolds": Drawn(
         "python -m benchmarks.vaes.manifolds",
         lambda path: curved.picture(result("manifolds.json"), path),

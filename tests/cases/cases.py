@@ -22,6 +22,7 @@ from zoo.isolation import isolated, seed_all
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.discrete.gaussian_mixture import GaussianMixture
+from zoo.models.discrete.jigsaw import Jigsaw
 from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
 from zoo.models.hierarchical.eight_schools import EightSchools
@@ -66,6 +67,11 @@ def places(rows: int) -> tuple[Tensor, Tensor]:
 
 def triples(rows: int) -> tuple[Tensor]:
     return (torch.randn(rows, 3),)
+
+
+def puzzles(rows: int) -> tuple[Tensor]:
+    """Three tiles of two bits."""
+    return (torch.bernoulli(torch.full((rows, 3, 2), 0.4)),)
 
 
 def sequences(rows: int) -> tuple[Tensor, Tensor]:
@@ -189,6 +195,15 @@ MODEL_CASES: dict[str, ModelCase] = {
         ("x",),
         "data",
         3,
+        (64, 64),
+    ),
+    "jigsaw": ModelCase(
+        lambda: Jigsaw(*puzzles(20), prototypes=2),
+        puzzles,
+        {"pi": Site("permutation", "local", (3,), (ROWS,), ("data",), 0)},
+        ("x",),
+        "data",
+        6,
         (64, 64),
     ),
     "hmm": ModelCase(

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from zoo.data import DATA, Observe, draw_bits, fashion_mnist, keep
 from zoo.data.digits_dequantised import noise_anew
+from zoo.data.digits_jigsaw import shuffled_anew
 from zoo.data.idx import PICTURE_FILES, find_file
 from zoo.data.modalities import draw_and_hide, draw_both_and_hide, hide
 from zoo.data.places import DataNotFound
@@ -82,6 +83,13 @@ def plane() -> Case:
     """Points of a known density in the plane."""
     splits = (10_000, 2), (1_000, 2), (4_000, 2)
     return Case(splits, ("x",), None, "none", ("none",), seeded=True)
+
+
+def puzzle(tiles: int, pixels: int) -> Case:
+    """Cut pictures."""
+    splits = (600, tiles, pixels), (100, tiles, pixels), (300, tiles, pixels)
+    modes, observe = ("threshold",), (shuffled_anew, shuffled_anew)
+    return Case(splits, ("x",), None, "threshold", modes, seeded=True, observe=observe)
 
 
 def table(train: int, held_out: int, columns: int) -> Case:
@@ -202,6 +210,9 @@ CASES = {
         seeded=True,
         observe=(noise_anew, noise_anew),
     ),
+    "digits_jigsaw": puzzle(4, 16),
+    "digits_jigsaw_6": puzzle(6, 12),
+    "digits_jigsaw_9": puzzle(9, 9),
     "breast_cancer_table": table(457, 56, 26),
     "wine_table": table(1281, 159, 11),
     "ionosphere_table": table(281, 35, 32),

@@ -7,7 +7,7 @@ from itertools import permutations
 import pyro.distributions as dist
 import pytest
 import torch
-from cases import IDENTITY, built, scatter, step_of
+from cases import ERRORS, IDENTITY, built, scatter, step_of
 from joint import close, log_joint
 from pyro import poutine
 
@@ -22,8 +22,10 @@ from guides import (
 )
 from guides.amortised_mallows import insertion_scores
 from guides.parts.plates import positive
+from zoo.data import lost_labels
 from zoo.isolation import isolated
 from zoo.latents.enumeration import joint_states
+from zoo.metrics.means import mean_error
 from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.objectives import OBJECTIVES, Enumerate, MeanFieldKL, Trace
 from zoo.permutations import Mallows, RepeatedInsertion, as_matrix, every_permutation
@@ -105,14 +107,14 @@ def test_the_sum_is_the_elbo_of_the_guide(family):
 
 def test_mallows_about_an_order_of_its_own_is_its_formula():
     """log q against the distance and the normaliser of its definition, order by order."""
-    numbers = torch.randn(4)
-    theta, m = positive(numbers[0]).item(), numbers.sigmoid().tolist()
+    numbers = torch.randn(4, 2)
+    theta, m = positive(numbers[:, 0]).tolist(), numbers[:, 1].sigmoid().tolist()
     q = RepeatedInsertion(insertion_scores(numbers))
     for pi in every_permutation(4):
-        expected = 0.0
+        expected, item = 0.0, [pi.tolist().index(place) for place in range(4)]
         for j in range(1, 4):
-            late, centre = sum(int(pi[i] > pi[j]) for i in range(j)), j * m[j]
-            weights = [math.exp(-theta * abs(k - centre)) for k in range(j + 1)]
+            late, centre = sum(int(item[i] > item[j]) for i in range(j)), j * m[j]
+            weights = [math.exp(-theta[j] * abs(k - centre)) for k in range(j + 1)]
             expected += math.log(weights[late] / sum(weights))
         assert q.log_prob(pi).item() == pytest.approx(expected, rel=IDENTITY)
 
@@ -212,3 +214,19 @@ def test_the_posterior_of_a_sorting_task_is_recovered(guide, seed):
         q = poutine.trace(partial(fit.guide.eval(), x)).get_trace().nodes["pi"]["fn"]
         p = fit.model.posterior(x)["pi"]
         assert torch.distributions.kl_divergence(q, p).mean() < ENOUGH
+
+
+@pytest.mark.thorough
+def test_mallows_learns_the_items_that_plackett_luce_learns():
+    """Evidence of test rows, row by row beside that under the items that made them."""
+    task = zoo.load("latent_permutation")
+    fit = zoo.fit(task, AmortisedMallows, objective="rloo", steps=500, seed=0, progress=False)
+    (x,) = task.split("test")
+    truth = LatentPermutation(len(lost_labels.MEANS))
+    with torch.no_grad():
+        truth.means.copy_(torch.tensor(lost_labels.MEANS))
+        truth.log_scale.fill_(math.log(lost_labels.SCALE))
+        less = truth.log_evidence(x) - fit.model.log_evidence(x)
+        alike = truth.log_evidence(x) - dist.Normal(x.mean(), x.std()).log_prob(x).sum(-1)
+    assert less.mean() < ERRORS * mean_error(less)
+    assert alike.mean() > ERRORS * mean_error(alike)

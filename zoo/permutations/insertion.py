@@ -1,11 +1,13 @@
-"""Repeated insertion: item after item is put into the order of those before it.
+"""Repeated insertion: place after place, its item is put into the order of those before it.
 
     P(pi) = prod_{j=0..n-1} P_j(V_j),   V_j in 0 .. j,
 
-with V_j the number of items before item j that come later than it: those that it overtakes. The
-V_j are independent, and give the permutation and are given by it, so that the normaliser is a
-product of n sums. P_j(k) proportional to exp(-theta k) is the Mallows distribution about the
-identity.
+with V_j the number of places before place j that hold an item of a higher number. The V_j are
+independent, and give the permutation and are given by it, so that the normaliser is a product of
+n sums. P_j(k) proportional to exp(-theta k) is the Mallows distribution about the identity.
+
+Counted by places, as here, V_j compares what was seen in one place with what was seen in the
+places before it. Counted by items it would ask first where each item is.
 
 Source: Doignon, Pekec and Regenwetter 2004, "The repeated insertion model for rankings: missing
 link between two subset choice models", Psychometrika.
@@ -20,7 +22,7 @@ from zoo.permutations.distribution import OverPermutations
 
 
 class RepeatedInsertion(OverPermutations):
-    """Permutations by independent numbers of items overtaken.
+    """Permutations by independent numbers of items that are overtaken, place by place.
 
     Args:
         scores: log-weight of V_j = k in row j and column k, up to a constant for each row; those
@@ -48,15 +50,16 @@ class RepeatedInsertion(OverPermutations):
 
     def score(self, value: Tensor) -> Tensor:
         """Log-probabilities, nats: (..., n) -> (...)."""
-        late = overtaken(value).unsqueeze(-1)
+        late = overtaken(value.argsort(-1)).unsqueeze(-1)
         chances = self.log_chances
         shape = torch.broadcast_shapes(late.shape[:-1], chances.shape[:-1])
         each = chances.expand(*shape, self.items).gather(-1, late.expand(*shape, 1))
         return each.squeeze(-1).sum(-1)
 
     def draw(self, shape: torch.Size) -> Tensor:
-        """Every V_j by its distribution, then the order that they give."""
-        return inserted(late_items(self.log_chances.expand(*shape, self.items, self.items)))
+        """Every V_j by its distribution, then the items in order that they give."""
+        late = late_items(self.log_chances.expand(*shape, self.items, self.items))
+        return inserted(late).argsort(-1)
 
 
 def late_items(log_chances: Tensor) -> Tensor:

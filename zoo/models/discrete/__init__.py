@@ -1,5 +1,6 @@
 """Discrete latents: a sum over all states gives the evidence of small models."""
 
+from zoo.models.discrete import jigsaw
 from zoo.models.discrete.bernoulli_latent import BernoulliLatent
 from zoo.models.discrete.categorical_vae import CategoricalVAE
 from zoo.models.discrete.gaussian_mixture import GaussianMixture
@@ -45,5 +46,13 @@ DISCRETE: dict[str, Recipe] = {
         guide="amortised_matching",
         objective="rloo",
         lr=1e-2,
+    ),
+    "jigsaw": Recipe(
+        build=jigsaw.from_data,
+        labels=("x",),
+        data="digits_jigsaw",
+        guide="amortised_matching",
+        objective="rloo",
+        lr=3e-3,
     ),
 }
