@@ -118,14 +118,24 @@ class Elementwise(Function):
         return Elementwise.apply(function, *torch.broadcast_tensors(*moved)), 0
 
 
+def _by_element(function: Callable, *tensors: Tensor) -> Tensor:
+    """The function, under vmap too, which has ended before the compiler comes to see a step.
+
+    Torch 2.14 compiles no Function that takes a function.
+    """
+    if torch.compiler.is_compiling():
+        return function(*tensors)
+    return Elementwise.apply(function, *tensors)
+
+
 def gamma_gradient(concentration: Tensor, draw: Tensor) -> Tensor:
     """Torch's derivative of gamma draws with respect to the concentration, under vmap too."""
-    return Elementwise.apply(standard_gamma_grad, concentration, draw)
+    return _by_element(standard_gamma_grad, concentration, draw)
 
 
 def dirichlet_gradient(draw: Tensor, concentration: Tensor, total: Tensor) -> Tensor:
     """Torch's derivative of each part of Dirichlet draws by its concentration, under vmap too."""
-    return Elementwise.apply(dirichlet_grad, draw, concentration, total)
+    return _by_element(dirichlet_grad, draw, concentration, total)
 
 
 GRADIENTS = {
