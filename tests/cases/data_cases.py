@@ -141,6 +141,7 @@ CASES = {
     "autoregression": unsplit((60,)),
     "coal_mines": replace(unsplit((111,)), seeded=False),
     "garch": unsplit((60,)),
+    "hudson_bay": replace(unsplit((21, 2)), seeded=False),
     "item_response": unsplit((30, 8)),
     "log_gaussian_cox": unsplit((25,), ("x", "y")),
     "stochastic_volatility": unsplit((60,)),

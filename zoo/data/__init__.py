@@ -89,6 +89,7 @@ DATA: dict[str, Loader] = {
     "autoregression": series.autoregression_series,
     "coal_mines": series.coal_mines,
     "garch": series.garch_returns,
+    "hudson_bay": series.hudson_bay,
     "item_response": series.answers,
     "log_gaussian_cox": series.cells,
     "stochastic_volatility": series.volatile_returns,
