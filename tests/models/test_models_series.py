@@ -9,12 +9,16 @@ from cases import MODEL_CASES
 from pyro import poutine
 from scipy import integrate, stats
 
+import zoo
 from zoo.isolation import isolated
 from zoo.models.time_series.change_point import OneChange
+from zoo.models.time_series.lotka_volterra import STEPS, log_populations
+from zoo.models.time_series.positive_normal import PositiveNormal
+from zoo.reference import reference
 
 IDENTITY = 1e-8
 NAMES = ("autoregression", "change_point", "garch", "stochastic_volatility", "item_response",
-         "log_gaussian_cox")  # fmt: skip
+         "log_gaussian_cox", "lotka_volterra")  # fmt: skip
 
 
 def drawn(name):
@@ -80,6 +84,28 @@ def log_gaussian_cox(z, x, y):
     kernel = np.exp(-0.5 * (x[:, None] - x) ** 2) + 1e-5 * np.eye(len(x))
     f = z["m"] + np.linalg.cholesky(kernel) @ z["eta"]
     return normal(z["m"], 0, 2) + normal(z["eta"], 0, 1) + stats.poisson.logpmf(y, np.exp(f)).sum()
+
+
+def slopes(x, theta):
+    """Of log prey and log predators."""
+    return np.array([theta[0] - theta[1] * math.exp(x[1]), theta[3] * math.exp(x[0]) - theta[2]])
+
+
+def lotka_volterra(z, y, steps=STEPS):
+    found = stats.lognorm.logpdf(z["z_init"], 1, scale=10).sum()
+    found += stats.lognorm.logpdf(z["sigma"], 1, scale=math.exp(-1)).sum()
+    for loc, scale, rates in ((1, 0.5, z["theta"][::2]), (0.05, 0.05, z["theta"][1::2])):
+        found += stats.truncnorm.logpdf(rates, -loc / scale, np.inf, loc, scale).sum()
+    x, h = np.log(z["z_init"]), 1 / steps
+    for year in y:
+        found += stats.lognorm.logpdf(year, z["sigma"], scale=np.exp(x)).sum()
+        for _ in range(steps):
+            one = slopes(x, z["theta"])
+            two = slopes(x + h / 2 * one, z["theta"])
+            three = slopes(x + h / 2 * two, z["theta"])
+            four = slopes(x + h * three, z["theta"])
+            x = x + h / 6 * (one + 2 * two + 2 * three + four)
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,3 +176,59 @@ def test_draws_of_one_change_have_its_mean():
     share = torch.tensor([1.0, 0.75, 0.5, 0.25, 0.0])
     error = (draws.mean(0) - (1 + 3 * share)) / (draws.std(0) / len(draws) ** 0.5)
     assert error.abs().max() < 5
+
+
+def solved(theta, first, years):
+    """Log numbers of each year by an adaptive solver, shape (years, 2)."""
+    times = np.arange(years)
+    found = integrate.solve_ivp(
+        lambda t, x: slopes(x, theta), (0, years - 1), np.log(first), "DOP853", times,
+        rtol=1e-11, atol=1e-11,
+    )  # fmt: skip
+    return found.y.T
+
+
+def test_the_steps_of_lotka_and_volterra_are_short_enough():
+    """At draws of the posterior the solver's error changes log p(y | z) by less than 0.02 nats."""
+    task = zoo.load("lotka_volterra")
+    (y,), draws = task.data.train, reference(task).draws
+    theta, first, sigma = (draws[name][::200] for name in ("theta", "z_init", "sigma"))
+    found = log_populations(theta, first.log(), len(y))
+    exact = torch.tensor(
+        np.stack(
+            [solved(*pair, len(y)) for pair in zip(theta.numpy(), first.numpy(), strict=True)]
+        )
+    )
+    assert (found - exact).abs().max() < 1e-3
+    scores = [
+        torch.distributions.LogNormal(loc, sigma[:, None]).log_prob(y.double()).sum((1, 2))
+        for loc in (found, exact)
+    ]
+    assert (scores[0] - scores[1]).abs().max() < 0.02
+
+
+def test_lotka_and_volterra_have_the_posterior_of_posteriordb():
+    """Means and standard errors of `hudson_lynx_hare-lotka_volterra`, drawn by Stan."""
+    theirs = {
+        "theta": ((0.546864500, 0.0277472878, 0.800095360, 0.0240859153),
+                  (0.000626269, 4.116043e-05, 0.000884603, 3.500477e-05)),
+        "z_init": ((34.0352225, 5.93589713), (0.0293082762, 0.00533872103)),
+        "sigma": ((0.248056863, 0.251016915), (0.000439338, 0.000439526)),
+    }  # fmt: skip
+    ours = reference(zoo.load("lotka_volterra"))
+    for name, (means, errors) in theirs.items():
+        error = (torch.tensor(errors).square() + ours.mcse_mean[name].square()).sqrt()
+        assert ((ours.mean[name] - torch.tensor(means)).abs() < 5 * error).all()
+
+
+def test_the_normal_above_zero_is_scipys():
+    """Draws by its inverse distribution function, and their mean and sd."""
+    loc, scale = torch.tensor([1.0, 0.05, -2.0]), torch.tensor([0.5, 0.05, 1.0])
+    draws = PositiveNormal(loc, scale).sample((50_000,))
+    exact = [
+        stats.truncnorm(-m / s, np.inf, m, s)
+        for m, s in zip(loc.tolist(), scale.tolist(), strict=True)
+    ]
+    for column, fn in zip(draws.mT.numpy(), exact, strict=True):
+        assert stats.kstest(column, fn.cdf).pvalue > 1e-5
+    assert (draws > 0).all()

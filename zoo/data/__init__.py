@@ -11,11 +11,13 @@ from zoo.catalogue.python import said_of
 from zoo.checks.arguments import flag, refusal, seed_given
 from zoo.data import (
     banana,
+    bars,
     binarized_mnist,
     breast_cancer,
     checkerboard,
     chords,
     clinics,
+    cubic,
     digits,
     digits_dequantised,
     digits_rows,
@@ -42,6 +44,8 @@ from zoo.data import (
     planted_directions,
     planted_tree,
     radon,
+    ratings,
+    regression_tables,
     rings,
     seeds,
     series,
@@ -85,6 +89,7 @@ DATA: dict[str, Loader] = {
     "digits_halves": modalities.digits_halves,
     "digits_labels": modalities.digits_labels,
     "eight_schools": eight_schools.load,
+    "bars": bars.load,
     "clinics": clinics.load,
     "autoregression": series.autoregression_series,
     "coal_mines": series.coal_mines,
@@ -126,10 +131,16 @@ DATA: dict[str, Loader] = {
     "wine_table": tables.wine_table,
     "ionosphere_table": tables.ionosphere_table,
     "seeds": seeds.load,
+    "ratings": ratings.load,
     "radon": radon.load,
     "ionosphere": labelled_tables.ionosphere,
     "sonar": labelled_tables.sonar,
     "credit": labelled_tables.credit,
+    "cubic": cubic.load,
+    "boston": regression_tables.boston,
+    "concrete": regression_tables.concrete,
+    "wine_quality": regression_tables.wine_quality,
+    "yacht": regression_tables.yacht,
 }
 
 

@@ -1,4 +1,4 @@
-"""The normal distribution cut off below zero, the prior of rates and coefficients in Stan's models."""
+"""The normal distribution above zero alone, the prior of rates in models of Stan."""
 
 from typing import Any
 
@@ -22,14 +22,16 @@ class PositiveNormal(TorchDistribution):
     support = constraints.positive
     has_rsample = True
 
-    def __init__(self, loc: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
+    def __init__(self, loc: Tensor, scale: Tensor, *, validate_args: bool | None = None) -> None:
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "PositiveNormal":
         """The same with another batch shape."""
         shape = torch.Size(batch_shape)
-        return PositiveNormal(self.loc.expand(shape), self.scale.expand(shape), False)
+        return PositiveNormal(
+            self.loc.expand(shape), self.scale.expand(shape), validate_args=False
+        )
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density at a positive value, nats."""
