@@ -81,10 +81,7 @@ POSTERIOR_CASES: dict[str, ModelCase] = {
     "lda": ModelCase(
         lambda: LatentDirichletAllocation(3, 6, topics=2),
         documents,
-        {
-            "topics": Site("continuous", "global", (3,), (2,), ("topic",), 4),
-            "theta": Site("continuous", "local", (2,), (ROWS,), ("data",), ROWS),
-        },
+        {"theta": Site("continuous", "local", (2,), (ROWS,), ("data",), ROWS)},
         ("x",),
         "data",
         3,
