@@ -108,7 +108,7 @@ POSTERIOR_CASES: dict[str, ModelCase] = {
         {
             "hidden": Site("continuous", "global", (3, 3), (), (), 9),
             "output": vector(4),
-            "precision": SCALAR,
+            "sigma": SCALAR,
         },
         ("y",),
         "data",

@@ -140,16 +140,16 @@ def test_a_rotation_of_all_factors_changes_nothing(rng):
 
 def test_the_network_has_the_density_of_a_plain_loop(rng):
     x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
-    hidden, output, precision = rng.normal(size=(4, 5)), rng.normal(size=6), 2.3
+    hidden, output, sigma = rng.normal(size=(4, 5)), rng.normal(size=6), 0.7
     expected = stats.norm.logpdf(hidden).sum() + stats.norm.logpdf(output).sum()
-    expected += stats.gamma.logpdf(precision, 6, scale=1 / 6)
+    expected += stats.halfnorm.logpdf(sigma)
     for row, value in zip(x, y, strict=True):
         total = output[-1]
         for unit in range(5):
             entered = sum(row[d] * hidden[d, unit] for d in range(3)) + hidden[3, unit]
             total += output[unit] * max(entered / 2.0, 0.0)
-        expected += stats.norm.logpdf(value, total / 6**0.5, precision**-0.5)
-    values = {"hidden": hidden, "output": output, "precision": precision}
+        expected += stats.norm.logpdf(value, total / 6**0.5, sigma)
+    values = {"hidden": hidden, "output": output, "sigma": sigma}
     agree(BayesianNetwork(3, 5), values, (torch.tensor(x), torch.tensor(y)), expected)
 
 
@@ -158,7 +158,7 @@ def test_exchanged_and_rescaled_units_predict_the_same(rng):
     x, y = (torch.tensor(rng.normal(size=shape)) for shape in ((20, 3), (20,)))
     hidden, output = (torch.tensor(rng.normal(size=shape)) for shape in ((4, 5), (6,)))
     model, order = BayesianNetwork(3, 5), torch.tensor([2, 0, 1, 4, 3])
-    values = {"hidden": hidden, "output": output, "precision": torch.tensor(2.0)}
+    values = {"hidden": hidden, "output": output, "sigma": torch.tensor(2.0)}
     exchanged = values | {
         "hidden": hidden[:, order],
         "output": torch.cat([output[order], output[-1:]]),
