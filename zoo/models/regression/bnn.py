@@ -1,9 +1,9 @@
 """A Bayesian neural network: regression by one hidden layer whose weights are latent.
 
 Many different weights fit the same rows, and predictions average over them: the network says how
-little it knows where there were no rows. Hidden units can be exchanged, and a unit's input weights
-scaled up by what its output weight is scaled down, so that the posterior has very many modes: it
-is known by what it predicts.
+little it knows where there were no rows. An exchange of hidden units changes nothing, so that the
+posterior has H! modes of the same predictions: means and sds of weights say little, and the fit is
+judged by what it predicts.
 
 Generative process, for H hidden units and rows n of D features:
     hidden ~ N(0, I_{(D + 1) H}),  output ~ N(0, I_{H + 1}),  sigma ~ HalfNormal(1)
