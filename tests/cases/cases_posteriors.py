@@ -79,9 +79,9 @@ POSTERIOR_CASES: dict[str, ModelCase] = {
         (64, 64),
     ),
     "lda": ModelCase(
-        lambda: LatentDirichletAllocation(3, 6, topics=2),
+        lambda: LatentDirichletAllocation(3, 6, topics=3),
         documents,
-        {"theta": Site("continuous", "local", (2,), (ROWS,), ("data",), ROWS)},
+        {"theta": Site("continuous", "local", (3,), (ROWS,), ("data",), 2 * ROWS)},
         ("x",),
         "data",
         3,

@@ -43,8 +43,7 @@ def topic_model(topics, words=6, mixture_prior=1.0):
 
 def test_the_topic_model_has_the_density_of_a_plain_loop(rng):
     (x,) = MODEL_CASES["lda"].make()[1]
-    topics, theta = rng.dirichlet(np.ones(3), 2), rng.dirichlet(np.ones(2), len(x))
-    expected = 0.0
+    topics, theta, expected = rng.dirichlet(np.ones(3), 2), rng.dirichlet(np.ones(2), len(x)), 0.0
     for mixture, counts in zip(theta, x.numpy(), strict=True):
         expected += stats.dirichlet.logpdf(mixture, [1.5] * 2) + math.lgamma(counts.sum() + 1)
         for word, count in enumerate(counts):
