@@ -16,12 +16,11 @@ from scipy.optimize import linear_sum_assignment
 
 import zoo
 from guides import GUIDES
-from zoo.data import DataNotFound, bars, load_data, ratings, regression_tables
+from zoo.data import DataNotFound, bars, load_data, regression_tables
 from zoo.models.hierarchical.lda import LatentDirichletAllocation
 from zoo.models.hierarchical.matrix_factorisation import MatrixFactorisation
 from zoo.models.regression.bnn import BayesianNetwork
 from zoo.optim.schedules import Cosine
-from zoo.sampling.draws import draw
 
 
 @pytest.fixture
@@ -214,13 +213,6 @@ def test_sizes_that_mean_nothing_are_refused(build, text):
         build()
 
 
-def means(fit, *names):
-    """The guide's mean of each latent."""
-    with torch.no_grad():
-        found = draw(fit.program, tuple(fit.task.scoring_args("train")), 200).latents
-    return [found[name].mean(0).squeeze() for name in names]
-
-
 @pytest.mark.slow
 def test_a_fit_recovers_the_planted_bars():
     """Up to their order, each nearer in total variation than one of its five words weighs."""
@@ -232,39 +224,3 @@ def test_a_fit_recovers_the_planted_bars():
     apart = (found[:, None] - bars.topics()).abs().sum(-1) / 2
     pairs = linear_sum_assignment(apart.numpy())
     assert apart[pairs].max() < 1 / bars.SIDE
-
-
-def factors_given(others, own, other, prior, y):
-    """A draw of all users given the items, or of all items given the users."""
-    rated = others[other] / ratings.NOISE
-    squares = rated[:, :, None] * rated[:, None, :]
-    size = ratings.USERS if len(others) == ratings.ITEMS else ratings.ITEMS
-    precision = (torch.eye(2) / prior**2).repeat(size, 1, 1).index_add(0, own, squares)
-    pull = rated * ((y - ratings.MEAN) / ratings.NOISE)[:, None]
-    shift = torch.zeros(size, 2).index_add(0, own, pull)
-    loc = torch.linalg.solve(precision, shift)
-    return torch.distributions.MultivariateNormal(loc, precision_matrix=precision).sample()
-
-
-def gibbs(x, y, test, sweeps=1000):
-    """Mean and variance of what test rows are expected to be, given mu, spread and sigma."""
-    (who, what), (user, item) = x.long().unbind(-1), (torch.randn(60, 2), torch.randn(40, 2))
-    found = []
-    for _ in range(sweeps):
-        user = factors_given(item, who, what, 1.0, y)
-        item = factors_given(user, what, who, ratings.SPREAD, y)
-        found.append(ratings.MEAN + (user[test[:, 0].long()] * item[test[:, 1].long()]).sum(-1))
-    kept = torch.stack(found[sweeps // 5 :])
-    return kept.mean(0), kept.var(0)
-
-
-@pytest.mark.slow
-def test_held_out_ratings_are_predicted_as_by_gibbs_sampling():
-    """Within one posterior standard deviation, in root mean square over the test rows."""
-    task, settings = zoo.load("matrix_factorisation"), {"steps": 1500, "lr": 2e-2}
-    fit = zoo.fit(task, GUIDES["mean_field"], **settings, compile=False)
-    mu, user, item = means(fit, "mu", "user", "item")
-    (x, y), (test, _) = task.data.train, task.data.test
-    found = mu + (user[test[:, 0].long()] * item[test[:, 1].long()]).sum(-1)
-    mean, variance = gibbs(x, y, test)
-    assert (found - mean).square().mean() < variance.mean()
