@@ -11,6 +11,7 @@ from zoo.models.regression.log_gaussian_cox import LogGaussianCox
 from zoo.models.time_series.autoregression import Autoregression
 from zoo.models.time_series.change_point import ChangePoint
 from zoo.models.time_series.garch import Garch
+from zoo.models.time_series.lotka_volterra import LotkaVolterra
 from zoo.models.time_series.stochastic_volatility import StochasticVolatility
 
 LENGTH, ANSWERS = 6, (3, 2)
@@ -29,6 +30,10 @@ def counts(rows: int) -> tuple[Tensor]:
     return (torch.tensor([3.0, 2.0, 4.0, 0.0, 1.0, 0.0]).double(),)
 
 
+def pairs(rows: int) -> tuple[Tensor]:
+    return (torch.tensor([[30.0, 4.0], [47.2, 6.1], [70.2, 9.8]]).double(),)
+
+
 def case(
     build: Callable[[], nn.Module],
     data: Callable[[int], tuple[Tensor, ...]],
@@ -45,6 +50,9 @@ SERIES_CASES: dict[str, ModelCase] = {
     "change_point": case(ChangePoint, counts, {"early": shared(), "late": shared()}),
     "garch": case(
         Garch, series, {name: shared() for name in ("m", "base", "persistence", "share")}
+    ),
+    "lotka_volterra": case(
+        LotkaVolterra, pairs, {"theta": shared(4), "z_init": shared(2), "sigma": shared(2)}
     ),
     "stochastic_volatility": case(
         StochasticVolatility,

@@ -98,6 +98,12 @@ def table(train: int, held_out: int, columns: int) -> Case:
     return Case(splits, ("x",), None, "none", ("none",), seeded=True)
 
 
+def nine_of_ten(train: int, test: int, columns: int) -> Case:
+    """Outcomes with their features, split by the seed into train and test."""
+    splits = (train, columns), None, (test, columns)
+    return Case(splits, ("x", "y"), None, "none", ("none",), seeded=True)
+
+
 def whole(shape: tuple[int, int], *, seeded: bool) -> Case:
     """Labelled measurements that are not split."""
     return Case((shape, None, shape), ("x", "y"), None, "none", ("none",), seeded=seeded)
@@ -149,9 +155,11 @@ CASES = {
     "autoregression": unsplit((60,)),
     "coal_mines": replace(unsplit((111,)), seeded=False),
     "garch": unsplit((60,)),
+    "hudson_bay": replace(unsplit((21, 2)), seeded=False),
     "item_response": unsplit((30, 8)),
     "log_gaussian_cox": unsplit((25,), ("x", "y")),
     "stochastic_volatility": unsplit((60,)),
+    "bars": Case(((1000, 25), (100, 25), (200, 25)), ("x",), None, "none", ("none",), seeded=True),
     "clinics": Case(((40, 4), (10, 4), (10, 4)), ("x",), None, "none", ("none",), seeded=True),
     "factor_analysis": simulated(8),
     "linear_regression": Case(
@@ -220,6 +228,14 @@ CASES = {
         ((21,), None, (21,)), ("x1", "x2", "n", "r"), None, "none", ("none",), seeded=False
     ),
     "radon": Case(((735, 3), (92, 3), (92, 3)), ("x", "y"), None, "none", ("none",), seeded=True),
+    "ratings": Case(
+        ((600, 2), (60, 2), (140, 2)), ("x", "y"), None, "none", ("none",), seeded=True
+    ),
+    "cubic": Case(((100, 1), (20, 1), (100, 1)), ("x", "y"), None, "none", ("none",), seeded=True),
+    "boston": nine_of_ten(456, 50, 13),
+    "concrete": nine_of_ten(927, 103, 8),
+    "wine_quality": nine_of_ten(1440, 159, 11),
+    "yacht": nine_of_ten(278, 30, 6),
     "ionosphere": whole((351, 35), seeded=False),
     "sonar": whole((208, 61), seeded=False),
     "credit": whole((1000, 25), seeded=True),

@@ -49,6 +49,17 @@ ALIASES: dict[str, Alias] = {
     "deep_boltzmann_machine": Alias("model", "dbm", "the deep Boltzmann machine", "zoo fit dbm"),
     "deep_belief_network": Alias("model", "dbn", "the deep belief network", "zoo fit dbn"),
     "deep_belief_net": Alias("model", "dbn", "the deep belief network", "zoo fit dbn"),
+    "latent_dirichlet_allocation": Alias(
+        "model", "lda", "latent Dirichlet allocation", "zoo fit lda"
+    ),
+    "topic_model": Alias("model", "lda", "latent Dirichlet allocation", "zoo fit lda"),
+    "bayesian_neural_network": Alias("model", "bnn", "the Bayesian neural network", "zoo fit bnn"),
+    "probabilistic_matrix_factorization": Alias(
+        "model", "matrix_factorisation", "matrix factorisation", "zoo fit matrix_factorisation"
+    ),
+    "matrix_factorization": Alias(
+        "model", "matrix_factorisation", "matrix factorisation", "zoo fit matrix_factorisation"
+    ),
     "boltzmann": Alias("model", "rbm", "the restricted Boltzmann machine", "zoo fit rbm"),
     "harmonium": Alias("model", "rbm", "the restricted Boltzmann machine", "zoo fit rbm"),
     "contrastive_divergence": Alias(

@@ -10,16 +10,13 @@ As `sonar`: 208 sonar returns, 61 columns; metal or rock.
 As `credit`: Simulated, of the shape of the German credit table: 1000 rows, 25 columns.
 """
 
-from pathlib import Path
-
-import numpy as np
 import torch
 
 from zoo.data.binarize import check_mode
 from zoo.data.data import Batch, Data, make_data
-from zoo.data.places import DataNotFound, data_folders
 from zoo.data.simulated import normals
 from zoo.data.stream import stream
+from zoo.data.uci import read_table
 
 CREDIT_ROWS, CREDIT_COLUMNS, CREDIT_SHARE = 1000, 24, 0.25
 CREDIT_INTERCEPT, CREDIT_SCALE = 1.2, 0.5
@@ -28,13 +25,13 @@ CREDIT_INTERCEPT, CREDIT_SCALE = 1.2, 0.5
 def ionosphere(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
     """Radar returns: x of shape (351, 35) and y of shape (351,)."""
     check_mode("ionosphere", binarize, ("none",))
-    return _whole("ionosphere", _read("ionosphere.npz", (351, 34)), seed)
+    return _whole("ionosphere", read_table("ionosphere.npz", (351, 34)), seed)
 
 
 def sonar(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
     """Sonar returns: x of shape (208, 61) and y of shape (208,)."""
     check_mode("sonar", binarize, ("none",))
-    return _whole("sonar", _read("sonar.npz", (208, 60)), seed)
+    return _whole("sonar", read_table("sonar.npz", (208, 60)), seed)
 
 
 def credit(seed: int = 0, binarize: str = "none", *, download: bool = False) -> Data:
@@ -67,23 +64,3 @@ def _whole(name: str, batch: Batch, seed: int) -> Data:
     dtype = torch.get_default_dtype()
     made = (torch.cat([torch.ones_like(z[:, :1]), z], 1).to(dtype), (y > 0).to(dtype))
     return make_data(name, (made, (), made), ("x", "y"), seed, rowwise=False)
-
-
-def _read(file: str, shape: tuple[int, int]) -> Batch:
-    places = data_folders(".")
-    path = next((place / file for place in places if (place / file).is_file()), None)
-    if path is None:
-        way = f"Put {file} in the folder that ZOO_DATA names: arrays x of shape {shape} and y."
-        raise DataNotFound(f"the table of {file}", (file,), places, way)
-    return _checked(path, shape)
-
-
-def _checked(path: Path, shape: tuple[int, int]) -> Batch:
-    with np.load(path) as archive:
-        x, y = (torch.from_numpy(archive[key]).double() for key in ("x", "y"))
-    if tuple(x.shape) != shape or tuple(y.shape) != shape[:1]:
-        raise ValueError(
-            f"Expected x and y in {path} of shapes {shape} and {shape[:1]}; got {tuple(x.shape)} "
-            f"and {tuple(y.shape)}. Put the UCI repository's table there."
-        )
-    return x, y

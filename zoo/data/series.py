@@ -1,7 +1,9 @@
-"""Single series and tables whose latents are shared by all numbers: simulated, and coal mines.
+"""Single series and tables whose latents are shared by all numbers: simulated, or of history.
 
 Sources: the generative processes of the models of the same names, with the constants of this file;
-Jarrett (1979), A note on the intervals between coal-mining disasters, for `coal_mines`.
+Jarrett (1979), A note on the intervals between coal-mining disasters, for `coal_mines`;
+Howard (2009), Modeling basics, for `hudson_bay`, as in Carpenter (2018), Predator-prey population
+dynamics: the Lotka-Volterra model in Stan.
 """
 
 import torch
@@ -16,6 +18,35 @@ DISASTERS = (  # in British coal mines, from 1851 to 1961, by year
     *(2, 5, 2, 2, 3, 4, 2, 1, 3, 2, 2, 1, 1, 1, 1, 3, 0, 0, 1, 0, 1, 1, 0, 0, 3, 1, 0, 3, 2, 2),
     *(0, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 1, 1, 0, 2, 3, 3, 1, 1, 2, 1, 1, 1, 1, 2),
     *(4, 2, 0, 0, 1, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1),
+)
+PELTS = (  # of hares and lynxes, in thousands, sold to the Hudson Bay company from 1900 to 1920
+    *(
+        (30.0, 4.0),
+        (47.2, 6.1),
+        (70.2, 9.8),
+        (77.4, 35.2),
+        (36.3, 59.4),
+        (20.6, 41.7),
+        (18.1, 19.0),
+    ),
+    *(
+        (21.4, 13.0),
+        (22.0, 8.3),
+        (25.4, 9.1),
+        (27.1, 7.4),
+        (40.3, 8.0),
+        (57.0, 12.3),
+        (76.6, 19.5),
+    ),
+    *(
+        (52.3, 45.7),
+        (19.5, 51.1),
+        (11.2, 29.7),
+        (7.6, 15.8),
+        (14.6, 9.7),
+        (16.2, 10.1),
+        (24.7, 8.6),
+    ),
 )
 PEOPLE, QUESTIONS = 30, 8
 CELLS, WIDTH = 25, 10.0
@@ -81,3 +112,4 @@ volatile_returns = UnsplitData("stochastic_volatility", stochastic_volatility, l
 answers = UnsplitData("item_response", item_response, labels=("y",))
 cells = UnsplitData("log_gaussian_cox", log_gaussian_cox, labels=("x", "y"))
 coal_mines = UnsplitData("coal_mines", constants(tuple(map(float, DISASTERS))), labels=("y",))
+hudson_bay = UnsplitData("hudson_bay", constants(PELTS), labels=("y",))

@@ -83,7 +83,9 @@ class UnsplitData:
         return make_data(self.name, (batch, (), batch), self.labels, seed, rowwise=False)
 
 
-def constants(*values: tuple[float, ...]) -> Callable[[torch.Generator], Batch]:
+def constants(
+    *values: tuple[float, ...] | tuple[tuple[float, ...], ...],
+) -> Callable[[torch.Generator], Batch]:
     """What makes the same tensors for every seed, one of each tuple of numbers."""
     return lambda generator: tuple(torch.tensor(v, dtype=torch.float64) for v in values)
 

@@ -1,6 +1,7 @@
 """Bayesian regression: all rows share the latents, coefficients or a whole function."""
 
 from zoo.models.recipe import Recipe
+from zoo.models.regression.bnn import BayesianNetwork
 from zoo.models.regression.gp_regression import GPRegression
 from zoo.models.regression.linear_regression import LinearRegression
 from zoo.models.regression.log_gaussian_cox import LogGaussianCox
@@ -34,6 +35,16 @@ REGRESSION: dict[str, Recipe] = {
         guide="full_rank",
         lr=1e-2,
         batch_size=None,
+    ),
+    "bnn": Recipe(
+        build=lambda data: BayesianNetwork(data.features),
+        labels=("x", "y"),
+        data="cubic",
+        guide="mean_field",
+        steps=5000,
+        lr=1e-2,
+        batch_size=None,
+        rate_falls=True,
     ),
     "log_gaussian_cox": Recipe(
         build=lambda data: LogGaussianCox(),

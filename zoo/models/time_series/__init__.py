@@ -12,6 +12,7 @@ from zoo.models.time_series.deep_markov import from_parts as deep_markov
 from zoo.models.time_series.garch import Garch
 from zoo.models.time_series.hmm import HiddenMarkov
 from zoo.models.time_series.local_level import LocalLevel
+from zoo.models.time_series.lotka_volterra import LotkaVolterra
 from zoo.models.time_series.stochastic_volatility import StochasticVolatility
 
 
@@ -32,6 +33,7 @@ TIME_SERIES: dict[str, Recipe] = {
     "autoregression": one_series(Autoregression, "autoregression"),
     "change_point": one_series(ChangePoint, "coal_mines"),
     "garch": one_series(Garch, "garch"),
+    "lotka_volterra": one_series(LotkaVolterra, "hudson_bay"),
     "stochastic_volatility": one_series(StochasticVolatility, "stochastic_volatility"),
     "hmm": Recipe(
         build=lambda data: HiddenMarkov(data.features, states=3),
