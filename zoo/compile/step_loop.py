@@ -18,6 +18,7 @@ from zoo.compile.cuda_block import CudaGraphs, recorded_block
 from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.noise import noise_of_step
+from zoo.compile.scan_loop import with_loops
 from zoo.compile.small_products import with_small_products_expanded
 from zoo.optim.functional import RULES, Rates, clip_to_norm
 from zoo.optim.turns import ALWAYS, Turn
@@ -80,7 +81,8 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         replicas: number of fits that are trained together; None for a single one.
     """
     rule, small = RULES[update.optimizer], is_small(captured)
-    captured = replace(captured, pieces=with_small_products_expanded(captured.pieces))
+    pieces = with_small_products_expanded(captured.pieces)
+    captured = replace(captured, pieces=pieces if replicas else with_loops(pieces))
 
     turns = captured.layout.turns or (ALWAYS,) * (1 if small else len(captured.layout.names))
 
@@ -148,7 +150,7 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
     number = inputs.start.clone()  # one tensor in two places would be traced as a single input
     with torch.no_grad():
         drawn = tuple(part[0] for part in inputs.noise)
-        return make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs)
+        return with_loops(make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs))
 
 
 def _beside(rates: Rates, part: Tensor) -> Rates:
