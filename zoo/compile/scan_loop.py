@@ -5,10 +5,9 @@ written out for several times in each turn.
 """
 
 import copy
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import GraphModule
 
 from zoo.compile.scan_body import Body, Tensors, body_of
@@ -17,6 +16,7 @@ from zoo.compile.small_products import with_small_products_expanded
 from zoo.torch_private import scan
 
 LONGEST = 256  # operations in one turn of a loop, of which there may be at most
+Both = tuple[Tensors, Tensors]
 TURN = 16  # times in one turn, at most
 
 
@@ -39,12 +39,13 @@ class Loop(nn.Module):
         """The leaves of the last carry, then those of all y."""
         times, turn = xs[0].shape[0], self.turn
         whole = times // turn * turn
-        if xs[0].device.type == "cuda" or times < 2 * turn or times == 1:
+        looped = torch.compiler.is_compiling() and xs[0].device.type == "cpu"
+        if not looped or times < max(2, 2 * turn):
             carry, ys = self._times(list(init), xs, read)
             return [*carry, *ys]
         turns = [x[:whole].reshape(whole // turn, turn, *x.shape[1:]) for x in xs]
 
-        def step(carry: Tensors, rows: Tensors) -> tuple[Tensors, Tensors]:
+        def step(carry: Tensors, rows: Tensors) -> Both:
             carry, ys = self._times(carry, rows, read)
             return [value.clone() for value in carry], ys
 

@@ -6,8 +6,9 @@ the last time to the first, over the carries that the first one kept.
 """
 
 from collections.abc import Sequence
-from functools import cache, partial
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
@@ -49,7 +50,9 @@ OPERATION = torch.ops.zoo.scan.default
 def _(key: str, init: Tensors, xs: Tensors, read: Tensors) -> Tensors:
     shown, times = body_of(key).shown, xs[0].shape[0]
     lead = [()] * len(init) + [(times,)] * (len(shown) - len(init))
-    return [xs[0].new_empty((*n, *v.shape), dtype=v.dtype) for n, v in zip(lead, shown, strict=True)]
+    return [
+        xs[0].new_empty((*n, *v.shape), dtype=v.dtype) for n, v in zip(lead, shown, strict=True)
+    ]
 
 
 @scan_operation.register_vmap
@@ -79,41 +82,72 @@ def _batched(key: str, size: int, own: tuple[bool, ...]) -> Body:
         torch.zeros((size,) * (dim == 0) + tuple(v.shape), dtype=v.dtype, device=v.device)
         for v, dim in zip((node.meta["val"] for node in nodes), dims, strict=True)
     ]
-    return traced_body(torch.vmap(body.graph, in_dims=dims), body.carries, inputs)
+    batched = torch.vmap(body.graph, in_dims=dims)
+    with ThreadPoolExecutor(1) as beside:  # torch cannot start a vmap inside the rule of another
+        return beside.submit(traced_body, batched, body.carries, inputs).result()
 
 
 class Scan(torch.autograd.Function):
-    """The operation with its gradient, which is the operation on another body."""
+    """The operation with its gradient, which is the operation on another body.
+
+    It returns the carry before each time too, since it reads it again for its gradient, and a
+    second derivative has to know where that came from.
+    """
 
     @staticmethod
-    def forward(ctx: Any, body: Body, columns: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Runs the scan and keeps the carry before each time."""
-        count = body.carries
+    def forward(ctx: Any, recording: Body, columns: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Runs the scan of a body that returns the carry which it is given."""
+        count = recording.carries
         init, xs, read = _cut(tensors, count, columns)
-        found = OPERATION(body.recording.key, init, xs, read)
-        ctx.body, ctx.counts = body, (count, columns)
+        found = OPERATION(recording.key, init, xs, read)
+        ctx.body, ctx.counts = recording, (count, columns)
         ctx.save_for_backward(*found[count : 2 * count], *xs, *read)
-        return *found[:count], *found[2 * count :]
+        ctx.set_materialize_grads(False)
+        return tuple(found)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple:
         """A scan from the last time to the first."""
         count, columns = ctx.counts
         carries, xs, read = _cut(ctx.saved_tensors, count, columns)
         needed = ctx.needs_input_grad[2 + count :]
-        of_xs = [i for i in range(columns) if needed[i]]
-        of_read = [i for i in range(len(read)) if needed[columns + i]]
-        real = [i for i in range(count) if carries[i].is_floating_point()]
-        outcomes = [i for i, g in enumerate(gradients[count:], count) if g.is_floating_point()]
-        body = _derivative(ctx.body, columns, tuple(of_xs), tuple(of_read))
-        begin = [gradients[i] for i in real] + [torch.zeros_like(read[i]) for i in of_read]
-        rows = [value.flip(0) for value in (*carries, *xs, *(gradients[i] for i in outcomes))]
-        last, ys = run(body, begin, rows, read)
+        given = {i: g for i, g in enumerate(gradients[count:], count) if g is not None}
+        task = Task(
+            real=tuple(i for i in range(count) if carries[i].is_floating_point()),
+            of_xs=tuple(i for i in range(columns) if needed[i]),
+            of_read=tuple(i for i in range(len(read)) if needed[columns + i]),
+            outcomes=tuple(given),
+        )
+        begin = [_or_zeros(gradients[i], carries[i][0]) for i in task.real]
+        begin += [torch.zeros_like(read[i]) for i in task.of_read]
+        rows = [value.flip(0) for value in (*carries, *xs, *given.values())]
+        last, ys = run(_derivative(ctx.body, columns, task), begin, rows, read)
         found: list[Tensor | None] = [None] * (count + columns + len(read))
-        places = [*real, *(count + columns + i for i in of_read), *(count + i for i in of_xs)]
+        places = [*task.real, *(count + columns + i for i in task.of_read)]
+        places += [count + i for i in task.of_xs]
         for place, value in zip(places, (*last, *(y.flip(0) for y in ys)), strict=True):
             found[place] = value
         return None, None, *found
+
+
+class Task(NamedTuple):
+    """What a derivative is for, each by its places.
+
+    Attributes:
+        real: leaves of the carry that have gradients: all but whole numbers.
+        of_xs: leaves of xs whose gradient is wanted.
+        of_read: tensors read besides whose gradient is wanted.
+        outcomes: what the body returns, beside the carry, that has a gradient.
+    """
+
+    real: tuple[int, ...]
+    of_xs: tuple[int, ...]
+    of_read: tuple[int, ...]
+    outcomes: tuple[int, ...]
+
+
+def _or_zeros(value: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if value is None else value
 
 
 def _cut(tensors: Sequence[Tensor], count: int, columns: int) -> tuple[Tensors, Tensors, Tensors]:
@@ -123,36 +157,36 @@ def _cut(tensors: Sequence[Tensor], count: int, columns: int) -> tuple[Tensors, 
 
 
 @cache
-def _derivative(body: Body, columns: int, of_xs: tuple, of_read: tuple) -> Body:
-    """The body of the gradient: it carries that of the carry and sums of those of `read`.
+def _derivative(body: Body, columns: int, task: Task) -> Body:
+    """The body of the gradient: it carries that of the carry, and sums of those of `read`.
 
-    Its x are the carry before that time, x, and the gradient of y; its y are gradients of x.
+    Its x are the carry before that time, x, and the gradients of y; its y are gradients of x.
     """
-    examples, shown = body.inputs, body.shown
-    carries, xs, read = _cut(examples, body.carries, columns)
-    real = [i for i, value in enumerate(carries) if value.is_floating_point()]
-    outcomes = [i for i, value in enumerate(shown) if value.is_floating_point()]
-    moving = [*real, *(len(carries) + i for i in of_xs)]
-    moving += [len(carries) + columns + i for i in of_read]
-    late = [shown[i] for i in outcomes if i >= body.carries]
+    count, reads, sums = body.carries, len(body.inputs) - body.carries - columns, len(task.of_read)
+    moving = [*task.real, *(count + columns + i for i in task.of_read)]
+    moving += [count + i for i in task.of_xs]
 
     def step(*tensors: Tensor) -> Tensors:
-        ends = len(real), len(real) + len(of_read)
-        after, sums, rest = tensors[: ends[0]], tensors[ends[0] : ends[1]], tensors[ends[1] :]
-        inputs = [*rest[: len(carries) + columns], *rest[len(rest) - len(read) :]]
-        of_y = rest[len(carries) + columns : len(rest) - len(read)]
+        begun, rest = tensors[: len(task.real) + sums], tensors[len(task.real) + sums :]
+        after, total = begun[: len(task.real)], begun[len(task.real) :]
+        given = rest[count + columns : len(rest) - reads]
+        leaves = [v.detach() for v in (*rest[: count + columns], *rest[len(rest) - reads :])]
         with torch.enable_grad():
-            leaves = [value.detach() for value in inputs]
             wanted = [leaves[i].requires_grad_() for i in moving]
             found = Differentiable(body.graph).run(*leaves)
-            chosen = [(found[i], g) for i, g in zip(outcomes, (*after, *of_y), strict=True)]
-            values, given = zip(*((v, g) for v, g in chosen if v.requires_grad), strict=True)
-            got = torch.autograd.grad(values, wanted, given, materialize_grads=True)
-        more = [total + g for total, g in zip(sums, got[len(real) + len(of_xs) :], strict=True)]
-        return [*got[: len(real)], *more, *got[len(real) : len(real) + len(of_xs)]]
+            pairs = zip((*task.real, *task.outcomes), (*after, *given), strict=True)
+            pairs = [(found[i], g) for i, g in pairs if found[i].requires_grad]
+            values, weights = zip(*pairs, strict=True)
+            got = torch.autograd.grad(values, wanted, weights, materialize_grads=True)
+        added = [a + b for a, b in zip(total, got[len(task.real) :][:sums], strict=True)]
+        return [*got[: len(task.real)], *added, *got[len(task.real) + sums :]]
 
-    begin = [*(carries[i] for i in real), *(read[i] for i in of_read)]
-    given = [torch.zeros(v.shape, dtype=v.dtype, device=v.device) for v in late]
+    carries, xs, read = _cut(body.inputs, count, columns)
+    begin = [*(carries[i] for i in task.real), *(read[i] for i in task.of_read)]
+    given = [
+        torch.zeros(v.shape, dtype=v.dtype, device=v.device)
+        for v in (body.shown[i] for i in task.outcomes)
+    ]
     return traced_body(step, len(begin), [*begin, *carries, *xs, *given, *read])
 
 
@@ -172,7 +206,8 @@ def run(body: Body, init: Tensors, xs: Tensors, read: Tensors) -> tuple[Tensors,
     """The last carry and all y of a scan, with gradients where torch keeps any."""
     tensors = (*init, *xs, *read)
     if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
-        found = list(Scan.apply(body, len(xs), *tensors))
+        found = list(Scan.apply(body.recording, len(xs), *tensors))
+        del found[body.carries : 2 * body.carries]
     else:
         found = OPERATION(body.key, init, xs, read)
     return found[: body.carries], found[body.carries :]

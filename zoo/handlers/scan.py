@@ -17,7 +17,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from torch import Tensor
 
-from zoo.torch_private import tree_flatten, tree_leaves, tree_unflatten
+from zoo.torch_private import tree_flatten, tree_unflatten
 
 Recursion = Callable[[Any, Any], tuple[Any, Any]]
 Tensors = list[Tensor]
@@ -79,7 +79,7 @@ def scan(f: Recursion, init: Any, xs: Any) -> tuple[Any, Any]:
     _check("init", leaves, "Give f a carry to begin with, for example torch.zeros(()).")
     _check("xs", columns, "f needs an x at each time, for example torch.arange(T).")
     _check_lengths(columns)
-    stacked: list[Any] = []  # the structure of y, which the first step shows
+    stacked: list[Any] = []  # leaves and structure of a y, which the steps show
 
     def step(*tensors: Tensor) -> Tensors:
         before, x = tensors[: len(leaves)], tensors[len(leaves) :]
@@ -93,12 +93,15 @@ def scan(f: Recursion, init: Any, xs: Any) -> tuple[Any, Any]:
         _check_carry(before, after, same=structure == carried)
         outcome, out = tree_flatten(found[1])
         _check_outcome(outcome)
-        stacked[:] = [out]
-        return [*after, *outcome]
+        stacked[:] = outcome, out
+        return [*after, *(leaf for leaf in outcome if leaf is not None)]
 
     with NoSites():
         last, ys = _RUNNER.get()(Flat(step, leaves, columns))
-    return tree_unflatten(last, carried), tree_unflatten(ys, stacked[0])
+    outcome, out = stacked
+    left = iter(ys)
+    filled = [None if leaf is None else next(left) for leaf in outcome]
+    return tree_unflatten(last, carried), tree_unflatten(filled, out)
 
 
 def python_loop(flat: Flat) -> tuple[Tensors, Tensors]:
@@ -170,7 +173,7 @@ def _check_carry(before: tuple[Tensor, ...], after: list[Any], *, same: bool) ->
 
 def _check_outcome(outcome: list[Any]) -> None:
     for leaf in outcome:
-        if not isinstance(leaf, Tensor):
+        if leaf is not None and not isinstance(leaf, Tensor):
             raise ValueError(
                 f"Expected y to be of tensors; got {_kind(leaf)} from f. Return None for y where "
                 "there is none."
