@@ -164,7 +164,9 @@ def of_numpyro(model: str, times: int) -> dict:
 def cell(model: str, way: str, times: int, patience: float) -> dict:
     """A cell from a process of its own, with no code kept on disk."""
     command = [sys.executable, "-m", "benchmarks.speed.scans", "--one", model, way, str(times)]
+    made = records.made_now()
     found: dict = {"model": model, "way": way, "times": times}
+    found |= {name: made[name] for name in records.MADE}
     begin = time.perf_counter()
     try:
         done = subprocess.run(  # noqa: S603

@@ -6,12 +6,14 @@ import pytest
 import torch
 from steps import a_capture, a_program, equal_on_fresh_inputs, interpreted
 from torch import nn
+from torch.nn import functional
 
 import zoo
 from guides import MeanField
 from zoo.compile.capture import capture
-from zoo.compile.scan_loop import with_loops
-from zoo.compile.scans import OPERATION, as_an_operation
+from zoo.compile.scans.loop import with_loops
+from zoo.compile.scans.operation import OPERATION, as_an_operation
+from zoo.compile.step_loop import convolves
 from zoo.compile.verify import CaptureError
 from zoo.handlers.scan import scans_run_by
 from zoo.objectives import IWAE, Trace
@@ -139,6 +141,24 @@ def test_second_derivatives_are_those_of_the_loop():
         found = curvature(pull)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0.0)
     assert expected != 0
+
+
+def convolved(x):
+    kernel = pyro.sample("kernel", dist.Normal(torch.zeros(1, 1, 3), 1.0).to_event(3))
+
+    def step(row, e):
+        row = torch.tanh(functional.conv1d(row, kernel, padding=1) + e)
+        return row, row.sum()
+
+    _, path = zoo.scan(step, torch.zeros(1, 1, 4), x)
+    pyro.sample("x", dist.Normal(path, 1.0).to_event(1), obs=x)
+
+
+def test_convolutions_in_a_scan_are_found():
+    for model, found in ((convolved, True), (garch, False)):
+        with a_capture(model, MeanField, (X,)) as (captured, program, rows):
+            assert convolves(captured) is found
+            assert equal_on_fresh_inputs(captured, program, rows)
 
 
 def drawing(x):

@@ -21,7 +21,7 @@ from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
 from zoo.compile.gamma_noise import take_batches
 from zoo.compile.graph_passes import poison_failures, refuse_hidden_noise, skip_copies
 from zoo.compile.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
-from zoo.compile.scans import as_an_operation
+from zoo.compile.scans.operation import as_an_operation
 from zoo.compile.verify import CaptureError, Claim, verify
 from zoo.data.batches import Batches
 from zoo.handlers.late import NoLateParameters

@@ -18,7 +18,8 @@ from zoo.compile.cuda_block import CudaGraphs, recorded_block
 from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.noise import noise_of_step
-from zoo.compile.scan_loop import with_loops
+from zoo.compile.scans.loop import with_loops
+from zoo.compile.scans.operation import calls
 from zoo.compile.small_products import with_small_products_expanded
 from zoo.optim.functional import RULES, Rates, clip_to_norm
 from zoo.optim.turns import ALWAYS, Turn
@@ -292,7 +293,7 @@ def is_small(captured: Captured) -> bool:
 
 def convolves(captured: Captured) -> bool:
     """Has the step convolutions? Their library frees buffers in a way that the pool cannot."""
-    return bool(captured.pieces.graph.find_nodes(op="call_function", target=CONVOLUTION))
+    return calls(captured.pieces, CONVOLUTION)
 
 
 def _tensors_of(captured: Captured) -> list[Tensor]:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from zoo.compile.scan_body import Body, Tensors, body_of
-from zoo.compile.scans import OPERATION
+from zoo.compile.scans.body import Body, Tensors, body_of
+from zoo.compile.scans.operation import OPERATION
 from zoo.compile.small_products import with_small_products_expanded
 from zoo.torch_private import scan
 

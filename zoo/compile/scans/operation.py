@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from zoo.compile.noise import ExplicitNoise, Spec
-from zoo.compile.scan_body import Body, Tensors, body_of, lifted, traced_body
+from zoo.compile.scans.body import Body, Tensors, body_of, lifted, traced_body
 from zoo.compile.verify import CaptureError
 from zoo.handlers.scan import Flat, python_loop
 from zoo.torch_private import in_a_transform
@@ -211,6 +211,13 @@ def run(body: Body, init: Tensors, xs: Tensors, read: Tensors) -> tuple[Tensors,
     else:
         found = OPERATION(body.key, init, xs, read)
     return found[: body.carries], found[body.carries :]
+
+
+def calls(graph: fx.GraphModule, target: Any) -> bool:
+    """Is the operation called in a graph, or in a body of its scans?"""
+    scans = graph.graph.find_nodes(op="call_function", target=OPERATION)
+    inside = any(calls(body_of(node.args[0]).graph, target) for node in scans)
+    return inside or bool(graph.graph.find_nodes(op="call_function", target=target))
 
 
 def as_an_operation(flat: Flat) -> tuple[Tensors, Tensors]:
