@@ -26,7 +26,7 @@ import guides
 import zoo
 from benchmarks import markdown, records
 from benchmarks.speed.timing import trainer_on
-from zoo.compile import scan_loop
+from zoo.compile.scans import loop
 from zoo.isolation import isolated
 from zoo.models.time_series.garch import Garch
 from zoo.objectives import Trace
@@ -129,7 +129,7 @@ def steady(run) -> float:
 def of_the_zoo(model: str, way: str, times: int) -> dict:
     """A step of the compiled path, and its build."""
     if way == "scan_1":
-        scan_loop.TURN = 1
+        loop.TURN = 1
     run = written_out if way == "unrolled" else zoo.scan
     build = Garch if way == "powers" else partial(MODELS[model], run)
     task = given(build(), (series(model, times),))
