@@ -205,7 +205,7 @@ def test_replicas_are_the_fits_alone(name, uncompiled):
     torch.testing.assert_close(beside.losses[0], alone.losses[0], rtol=1e-10, atol=0.0)
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.thorough)])
 def test_a_compiled_loop_trains_to_the_numbers_of_the_steps(replicas, monkeypatch):
     settings = {"steps": 20, "compile": True, "lr": 0.1, "replicas": replicas}
     compiled = zoo.fit(garch, MeanField, X, seed=0, **settings)
