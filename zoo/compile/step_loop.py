@@ -83,7 +83,7 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
     """
     rule, small = RULES[update.optimizer], is_small(captured)
     pieces = with_small_products_expanded(captured.pieces)
-    captured = replace(captured, pieces=pieces if replicas else with_loops(pieces))
+    captured = replace(captured, pieces=pieces if replicas else with_loops(pieces, looped=True))
 
     turns = captured.layout.turns or (ALWAYS,) * (1 if small else len(captured.layout.names))
 
@@ -151,7 +151,8 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
     number = inputs.start.clone()  # one tensor in two places would be traced as a single input
     with torch.no_grad():
         drawn = tuple(part[0] for part in inputs.noise)
-        return with_loops(make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs))
+        graph = make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs)
+        return with_loops(graph, looped=False)
 
 
 def _beside(rates: Rates, part: Tensor) -> Rates:

@@ -25,12 +25,14 @@ class Loop(nn.Module):
 
     Args:
         body: the body.
+        looped: may it be a loop? Else it is written out whole.
     """
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, *, looped: bool) -> None:
         super().__init__()
+        self.looped = looped
         graph = with_small_products_expanded(body.graph)
-        self.graph, self.carries = with_loops(graph), body.carries
+        self.graph, self.carries = with_loops(graph, looped=looped), body.carries
         operations = len(graph.graph.find_nodes(op="call_function", target=OPERATION))
         operations = LONGEST if operations else len(graph.graph.nodes)
         self.turn = max(1, min(TURN, LONGEST // operations))
@@ -39,7 +41,7 @@ class Loop(nn.Module):
         """The leaves of the last carry, then those of all y."""
         times, turn = xs[0].shape[0], self.turn
         whole = times // turn * turn
-        looped = torch.compiler.is_compiling() and xs[0].device.type == "cpu"
+        looped = self.looped and torch.compiler.is_compiling() and xs[0].device.type == "cpu"
         if not looped or times < max(2, 2 * turn):
             carry, ys = self._times(list(init), xs, read)
             return [*carry, *ys]
@@ -67,15 +69,20 @@ class Loop(nn.Module):
         return carry, [torch.stack(y) for y in zip(*rows, strict=True)]
 
 
-def with_loops(graph: GraphModule) -> GraphModule:
-    """A copy of a captured graph whose scans are loops; the graph itself if it has none."""
+def with_loops(graph: GraphModule, *, looped: bool) -> GraphModule:
+    """A copy of a captured graph whose scans are loops; the graph itself if it has none.
+
+    Args:
+        graph: the captured graph.
+        looped: else its scans are written out: the loops of several replicas crash in torch 2.14.
+    """
     scans = graph.graph.find_nodes(op="call_function", target=OPERATION)
     if not scans:
         return graph
     graph = GraphModule(graph, copy.deepcopy(graph.graph))
     for i, node in enumerate(graph.graph.find_nodes(op="call_function", target=OPERATION)):
         name = f"scan_{i}"
-        graph.add_submodule(name, Loop(body_of(node.args[0])))
+        graph.add_submodule(name, Loop(body_of(node.args[0]), looped=looped))
         with graph.graph.inserting_before(node):
             loop = graph.graph.call_module(name, node.args[1:])
         loop.meta = dict(node.meta)
