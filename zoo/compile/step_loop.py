@@ -83,7 +83,7 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
     """
     rule, small = RULES[update.optimizer], is_small(captured)
     pieces = with_small_products_expanded(captured.pieces)
-    captured = replace(captured, pieces=pieces if replicas else with_loops(pieces, looped=True))
+    captured = replace(captured, pieces=pieces if replicas else with_loops(pieces))
 
     turns = captured.layout.turns or (ALWAYS,) * (1 if small else len(captured.layout.names))
 
@@ -152,7 +152,7 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
     with torch.no_grad():
         drawn = tuple(part[0] for part in inputs.noise)
         graph = make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs)
-        return with_loops(graph, looped=False)
+        return with_loops(graph)
 
 
 def _beside(rates: Rates, part: Tensor) -> Rates:
