@@ -107,9 +107,7 @@ def test_a_captured_scan_is_the_plain_step(name):
     with a_capture(MODELS[name](), MeanField, (X,)) as (captured, program, rows):
         assert captured.pieces.graph.find_nodes(op="call_function", target=OPERATION)
         assert equal_on_fresh_inputs(captured, program, rows)
-        lowered = captured.__class__(
-            with_loops(captured.pieces, looped=True), captured.layout, captured.noise
-        )
+        lowered = captured.__class__(with_loops(captured.pieces), captured.layout, captured.noise)
         assert not lowered.pieces.graph.find_nodes(op="call_function", target=OPERATION)
         assert equal_on_fresh_inputs(lowered, program, rows)
 
