@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.linear_response import LinearResponse, linear_response
     from zoo.gradients.estimator import Estimator
     from zoo.gradients.measure import measure_gradients
+    from zoo.handlers.scan import scan
     from zoo.latents import Latents, describe
     from zoo.pairing.mismatch import PairingError, mismatch
     from zoo.pretrained_fits.pretrained import pretrained
@@ -65,6 +66,7 @@ __all__ = [
     "mismatch",
     "pretrained",
     "save",
+    "scan",
     "sweep",
 ]
 
@@ -87,6 +89,7 @@ _MODULE_OF = {
     "pretrained": "zoo.pretrained_fits.pretrained",
     "Shelf": "zoo.pretrained_fits.shelf",
     "Fit": "zoo.results.result",
+    "scan": "zoo.handlers.scan",
     "Sweep": "zoo.sweeps.found",
     "sweep": "zoo.sweeps.sweep",
     "Task": "zoo.task",

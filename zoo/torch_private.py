@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch._dynamo import eval_frame
     from torch._dynamo.convert_frame import input_codes, output_codes
     from torch._dynamo.exc import TorchDynamoException
+    from torch._higher_order_ops.scan import scan
     from torch._higher_order_ops.while_loop import while_loop
     from torch._inductor import aoti_compile_and_package, aoti_load_package
     from torch._inductor.codecache import CppCodeCache
@@ -34,6 +35,7 @@ OF_THE_COMPILER = {
     "InductorError": "torch._inductor.exc",
     "InvalidCxxCompiler": "torch._inductor.exc",
     "cache_dir": "torch._inductor.runtime.cache_dir_utils",
+    "scan": "torch._higher_order_ops.scan",
     "while_loop": "torch._higher_order_ops.while_loop",
 }
 standard_gamma, standard_gamma_grad = torch._standard_gamma, torch._standard_gamma_grad
@@ -63,6 +65,20 @@ def make_fx(function: Callable) -> Callable[..., fx.GraphModule]:
             return proxy_tensor.make_fx(function)(*args)
 
     return traced
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Inside, what is computed does not enter the graph that is being traced around it."""
+    from torch.fx.experimental.proxy_tensor import disable_proxy_modes_tracing
+
+    with disable_proxy_modes_tracing():
+        yield
+
+
+def in_a_transform() -> bool:
+    """Is a transform of torch.func, as vmap or grad, at work?"""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 @contextmanager
@@ -102,17 +118,20 @@ __all__ = [
     "cache_dir",
     "dirichlet_grad",
     "eval_frame",
+    "in_a_transform",
     "inductor_settings",
     "input_codes",
     "make_fx",
     "output_codes",
     "sample_dirichlet",
+    "scan",
     "standard_gamma",
     "standard_gamma_grad",
     "tree_flatten",
     "tree_leaves",
     "tree_map",
     "tree_unflatten",
+    "untraced",
     "while_loop",
     "written_nowhere",
 ]

@@ -3,13 +3,14 @@
 python -m benchmarks.vaes.held
 zoo compare --out runs/main && cp runs/main/results.json benchmarks/results/main.json
 python -m benchmarks.speed.step_time --out benchmarks/results/speed.json
+python -m benchmarks.speed.scans --out benchmarks/results/scans.json
 python -m benchmarks.pages.readme
 """
 
 from pathlib import Path
 
 from benchmarks import markdown, records
-from benchmarks.speed import step_time
+from benchmarks.speed import scans, step_time
 from benchmarks.vaes import held
 from zoo.comparison.aggregate import Row, summarise
 from zoo.comparison.folder import metrics_of
@@ -44,6 +45,16 @@ def speeds() -> str:
     )
 
 
+def loops() -> str:
+    """What a loop over T times costs, written out and as a scan."""
+    record = records.read(records.RESULTS / "scans.json")
+    return (
+        f"`{record['command']}` ({record['date']}, torch {record['versions']['torch']}): CPU "
+        "milliseconds of a step, and CPU seconds to build it, the C++ compiler's included.\n\n"
+        f"{scans.table(record['rows'])}"
+    )
+
+
 def held_fixed() -> str:
     """Five guides under one decoder."""
     record = records.read(records.RESULTS / "held.json")
@@ -55,7 +66,7 @@ def held_fixed() -> str:
 
 TABLES = {
     README: {"held": held_fixed, "main job": main_job},
-    records.DOCS / "speed.md": {"speed": speeds},
+    records.DOCS / "speed.md": {"speed": speeds, "scans": loops},
 }
 
 

@@ -62,6 +62,37 @@ def hidden_markov(x, size, states=3):
         numpyro.factor("x", logsumexp(last, axis=-1))
 
 
+def garch(y):
+    """The zoo's GARCH(1, 1), its variance by a scan."""
+    m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+    base = numpyro.sample("base", dist.HalfNormal(1.0))
+    persistence = numpyro.sample("persistence", dist.Uniform(0.0, 1.0))
+    share = numpyro.sample("share", dist.Uniform(0.0, 1.0))
+
+    def step(variance, square):
+        return base + persistence * (share * square + (1 - share) * variance), variance
+
+    _, variances = jax.lax.scan(step, jnp.ones_like(m), jnp.square(y - m))
+    numpyro.sample("y", dist.Normal(m, jnp.sqrt(variances)).to_event(1), obs=y)
+
+
+def network_walk(y, size=8, width=16):
+    """States that move by a network and by noise of all times; of the zoo's benchmark of scans."""
+    noise = numpyro.sample("noise", dist.Normal(jnp.zeros((*y.shape, size)), 1.0).to_event(3))
+    shapes = {"first": (size, width), "second": (width, size), "out": (size,)}
+    first, second, out = (
+        numpyro.param(name, lambda key, shape=shape: 0.1 * jax.random.normal(key, shape))
+        for name, shape in shapes.items()
+    )
+
+    def step(state, e):
+        state = 0.9 * state + jnp.tanh(state @ first) @ second + e
+        return state, state @ out
+
+    _, means = jax.lax.scan(step, jnp.zeros((y.shape[1], size)), noise)
+    numpyro.sample("y", dist.Normal(means, 1.0).to_event(2), obs=y)
+
+
 def nothing(*args):
     """The guide of a model without latents."""
 

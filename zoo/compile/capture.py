@@ -12,7 +12,6 @@ import pyro
 import torch
 from torch import Tensor, nn
 from torch.func import functionalize
-from torch.fx import GraphModule
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
@@ -20,16 +19,16 @@ from zoo.checks.blame import why_not_traced
 from zoo.compile.captured import Captured
 from zoo.compile.flat_parameters import FlatParameters, flat_parameters_of
 from zoo.compile.gamma_noise import take_batches
-from zoo.compile.graph_passes import poison_failures
+from zoo.compile.graph_passes import poison_failures, refuse_hidden_noise, skip_copies
 from zoo.compile.noise import ExplicitNoise, Source, Spec, draw_noise, record, replay
+from zoo.compile.scans.operation import as_an_operation
 from zoo.compile.verify import CaptureError, Claim, verify
 from zoo.data.batches import Batches
 from zoo.handlers.late import NoLateParameters
+from zoo.handlers.scan import scans_run_by
 from zoo.handlers.substitution import call_with, same_parameters
 from zoo.program import Program
 from zoo.torch_private import make_fx, tree_leaves, written_nowhere
-
-COPY = torch.ops.aten.copy.default
 
 
 def capture(program: Program, rows: Batches, parameters: Sequence[nn.Parameter]) -> Captured:
@@ -106,34 +105,6 @@ def _is_packed(value: object) -> bool:
     return isinstance(value, PackedSequence)
 
 
-def refuse_hidden_noise(graph: GraphModule) -> None:
-    """Refuses a step that still draws random numbers by itself.
-
-    Raises:
-        CaptureError: naming the function that draws them.
-    """
-    for node in graph.graph.nodes:
-        tags = getattr(node.target, "tags", ())
-        if torch.Tag.nondeterministic_seeded in tags:
-            raise CaptureError(
-                f"The step draws random numbers by {node.target}, which is no function of a given "
-                "number of normals and uniforms (Poisson and Binomial are drawn by trial and "
-                "error): zoo.compile.noise has no rule for it, so that replicas would share its "
-                "draws. Use the plain step, compile=False, or another distribution."
-            )
-
-
-def skip_copies(graph: GraphModule) -> None:
-    """Removes copies of a tensor onto one of the same shape and type.
-
-    In-place operations leave them behind, and vmap would do them one replica at a time.
-    """
-    for node in graph.graph.find_nodes(op="call_function", target=COPY):
-        into, source = (argument.meta["val"] for argument in node.args[:2])
-        if (into.shape, into.dtype) == (source.shape, source.dtype):
-            node.replace_all_uses_with(node.args[1])
-
-
 def step_function(
     program: Program,
     rows: Batches,
@@ -160,7 +131,7 @@ def step_function(
         leaves = tuple(part.detach().requires_grad_() for part in parts)
         copies = {n: b.clone() for n, b in zip(layout.held, held, strict=True)}
         tensors = dict(zip(layout.names, leaves, strict=True)) | copies
-        with ExplicitNoise(source_of(noise)), Answers():
+        with ExplicitNoise(source_of(noise)), Answers(), scans_run_by(as_an_operation):
             chosen = picked if rows.order is not None else None
             batch = rows.take(chosen, args)
             loss = call_with(program, tensors, (step, chosen, *batch))

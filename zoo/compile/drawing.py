@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.func import functionalize
 from torch.fx import GraphModule
 
-from zoo.compile.capture import Answers, refuse_hidden_noise, skip_copies
+from zoo.compile.capture import Answers
 from zoo.compile.code_cache import Packaged
-from zoo.compile.graph_passes import CHECK
+from zoo.compile.graph_passes import CHECK, refuse_hidden_noise, skip_copies
 from zoo.compile.loop_key import graph_key
 from zoo.compile.noise import ExplicitNoise, Spec, record, replay
 from zoo.compile.step_loop import quiet

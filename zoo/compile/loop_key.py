@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 import zoo.compile
+import zoo.compile.scans
 import zoo.optim
 import zoo.torch_private
 from zoo.compile.captured import Captured, constants_of
@@ -65,7 +66,9 @@ def _add(digest: "hashlib._Hash", graph: GraphModule) -> None:
 def _source() -> str:
     """A hash of the zoo's code that is traced into a loop around the captured step."""
     digest = hashlib.sha256()
-    folders = [Path(package.__path__[0]) for package in (zoo.compile, zoo.optim)]
+    folders = [
+        Path(package.__path__[0]) for package in (zoo.compile, zoo.compile.scans, zoo.optim)
+    ]
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     for path in [*files, Path(zoo.torch_private.__file__)]:
         digest.update(path.read_bytes())

@@ -19,6 +19,8 @@ from zoo.compile.loop_key import loop_key
 from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.moves import move_of, rule_of
 from zoo.compile.noise import noise_of_step
+from zoo.compile.scans.loop import with_loops
+from zoo.compile.scans.operation import calls
 from zoo.compile.small_products import with_small_products_expanded
 from zoo.optim.functional import Rates, clip_to_norm
 from zoo.optim.turns import ALWAYS, Turn
@@ -81,7 +83,8 @@ def step_with_update(captured: Captured, update: Update, replicas: int | None) -
         replicas: number of fits that are trained together; None for a single one.
     """
     small = is_small(captured)
-    captured = replace(captured, pieces=with_small_products_expanded(captured.pieces))
+    pieces = with_small_products_expanded(captured.pieces)
+    captured = replace(captured, pieces=pieces if replicas else with_loops(pieces))
 
     turns = captured.layout.turns or (ALWAYS,) * (1 if small else len(captured.layout.names))
     move = move_of(update, captured.layout, turns)
@@ -135,7 +138,8 @@ def plain_operations(step: Step, state: State, update: Update, inputs: Inputs) -
     number = inputs.start.clone()  # one tensor in two places would be traced as a single input
     with torch.no_grad():
         drawn = tuple(part[0] for part in inputs.noise)
-        return make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs)
+        graph = make_fx(step)(state, rates, number, inputs.order[0], drawn, inputs)
+        return with_loops(graph)
 
 
 def rates_of(update: Update, step: Tensor, lr: Tensor) -> Rates:
@@ -272,7 +276,7 @@ def is_small(captured: Captured) -> bool:
 
 def convolves(captured: Captured) -> bool:
     """Has the step convolutions? Their library frees buffers in a way that the pool cannot."""
-    return bool(captured.pieces.graph.find_nodes(op="call_function", target=CONVOLUTION))
+    return calls(captured.pieces, CONVOLUTION)
 
 
 def _tensors_of(captured: Captured) -> list[Tensor]:
