@@ -6,6 +6,9 @@ from small_machines import log_total, machine_of
 
 from zoo.energies import annealed_log_z, exact_log_z, log_z
 from zoo.isolation import isolated
+from zoo.models.energies.dbm import DBM
+from zoo.models.energies.dbn import DBN
+from zoo.models.energies.rbm import RBM
 
 IDENTITY = 1e-8
 
@@ -38,6 +41,26 @@ def test_annealing_finds_the_exact_sum(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_annealing_finds_the_exact_sum_of_twenty_units(seed, spread):
     assert off(machine_of(40, 20, spread, seed), seed) < 3
+
+
+SMALL = {
+    "rbm": lambda: RBM(20, 14),
+    "dbm": lambda: DBM(12, (6, 14)),
+    "dbn": lambda: DBN(20, (10, 12)),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_annealing_finds_the_exact_sum_of_every_kind_in_twenty_of_twenty_seeds(kind):
+    found = []
+    for seed in range(20):
+        with isolated(seed=seed), torch.no_grad():
+            model = SMALL[kind]()
+            for parameter in model.parameters():
+                parameter.add_(0.5 * torch.randn_like(parameter))
+        found.append(off(model.machine.detached(), seed, temperatures=500))
+    assert max(found) < 3
+    assert sum(1 for one in found if one < 1) > 5  # errors are not merely large
 
 
 def test_few_temperatures_have_a_large_error():
