@@ -206,8 +206,8 @@ ROWS = (
     Row("RBM, 200 units, CD-1", rbm(200, CD1), 3000),
     Row("RBM, 200 units, PCD", rbm(200, PCD), 3000),
     Row("RBM, 500 units, PCD", LONG_RBM, LONG, 86.34, long=True),
-    Row("DBN, 500 and 784 units", dbn(LONG_RBM, LONG), 6_000, 84.55, long=True),
-    Row("DBM, 500 and 500 units", dbm(LONG_RBM, LONG, 500), 6_000, 84.62, long=True),
+    Row("DBN, 500 and 784 units", dbn(LONG_RBM, LONG), 4_000, 84.55, long=True),
+    Row("DBM, 500 and 500 units", dbm(LONG_RBM, LONG, 500), 3_000, 84.62, long=True),
 )
 
 

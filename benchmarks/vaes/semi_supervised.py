@@ -77,7 +77,7 @@ class Pictures:
 
 SOURCES = {
     "digits": Pictures("digits", (50, 100, 300), 5, 2000, 180),
-    "fashion": Pictures("fashion", (100, 600, 3000), 2, 1000, 2000),
+    "fashion": Pictures("fashion", (100, 600, 3000), 2, 500, 2000),
 }
 
 

@@ -9,7 +9,8 @@ Joint distribution, for each row n:
 
 Shapes: x (rows, D), h1 (rows, K1), h2 (rows, K2) of zeros and ones; W1 (D, K1), W2 (K1, K2).
 Source: Salakhutdinov and Hinton (2009), Deep Boltzmann machines, AISTATS.
-Departs from the paper: two hidden layers; no greedy training of the layers before; Adam.
+Departs from the paper: two hidden layers; no greedy training of the layers before; Adam; weights
+that join deviations from means, as in `rbm`, with which both layers can be trained at once.
 
 The sites h2 and h1 are fair coins, and x puts the energy on them: all sites together score -E and
 leave log Z out. Objectives for energies (pcd, cd) estimate its gradient, and scoring subtracts it,
@@ -147,6 +148,7 @@ def _coins(bias: Tensor) -> dist.Independent:
 
 
 def from_parts(data: Data, parts: Parts) -> nn.Module:
-    """The model with layers of these sizes, which starts at the means of the training pixels."""
+    """The centred model of these layers, which starts at the means of the training pixels."""
     assert parts.groups is not None
-    return DBM(data.features, parts.groups, data.train[0].mean(0))  # type: ignore[arg-type]
+    means = data.train[0].mean(0)
+    return DBM(data.features, parts.groups, means, centred=True)  # type: ignore[arg-type]

@@ -11,7 +11,9 @@ Joint distribution, for each row n:
 Shapes: x (rows, D) of zeros and ones; W (D, K), b (D,), c (K,). h is summed out, not latent.
 Sources: Smolensky (1986), Information processing in dynamical systems; Hinton (2002), Training
 products of experts by minimizing contrastive divergence, Neural Computation 14.
-Departs from the papers: nothing; it is trained by Adam.
+Departs from the papers: it is trained by Adam, and the weights join x less its means with h - 1/2,
+another way to write the same energies whose gradients do less of the biases' work: Montavon and
+Müller (2012), Deep Boltzmann machines and the centering trick.
 
 What is observed at the site x scores -F(x) and leaves log Z out, which depends on the parameters.
 Objectives for energies (cd, pcd) estimate its gradient; scoring subtracts log Z, which is summed
@@ -125,6 +127,6 @@ def centre(means: Tensor | None) -> Tensor:
 
 
 def from_parts(data: Data, parts: Parts) -> nn.Module:
-    """The model with so many hidden units, which starts at the means of the training pixels."""
+    """The centred model of so many hidden units, which starts at the means of training pixels."""
     assert parts.latent is not None
-    return RBM(data.features, parts.latent, data.train[0].mean(0))
+    return RBM(data.features, parts.latent, data.train[0].mean(0), centred=True)
