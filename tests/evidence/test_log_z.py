@@ -4,7 +4,8 @@ import pytest
 import torch
 from small_machines import log_total, machine_of
 
-from zoo.energies import annealed_log_z, exact_log_z, log_z
+from zoo.energies import LogZ, annealed_log_z, exact_log_z, log_z
+from zoo.energies.partition import larger
 from zoo.isolation import isolated
 from zoo.models.energies.dbm import DBM
 from zoo.models.energies.dbn import DBN
@@ -77,6 +78,27 @@ def test_small_sides_are_summed():
     found = log_z(machine)
     assert found.error == 0
     assert found.value == pytest.approx(float(exact_log_z(machine)), rel=IDENTITY)
+
+
+def test_both_sides_are_annealed_and_the_larger_is_kept():
+    machine = machine_of(30, 25, 0.3)
+    with isolated(seed=0):
+        found = log_z(machine)
+    with isolated(seed=0):
+        left, right = annealed_log_z(machine), annealed_log_z(machine.swapped)
+    assert found.sides == (left.value, right.value)
+    assert found.value == max(found.sides)
+    assert "from either side" in found.how
+
+
+def test_sides_that_disagree_are_as_uncertain_as_they_are_apart():
+    one, other = LogZ(10.0, 0.2, "by AIS"), LogZ(17.0, 0.3, "by AIS")
+    for pair in ((one, other), (other, one)):
+        found = larger(*pair)
+        assert (found.value, found.error) == (17.0, 7.0)
+        assert found.sides == (pair[0].value, pair[1].value)
+    near = LogZ(17.1, 0.4, "by AIS")
+    assert larger(other, near).error == 0.4
 
 
 @pytest.mark.parametrize("wrong", [{"chains": 1}, {"temperatures": 0}], ids=str)
