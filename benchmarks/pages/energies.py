@@ -47,7 +47,6 @@ zoo fit dbn --guide amortised_layers   # deep belief network, its guide trained 
   mix are draws of the model. What needs exact draws (`sbc_p`, `bdmc`, `wake_sleep`) is refused.
 - *Objectives* that leave log Z out, such as `trace`, are refused on these models: their loss would
   fall without end.
-
 - *Centring*: `RBM(.., means, centred=True)` and `DBM` of the same write the energy in deviations
   from means. They can be the same machines, and gradients of a weight are then covariances.
 

@@ -315,16 +315,6 @@ SECTIONS = (
         vaes_semi_supervised.table,
     ),
     Section(
-        "Semi-supervised VAE on Fashion-MNIST",
-        "y ~ Categorical(1/K),   z ~ N(0, I),   x | y, z;   y is known for a few rows",
-        "FASHION_TEXT",
-        ("zoo fit semi_supervised_vae --data fashion_600_labels",),
-        "python -m benchmarks.vaes.semi_supervised fashion",
-        "semi_supervised_fashion.png",
-        "semi_supervised_fashion.json",
-        vaes_semi_supervised.table,
-    ),
-    Section(
         "Deep Markov model: what the guide reads",
         "z_t ~ N(m(z_(t-1)), s(z_(t-1))^2),   x_t | z_t;   q(z_t | z_(t-1), x_t, .., x_T)",
         "A deep Markov model with linear parts, held at the parameters that made the sequences, "

@@ -120,7 +120,6 @@ PICTURES = {
         lambda path: deep_markov.picture(result("deep_markov.json"), path),
     ),
     "semi_supervised": Drawn("python -m benchmarks.vaes.semi_supervised"),
-    "semi_supervised_fashion": Drawn("python -m benchmarks.vaes.semi_supervised fashion"),
     "held": Drawn(
         "python -m benchmarks.vaes.held", lambda path: held.picture(result("held.json"), path)
     ),
