@@ -2,17 +2,19 @@
 
     python -m benchmarks.densities.energies                # rows that are there are kept
     python -m benchmarks.densities.energies --only DBN --again
+    python -m benchmarks.densities.energies --fits runs/energies    # goes on after a kill
     python -m benchmarks.pages.energies                    # docs/energies.md
     python -m benchmarks.pages.pictures energies           # its picture
 
-Static MNIST, binarized_mnist.npz in the folder that ZOO_DATA names. The fits take minutes, far
-less than the published ones, so that only the order of the rows can be compared. log p(x) is of
-the first 1000 test rows: exact up to log Z for an RBM, importance-sampled under the guide else.
+Static MNIST, binarized_mnist.npz in the folder that ZOO_DATA names. The first four rows are fits
+of a minute, the last two longer ones of machines of the published size. log p(x) is of the first
+1000 test rows: exact up to log Z for an RBM, importance-sampled under the guide else.
 """
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,20 +24,24 @@ import guides
 import zoo
 from benchmarks import records
 from benchmarks.densities.__main__ import samples
-from zoo.data import Data
+from zoo.data import Data, draw_bits
 from zoo.energies import annealed_log_z
 from zoo.isolation import isolated
+from zoo.models.energies.dbm import DBM
 from zoo.models.energies.dbn import DBN, stacked
-from zoo.models.energies.rbm import RBM
+from zoo.models.energies.rbm import HALF, RBM
 from zoo.objectives import ContrastiveDivergence, Objective, PersistentContrastiveDivergence
-from zoo.optim.schedules import Cosine
+from zoo.optim.schedules import Cosine, Schedule
 from zoo.results.result import Fit
 from zoo.sampling.energy import log_z_of
 
 RESULT = records.RESULTS / "energies.json"
 TEST_ROWS, DRAWS, FILTERS = 1000, 100, 10
 LEARNING_RATE = 0.2  # of plain gradient steps on the mean over rows
+FINE_RATE = 0.004  # of what starts at a trained machine
 PCD, CD1 = PersistentContrastiveDivergence(), ContrastiveDivergence()
+PCD10 = PersistentContrastiveDivergence(sweeps=10)
+LONG, RISE = 25_000, 200
 
 
 @dataclass(frozen=True)
@@ -44,26 +50,37 @@ class Row:
 
     Attributes:
         name: in the table.
-        fit: steps -> a fit on static MNIST.
+        fit: steps and the folder to keep fits in, or None -> a fit on static MNIST.
         steps: of training.
         published: -log p(x), or its bound, nats a row; None where nothing comparable was.
+        long: is it trained for long, with a machine of the published size?
     """
 
     name: str
-    fit: Callable[[int], Fit]
+    fit: Callable[[int, Path | None], Fit]
     steps: int
     published: float | None = None
+    long: bool = False
 
 
-def mnist(model: str, **parts: object) -> zoo.Task:
+def mnist(model: str, build: Callable[[Data], nn.Module] | None = None) -> zoo.Task:
     """The model on static MNIST with the first test rows."""
-    task = zoo.load(model, data="binarized_mnist", **parts)
+    task = zoo.load(model, data="binarized_mnist")
     (test,) = task.data.test
-    return replace(task, data=replace(task.data, test=(test[:TEST_ROWS],)))
+    task = replace(task, data=replace(task.data, test=(test[:TEST_ROWS],)))
+    return task if build is None else replace(task, build=partial(build, task.data))
 
 
-def trained(task: zoo.Task, guide: Callable, objective: Objective, steps: int) -> Fit:
-    """A fit by plain gradient steps whose rate falls to 0."""
+def trained(
+    task: zoo.Task,
+    guide: Callable,
+    objective: Objective,
+    steps: int,
+    schedule: Schedule,
+    folder: Path | None = None,
+    rate: float = LEARNING_RATE,
+) -> Fit:
+    """A fit by plain gradient steps whose rate falls to 0; with a folder it is kept there."""
     (train,) = task.split("train")
     return zoo.fit(
         task,
@@ -71,68 +88,109 @@ def trained(task: zoo.Task, guide: Callable, objective: Objective, steps: int) -
         objective=objective,
         steps=steps,
         optimizer="sgd",
-        lr=LEARNING_RATE / len(train),  # the loss is that of all rows
-        lr_schedule=Cosine(steps),
+        lr=rate / len(train),  # the loss is that of all rows
+        lr_schedule=schedule,
         batch_size=100,
+        compile=False,
         progress=True,
+        checkpoint=folder,
+        resume=folder,
     )
 
 
-def rbm(hidden: int, objective: Objective) -> Callable[[int], Fit]:
+def risen_then_falling(steps: int, step: Tensor) -> Tensor:
+    """From 0 to 1 while chains leave where they start, then to 0, each along a line."""
+    rise = min(RISE, max(1, steps // 10))
+    return torch.minimum(step / rise, (steps - step) / max(1, steps - rise)).clamp(0, 1)
+
+
+def rbm(hidden: int, objective: Objective, *, centred: bool = False) -> Callable[..., Fit]:
     """An RBM with so many hidden units."""
 
-    def fit(steps: int) -> Fit:
-        return trained(mnist("rbm", latent=hidden), guides.Empty, objective, steps)
+    def built(data: Data) -> RBM:
+        return RBM(data.features, hidden, data.train[0].mean(0), centred=centred)
+
+    def fit(steps: int, fits: Path | None) -> Fit:
+        schedule = partial(risen_then_falling, steps) if centred else Cosine(steps)
+        task, folder = mnist("rbm", built), within(fits, "rbm")
+        return trained(task, guides.Empty, objective, steps, schedule, folder)
 
     return fit
 
 
-def dbm(steps: int) -> Fit:
+def dbm(layers: tuple[int, int]) -> Callable[..., Fit]:
     """A deep Boltzmann machine, both layers at once."""
-    task = mnist("dbm", groups=(100, 200))
-    return trained(task, guides.CoordinateAscent, PCD, steps)
 
+    def built(data: Data) -> DBM:
+        return DBM(data.features, layers, data.train[0].mean(0))
 
-def dbn(steps: int) -> Fit:
-    """A deep belief network, greedily: half of the steps for each of its two machines.
+    def fit(steps: int, fits: Path | None) -> Fit:
+        task, folder = mnist("dbm", built), within(fits, "dbm")
+        return trained(task, guides.CoordinateAscent, PCD, steps, Cosine(steps), folder)
 
-    The guide is what the first machine infers of its hidden units, held as it is.
-    """
-    task = mnist("rbm", latent=200)
-    first = trained(task, guides.Empty, PCD, steps // 2)
-    data = hidden_data(first)
-    means = data.train[0].mean(0)
-    above = replace(task, data=data, build=lambda: RBM(200, 200, means))
-    second = trained(above, guides.Empty, PCD, steps - steps // 2)
-    net = stacked(first.model, second.model)
-    stack = replace(mnist("dbn", groups=(200, 200)), build=lambda: net)
-    fit = zoo.fit(stack, guides.AmortisedLayers, objective="pcd", steps=1, lr=1e-12)
-    with torch.no_grad():
-        network = fit.program.guide.networks[0][0]
-        network.weight.copy_(first.model.weight.mT)
-        network.bias.copy_(first.model.hidden_bias)
-    fit.seconds = first.seconds + second.seconds
     return fit
 
 
+def dbn(lower: Callable[..., Fit], steps_below: int) -> Callable[..., Fit]:
+    """A deep belief network on an RBM trained before: the steps are those of the upper one.
+
+    The upper machine starts as the lower one turned over, with which the network is the lower RBM
+    and its guide exact. The guide stays what the lower RBM infers of its hidden units.
+    """
+
+    def fit(steps: int, fits: Path | None) -> Fit:
+        first = lower(steps_below, fits)
+        data = hidden_data(first)
+        above = replace(first.task, data=data, build=partial(turned_over, first.model, data))
+        folder, schedule = within(fits, "dbn"), partial(risen_then_falling, steps)
+        second = trained(above, guides.Empty, PCD10, steps, schedule, folder, FINE_RATE)
+        stack = mnist("dbn", lambda _: stacked(first.model, second.model))
+        made = zoo.fit(stack, guides.AmortisedLayers, objective="pcd", steps=1, lr=1e-12)
+        with torch.no_grad():
+            network = made.program.guide.networks[0][0]
+            network.weight.copy_(first.model.machine.weight.mT)
+            network.bias.copy_(first.model.machine.right_bias)
+        made.seconds = first.seconds + second.seconds
+        return made
+
+    return fit
+
+
+def within(fits: Path | None, name: str) -> Path | None:
+    """The folder of a fit; None where none are kept."""
+    return None if fits is None else fits / name
+
+
+@torch.no_grad()
+def turned_over(first: RBM, data: Data) -> RBM:
+    """A centred RBM of the first one's hidden units whose hidden units are the pixels."""
+    machine, means = first.machine.swapped, data.train[0].mean(0)
+    upper = RBM(*machine.weight.shape, means, centred=True)
+    upper.weight.copy_(machine.weight)
+    upper.bias.copy_(machine.left_bias + HALF * machine.weight.sum(1))
+    upper.hidden_bias.copy_(machine.right_bias + means @ machine.weight)
+    return upper
+
+
+@torch.no_grad()
 def hidden_data(first: Fit) -> Data:
-    """One draw of the first machine's hidden units for each training row, as data."""
+    """Chances of the first machine's hidden units as data, with fresh bits in each step."""
     data = first.task.data
-    with isolated(seed=0), torch.no_grad():
-        drawn = {name: _hidden(first, getattr(data, name)) for name in ("train", "valid", "test")}
-    return replace(data, **drawn, image=None)
+    chances = {
+        name: tuple(first.model.hidden_means(x) for x in getattr(data, name))
+        for name in ("train", "valid", "test")
+    }
+    return replace(data, **chances, image=None, observe=draw_bits, binarize="dynamic")
 
 
-def _hidden(first: Fit, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return tuple(torch.bernoulli(first.model.hidden_means(x)) for x in batch)
-
-
+LONG_RBM = rbm(500, PCD, centred=True)
 ROWS = (
     Row("RBM, 20 units, PCD", rbm(20, PCD), 3000),
     Row("RBM, 200 units, CD-1", rbm(200, CD1), 3000),
     Row("RBM, 200 units, PCD", rbm(200, PCD), 3000),
-    Row("DBM, 200 and 100 units", dbm, 2000, 84.62),
-    Row("DBN, 200 and 200 units", dbn, 6000, 84.55),
+    Row("DBM, 200 and 100 units", dbm((100, 200)), 2000, 84.62),
+    Row("RBM, 500 units, PCD", LONG_RBM, LONG, 86.34, long=True),
+    Row("DBN, 500 and 784 units", dbn(LONG_RBM, LONG), 1_000, 84.55, long=True),
 )
 
 
@@ -141,11 +199,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows whose name holds this text")
     parser.add_argument("--share", type=float, default=1.0, help="of each row's steps")
     parser.add_argument("--again", action="store_true", help="measure rows that are there, too")
+    parser.add_argument("--fits", type=Path, help="folder to keep fits in, and to go on from")
     parser.add_argument("--out", type=Path, default=RESULT)
     asked = parser.parse_args()
     for row in ROWS:
         if asked.only in row.name and (asked.again or row.name not in names(asked.out)):
-            keep(asked.out, row, asked.share)
+            keep(asked.out, row, asked.share, asked.fits)
 
 
 def rows_of(path: Path) -> list[dict]:
@@ -158,10 +217,10 @@ def names(path: Path) -> list[str]:
     return [one["name"] for one in rows_of(path)]
 
 
-def keep(path: Path, row: Row, share: float) -> None:
+def keep(path: Path, row: Row, share: float, fits: Path | None = None) -> None:
     """Measures a row and writes the file with it."""
     steps = max(2, round(share * row.steps))
-    fit = row.fit(steps)
+    fit = row.fit(steps, fits if row.long else None)
     record = records.made_now(fit.task.data)
     found = {"name": row.name, "published": row.published, "steps": steps}
     found |= measured(fit) | {key: record[key] for key in records.MADE}
@@ -180,8 +239,9 @@ def measured(fit: Fit) -> dict:
     return {
         "elbo": [found["elbo"].value, found["elbo"].se],
         "log_evidence": [found["log_evidence"].value, found["log_evidence"].se],
-        "log Z": list(known),
-        "log Z by AIS": list(annealed),
+        "log Z": list(known[:3]),
+        "log Z by AIS": list(annealed[:3]),
+        "sides": list(known.sides),
         "test rows": len(fit.task.split("test")[0]),
         "latent": bool(fit.latents.sites),
         "seconds": fit.seconds,

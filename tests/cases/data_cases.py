@@ -145,7 +145,10 @@ CASES = {
     ),
     "digits_labels": two_views(((1257, 64), (180, 64), (360, 64)), (8, 8), draw_and_hide),
     **{f"digits_{count}_labels": few_labels() for count in (50, 100, 300)},
-    "fashion_1000_labels": replace(few_labels(), splits=MNIST_SPLITS, image=(28, 28)),
+    **{
+        f"fashion_{count}_labels": replace(few_labels(), splits=MNIST_SPLITS, image=(28, 28))
+        for count in (100, 600, 1000, 3000)
+    },
     "digits_halves": two_views(((1257, 32), (180, 32), (360, 32)), (4, 8), draw_both_and_hide),
     "fashion_labels": two_views(MNIST_SPLITS, (28, 28), draw_and_hide),
     "fashion_halves": two_views(HALF_SPLITS, (14, 28), draw_both_and_hide),

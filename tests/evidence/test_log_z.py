@@ -4,8 +4,12 @@ import pytest
 import torch
 from small_machines import log_total, machine_of
 
-from zoo.energies import annealed_log_z, exact_log_z, log_z
+from zoo.energies import LogZ, annealed_log_z, exact_log_z, log_z
+from zoo.energies.partition import larger
 from zoo.isolation import isolated
+from zoo.models.energies.dbm import DBM
+from zoo.models.energies.dbn import DBN
+from zoo.models.energies.rbm import RBM
 
 IDENTITY = 1e-8
 
@@ -40,6 +44,26 @@ def test_annealing_finds_the_exact_sum_of_twenty_units(seed, spread):
     assert off(machine_of(40, 20, spread, seed), seed) < 3
 
 
+SMALL = {
+    "rbm": lambda: RBM(20, 14),
+    "dbm": lambda: DBM(12, (6, 14)),
+    "dbn": lambda: DBN(20, (10, 12)),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_annealing_finds_the_exact_sum_of_every_kind_in_twenty_of_twenty_seeds(kind):
+    found = []
+    for seed in range(20):
+        with isolated(seed=seed), torch.no_grad():
+            model = SMALL[kind]()
+            for parameter in model.parameters():
+                parameter.add_(0.5 * torch.randn_like(parameter))
+        found.append(off(model.machine.detached(), seed, temperatures=500))
+    assert max(found) < 3
+    assert sum(1 for one in found if one < 1) > 5  # errors are not merely large
+
+
 def test_few_temperatures_have_a_large_error():
     machine = machine_of(15, 10, 1.0)
     errors = []
@@ -54,6 +78,27 @@ def test_small_sides_are_summed():
     found = log_z(machine)
     assert found.error == 0
     assert found.value == pytest.approx(float(exact_log_z(machine)), rel=IDENTITY)
+
+
+def test_both_sides_are_annealed_and_the_larger_is_kept():
+    machine = machine_of(30, 25, 0.3)
+    with isolated(seed=0):
+        found = log_z(machine)
+    with isolated(seed=0):
+        left, right = annealed_log_z(machine), annealed_log_z(machine.swapped)
+    assert found.sides == (left.value, right.value)
+    assert found.value == max(found.sides)
+    assert "from either side" in found.how
+
+
+def test_sides_that_disagree_are_as_uncertain_as_they_are_apart():
+    one, other = LogZ(10.0, 0.2, "by AIS"), LogZ(17.0, 0.3, "by AIS")
+    for pair in ((one, other), (other, one)):
+        found = larger(*pair)
+        assert (found.value, found.error) == (17.0, 7.0)
+        assert found.sides == (pair[0].value, pair[1].value)
+    near = LogZ(17.1, 0.4, "by AIS")
+    assert larger(other, near).error == 0.4
 
 
 @pytest.mark.parametrize("wrong", [{"chains": 1}, {"temperatures": 0}], ids=str)

@@ -53,8 +53,12 @@ def close(one, other):
     torch.testing.assert_close(one, other, rtol=IDENTITY, atol=IDENTITY)
 
 
+def centred_dbm(features, layers):
+    return DBM(features, layers, torch.linspace(0.2, 0.7, features), centred=True)
+
+
 @pytest.mark.parametrize("layers", SIZES)
-@pytest.mark.parametrize("kind", [DBM, DBN])
+@pytest.mark.parametrize("kind", [DBM, DBN, centred_dbm])
 def test_the_sites_score_the_energy(kind, layers):
     """Summed over the latents, and less log Z from all joint states, it is log p(x)."""
     model, x = made(kind, layers), states(4)
@@ -133,8 +137,9 @@ def test_an_affine_guide_is_exact_for_one_hidden_unit():
     assert found["gap"].value == pytest.approx(0, abs=1e-5)
 
 
-def test_coordinate_ascent_raises_the_bound_with_every_sweep():
-    model, (x,) = made(DBM, (3, 4)), pixels(20)
+@pytest.mark.parametrize("kind", [DBM, centred_dbm])
+def test_coordinate_ascent_raises_the_bound_with_every_sweep(kind):
+    model, (x,) = made(kind, (3, 4)), pixels(20)
     x, bounds = x[:, :4], []
     for sweeps in (1, 2, 5, 50):
         logits = model.mean_field(x, sweeps)
@@ -181,6 +186,16 @@ def test_a_tied_stack_is_the_first_machine():
         second.hidden_bias.copy_(first.bias)
         net = stacked(first, second)
         close(net.log_evidence(states(4)).exp(), left_chances(first.machine))
+
+
+def test_a_stack_of_centred_machines():
+    """The machines they are, not the numbers by which they are written."""
+    first = made(lambda d, k: RBM(d, k, torch.full((d,), 0.2), centred=True), 3)
+    second = made(lambda d, k: RBM(d, k, torch.full((d,), 0.4), centred=True), 2, features=3)
+    with torch.no_grad():
+        net, h = stacked(first, second), states(3)
+        close(net.decode(h), first.machine.left_logits(h))
+        close(net.machine.free_energy(h), second.machine.free_energy(h))
 
 
 @pytest.mark.parametrize("kind", [DBM, DBN])

@@ -10,6 +10,7 @@ from small_tasks import small_data
 import guides
 import zoo
 from zoo.energies import Boltzmann, exact_log_z
+from zoo.isolation import isolated
 from zoo.models.energies.rbm import RBM
 from zoo.models.exact_sums import states
 from zoo.pairing.mismatch import PairingError
@@ -152,6 +153,41 @@ def test_a_machine_starts_at_the_means_of_the_pixels():
     means = torch.tensor([0.0, 0.25, 1.0])
     model = RBM(3, 2, means)
     close(torch.sigmoid(model.bias.detach()), torch.tensor([0.001, 0.25, 0.999]))
+
+
+def test_centring_is_another_way_to_write_the_same_machine():
+    """The energies of centred units, up to a constant; and where training starts is the same."""
+    means, left, right = torch.tensor([0.1, 0.5, 0.8, 0.4]), states(4), states(3)
+    with isolated(seed=0), torch.no_grad():
+        model = RBM(4, 3, means, centred=True)
+        model.weight.normal_()
+        model.hidden_bias.normal_()
+    within = torch.einsum("la,ab,rb->lr", left - means, model.weight, right - 0.5)
+    centred = within + (left @ model.bias)[:, None] + right @ model.hidden_bias
+    close(
+        centred.log_softmax(0).log_softmax(1), joint(model.machine).log_softmax(0).log_softmax(1)
+    )
+    close((centred - joint(model.machine)).std(), torch.tensor(0.0))
+    close(model.log_evidence(left).logsumexp(0), torch.tensor(0.0))
+
+
+def test_the_gradient_of_a_centred_weight_is_a_covariance():
+    """Of the data less that of the chains, so that a weight does not do the work of a bias."""
+    means, rows = torch.tensor([0.1, 0.5, 0.8]), states(3).chunk(2)
+    with isolated(seed=0):
+        model = RBM(3, 2, means, centred=True)
+    energies = [model.machine.free_energy(x).mean() for x in rows]
+    (energies[1] - energies[0]).backward()
+    hidden = [model.hidden_means(x).detach() for x in rows]
+    products = [(x - means).mT @ (h - 0.5) / len(x) for x, h in zip(rows, hidden, strict=True)]
+    close(model.weight.grad, products[0] - products[1])
+    close(model.bias.grad, rows[0].mean(0) - rows[1].mean(0))
+    close(model.hidden_bias.grad, hidden[0].mean(0) - hidden[1].mean(0))
+
+
+def test_a_centred_machine_needs_means():
+    with pytest.raises(ValueError, match="Expected means of the pixels for centred=True"):
+        RBM(3, 2, centred=True)
 
 
 @pytest.mark.parametrize("objective", ["trace", "trace_graph", "flow_gan"])

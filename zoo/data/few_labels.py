@@ -10,7 +10,10 @@ models, NeurIPS, for the even share of labels.
 As `digits_50_labels`: Digits, 50 rows of which have a label.
 As `digits_100_labels`: Digits, 100 rows of which have a label.
 As `digits_300_labels`: Digits, 300 rows of which have a label.
+As `fashion_100_labels`: Fashion-MNIST, 100 rows of which have a label.
+As `fashion_600_labels`: Fashion-MNIST, 600 rows of which have a label.
 As `fashion_1000_labels`: Fashion-MNIST, 1,000 rows of which have a label.
+As `fashion_3000_labels`: Fashion-MNIST, 3,000 rows of which have a label.
 """
 
 from collections.abc import Callable
@@ -102,4 +105,7 @@ def _without(batch: Batch) -> Batch:
 digits_50_labels = FewLabels("digits_50_labels", digits_labels, DIGITS, 50)
 digits_100_labels = FewLabels("digits_100_labels", digits_labels, DIGITS, 100)
 digits_300_labels = FewLabels("digits_300_labels", digits_labels, DIGITS, 300)
+fashion_100_labels = FewLabels("fashion_100_labels", fashion_labels, FASHION, 100)
+fashion_600_labels = FewLabels("fashion_600_labels", fashion_labels, FASHION, 600)
 fashion_1000_labels = FewLabels("fashion_1000_labels", fashion_labels, FASHION, 1000)
+fashion_3000_labels = FewLabels("fashion_3000_labels", fashion_labels, FASHION, 3000)

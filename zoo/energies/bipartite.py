@@ -36,6 +36,22 @@ class Bipartite(NamedTuple):
         """The same units with the smaller side on the left."""
         return self if len(self.left_bias) <= len(self.right_bias) else self.swapped
 
+    def centred(self, left: Tensor, right: float) -> "Bipartite":
+        """The units whose weights join deviations from constants, not the states themselves.
+
+            E(l, r) = -( a l + b r + (l - left) W (r - right) ),   up to a constant,
+
+        has the same weights, and other biases. Gradients in W, a and b are then those of
+        covariances and means, which hang together less.
+
+        Args:
+            left: about the means of the left units, shape (A,).
+            right: about that of each right unit.
+        """
+        a = self.left_bias - right * self.weight.sum(1)
+        b = self.right_bias - left @ self.weight
+        return Bipartite(self.weight, a, b)
+
     def detached(self) -> "Bipartite":
         """The same numbers as constants for autograd."""
         return Bipartite(*(part.detach() for part in self))
@@ -70,4 +86,5 @@ class Bipartite(NamedTuple):
 
 def bits(logits: Tensor) -> Tensor:
     """A draw of independent bits with these logits, as floats."""
-    return torch.bernoulli(torch.sigmoid(logits))
+    chance = torch.sigmoid(logits)
+    return (torch.rand_like(chance) < chance).to(chance)

@@ -25,7 +25,7 @@ from zoo.checks.arguments import instance, keep_whole
 from zoo.energies import Bipartite
 from zoo.latents import Latents
 from zoo.objectives.objective import Needs, Objective
-from zoo.objectives.phases import energy_site, needs_of, negative_phase, objection_of
+from zoo.objectives.phases import machine_of, needs_of, negative_phase, objection_of
 from zoo.objectives.target import Target
 from zoo.objectives.trace_graph import TraceGraph
 from zoo.traces import Pair
@@ -98,9 +98,9 @@ class PersistentContrastiveDivergence(Objective):
     def loss(self, pair: Pair, state: nn.Module, args: tuple, kwargs: dict) -> Tensor:
         """The difference of free energies, nats for the full data, shape ()."""
         assert isinstance(state, Persistent)
-        fn, _ = energy_site(pair, args, kwargs)
+        machine = machine_of(pair, args, kwargs)
         positive = self.bound.loss(pair, state.of_bound, args, kwargs)
-        return positive + negative_phase(pair, fn.machine, state.chains(fn.machine, self.sweeps))
+        return positive + negative_phase(pair, machine, state.chains(machine, self.sweeps))
 
 
 class Chains(nn.Module):

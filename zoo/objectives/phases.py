@@ -6,10 +6,12 @@ Source: Ackley, Hinton & Sejnowski 1985, "A learning algorithm for Boltzmann mac
 from dataclasses import replace
 from typing import Any
 
+from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from zoo.energies import Bipartite, Boltzmann
-from zoo.latents import Latents
+from zoo.latents import Latents, Model
 from zoo.objectives.objective import Needs, Objective
 from zoo.traces import Pair, sample_sites
 
@@ -31,8 +33,28 @@ def objection_of(objective: Objective, bound: Objective, latents: Latents) -> st
 
 def energy_site(pair: Pair, args: tuple, kwargs: dict) -> tuple[Boltzmann, Tensor]:
     """The site of a run whose score leaves out log Z: its distribution and its value."""
-    (traces,) = pair.draw(1, args, kwargs)
-    sites: list[dict[str, Any]] = [dict(site) for site in sample_sites(traces.model)]
+    guided = poutine.trace(pair.guide).get_trace(*args, **kwargs)
+    return _energy_of(poutine.replay(pair.model, trace=guided), args, kwargs)
+
+
+def machine_of(pair: Pair, args: tuple, kwargs: dict) -> Bipartite:
+    """The units of the energy, with gradients. No latent is inferred: no weight hangs on one."""
+    fn, _ = _energy_of(AnyState()(pair.model), args, kwargs)
+    return fn.machine
+
+
+class AnyState(Messenger):
+    """A model under it has zeros at latents with an energy, whose draws would take long."""
+
+    def _pyro_sample(self, msg: dict[str, Any]) -> None:
+        if isinstance(msg["fn"], Boltzmann) and msg["value"] is None:
+            msg["value"] = msg["fn"].machine.left_bias.new_zeros(msg["fn"].shape())
+            msg["done"] = True
+
+
+def _energy_of(model: Model, args: tuple, kwargs: dict) -> tuple[Boltzmann, Tensor]:
+    trace = poutine.trace(model).get_trace(*args, **kwargs)
+    sites: list[dict[str, Any]] = [dict(site) for site in sample_sites(trace)]
     (found,) = [site for site in sites if isinstance(site["fn"], Boltzmann)]
     return found["fn"], found["value"]
 

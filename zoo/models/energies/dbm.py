@@ -9,7 +9,8 @@ Joint distribution, for each row n:
 
 Shapes: x (rows, D), h1 (rows, K1), h2 (rows, K2) of zeros and ones; W1 (D, K1), W2 (K1, K2).
 Source: Salakhutdinov and Hinton (2009), Deep Boltzmann machines, AISTATS.
-Departs from the paper: two hidden layers; no greedy training of the layers before; Adam.
+Departs from the paper: two hidden layers; no greedy training of the layers before; Adam; weights
+that join deviations from means, as in `rbm`, with which both layers can be trained at once.
 
 The sites h2 and h1 are fair coins, and x puts the energy on them: all sites together score -E and
 leave log Z out. Objectives for energies (pcd, cd) estimate its gradient, and scoring subtracts it,
@@ -26,7 +27,7 @@ from torch.nn.functional import softplus
 
 from zoo.data import Data
 from zoo.energies import Bipartite, Boltzmann, bits, exact_log_z
-from zoo.models.energies.rbm import first_bias
+from zoo.models.energies.rbm import HALF, centre, first_bias
 from zoo.models.exact_sums import blocks
 from zoo.models.parts import Parts
 from zoo.models.shapes import require_shape
@@ -37,8 +38,15 @@ SMALL_WEIGHT = 0.01  # standard deviation of the first weights
 class DBM(nn.Module):
     """Binary rows under two layers of binary latents, with an energy."""
 
+    centre: Tensor | None
+
     def __init__(
-        self, features: int, layers: tuple[int, int] = (32, 64), means: Tensor | None = None
+        self,
+        features: int,
+        layers: tuple[int, int] = (32, 64),
+        means: Tensor | None = None,
+        *,
+        centred: bool = False,
     ) -> None:
         """Starts with small random weights.
 
@@ -46,9 +54,11 @@ class DBM(nn.Module):
             features: number of pixels D.
             layers: numbers of hidden units (K2, K1), the top layer first.
             means: of the pixels, whose logits are the first biases, (D,); None for biases of 0.
+            centred: the weights join deviations from the means and from 1/2, as in `RBM`, with
+                which both layers can be trained at once.
 
         Raises:
-            ValueError: there are not two layers.
+            ValueError: there are not two layers; or it is to be centred, and has no means.
         """
         super().__init__()
         if len(layers) != 2:
@@ -59,6 +69,7 @@ class DBM(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features) if means is None else first_bias(means))
         self.middle_bias = nn.Parameter(torch.zeros(middle))
         self.top_bias = nn.Parameter(torch.zeros(top))
+        self.register_buffer("centre", centre(means) if centred else None)
 
     def forward(self, x: Tensor) -> Tensor:
         """Sites h2 and h1, then the observed site x with the energy of all, without log Z.
@@ -82,7 +93,10 @@ class DBM(nn.Module):
     def machine(self) -> Bipartite:
         """Pixels and top units on the left, the middle layer on the right."""
         weight = torch.cat([self.weight, self.top_weight.mT])
-        return Bipartite(weight, torch.cat([self.bias, self.top_bias]), self.middle_bias)
+        own = Bipartite(weight, torch.cat([self.bias, self.top_bias]), self.middle_bias)
+        if self.centre is None:
+            return own
+        return own.centred(torch.cat([self.centre, torch.full_like(self.top_bias, HALF)]), HALF)
 
     def sites_of(self, left: Tensor) -> dict[str, Tensor]:
         """What the sites hold where the left units of the machine have this state."""
@@ -99,12 +113,13 @@ class DBM(nn.Module):
         Returns:
             Site -> logits, shapes (rows, K1) and (rows, K2).
         """
-        drive = x @ self.weight + self.middle_bias
+        _, left_bias, middle_bias = self.machine
+        top_bias, drive = left_bias[len(self.bias) :], x @ self.weight + middle_bias
         top = x.new_zeros(len(x), len(self.top_bias))
         middle = drive
         for _ in range(sweeps):
             middle = drive + torch.sigmoid(top) @ self.top_weight.mT
-            top = self.top_bias + torch.sigmoid(middle) @ self.top_weight
+            top = top_bias + torch.sigmoid(middle) @ self.top_weight
         return {"h2": top, "h1": middle}
 
     def log_evidence(self, x: Tensor) -> Tensor:
@@ -113,9 +128,10 @@ class DBM(nn.Module):
         Raises:
             ValueError: both hidden layers, or both sides of the machine, have more than 20 units.
         """
+        _, left_bias, middle_bias = self.machine
+        bias, other = left_bias.split([len(self.bias), len(self.top_bias)])
         weight: Tensor = self.top_weight
-        own: Tensor = x @ self.weight + self.middle_bias
-        other: Tensor = self.top_bias
+        own: Tensor = x @ self.weight + middle_bias
         if weight.shape[0] > weight.shape[1]:
             weight, own, other = weight.mT, other.expand(len(x), -1), own
         total = x.new_full((len(x),), -torch.inf)
@@ -123,7 +139,7 @@ class DBM(nn.Module):
             h = block.to(x)
             rest = softplus((h @ weight).unsqueeze(1) + other).sum(-1)
             total = torch.logaddexp(total, (h @ own.mT + rest).logsumexp(0))
-        return x @ self.bias + total - exact_log_z(self.machine)
+        return x @ bias + total - exact_log_z(self.machine)
 
 
 def _coins(bias: Tensor) -> dist.Independent:
@@ -132,6 +148,7 @@ def _coins(bias: Tensor) -> dist.Independent:
 
 
 def from_parts(data: Data, parts: Parts) -> nn.Module:
-    """The model with layers of these sizes, which starts at the means of the training pixels."""
+    """The centred model of these layers, which starts at the means of the training pixels."""
     assert parts.groups is not None
-    return DBM(data.features, parts.groups, data.train[0].mean(0))  # type: ignore[arg-type]
+    means = data.train[0].mean(0)
+    return DBM(data.features, parts.groups, means, centred=True)  # type: ignore[arg-type]

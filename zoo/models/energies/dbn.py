@@ -118,9 +118,10 @@ def stacked(first: RBM, second: RBM) -> DBN:
         )
     net = DBN(features, (top, middle)).to(first.weight)
     with torch.no_grad():
-        net.decoder.weight.copy_(first.weight)
-        net.decoder.bias.copy_(first.bias)
-        net.prior.load_state_dict(second.state_dict())
+        net.decoder.weight.copy_(first.machine.weight)
+        net.decoder.bias.copy_(first.machine.left_bias)
+        for own, other in zip(net.machine, second.machine, strict=True):
+            own.copy_(other)
     return net
 
 
