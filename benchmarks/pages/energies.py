@@ -71,7 +71,7 @@ DBN is the RBM, and is then trained on draws of the RBM's hidden units by chains
 seconds are those of a busy CPU. Published: the RBM of 500 units by Salakhutdinov and Murray
 (2008), by contrastive divergence of up to 25 sweeps; the DBN by Murray and Salakhutdinov (2009).
 The left side of the RBM is the pixels, that of the DBN's machine the first hidden layer. Rates and
-sweeps were chosen on these test rows: three settings of the DBN were tried, of which this is the last.
+sweeps were chosen on these test rows: of the DBN three settings were tried, and the last is shown.
 """
 AFTER = """
 What the two sides say of one log Z differs by {rbm:.1f} nats for the RBM and by {dbn:.1f} for the
