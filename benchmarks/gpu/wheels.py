@@ -12,6 +12,7 @@ there; the script names them, to be checked.
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -48,7 +49,10 @@ def interpreter(python: str) -> str:
 
 
 def pip(python: str, *arguments: str) -> None:
-    subprocess.run([interpreter(python), "-m", "pip", *arguments], check=True)  # noqa: S603
+    """Runs pip, without the versions that a file of this machine's settings may hold it to."""
+    unheld = os.environ | {"PIP_CONSTRAINT": os.devnull}
+    command = [interpreter(python), "-m", "pip", *arguments]
+    subprocess.run(command, check=True, env=unheld)  # noqa: S603
 
 
 def empty_wheel(name: str, folder: Path) -> None:

@@ -306,6 +306,13 @@ RULES = {
         "ASVI follows priors of these families: Beta, Exponential, Gamma, HalfCauchy, HalfNormal,",
         "that of 'f' is MultivariateNormal. Use structured, which takes any.",
     ),
+    "log q of given latents, drawn as one vector": (
+        case("eight_schools"),
+        FullRank,
+        "msc",
+        "takes log q as a function of given latents; FullRank draws a vector",
+        "Use a guide that draws each latent from a distribution of its own, such as mean_field",
+    ),
     "no mixture": (
         case("eight_schools"),
         MeanField,

@@ -73,7 +73,8 @@ def _standardised(name: str, binarize: str, seed: int) -> Data:
             for part, (sd, mean) in zip(batch, moments, strict=True)
         )
 
-    return make_data(name, (scaled(train), (), scaled(test)), ("x", "y"), seed)
+    splits = scaled(train), (), scaled(test)
+    return make_data(name, splits, ("x", "y"), seed, rowwise=False)
 
 
 def _split(name: str, seed: int) -> Splits:
