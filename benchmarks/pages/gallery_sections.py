@@ -323,9 +323,11 @@ SECTIONS = (
         "reads the future and follows the chain is nearest; without the link from state to state "
         "the states are independent given the row. 400 steps are few: the exact posterior is a "
         "chain that reads the future, and the gap that is left to it is of training and of the "
-        "form of the network.",
+        "form of the network. On chords, whose log p(x) is known too, the model is trained with "
+        "the guide, and the gap is of both: reading the future gains 0.09 nats over the past, by "
+        "2.5 standard errors of three seeds, and the link from state to state 0.33.",
         ("zoo fit deep_markov", "zoo fit deep_markov --data digits_rows"),
-        "python -m benchmarks.vaes.deep_markov",
+        "python -m benchmarks.vaes.deep_markov --chords",
         "deep_markov.png",
         "deep_markov.json",
         vaes_deep_markov.table,

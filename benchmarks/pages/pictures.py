@@ -116,7 +116,7 @@ PICTURES = {
         lambda path: hamiltonian.picture(result("hamiltonian.json"), path),
     ),
     "deep_markov": Drawn(
-        "python -m benchmarks.vaes.deep_markov",
+        "python -m benchmarks.vaes.deep_markov --chords",
         lambda path: deep_markov.picture(result("deep_markov.json"), path),
     ),
     "semi_supervised": Drawn("python -m benchmarks.vaes.semi_supervised"),
