@@ -56,7 +56,8 @@ The first {test:,} test rows, one seed. The second number is the standard error 
 importance weights; "±" of log Z by AIS is that of AIS alone, beside the exact sum where there is
 one. Fits of a minute or two, with machines smaller than the published ones and without centring.
 Their log Z was annealed from the left side alone, before the other side was tried too: where
-there is no sum, the true log p(x) may be lower by nats, as the second table shows.
+there is no sum, the true log p(x) may be lower by nats, as the second table shows, and "±" is then
+no interval.
 """
 BETWEEN = """
 On this one seed, contrastive divergence of one sweep is below persistent chains by more than the

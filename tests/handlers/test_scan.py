@@ -103,3 +103,12 @@ def test_a_site_inside_is_refused(observed):
 
     with pytest.raises(ValueError, match=r"Site 'level' is sampled .* Sample all times as one"):
         zoo.scan(step, torch.zeros(()), X)
+
+
+def test_a_carry_that_is_changed_in_place_is_refused():
+    def step(carry, x):
+        carry += x
+        return carry, carry
+
+    with pytest.raises(ValueError, match="changes it in place"):
+        zoo.scan(step, torch.zeros(()), torch.ones(4))

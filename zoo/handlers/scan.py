@@ -108,10 +108,21 @@ def python_loop(flat: Flat) -> tuple[Tensors, Tensors]:
     """Runs a scan as a Python loop."""
     carry, rows = flat.init, []
     for x in zip(*(column.unbind(0) for column in flat.xs), strict=True):
+        before = _versions(carry)
         found = flat.step(*carry, *x)
+        if before != _versions(carry):
+            raise ValueError(
+                "Expected the function of a scan to leave its carry as it is; it changes it in "
+                "place. Return a new carry: carry + x in the place of carry += x."
+            )
         carry = found[: len(flat.init)]
         rows.append(found[len(flat.init) :])
     return carry, [torch.stack(column) for column in zip(*rows, strict=True)]
+
+
+def _versions(carry: Tensors) -> list[int]:
+    """How often each tensor was changed in place; inference mode does not count."""
+    return [0 if value.is_inference() else value._version for value in carry]
 
 
 _RUNNER: ContextVar[Runner] = ContextVar("what runs a scan", default=python_loop)

@@ -25,6 +25,7 @@ from zoo.objectives import Objective
 from zoo.optim.schedules import Schedule
 from zoo.pairing.covered import covered
 from zoo.pairing.guide_input import check_precision
+from zoo.pairing.guide_sites import check_independent
 from zoo.pairing.latents_under import latents_under, narrowed
 from zoo.pairing.mismatch import check
 from zoo.pairing.validation import checked_run, observed_arguments
@@ -76,6 +77,9 @@ def build(
         adopt(held_modules(guide))
         with in_eval_mode(reached), Minibatch(None, rows):
             traces = _first_run(model, guide, seen, args, kwargs)
+            if objective.needs.independent and not isinstance(guide, Family):
+                who = type(objective).__name__
+                check_independent(as_guide(guide), traces.guide, args, kwargs, who)
         latents = narrowed(latents, guide, traces, args, kwargs, rows)
     pair = checked_pair(Pair(model, guide, latents), traces, objective)
     found = seen[0].modules, seen[1].modules
