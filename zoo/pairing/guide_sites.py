@@ -102,7 +102,8 @@ def _numbers_of(fn: Any, value: Tensor) -> list[Tensor]:
 
 def _elsewhere(site: Message) -> Tensor:
     """Another value of a site, in its support where that is of bits or of classes."""
-    fn, value = site["fn"], site["value"]
+    fn: Any = site["fn"]
+    value: Any = site["value"]
     while isinstance(fn, Independent):
         fn = fn.base_dist
     if isinstance(fn, Bernoulli):

@@ -44,7 +44,8 @@ class Body:
     @property
     def shown(self) -> Tensors:
         """Examples of what it returns, without values: the next carry and y."""
-        return [node.meta["val"] for node in self.graph.graph.output_node().args[0]]
+        returned: Any = self.graph.graph.output_node().args[0]
+        return [node.meta["val"] for node in returned]
 
     @property
     def inputs(self) -> Tensors:

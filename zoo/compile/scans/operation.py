@@ -174,8 +174,8 @@ def _derivative(body: Body, columns: int, task: Task) -> Body:
         with torch.enable_grad():
             wanted = [leaves[i].requires_grad_() for i in moving]
             found = Differentiable(body.graph).run(*leaves)
-            pairs = zip((*task.real, *task.outcomes), (*after, *given), strict=True)
-            pairs = [(found[i], g) for i, g in pairs if found[i].requires_grad]
+            places = zip((*task.real, *task.outcomes), (*after, *given), strict=True)
+            pairs = [(found[i], g) for i, g in places if found[i].requires_grad]
             values, weights = zip(*pairs, strict=True)
             got = torch.autograd.grad(values, wanted, weights, materialize_grads=True)
         added = [a + b for a, b in zip(total, got[len(task.real) :][:sums], strict=True)]
