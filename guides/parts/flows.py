@@ -14,12 +14,10 @@ LEAST_HIDDEN = 32  # of a network that also reads a context
 def autoregressive_stack(size: int, depth: int, hidden: int) -> nn.ModuleList:
     """`depth` steps z <- s(z) * z + (1 - s(z)) * m(z), autoregressive, in alternating order.
 
-    Near the identity at first: s starts at sigmoid(2). The hidden units are bounded, and so is m:
-    with rectified ones it grows without bound where training has put no draw yet, and a rare draw
-    from there gives a gradient that undoes the fit.
+    Near the identity at first: s starts at sigmoid(2).
     """
     nets = [
-        AutoRegressiveNN(size, [hidden], permutation=order, nonlinearity=nn.Tanh())  # type: ignore[arg-type]
+        AutoRegressiveNN(size, [hidden], permutation=order)  # type: ignore[arg-type]
         for order in _orders(size, depth)
     ]
     steps = [transforms.AffineAutoregressive(_in_order(net), stable=True) for net in nets]

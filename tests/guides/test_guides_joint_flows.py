@@ -112,21 +112,11 @@ def test_the_density_of_a_point_that_the_flow_did_not_draw(name):
     torch.testing.assert_close(found, log_q, rtol=IDENTITY, atol=IDENTITY)
 
 
-@torch.no_grad()
-def test_networks_do_not_grow_where_no_draw_has_been():
-    """With rectified units they would, ten times as far out ten times as much."""
-    guide, _ = made("iaf")
-    scatter(guide, spread=1.0)
-    x = torch.randn(20, 10)
-    for step in guide.steps:
-        for far, farther in zip(step.arn(1e4 * x), step.arn(1e5 * x), strict=True):
-            torch.testing.assert_close(farther, far, rtol=IDENTITY, atol=IDENTITY)
-
-
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_gradient_is_clipped_unless_told_otherwise(name):
     task = zoo.load("eight_schools")
-    for asked, norm in ({}, FLOWS["iaf"].clip_norm), ({"clip_norm": 7.0}, 7.0):
+    usual = {"iaf": 1000.0}.get(name, 100.0)
+    for asked, norm in ({}, usual), ({"clip_norm": 7.0}, 7.0):
         fit = zoo.fit(task, FLOWS[name], steps=1, **asked)
         assert fit.settings.update.clip_norm == norm
     assert zoo.fit(task, FullRank, steps=1).settings.update.clip_norm is None
