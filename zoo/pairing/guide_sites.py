@@ -73,8 +73,9 @@ def check_independent(
         name = str(site["name"])
         found = _numbers(guide, values | {name: _elsewhere(site)}, args, kwargs)
         for other in values:
-            pairs = zip(found[other], usual[other], strict=True)
-            if other != name and not all(torch.equal(one, two) for one, two in pairs):
+            pairs = zip(found.get(other, ()), usual[other], strict=False)  # it may not be drawn
+            same = other in found and all(torch.equal(one, two) for one, two in pairs)
+            if other != name and not same:
                 raise PairingError(
                     f"{who} moves each element of the latents on its own; the guide draws "
                     f"'{other}' from a distribution that depends on '{name}'. Use rloo, or a "
@@ -89,7 +90,8 @@ def _numbers(guide: Callable, values: dict, args: tuple, kwargs: dict) -> dict[s
         held = poutine.condition(guide, data=values)
         trace = poutine.trace(held).get_trace(*args, **kwargs)
     sites = {str(site["name"]): site for site in sample_sites(trace)}
-    return {name: _numbers_of(sites[name]["fn"], value) for name, value in values.items()}
+    drawn = {name: value for name, value in values.items() if name in sites}
+    return {name: _numbers_of(sites[name]["fn"], value) for name, value in drawn.items()}
 
 
 def _numbers_of(fn: Any, value: Tensor) -> list[Tensor]:
