@@ -28,7 +28,6 @@ from benchmarks import markdown, records
 from benchmarks.speed.timing import trainer_on
 from zoo.compile.scans import loop
 from zoo.isolation import isolated
-from zoo.models.time_series.garch import Garch
 from zoo.objectives import Trace
 from zoo.task import given
 from zoo.training.compiled_trainer import CompiledTrainer
@@ -55,7 +54,7 @@ def written_out(f, init, xs):
 
 
 class GarchByTimes(nn.Module):
-    """The zoo's GARCH(1, 1), time by time."""
+    """GARCH(1, 1), time by time."""
 
     def __init__(self, run) -> None:
         super().__init__()
@@ -67,12 +66,29 @@ class GarchByTimes(nn.Module):
         persistence = pyro.sample("persistence", dist.Uniform(0.0, 1.0))
         share = pyro.sample("share", dist.Uniform(0.0, 1.0))
 
-        def step(variance: Tensor, square: Tensor):
-            after = base + persistence * (share * square + (1 - share) * variance)
-            return after, variance
-
-        _, variances = self.run(step, torch.ones_like(base), (y - m).square())
+        alpha = persistence * share
+        variances = self.variances((y - m).square(), base, alpha, persistence - alpha)
         pyro.sample("y", dist.Normal(m, variances.sqrt()).to_event(1), obs=y)
+
+    def variances(self, squares: Tensor, base: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        """h_0 = 1, then h_t = base + alpha squares_{t-1} + beta h_{t-1}."""
+
+        def step(variance: Tensor, square: Tensor):
+            return base + alpha * square + beta * variance, variance
+
+        return self.run(step, torch.ones_like(base), squares)[1]
+
+
+class GarchByPowers(GarchByTimes):
+    """The same, its linear recursion written as one product with a matrix of powers of beta."""
+
+    def variances(self, squares: Tensor, base: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        """h_t = beta^t + sum over j < t of beta^(t-1-j) (base + alpha squares_j)."""
+        times = torch.arange(len(squares), dtype=squares.dtype)
+        lag = times[:, None] - times
+        powers = torch.where(lag >= 0, beta ** lag.clamp(min=0), 0.0)
+        added = torch.cat([torch.ones_like(squares[:1]), (base + alpha * squares)[:-1]])
+        return powers @ added
 
 
 class NetworkWalk(nn.Module):
@@ -131,7 +147,7 @@ def of_the_zoo(model: str, way: str, times: int) -> dict:
     if way == "scan_1":
         loop.TURN = 1
     run = written_out if way == "unrolled" else zoo.scan
-    build = Garch if way == "powers" else partial(MODELS[model], run)
+    build = partial(GarchByPowers if way == "powers" else MODELS[model], run)
     task = given(build(), (series(model, times),))
     with isolated(seed=0):
         trainer = trainer_on(task, guides.MeanField, Trace(), None, 1e-3)

@@ -82,7 +82,13 @@ WRONG = {
         X,
         r"stay float64 of shape \(\); got float64 of shape \(5,\)",
     ),
-    "dtype": (lambda c, x: (c.float(), None), ZERO, X, r"stay float64 .*; got float32"),
+    "dtype": (
+        lambda c, x: (c.float(), None),
+        ZERO,
+        X,
+        r"stay float64 .*; got float32 .* Pass init as float32, or return float64",
+    ),
+    "f": (1, ZERO, X, r"f to be a function of a carry and an x; got 1"),
     "structure": (lambda c, x: ((c, c), None), ZERO, X, r"with 1 tensors; got .*, float64"),
     "one": (lambda c, x: c, ZERO, X, r"return two things, .*; got float64"),
     "y": (lambda c, x: (c, 1.0), ZERO, X, r"y to be of tensors; got float"),
@@ -96,12 +102,34 @@ def test_bad_input_is_refused_with_both_values(name):
         zoo.scan(*arguments)
 
 
-@pytest.mark.parametrize("observed", [None, torch.tensor(0.5)])
-def test_a_site_inside_is_refused(observed):
-    def step(level, x):
-        return pyro.sample("level", dist.Normal(level, 1.0), obs=observed), None
+def sampled(level, x):
+    return pyro.sample("level", dist.Normal(level, 1.0)), None
 
-    with pytest.raises(ValueError, match=r"Site 'level' is sampled .* Sample all times as one"):
+
+def observed(level, x):
+    return pyro.sample("level", dist.Normal(level, 1.0), obs=x), None
+
+
+def named(level, x):
+    return pyro.deterministic("level", level + x), None
+
+
+def plated(level, x):
+    with pyro.plate("level", 2):
+        return level + x, None
+
+
+@pytest.mark.parametrize(
+    ("step", "way"),
+    [
+        (sampled, "Sample all times as one site"),
+        (observed, "Sample all times as one site"),
+        (named, r"call pyro\.deterministic after"),
+        (plated, "Open the plate around"),
+    ],
+)
+def test_a_site_inside_is_refused(step, way):
+    with pytest.raises(ValueError, match=f"Site 'level' is in the function of a scan, .* {way}"):
         zoo.scan(step, torch.zeros(()), X)
 
 

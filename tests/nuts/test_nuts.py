@@ -2,11 +2,14 @@
 
 import math
 
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 
 import zoo
 from zoo.arviz_compat import chain_diagnostics
+from zoo.compile.scans.operation import OPERATION, calls
 from zoo.isolation import in_double, isolated
 from zoo.metrics.posterior import exact_moments
 from zoo.nuts.chains import Point
@@ -14,6 +17,7 @@ from zoo.nuts.first_step import first_step
 from zoo.nuts.metric import scale_of, to_q, to_u, whitened, windows
 from zoo.nuts.run import Plan, sample
 from zoo.nuts.tree import _level, _trailing_ones, leapfrog
+from zoo.reference.posterior import Posterior
 from zoo.torch_private import make_fx
 
 COVARIANCE = torch.tensor([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 9.0]])
@@ -88,6 +92,28 @@ def test_acceptance_meets_its_target_and_the_metric_the_covariance(run):
     found = run.scale @ run.scale.T
     assert torch.allclose(found.diagonal(), COVARIANCE.diagonal(), rtol=0.3)
     assert not run.diverged.any()
+
+
+def test_a_scan_in_the_density_is_a_loop_of_the_compiled_block():
+    """The same first draws as by a density whose recursion is a Python loop, step by step."""
+    y = torch.randn(40, generator=torch.Generator().manual_seed(0)).double()
+
+    def model(y):
+        pull = pyro.sample("pull", dist.Uniform(y.new_zeros(()), y.new_ones(())))
+        pull, rows = pull[..., None].expand(*pull.shape, len(y)), y.expand(*pull.shape, len(y))
+        begin = torch.zeros_like(pull[..., 0])
+        _, means = zoo.scan(lambda c, e: (pull[..., 0] * c + e, c), begin, rows.movedim(-1, 0))
+        pyro.sample("y", dist.Normal(means.movedim(0, -1), 1.0).to_event(1), obs=y)
+
+    with isolated(seed=1), in_double():
+        posterior = Posterior(model, (y,), {}, 3)
+        assert calls(posterior.slope, OPERATION)
+        start = posterior.start()
+    one, two = (
+        drawn(density, start, draws=5, warmup=10, compiles=compiles)
+        for density, compiles in ((posterior.slope, True), (posterior.plain, False))
+    )
+    assert torch.allclose(one.u[:3], two.u[:3], rtol=1e-6)
 
 
 def test_a_seed_gives_its_draws_again():

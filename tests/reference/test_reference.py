@@ -126,7 +126,9 @@ def test_noncentred_draws_are_mapped_back(name):
     assert set(values) == set(centred.names)
 
 
-@pytest.mark.parametrize("name", ["eight_schools", "logistic_regression"])
+@pytest.mark.parametrize(
+    "name", ["eight_schools", "logistic_regression", "garch", "lotka_volterra"]
+)
 def test_the_traced_slope_is_the_models(name):
     task = zoo.load(name)
     with isolated(seed=1), in_double():

@@ -131,6 +131,19 @@ def schools(sigma, y):
         pyro.sample("y", dist.Normal(theta, sigma), obs=y)
 
 
+@pytest.mark.parametrize(
+    ("reparam", "text"),
+    [
+        ("theta", "Expected reparam to be a dict of sites and forms; got 'theta'"),
+        ({"theta": 3}, r"Expected the form of 'theta' to be one of pyro\.infer\.reparam; got 3"),
+        ({"tau": LocScaleReparam(0.0)}, "cannot be run with 'tau' by LocScaleReparam"),
+    ],
+)
+def test_forms_that_do_not_suit_are_named(reparam, text):
+    with pytest.raises(ValueError, match=text):
+        sample_reference(schools, torch.ones(len(Y)), Y, reparam=reparam, **SHORT)
+
+
 def test_both_ways_of_reparameterising_a_model_of_ones_own():
     config = {"theta": LocScaleReparam(0.0)}
     with isolated(seed=1), in_double():

@@ -17,6 +17,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import Message
 from torch import Tensor
 
+from zoo.checks.arguments import refusal
 from zoo.torch_private import tree_flatten, tree_unflatten
 
 Recursion = Callable[[Any, Any], tuple[Any, Any]]
@@ -74,6 +75,8 @@ def scan(f: Recursion, init: Any, xs: Any) -> tuple[Any, Any]:
         >>> levels
         tensor([1.0000, 1.5000, 1.7500])
     """
+    if not callable(f):
+        raise refusal("f", "a function of a carry and an x", f, "Pass (carry, x) -> (carry, y).")
     leaves, carried = tree_flatten(init)
     columns, given = tree_flatten(xs)
     _check("init", leaves, "Give f a carry to begin with, for example torch.zeros(()).")
@@ -139,12 +142,18 @@ def scans_run_by(runner: Runner) -> Iterator[None]:
 
 
 class NoSites(Messenger):
-    """Refuses sample statements: a site has one name, and f is called T times."""
+    """Refuses Pyro's statements: a site has one name, and f is called T times."""
 
     def _pyro_sample(self, msg: Message) -> None:
+        if msg["infer"].get("_deterministic"):
+            way = "Return its value as y, and call pyro.deterministic after the scan."
+        elif type(msg["fn"]).__name__ == "_Subsample":
+            way = "Open the plate around the scan."
+        else:
+            way = "Sample all times as one site before the scan, and pass its value as xs."
         raise ValueError(
-            f"Site '{msg['name']}' is sampled in the function of a scan, which is called once for "
-            "each time. Sample all times as one site before the scan, and pass its value as xs."
+            f"Site '{msg['name']}' is in the function of a scan, which is called once for each "
+            f"time. {way}"
         )
 
 
@@ -176,9 +185,11 @@ def _check_carry(before: tuple[Tensor, ...], after: list[Any], *, same: bool) ->
         )
     for old, new in zip(before, after, strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):
+            way = "Expand init to the shape that f returns, or sum over what f adds."
+            if old.shape == new.shape:
+                way = f"Pass init as {_dtype(new)}, or return {_dtype(old)}."
             raise ValueError(
-                f"Expected the carry to stay {_kind(old)}; got {_kind(new)} from f. Expand init "
-                "to the shape that f returns, or sum over what f adds."
+                f"Expected the carry to stay {_kind(old)}; got {_kind(new)} from f. {way}"
             )
 
 
@@ -193,5 +204,9 @@ def _check_outcome(outcome: list[Any]) -> None:
 
 def _kind(value: object) -> str:
     if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+        return f"{_dtype(value)} of shape {tuple(value.shape)}"
     return type(value).__name__
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")

@@ -12,6 +12,7 @@ from torch.fx import GraphModule
 
 from zoo.compile.code_cache import Packaged
 from zoo.compile.loop_key import graph_key
+from zoo.compile.scans.loop import with_loops
 from zoo.compile.step_loop import on_one_thread
 from zoo.nuts.chains import Chains, StepSizes
 from zoo.nuts.metric import whitened
@@ -80,7 +81,7 @@ def compiled_block(density: GraphModule, most_depth: int) -> Block:
     def key() -> str:
         return "\n".join([graph_key(density), _source(), str(most_depth)])
 
-    code = Packaged(lambda: _loop(density, most_depth), key, _returned, options)
+    code = Packaged(lambda: _loop(with_loops(density), most_depth), key, _returned, options)
     return on_one_thread(code, pool=True)
 
 

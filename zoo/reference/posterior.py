@@ -5,7 +5,8 @@ posterior of theta is the same, and that of eta has no funnel.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from zoo.compile.graph_passes import poison_failures
+from zoo.compile.scans.operation import as_an_operation
+from zoo.handlers.scan import scans_run_by
 from zoo.latents import Kind, Latents, Model, describe
 from zoo.nuts.tree import Density
 from zoo.program.guideless import without_guide
@@ -67,11 +70,13 @@ class Posterior:
         if reparam:
             sampled = poutine.reparam(sampled, dict(reparam))
         self.names, self.args, self.chains = own.names, args, chains
-        self.density = JointDensity(without_guide(sampled, args), args)
+        with forms_named(reparam):
+            self.density = JointDensity(without_guide(sampled, args), args)
         if self.form:
             own_density = JointDensity(without_guide(model, args), args)
             require_same(own_density, self.density, self._values)
-        self.slope = self._slope()
+        with scans_run_by(as_an_operation):
+            self.slope = self._slope()
 
     def plain(self, u: Tensor) -> Pair:
         """Log density, nats, and gradient through the model: (n, size) -> (n,), (n, size)."""
@@ -153,6 +158,26 @@ def _tried(density: Density, u: Tensor) -> Pair:
             return u.new_full((1,), -torch.inf), torch.zeros_like(u)
     values, slopes = zip(*(_tried(density, half) for half in u.chunk(2)), strict=True)
     return torch.cat(values), torch.cat(slopes)
+
+
+@contextmanager
+def forms_named(reparam: Mapping[str, Reparam]) -> Iterator[None]:
+    """Says that forms do not suit their sites, where a model cannot be run in them.
+
+    Raises:
+        ValueError: naming the sites and the forms.
+    """
+    try:
+        yield
+    except (AttributeError, AssertionError, NotImplementedError, TypeError) as error:
+        if not reparam:
+            raise
+        pairs = ", ".join(f"'{name}' by {type(form).__name__}" for name, form in reparam.items())
+        raise ValueError(
+            f"Expected forms that suit their sites; the model cannot be run with {pairs}: "
+            f"{error or type(error).__name__}. LocScaleReparam is for distributions with loc and "
+            "scale, as Normal and StudentT; leave the others out."
+        ) from error
 
 
 def refuse(latents: Latents) -> None:

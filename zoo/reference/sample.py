@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pyro.infer.reparam import LocScaleReparam
 from pyro.infer.reparam.reparam import Reparam
 
-from zoo.checks.arguments import number, seed_given, whole
+from zoo.checks.arguments import number, refusal, seed_given, whole
 from zoo.isolation import in_double, isolated
 from zoo.latents import Model
 from zoo.provenance import provenance
@@ -62,7 +62,8 @@ def sample_reference(
             each model and number of chains. A model that cannot be traced runs without it.
 
     Raises:
-        ValueError: for latents that are discrete or belong to a data row; names the latent.
+        ValueError: for latents that are discrete or belong to a data row, and for a form that
+            does not suit its site; names the latent.
         UnreliableReferenceError: if R-hat is not below 1.01 or an effective sample size not above
             1000, for any scalar, or if a transition diverged, or if tails are too heavy for a mean
             or sd, see :mod:`zoo.reference.tails`.
@@ -71,6 +72,7 @@ def sample_reference(
 
     task, seed = task_of(model, args), seed_given(seed)
     _check(chains, draws, warmup, accept)
+    _check_forms({} if reparam is None else reparam)
     recipe = task.recipe
     sites = _usual(noncentred, recipe.noncentred if recipe else ())
     logged = _usual(logs, recipe.logs if recipe else ())
@@ -146,3 +148,13 @@ def _check(chains: int, draws: int, warmup: int, accept: float) -> None:
     for name, value, least in (("chains", chains, 2), ("draws", draws, 4), ("warmup", warmup, 1)):
         whole(name, value, least=least)
     number("accept", accept, above=0.0, below=1.0)
+
+
+def _check_forms(reparam: object) -> None:
+    """Each form must be one of Pyro's for a site."""
+    way = "Pass e.g. {'theta': pyro.infer.reparam.LocScaleReparam(0.0)}."
+    if not isinstance(reparam, Mapping):
+        raise refusal("reparam", "a dict of sites and forms", reparam, way)
+    for name, form in reparam.items():
+        if not isinstance(form, Reparam):
+            raise refusal(f"the form of '{name}'", "one of pyro.infer.reparam", form, way)

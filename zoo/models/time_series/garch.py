@@ -8,8 +8,7 @@ Generative process, with e_t = y_t - m and h_0 = 1:
     h_t = base + persistence (share e_{t-1}^2 + (1 - share) h_{t-1})
     y_t ~ N(m, sqrt(h_t))         (the second argument is a standard deviation)
 
-The recursion is linear in h, and is written as one product with a matrix of powers, so that the
-model has no loop.
+The recursion over time is a :func:`zoo.scan`, which stays one loop where a step is compiled.
 
 Shapes: y (T,), all latents ().
 Source: Bollerslev (1986), Generalized autoregressive conditional heteroskedasticity.
@@ -22,8 +21,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from zoo.handlers.scan import scan
 from zoo.models.shapes import require_shape
-from zoo.models.time_series.powers import powers_of
 
 FIRST_VARIANCE = 1.0
 
@@ -56,7 +55,7 @@ class Garch(nn.Module):
 
 
 def variances(squares: Tensor, base: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
-    """h_t = beta^t h_0 + sum over j < t of beta^(t-1-j) (base + alpha e_j^2).
+    """h_0 = 1, then h_t = base + alpha e_{t-1}^2 + beta h_{t-1}.
 
     Args:
         squares: e_t^2, shape (..., T).
@@ -67,8 +66,12 @@ def variances(squares: Tensor, base: Tensor, alpha: Tensor, beta: Tensor) -> Ten
     Returns:
         Shape (..., T).
     """
-    size = squares.shape[-1]
-    lags = powers_of(beta, size)  # beta^(t - j) for j <= t
-    first = torch.full_like(squares[..., :1], FIRST_VARIANCE)
-    steps = torch.cat([first, (base + alpha * squares)[..., :-1]], -1)
-    return (lags * steps[..., None, :]).sum(-1)
+    base, alpha, beta, rows = torch.broadcast_tensors(base, alpha, beta, squares)
+    base, alpha, beta = base[..., 0], alpha[..., 0], beta[..., 0]
+
+    def advance(variance: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
+        return base + alpha * square + beta * variance, variance
+
+    first = torch.full_like(base, FIRST_VARIANCE)
+    _, found = scan(advance, first, rows.movedim(-1, 0))
+    return found.movedim(0, -1)

@@ -27,6 +27,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from zoo.handlers.scan import scan
 from zoo.models.shapes import require_shape
 from zoo.models.time_series.positive_normal import PositiveNormal
 
@@ -73,12 +74,16 @@ def log_populations(theta: Tensor, first: Tensor, years: int) -> Tensor:
     """
     growth = torch.stack([theta[..., 0], -theta[..., 2]], -1)
     effect = torch.stack([-theta[..., 1], theta[..., 3]], -1)  # of the other population
-    x, found = first, [first]
-    for _ in range(years - 1):
+
+    def year(now: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        x = now
+        now = x
         for _ in range(STEPS):
             x = _step(x, growth, effect)
-        found.append(x)
-    return torch.stack(found, -2)
+        return x, now
+
+    _, found = scan(year, first + torch.zeros_like(growth), torch.arange(years))
+    return found.movedim(0, -2)
 
 
 def _step(x: Tensor, growth: Tensor, effect: Tensor) -> Tensor:
