@@ -1,7 +1,10 @@
 """The density that NUTS is given: all chains at once, for models of any form."""
 
+import math
+
 import pyro
 import pyro.distributions as dist
+import pytest
 import torch
 from torch.fx import GraphModule
 
@@ -47,3 +50,34 @@ def test_a_factorisation_that_fails_spoils_its_own_chain_alone():
         alone, _ = posterior.plain(u[[0]])
     assert (value.isfinite() & slope.isfinite().all(-1)).tolist() == [True, False, True]
     assert torch.allclose(value[:1], alone, rtol=1e-8)
+
+
+def scaled(y):
+    """A location and a scale."""
+    m = pyro.sample("m", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+    s = pyro.sample("s", dist.LogNormal(torch.zeros(()), 1.0))
+    pyro.sample("y", dist.Normal(m[..., 0], s), obs=y)
+
+
+def test_chains_begin_near_what_is_given():
+    with isolated(seed=0), in_double():
+        posterior = Posterior(scaled, (Y.double(),), {}, 50)
+        u = posterior.start({"m": (3.0, -1.0), "s": 20.0})
+    away = u - torch.tensor([3.0, -1.0, math.log(20.0)])
+    assert away.abs().max() <= 0.5
+    assert (away.std(0) > 0.2).all()
+
+
+@pytest.mark.parametrize(
+    ("init", "text"),
+    [
+        ({"m": 0.0}, r"each site that is sampled, \['m', 's'\]; got \['m'\]"),
+        ({"m": (1.0, 2.0, 3.0), "s": 1.0}, r"'m' of shape \(2,\); got \(3,\)"),
+        ({"m": 0.0, "s": -1.0}, r"'s' in its support, GreaterThan.*; got -1\.0"),
+    ],
+)
+def test_a_beginning_that_does_not_suit_is_refused(init, text):
+    with isolated(seed=0), in_double():
+        posterior = Posterior(scaled, (Y.double(),), {}, 2)
+        with pytest.raises(ValueError, match=text):
+            posterior.start(init)

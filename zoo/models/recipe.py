@@ -1,6 +1,6 @@
 """How a model of the tables is made for a data set, and what it is usually trained with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -31,6 +31,7 @@ class Recipe:
             it draws a reference posterior.
         logs: positive sites whose posterior has no mean or no sd, so that a reference has the
             moments of their logarithms.
+        init: site -> value near which the chains of a reference begin; None for anywhere.
     """
 
     build: Callable[..., nn.Module]
@@ -47,6 +48,7 @@ class Recipe:
     parts: Parts = Parts()
     noncentred: tuple[str, ...] = ()
     logs: tuple[str, ...] = ()
+    init: Mapping[str, object] | None = None
 
     def make(self, data: Data, parts: Parts) -> nn.Module:
         """The model with fresh parameters, of the parts chosen."""

@@ -27,10 +27,11 @@ from zoo.reference.other_form import require_same, require_sites
 from zoo.reference.record import Scalars
 from zoo.sampling.joint_density import JointDensity
 from zoo.sampling.traced import traced
-from zoo.sampling.unconstrained import Bijected
-from zoo.sites.supports import SUMMED
+from zoo.sampling.unconstrained import Bijected, to_unconstrained
+from zoo.sites.supports import SUMMED, unmixed
 
 LARGEST_START = 2.0  # of each coordinate of a starting point
+NEAR = 0.5  # the same, from a point that is given
 TRIES = 100
 DRAWS_AT_ONCE = 1000  # whose values are computed together
 Pair = tuple[Tensor, Tensor]
@@ -86,23 +87,54 @@ class Posterior:
             (gradient,) = torch.autograd.grad(target.sum(), leaf)
         return target.detach(), gradient
 
-    def start(self) -> Tensor:
-        """Points uniform within 2 of the origin, of finite density: shape (chains, size).
+    def start(self, init: Mapping[str, object] | None = None) -> Tensor:
+        """Points of finite density, (chains, size), uniform around a middle.
+
+        Args:
+            init: site -> value, the middle, from which each unconstrained number is at most 0.5
+                away; None for the origin of unconstrained space, and at most 2 away.
 
         Raises:
-            ValueError: if there are too few.
+            ValueError: if there are too few, or init has no value of that site's support.
         """
-        u = self._near_origin()
+        middle, width = torch.zeros(self.density.size), LARGEST_START
+        if init is not None:
+            middle, width = self._unconstrained(init), NEAR
+        shape = self.chains, self.density.size
+        u = middle + width * (2 * torch.rand(shape) - 1)
         for _ in range(TRIES):
             target, gradient = self.slope(u)
             good = target.isfinite() & gradient.isfinite().all(-1)
             if good.all():
                 return u
-            u = torch.where(good[:, None], u, self._near_origin())
+            u = torch.where(good[:, None], u, middle + width * (2 * torch.rand(shape) - 1))
+        where = "the origin of unconstrained space" if init is None else "init"
         raise ValueError(
-            f"Expected a finite density near the origin of unconstrained space; got none in "
-            f"{TRIES} tries. Check the model's log density at plausible values."
+            f"Expected a finite density near {where}; got none in {TRIES} tries. Check the "
+            "model's log density at plausible values, and pass these as init."
         )
+
+    def _unconstrained(self, init: Mapping[str, object]) -> Tensor:
+        """The point of given values, (size,)."""
+        columns, program = self.density.columns, self.density.program
+        sites = {site.name: site.batch_shape + site.event_shape for site in columns.sites}
+        if set(init) != set(sites):
+            raise ValueError(
+                f"Expected init to have a value of each site that is sampled, {list(sites)}; got "
+                f"{list(init)}. In another form (noncentred, reparam) these are the form's sites."
+            )
+        values = {name: _given(name, init[name], shape) for name, shape in sites.items()}
+        model = poutine.condition(program.model, data=values)
+        with program.handlers(None):
+            nodes = poutine.trace(model).get_trace(*self.args).nodes
+        supports = {name: unmixed(nodes[name]["fn"].support) for name in sites}
+        for name, support in supports.items():
+            if not bool(support.check(values[name]).all()):
+                raise ValueError(
+                    f"Expected init to have '{name}' in its support, {support}; got "
+                    f"{init[name]}. Pass a value that the model can draw."
+                )
+        return columns.pack(to_unconstrained(values, supports), 1).reshape(-1)
 
     @torch.no_grad()
     def values(self, us: Tensor) -> Scalars:
@@ -114,9 +146,6 @@ class Posterior:
         except Exception:  # noqa: BLE001  an operation may have no form for many draws
             columns = [torch.stack(parts) for parts in zip(*map(self._values, us), strict=True)]
         return dict(zip(self.names, columns, strict=True))
-
-    def _near_origin(self) -> Tensor:
-        return LARGEST_START * (2 * torch.rand(self.chains, self.density.size) - 1)
 
     def _slope(self) -> Density:
         u = torch.rand(self.chains, self.density.size)
@@ -147,6 +176,17 @@ class Posterior:
             nodes = poutine.trace(program.model).get_trace(*self.args).nodes
         require_sites(self.names, list(nodes))
         return tuple(cast(Tensor, nodes[name]["value"]) for name in self.names)
+
+
+def _given(name: str, value: object, shape: torch.Size) -> Tensor:
+    """A value of a site in its shape."""
+    found = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    if found.shape != shape and found.numel() != 1:
+        raise ValueError(
+            f"Expected init to have '{name}' of shape {tuple(shape)}; got {tuple(found.shape)}. "
+            "Pass that shape, or one number for all of it."
+        )
+    return found.expand(shape)
 
 
 def _tried(density: Density, u: Tensor) -> Pair:

@@ -1,6 +1,7 @@
 """Time series: many short ones with latents of their own, and single ones with shared latents."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import nn
 
@@ -33,7 +34,14 @@ TIME_SERIES: dict[str, Recipe] = {
     "autoregression": one_series(Autoregression, "autoregression"),
     "change_point": one_series(ChangePoint, "coal_mines"),
     "garch": one_series(Garch, "garch"),
-    "lotka_volterra": one_series(LotkaVolterra, "hudson_bay"),
+    "lotka_volterra": replace(
+        one_series(LotkaVolterra, "hudson_bay"),
+        init={  # of chains that begin elsewhere, some stay in modes of large noise
+            "theta": (0.55, 0.03, 0.8, 0.025),
+            "z_init": (34.0, 6.0),
+            "sigma": (0.25, 0.25),
+        },
+    ),
     "stochastic_volatility": one_series(StochasticVolatility, "stochastic_volatility"),
     "hmm": Recipe(
         build=lambda data: HiddenMarkov(data.features, states=3),
