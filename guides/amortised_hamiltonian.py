@@ -75,9 +75,7 @@ class AmortisedHamiltonian(Guide):
         body: nn.Module | None = None,
     ) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (model,)  # in a tuple: its parameters stay the model's
         self.context = context if moves else 0
         self.chain = HamiltonianChain(latents, moves, leapfrogs, self.context)

@@ -8,19 +8,13 @@ Source: De Cao & Aziz 2020, "The power spherical distribution".
 Topic: Spheres and hyperbolic space.
 """
 
-from typing import ClassVar
+from torch import Tensor
 
-import pyro
-from torch import Tensor, nn
-
-from guides.guide import Guide
-from guides.parts.directions import direction_encoder, directional
-from guides.parts.plates import inside
-from zoo.latents import Kind, Latents
+from guides.parts.amortised_direction import AmortisedDirection
 from zoo.manifolds.power_spherical import PowerSpherical
 
 
-class AmortisedPowerSpherical(Guide):
+class AmortisedPowerSpherical(AmortisedDirection):
     """Each row's direction power spherical, with parameters that a network reads off the row.
 
     Args:
@@ -38,19 +32,6 @@ class AmortisedPowerSpherical(Guide):
         (torch.Size([4, 3]), True)
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SPHERE})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
-
-    def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:
-        super().__init__(latents)
-        self.encoder = direction_encoder(latents, body)
-
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        plates, values = self.plates(args), {}
-        for site, output in zip(self.latents.sites, self.encoder(args), strict=True):
-            q = directional(PowerSpherical, output, site, self.latents)
-            with inside(plates, site):
-                values[site.name] = pyro.sample(site.name, q)
-        return values
+    def distribution(self, loc: Tensor, concentration: Tensor) -> PowerSpherical:
+        """By the mean direction, (..., d), and the concentration, (...)."""
+        return PowerSpherical(loc, concentration)

@@ -68,9 +68,7 @@ class AmortisedRecurrent(Guide):
         chained: bool = True,
     ) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.step, self.chained = look_up("reads", reads, READS), chained
         self.times = len(latents.sites)
         size = latents.sites[0].unconstrained_shape.numel()

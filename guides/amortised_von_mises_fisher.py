@@ -9,19 +9,13 @@ Departs from the paper: 1 + softplus is in units of d; gradients in k are implic
 Topic: Spheres and hyperbolic space.
 """
 
-from typing import ClassVar
+from torch import Tensor
 
-import pyro
-from torch import Tensor, nn
-
-from guides.guide import Guide
-from guides.parts.directions import direction_encoder, directional
-from guides.parts.plates import inside
-from zoo.latents import Kind, Latents
+from guides.parts.amortised_direction import AmortisedDirection
 from zoo.manifolds.von_mises_fisher import VonMisesFisher
 
 
-class AmortisedVonMisesFisher(Guide):
+class AmortisedVonMisesFisher(AmortisedDirection):
     """Each row's direction von Mises-Fisher, with parameters that a network reads off the row.
 
     Args:
@@ -39,19 +33,6 @@ class AmortisedVonMisesFisher(Guide):
         (torch.Size([4, 3]), True)
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.SPHERE})
-    scopes: ClassVar[frozenset[str]] = frozenset({"local"})
-    independent: ClassVar[bool] = False
-
-    def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:
-        super().__init__(latents)
-        self.encoder = direction_encoder(latents, body)
-
-    def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
-        """Samples the latents of the rows given."""
-        plates, values = self.plates(args), {}
-        for site, output in zip(self.latents.sites, self.encoder(args), strict=True):
-            q = directional(VonMisesFisher, output, site, self.latents)
-            with inside(plates, site):
-                values[site.name] = pyro.sample(site.name, q)
-        return values
+    def distribution(self, loc: Tensor, concentration: Tensor) -> VonMisesFisher:
+        """By the mean direction, (..., d), and the concentration, (...)."""
+        return VonMisesFisher(loc, concentration)

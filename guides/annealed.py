@@ -68,9 +68,7 @@ class Annealed(Guide):
 
     def __init__(self, latents: Latents, model: Model, bridges: int = 4) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (model,)  # in a tuple: its parameters stay the model's
         self.start = MeanField(latents)
         self.chain = AnnealedChain(latents, bridges)

@@ -107,9 +107,7 @@ class ASVI(Guide):
 
     def __init__(self, latents: Latents, model: Model) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (model,)  # in a tuple: its parameters stay the model's
         shapes = [site.batch_shape + site.unconstrained_shape for site in latents.sites]
         self.mean_share = nn.ParameterList(torch.zeros(shape) for shape in shapes)

@@ -71,9 +71,7 @@ class Composed(Guide):
 
     def __init__(self, latents: Latents) -> None:
         super().__init__(latents)
-        why = self.objection(latents)
-        if why is not None:
-            raise ValueError(why)
+        self.raise_objection()
         self.members, before = nn.ModuleList(), list[str]()
         for part, own in self.assigned(latents):
             takes = issubclass(_checked(part), ConditionedNormal) and before

@@ -58,9 +58,7 @@ class CoordinateAscent(Guide):
 
     def __init__(self, latents: Latents, model: nn.Module, sweeps: int = SWEEPS) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model, self.sweeps = (model,), whole("sweeps", sweeps)
 
     @classmethod

@@ -62,9 +62,7 @@ class Diffusion(Guide):
 
     def __init__(self, latents: Latents, model: Model, bridges: int = 4, hidden: int = 32) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (model,)  # in a tuple: its parameters stay the model's
         self.start = MeanField(latents)
         size = sum(site.size for site in latents.sites)

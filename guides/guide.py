@@ -37,6 +37,16 @@ class Guide(nn.Module, Family, ABC):
                 )
         self.latents = latents
 
+    def raise_objection(self) -> None:
+        """Refuses latents that the family covers and yet does not go on.
+
+        Raises:
+            ValueError: with what :meth:`objection` says.
+        """
+        sentence = self.objection(self.latents)
+        if sentence:
+            raise ValueError(sentence)
+
     @abstractmethod
     def forward(self, *args: object, **kwargs: object) -> dict[str, Tensor]:
         """Samples every covered latent; takes what the model takes, returns name -> value."""

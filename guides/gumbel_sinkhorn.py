@@ -88,9 +88,7 @@ class GumbelSinkhorn(Guide):
     ) -> None:
         super().__init__(latents)
         number("temperature", temperature, above=0.0, way="Pass e.g. temperature=0.5.")
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         tau = torch.as_tensor(temperature).to(torch.get_default_dtype())
         self.register_buffer("temperature", tau)
         self.straight_through = straight_through

@@ -62,9 +62,7 @@ class Hamiltonian(Guide):
 
     def __init__(self, latents: Latents, model: Model, moves: int = 2, leapfrogs: int = 3) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (model,)  # in a tuple: its parameters stay the model's
         self.start = MeanField(latents)
         self.chain = HamiltonianChain(latents, moves, leapfrogs, CONTEXT)

@@ -59,9 +59,7 @@ class Recurrent(Guide):
 
     def __init__(self, latents: Latents, model: nn.Module, window: int = 2) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (cast(Drawn, model),)  # in a tuple: its parameters stay the model's
         width, attends = self.drawn.width, self.drawn.window is not None
         self.window = whole("window", window, least=2) if attends else None

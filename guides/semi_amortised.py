@@ -79,9 +79,7 @@ class SemiAmortised(Guide):
         body: nn.Module | None = None,
     ) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (model,)  # in a tuple: its parameters stay the model's
         self.refinements = whole("refinements", refinements, least=0)
         self.encoder = Encoder(

@@ -61,9 +61,7 @@ class SemiSupervised(Guide):
 
     def __init__(self, latents: Latents, hidden: Sequence[int] | None = None) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.label = next(site for site in latents.sites if site.kind is Kind.DISCRETE)
         self.codes = [site for site in latents.sites if site is not self.label]
         widths = latents.hidden if hidden is None else tuple(hidden)

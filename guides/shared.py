@@ -48,9 +48,7 @@ class SharedEncoder(Guide):
 
     def __init__(self, latents: Latents, model: nn.Module) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.model = (model,)  # in a tuple: its parameters stay the model's
 
     @classmethod

@@ -62,9 +62,7 @@ class TopDown(Guide):
         super().__init__(latents)
         if combine not in COMBINE:
             raise ValueError(f"Expected combine to be one of {COMBINE}; got '{combine}'.")
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.combine = combine
         self.model = (cast(Descends, model),)  # in a tuple: its parameters stay the model's
         self.top, self.up, self.heads = None, nn.ModuleList(), nn.ModuleList()

@@ -53,9 +53,7 @@ class UniformNoise(Guide):
         self, latents: Latents, rest: Callable[[Latents], Guide] = AmortisedNormal
     ) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.noise = tuple(site for site in latents.sites if _in_unit(site))
         self.rest = rest(latents.select(*(s.name for s in latents.sites if not _in_unit(s))))
 

@@ -18,8 +18,9 @@ from benchmarks.speed.tasks import task_of
 from benchmarks.speed.timing import trainer_on
 from zoo.compile.capture import capture
 from zoo.compile.cuda_block import Calls, RecordedBlock, counted, tensors_of
+from zoo.compile.loop_tensors import Inputs, State
 from zoo.compile.noise import ExplicitNoise, Spec, draw_noise
-from zoo.compile.step_loop import Inputs, State, rates_of, step_with_update
+from zoo.compile.step_loop import rates_of, step_with_update
 from zoo.compile.verify import first_difference, plain_step, step_in_double
 from zoo.data.batches import Batches
 from zoo.isolation import in_double, isolated

@@ -10,8 +10,8 @@ makes them.
 
 from benchmarks import records
 from benchmarks.pages.gallery_densities import DENSITIES
+from benchmarks.pages.gallery_section import Section
 from benchmarks.pages.gallery_sections import SECTIONS as OF_VAES
-from benchmarks.pages.gallery_sections import Section
 
 SECTIONS = (*OF_VAES, *DENSITIES)
 

@@ -2,7 +2,7 @@
 
 from benchmarks.densities import flows
 from benchmarks.pages import densities
-from benchmarks.pages.gallery_sections import Section
+from benchmarks.pages.gallery_section import Section
 
 DENSITIES = (
     Section(

@@ -31,9 +31,7 @@ class AmortisedPermutation(Guide):
 
     def __init__(self, latents: Latents, body: nn.Module | None = None) -> None:
         super().__init__(latents)
-        sentence = self.objection(latents)
-        if sentence:
-            raise ValueError(sentence)
+        self.raise_objection()
         self.encoder = Encoder(
             latents, lambda site: values_per_row(site, latents, self.numbers(site)), body
         )

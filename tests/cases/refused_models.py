@@ -3,6 +3,18 @@
 import pyro
 import pyro.distributions as dist
 import torch
+from cases import MODEL_CASES
+
+
+def case(name):
+    """A model of the zoo as its test case has it, and the arguments."""
+    model, args = MODEL_CASES[name].make()
+    return model, args
+
+
+def numbers(model):
+    """One of the models below, and six numbers as its data."""
+    return model, (torch.randn(6),)
 
 
 def sphere(x):

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from command_line import call, refused
 from PIL import Image
-from test_cli import call, refused
 
 from zoo.cli.gradients import RELAXED, USUAL, estimator_named
 from zoo.comparison.budget import steps_of

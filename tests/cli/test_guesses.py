@@ -6,7 +6,7 @@ The guesses were written down before the answers were. None that needs no traini
 import json
 
 import pytest
-from test_cli import call, refused
+from command_line import call, refused
 from test_ready import CALLS, run, words_of
 
 from zoo.catalogue.aliases import ALIASES, AS_MODELS, COMMANDS, OPTIONS

@@ -22,8 +22,9 @@ from zoo.compile.cuda_block import (
     recorded_block,
     tensors_of,
 )
+from zoo.compile.loop_tensors import Inputs, State
 from zoo.compile.noise import LINE, Spec, noise_of_steps
-from zoo.compile.step_loop import Inputs, State, rates_of
+from zoo.compile.step_loop import rates_of
 from zoo.isolation import isolated, rounds_to_tf32
 from zoo.objectives import OBJECTIVES
 from zoo.optim.schedules import Cosine

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from command_line import call, refused
 from PIL import Image
-from test_cli import call, refused
 
 from guides import AmortisedNormal, PerDatum
 from zoo.cli.pictures import MAKERS

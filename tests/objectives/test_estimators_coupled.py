@@ -7,24 +7,26 @@ import torch
 from cases import (
     ERRORS,
     IDENTITY,
-    MODEL_CASES,
-    built,
-    flat,
     named,
     relative_error,
-    standard_error,
-    unvectorised,
 )
-from finite_models import Grid, Table, by_enumeration, categorical, layers, seeded
+from estimates import unbiased
+from finite_estimators import (
+    OF_ZOO,
+    SMALL,
+    captured_minibatch_as_plain,
+    found_and_exact,
+    found_and_exact_of_minibatches,
+    found_and_exact_of_zoo,
+    losses_and_exact,
+    refuses_dependent_and_continuous,
+    side_by_side_and_one_by_one,
+)
+from finite_models import Table, categorical, seeded
 from network_of_causes import (
     ROWS,
-    batch_gradients,
     largest_z,
-    linear,
-    minibatch_gradients,
-    parameters,
 )
-from steps import a_capture, a_program, equal_on_fresh_inputs
 from toys import (
     LOGITS,
     a_toy,
@@ -35,40 +37,25 @@ from toys import (
     toy_gradients,
 )
 
-from guides import AmortisedDiscrete, AmortisedLayers, AmortisedNormal
-from zoo.gradients.sampler import gradient_draws
 from zoo.latents import describe
-from zoo.objectives import DisARM, DisARMTree, Enumerate, LeaveOneOut
+from zoo.objectives import DisARM, DisARMTree, LeaveOneOut
 from zoo.objectives.antithetic import draw_twice
 from zoo.objectives.disarm_tree import balanced_tree, coupled, node_weights, reached
-from zoo.pairing.mismatch import PairingError
 
-MODELS = (categorical, layers, Table, Grid)
 TREE = (DisARMTree(), DisARMTree(pairs=3))
 
 
 @pytest.mark.thin(3)
 @pytest.mark.parametrize("objective", TREE, ids=str)
-@pytest.mark.parametrize("model", MODELS, ids=named)
+@pytest.mark.parametrize("model", SMALL, ids=named)
 def test_the_mean_gradient_is_exact(model, objective):
-    exact = by_enumeration(model, AmortisedDiscrete)
-    with built(seeded(model), AmortisedDiscrete, objective, (ROWS,)) as program:
-        found = batch_gradients(program, ROWS)
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
+    assert unbiased(*found_and_exact(model, objective))
 
 
 @pytest.mark.thin(3)
-@pytest.mark.parametrize("name", ["categorical_vae", "gaussian_mixture", "hmm"])
+@pytest.mark.parametrize("name", OF_ZOO)
 def test_the_mean_gradient_is_exact_on_models_of_the_zoo(name):
-    model, args = MODEL_CASES[name].make()
-    gradients = []
-    for objective, draws in ((Enumerate(), 1), (DisARMTree(), 1000)):
-        with a_program(model, AmortisedDiscrete, args, objective) as (program, rows, _):
-            gradients.append(gradient_draws(program, rows, draws).gradients)
-    exact, found = gradients[0][0], gradients[1]
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
+    assert unbiased(*found_and_exact_of_zoo(name, DisARMTree()))
 
 
 def test_with_two_classes_it_is_disarm():
@@ -141,38 +128,23 @@ def test_independent_pairs_divide_the_variance():
     assert 0.8 < total[0] / (4 * total[1]) < 1.25
 
 
-@pytest.mark.parametrize("model", MODELS, ids=named)
+@pytest.mark.parametrize("model", SMALL, ids=named)
 def test_values_side_by_side_are_values_one_by_one(model):
-    found = []
-    for change in (lambda program: program, unvectorised):
-        with built(seeded(model), AmortisedDiscrete, DisARMTree(2), (ROWS,)) as program:
-            change(program).backward(torch.zeros(()), None, ROWS)
-            found.append(flat(p.grad for p in parameters(program)))
-    assert relative_error(found[1], found[0]) < IDENTITY
+    assert relative_error(*side_by_side_and_one_by_one(model, DisARMTree(2))) < IDENTITY
 
 
 @pytest.mark.thin(2)
 @pytest.mark.parametrize("model", [categorical, Table], ids=named)
 def test_a_captured_step_equals_the_plain_one(model):
-    x = ROWS.repeat(3, 1)
-    with a_capture(seeded(model), AmortisedDiscrete, (x,), DisARMTree(), batch=2) as found:
-        assert equal_on_fresh_inputs(*found)
+    assert captured_minibatch_as_plain(model, DisARMTree())
 
 
 def test_a_minibatch_gradient_is_unbiased_for_all_rows():
-    x = ROWS.repeat(5, 1)
-    exact = 5 * by_enumeration(categorical, AmortisedDiscrete)
-    with built(seeded(categorical), AmortisedDiscrete, DisARMTree(), (ROWS,), rows=10) as program:
-        found = minibatch_gradients(program, x, 400)
-    assert largest_z(found, exact) < ERRORS
+    assert largest_z(*found_and_exact_of_minibatches(DisARMTree())) < ERRORS
 
 
 def test_the_value_is_the_negative_elbo():
-    with a_program(seeded(categorical), AmortisedDiscrete, (ROWS,), DisARMTree()) as found:
-        losses = gradient_draws(*found[:2], 4000).losses
-    with built(seeded(categorical), AmortisedDiscrete, Enumerate(), (ROWS,)) as program:
-        exact = program(torch.zeros(()), None, ROWS).detach()
-    assert largest_z(losses[:, None], exact) < ERRORS
+    assert largest_z(*losses_and_exact(DisARMTree())) < ERRORS
 
 
 def test_the_cost_is_said():
@@ -183,7 +155,4 @@ def test_the_cost_is_said():
 def test_what_it_does_not_take_is_refused():
     with pytest.raises(ValueError, match="pairs.*0"):
         DisARMTree(pairs=0)
-    with pytest.raises(PairingError, match="takes binary or integer or one-hot latents; 'z'"):
-        built(linear(), AmortisedNormal, DisARMTree(), (ROWS,)).__enter__()
-    with pytest.raises(PairingError, match="those of AmortisedLayers depend on each other"):
-        built(seeded(layers), AmortisedLayers, DisARMTree(), (ROWS,)).__enter__()
+    assert refuses_dependent_and_continuous(DisARMTree())

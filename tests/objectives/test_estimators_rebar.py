@@ -12,9 +12,14 @@ from cases import (
     named,
     relative_error,
     standard_error,
-    unvectorised,
 )
-from finite_models import Grid, Table, by_enumeration, categorical, layers, seeded
+from estimates import unbiased
+from finite_estimators import (
+    captured_minibatch_as_plain,
+    found_and_exact,
+    side_by_side_and_one_by_one,
+)
+from finite_models import Grid, Table, categorical, layers, seeded
 from network_of_causes import (
     COPIES,
     ROWS,
@@ -26,7 +31,6 @@ from network_of_causes import (
     minibatch_gradients,
     parameters,
 )
-from steps import a_capture, equal_on_fresh_inputs
 from torch import nn
 from toys import a_toy, bernoulli_toy, curved, exact_toy_gradient, square_distance, toy_gradients
 
@@ -49,19 +53,14 @@ def test_the_mean_gradient_is_exact(objective):
     with built(seeded(causes), AmortisedDiscrete, objective, (ROWS,)) as program:
         exact = exact_gradient(program, exact_elbo, ROWS)
         found = batch_gradients(program, ROWS)
-        assert largest_z(found, exact) < ERRORS
-        assert standard_error(found).norm() < 0.2 * exact.norm()
+        assert unbiased(found, exact)
 
 
 @pytest.mark.thin(9)
 @pytest.mark.parametrize("model", [categorical, layers, Grid])
 @pytest.mark.parametrize("objective", ALL, ids=str)
 def test_the_mean_gradient_is_exact_for_other_latents(model, objective):
-    exact = by_enumeration(model, AmortisedDiscrete)
-    with built(seeded(model), AmortisedDiscrete, objective, (ROWS,)) as program:
-        found = batch_gradients(program, ROWS)
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
+    assert unbiased(*found_and_exact(model, objective))
 
 
 @pytest.mark.thin(2)
@@ -218,12 +217,7 @@ def test_shared_latents_are_taken(objective):
 @pytest.mark.parametrize("model", [categorical, Grid])
 @pytest.mark.parametrize("objective", ALL, ids=str)
 def test_values_side_by_side_are_values_one_by_one(model, objective):
-    found = []
-    for change in (lambda program: program, unvectorised):
-        with built(seeded(model), AmortisedDiscrete, objective, (ROWS,)) as program:
-            change(program).backward(clock(), None, ROWS)
-            found.append(flat(p.grad for p in program.parameters() if p.grad is not None))
-    assert relative_error(found[1], found[0]) < IDENTITY
+    assert relative_error(*side_by_side_and_one_by_one(model, objective)) < IDENTITY
 
 
 @pytest.mark.thin(4)
@@ -233,9 +227,7 @@ def test_values_side_by_side_are_values_one_by_one(model, objective):
     ids=named,
 )
 def test_a_captured_step_equals_the_plain_one(model, objective):
-    x = ROWS.repeat(3, 1)
-    with a_capture(seeded(model), AmortisedDiscrete, (x,), objective, batch=2) as found:
-        assert equal_on_fresh_inputs(*found)
+    assert captured_minibatch_as_plain(model, objective)
 
 
 @pytest.mark.thin(3)

@@ -8,24 +8,28 @@ import torch
 from cases import (
     ERRORS,
     IDENTITY,
-    MODEL_CASES,
     built,
-    flat,
     named,
     relative_error,
-    standard_error,
-    unvectorised,
 )
-from finite_models import Grid, Table, by_enumeration, categorical, layers, seeded
+from estimates import unbiased
+from finite_estimators import (
+    OF_ZOO,
+    SMALL,
+    captured_minibatch_as_plain,
+    found_and_exact,
+    found_and_exact_of_minibatches,
+    found_and_exact_of_zoo,
+    losses_and_exact,
+    refuses_dependent_and_continuous,
+    side_by_side_and_one_by_one,
+)
+from finite_models import Table, by_enumeration, categorical, seeded
 from network_of_causes import (
     ROWS,
     batch_gradients,
     largest_z,
-    linear,
-    minibatch_gradients,
-    parameters,
 )
-from steps import a_capture, a_program, equal_on_fresh_inputs
 from toys import (
     LOGITS,
     a_toy,
@@ -36,40 +40,26 @@ from toys import (
     toy_gradients,
 )
 
-from guides import AmortisedDiscrete, AmortisedLayers, AmortisedNormal
-from zoo.gradients.sampler import gradient_draws
+from guides import AmortisedDiscrete
 from zoo.latents import describe
-from zoo.objectives import Enumerate, LeaveOneOut, UnorderedSet
+from zoo.objectives import LeaveOneOut, UnorderedSet
 from zoo.objectives.unordered_set import set_weights
 from zoo.objectives.without_replacement import log_set_chances, sample_states
-from zoo.pairing.mismatch import PairingError
 
-MODELS = (categorical, layers, Table, Grid)
 P = torch.tensor([0.05, 0.4, 0.15, 0.3, 0.1])
 
 
 @pytest.mark.thin(3)
 @pytest.mark.parametrize("particles", [2, 5])
-@pytest.mark.parametrize("model", MODELS, ids=named)
+@pytest.mark.parametrize("model", SMALL, ids=named)
 def test_the_mean_gradient_is_exact(model, particles):
-    exact = by_enumeration(model, AmortisedDiscrete)
-    with built(seeded(model), AmortisedDiscrete, UnorderedSet(particles), (ROWS,)) as program:
-        found = batch_gradients(program, ROWS)
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
+    assert unbiased(*found_and_exact(model, UnorderedSet(particles)))
 
 
 @pytest.mark.thin(3)
-@pytest.mark.parametrize("name", ["categorical_vae", "gaussian_mixture", "hmm"])
+@pytest.mark.parametrize("name", OF_ZOO)
 def test_the_mean_gradient_is_exact_on_models_of_the_zoo(name):
-    model, args = MODEL_CASES[name].make()
-    gradients = []
-    for objective, draws in ((Enumerate(), 1), (UnorderedSet(2), 1000)):
-        with a_program(model, AmortisedDiscrete, args, objective) as (program, rows, _):
-            gradients.append(gradient_draws(program, rows, draws).gradients)
-    exact, found = gradients[0][0], gradients[1]
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
+    assert unbiased(*found_and_exact_of_zoo(name, UnorderedSet(2)))
 
 
 @pytest.mark.parametrize(("model", "states"), [(categorical, 9), (Table, 5), (Table, 10)])
@@ -165,38 +155,23 @@ def test_its_variance_is_lower_than_of_leave_one_out(model):
     assert more[0] - less[0] > ERRORS * (less[1] ** 2 + more[1] ** 2).sqrt()
 
 
-@pytest.mark.parametrize("model", MODELS, ids=named)
+@pytest.mark.parametrize("model", SMALL, ids=named)
 def test_values_side_by_side_are_values_one_by_one(model):
-    found = []
-    for change in (lambda program: program, unvectorised):
-        with built(seeded(model), AmortisedDiscrete, UnorderedSet(3), (ROWS,)) as program:
-            change(program).backward(torch.zeros(()), None, ROWS)
-            found.append(flat(p.grad for p in parameters(program)))
-    assert relative_error(found[1], found[0]) < IDENTITY
+    assert relative_error(*side_by_side_and_one_by_one(model, UnorderedSet(3))) < IDENTITY
 
 
 @pytest.mark.thin(2)
 @pytest.mark.parametrize("model", [categorical, Table], ids=named)
 def test_a_captured_step_equals_the_plain_one(model):
-    x = ROWS.repeat(3, 1)
-    with a_capture(seeded(model), AmortisedDiscrete, (x,), UnorderedSet(3), batch=2) as found:
-        assert equal_on_fresh_inputs(*found)
+    assert captured_minibatch_as_plain(model, UnorderedSet(3))
 
 
 def test_a_minibatch_gradient_is_unbiased_for_all_rows():
-    x, objective = ROWS.repeat(5, 1), UnorderedSet(2)
-    exact = 5 * by_enumeration(categorical, AmortisedDiscrete)
-    with built(seeded(categorical), AmortisedDiscrete, objective, (ROWS,), rows=10) as program:
-        found = minibatch_gradients(program, x, 400)
-    assert largest_z(found, exact) < ERRORS
+    assert largest_z(*found_and_exact_of_minibatches(UnorderedSet(2))) < ERRORS
 
 
 def test_the_value_is_the_negative_elbo():
-    with a_program(seeded(categorical), AmortisedDiscrete, (ROWS,), UnorderedSet(2)) as found:
-        losses = gradient_draws(*found[:2], 4000).losses
-    with built(seeded(categorical), AmortisedDiscrete, Enumerate(), (ROWS,)) as program:
-        exact = program(torch.zeros(()), None, ROWS).detach()
-    assert largest_z(losses[:, None], exact) < ERRORS
+    assert largest_z(*losses_and_exact(UnorderedSet(2))) < ERRORS
 
 
 def test_the_cost_is_said():
@@ -210,7 +185,4 @@ def test_what_it_does_not_take_is_refused():
     for particles in (1, 11):
         with pytest.raises(ValueError, match=f"particles.*{particles}"):
             UnorderedSet(particles)
-    with pytest.raises(PairingError, match="takes binary or integer or one-hot latents; 'z'"):
-        built(linear(), AmortisedNormal, UnorderedSet(), (ROWS,)).__enter__()
-    with pytest.raises(PairingError, match="those of AmortisedLayers depend on each other"):
-        built(seeded(layers), AmortisedLayers, UnorderedSet(), (ROWS,)).__enter__()
+    assert refuses_dependent_and_continuous(UnorderedSet())

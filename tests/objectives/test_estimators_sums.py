@@ -5,7 +5,6 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import (
-    ERRORS,
     IDENTITY,
     built,
     clock,
@@ -13,15 +12,15 @@ from cases import (
     flat,
     named,
     relative_error,
-    standard_error,
     unvectorised,
 )
+from estimates import unbiased
+from finite_estimators import found_and_exact
 from finite_models import Grid, Table, by_enumeration, categorical, layers, seeded
 from network_of_causes import (
     ROWS,
     batch_gradients,
     causes,
-    largest_z,
     linear,
     parameters,
 )
@@ -52,11 +51,7 @@ STRUCTURED = {
 @pytest.mark.parametrize("name", STRUCTURED)
 def test_the_mean_gradient_is_exact_for_other_latents(name):
     model, guide, objective = STRUCTURED[name]
-    exact = by_enumeration(model, guide)
-    with built(seeded(model), guide, objective, (ROWS,)) as program:
-        found = batch_gradients(program, ROWS)
-    assert largest_z(found, exact) < ERRORS
-    assert standard_error(found).norm() < 0.2 * exact.norm()
+    assert unbiased(*found_and_exact(model, objective, guide))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import torch
 from cases import MODEL_CASES
 from cases_pairs import ALLOWED
 from pyro.infer import TraceEnum_ELBO
-from refusals import RULES, case
-from refused_models import counts, hierarchical, many_bits, mixed, two_levels, unsized
+from refusals import RULES
+from refused_models import case, counts, hierarchical, many_bits, mixed, two_levels, unsized
 
 import zoo
 import zoo.pairing.mismatch

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_cli import call
+from command_line import call
 
 import zoo
 from benchmarks.pretrained.recipes import RECIPES

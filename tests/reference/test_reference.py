@@ -7,8 +7,8 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from command_line import refused
 from pyro.infer.reparam import LocScaleReparam
-from test_cli import refused
 
 import guides
 import zoo

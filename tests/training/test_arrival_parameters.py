@@ -12,7 +12,8 @@ import zoo
 from guides import GUIDES, IAF, FullRank, MeanField
 from zoo.isolation import in_double, isolated
 from zoo.task import task_of
-from zoo.training.settings import MOST_BESIDE, MOST_LEARNT, Request
+from zoo.training.settings import Request
+from zoo.training.stopping.direct import MOST_BESIDE, MOST_LEARNT
 
 X = torch.randn(60, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 NOISE = torch.randn(60, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

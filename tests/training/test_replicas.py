@@ -17,8 +17,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 import zoo
 from guides import AmortisedDiscrete, AmortisedNormal, MeanField
+from zoo.compile.loop_tensors import Inputs, State
 from zoo.compile.noise import draw_noise, noise_of_steps
-from zoo.compile.step_loop import BLOCK, Inputs, State, rates_of, step_with_update
+from zoo.compile.step_loop import BLOCK, rates_of, step_with_update
 from zoo.objectives import DecayingAverage, Trace, TraceGraph
 from zoo.optim.update import Update
 

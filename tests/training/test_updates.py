@@ -12,7 +12,8 @@ from torch.utils._pytree import tree_leaves
 import zoo
 from guides import AmortisedNormal
 from zoo.compile.capture import capture
-from zoo.compile.step_loop import Inputs, State, rates_of, step_with_update
+from zoo.compile.loop_tensors import Inputs, State
+from zoo.compile.step_loop import rates_of, step_with_update
 from zoo.isolation import isolated
 from zoo.objectives import Trace
 from zoo.optim.functional import RULES, clip_to_norm

@@ -27,7 +27,8 @@ from zoo.optim.functional import Rates
 from zoo.torch_private import tree_map
 
 if TYPE_CHECKING:
-    from zoo.compile.step_loop import Inputs, State, Step
+    from zoo.compile.loop_tensors import Inputs, State
+    from zoo.compile.step_loop import Step
 
 UNROLLED = 20  # steps in a graph
 WARM_UPS = (

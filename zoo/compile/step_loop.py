@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from zoo.compile.captured import Captured
 from zoo.compile.code_cache import CacheWarning, Packaged
 from zoo.compile.cuda_block import CudaGraphs, recorded_block
 from zoo.compile.loop_key import loop_key
+from zoo.compile.loop_tensors import Inputs, State, Tensors, pack, unpack
 from zoo.compile.memory_pool import can_pool, pooled
 from zoo.compile.moves import move_of, rule_of
 from zoo.compile.noise import noise_of_step
@@ -34,41 +35,6 @@ TINY = 2**8  # parameters up to which a loop is fastest with all of them in one 
 TINY_TOGETHER = 2**9  # the same of all replicas
 CONVOLUTION = torch.ops.aten.convolution.default
 PICK = torch.ops.aten.index.Tensor
-
-
-class State(NamedTuple):
-    """What changes from step to step; with replicas, theirs is the first dimension.
-
-    Attributes:
-        parts: the parameters: all in one vector if the step is small, else one tensor each.
-        moments: the optimizer's running averages, each in as many tensors as the parameters.
-        held: the program's other tensors.
-    """
-
-    parts: tuple[Tensor, ...]
-    moments: tuple[tuple[Tensor, ...], ...]
-    held: tuple[Tensor, ...]
-
-
-class Inputs(NamedTuple):
-    """What stays the same in a block of steps.
-
-    Attributes:
-        start: number of the first step, shape ().
-        lr: learning rate, shape (), or (replicas,).
-        order: row numbers of every step, shape (steps, batch), or (steps, replicas, batch).
-        noise: of every step, see :func:`zoo.compile.noise.noise_of_steps`.
-        args: the training arguments.
-    """
-
-    start: Tensor
-    lr: Tensor
-    order: Tensor
-    noise: tuple[Tensor, ...]
-    args: tuple
-
-
-Tensors = tuple[Tensor, ...]
 
 Step = Callable[[State, Rates, Tensor, Tensor, Tensors, Inputs], tuple[State, Tensor]]
 Block = Callable[[Tensor, State, Tensor, Inputs], tuple[Tensor, State]]
@@ -190,30 +156,6 @@ def block_of_steps(step: Step, update: Update, *, packed: bool) -> Block:
 
     run.__code__ = run.__code__.replace()  # the compiler gives up on a code object used 8 times
     return run
-
-
-def pack(rates: Rates, lr: Tensor, state: State, *, packed: bool) -> tuple[Tensor, ...]:
-    """Rates, learning rate and state as the tensors that a loop carries."""
-    scalars = torch.stack([*rates, lr], dim=-1)
-    vectors = [*state.parts, *(value for moment in state.moments for value in moment)]
-    if packed:
-        return torch.cat([scalars, *vectors], dim=-1), *state.held
-    return scalars, *vectors, *state.held
-
-
-def unpack(
-    tensors: tuple[Tensor, ...], like: State, rates: int, *, packed: bool
-) -> tuple[Rates, Tensor, State]:
-    """Rates, learning rate and state from the tensors that a loop carries; undoes :func:`pack`."""
-    kinds, parts = 1 + len(like.moments), len(like.parts)
-    if packed:
-        sizes = [rates + 1] + [like.parts[0].shape[-1]] * kinds
-        tensors = (*tensors[0].split(sizes, dim=-1), *tensors[1:])
-    scalars, *left = tensors
-    vectors = [tuple(left[i * parts : (i + 1) * parts]) for i in range(kinds)]
-    held = tuple(left[kinds * parts :])
-    state = State(vectors[0], tuple(vectors[1:]), held)
-    return scalars.unbind(-1)[:rates], scalars[..., rates], state
 
 
 def compile_block(

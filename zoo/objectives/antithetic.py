@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zoo.objectives.bernoulli_draws import wide_logits
 from zoo.objectives.log_ratio import at, spread, unstacked
-from zoo.objectives.scored_draws import estimate
+from zoo.objectives.scored_draws import estimate_mean
 from zoo.traces import Pair, add_up
 
 
@@ -60,7 +60,7 @@ def antithetic_loss(
     for name, drawn in draws.items():
         difference = spread(f[:count] - f[count:], pair.latents, pair.latents[name])
         terms.append(((difference * weight(drawn)).mean(0) * drawn.logit).sum())
-    return estimate(weights, f.mean(0).sum(), weights.log_p.mean(0).sum() + add_up(terms))
+    return estimate_mean(weights, add_up(terms))
 
 
 def draw_twice(logit: Tensor, u: Tensor) -> Antithetic:

@@ -28,7 +28,7 @@ from zoo.latents.forms import BITS
 from zoo.objectives.bernoulli_draws import wide_logits
 from zoo.objectives.log_ratio import at, spread, unstacked
 from zoo.objectives.objective import Needs, Objective, of_single_elements
-from zoo.objectives.scored_draws import estimate, others
+from zoo.objectives.scored_draws import estimate_mean, others
 from zoo.traces import Pair, add_up
 
 
@@ -85,7 +85,7 @@ class ARMS(Objective):
             signal = spread(f - others(f), latents, latents[name])
             score = (b[name] - logit.detach().sigmoid()) * debias(logit.detach(), self.particles)
             terms.append(((signal * score).mean(0) * logit).sum())
-        return estimate(weights, f.mean(0).sum(), weights.log_p.mean(0).sum() + add_up(terms))
+        return estimate_mean(weights, add_up(terms))
 
 
 def antithetic(logit: Tensor, particles: int) -> Tensor:

@@ -13,6 +13,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from zoo.checks.arguments import keep_number, keep_whole, keep_wholes
 from zoo.nn import mlp
 from zoo.objectives.frozen import frozen
 from zoo.optim.turns import Turn
@@ -39,6 +40,18 @@ class Critic(nn.Module):
     def features(self, rows: Tensor) -> Tensor:
         """The last hidden layer: (rows, features) -> (rows, hidden[-1])."""
         return self.network[:-1](rows)
+
+
+def keep_critic(record: object) -> None:
+    """Checks the fields of an objective that say how its critic is built and trained.
+
+    Raises:
+        ValueError: for widths or steps that are no whole numbers above 0, or a rate that is not
+            above 0.
+    """
+    keep_wholes(record, "hidden", way="Pass e.g. hidden=(128, 128).")
+    keep_whole(record, "critic_steps")
+    keep_number(record, "critic_rate", above=0.0)
 
 
 def held(critic: Critic) -> Callable[[Tensor], Tensor]:

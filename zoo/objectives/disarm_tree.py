@@ -36,7 +36,7 @@ from zoo.objectives.antithetic import Antithetic, draw_twice
 from zoo.objectives.finite_choices import finite_choices
 from zoo.objectives.log_ratio import at, spread, unstacked
 from zoo.objectives.objective import Needs, Objective, of_single_elements
-from zoo.objectives.scored_draws import estimate
+from zoo.objectives.scored_draws import estimate_mean
 from zoo.traces import Pair, add_up
 
 
@@ -94,7 +94,7 @@ class DisARMTree(Objective):
             difference = spread(f[:count] - f[count:], pair.latents, pair.latents[name])
             gradient = (choices[name].by_element(difference) * one.weight).mean(0)
             terms.append((gradient * one.logit).sum())
-        return estimate(weights, f.mean(0).sum(), weights.log_p.mean(0).sum() + add_up(terms))
+        return estimate_mean(weights, add_up(terms))
 
 
 class Coupled(NamedTuple):

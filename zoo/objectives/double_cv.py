@@ -31,7 +31,7 @@ from zoo.objectives.bernoulli_draws import draw_with_slopes
 from zoo.objectives.control_variates import self_tuned
 from zoo.objectives.log_ratio import row_sums, spread
 from zoo.objectives.objective import Needs, Objective, of_single_elements
-from zoo.objectives.scored_draws import estimate, others
+from zoo.objectives.scored_draws import estimate_mean, others
 from zoo.traces import Pair, add_up
 
 
@@ -105,5 +105,4 @@ class DoubleControlVariates(Objective):
         for n in x:
             gradient[n] = (spread(signal, latents, latents[n]) * (x[n] - mu[n])).mean(0)
             gradient[n] = gradient[n] - a * grad_f[n].mean(0) * mu[n] * (1 - mu[n])
-        surrogate = weights.log_p.mean(0).sum() + self_tuned(gradient, logits)
-        return estimate(weights, f.mean(0).sum(), surrogate)
+        return estimate_mean(weights, self_tuned(gradient, logits))

@@ -38,9 +38,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.checks.arguments import keep_number, keep_whole, keep_wholes
+from zoo.checks.arguments import keep_number
 from zoo.latents import Latents
-from zoo.objectives.critic import Critic, critic_first, held
+from zoo.objectives.critic import Critic, critic_first, held, keep_critic
 from zoo.objectives.objective import Objective
 from zoo.objectives.target import Target
 from zoo.optim.turns import Turn
@@ -80,9 +80,7 @@ class FlowGAN(Objective):
 
     def __post_init__(self) -> None:
         keep_number(self, "likelihood", "penalty", least=0.0)
-        keep_wholes(self, "hidden", way="Pass e.g. hidden=(128, 128).")
-        keep_whole(self, "critic_steps")
-        keep_number(self, "critic_rate", above=0.0)
+        keep_critic(self)
 
     @property
     def target(self) -> Target:

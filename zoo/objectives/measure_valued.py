@@ -46,7 +46,7 @@ from zoo.latents.forms import Form
 from zoo.objectives.log_ratio import Values, at, guide_sites, marginals, spread
 from zoo.objectives.objective import Needs, Objective, of_single_elements
 from zoo.objectives.scored_again import constant
-from zoo.objectives.scored_draws import estimate
+from zoo.objectives.scored_draws import estimate_mean
 from zoo.traces import Pair, add_up
 
 KINDS = (Normal, Bernoulli, Poisson)
@@ -145,8 +145,7 @@ class MeasureValued(Objective):
             change = spread(f[0::2] - f[1::2], pair.latents, base)
             difference = (change * which).sum(0)
             terms.append((split.c.detach() * difference * split.t).sum())
-        surrogate = weights.log_p.mean(0).sum() + add_up(terms)
-        return estimate(weights, weights.log_w.detach().mean(0).sum(), surrogate)
+        return estimate_mean(weights, add_up(terms))
 
 
 def coordinates(sites: Sequence[Message], who: str) -> list[Coordinates]:

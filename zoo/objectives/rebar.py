@@ -43,7 +43,7 @@ from zoo.objectives.control_variates import self_tuned
 from zoo.objectives.frozen import frozen
 from zoo.objectives.log_ratio import Values, at, spread, unstacked
 from zoo.objectives.objective import Needs, Objective, of_single_elements
-from zoo.objectives.scored_draws import estimate
+from zoo.objectives.scored_draws import estimate_mean
 from zoo.traces import Pair
 
 Control = Callable[[list[Values]], Tensor]
@@ -157,10 +157,8 @@ def controlled_loss(
     for (n, q), path in zip(leaves.items(), paths, strict=True):
         left = spread(f - c_tilde, latents, latents[n])
         gradient[n] = (left * score_gradient(q, b[n])).mean(0) + path
-    surrogate = weights.log_p.mean(0).sum() + self_tuned(
-        gradient, {n: q.logits for n, q in guided.items()}
-    )
-    return estimate(weights, f.mean(0).sum(), surrogate)
+    of_guide = self_tuned(gradient, {n: q.logits for n, q in guided.items()})
+    return estimate_mean(weights, of_guide)
 
 
 def relaxed_f(pair: Pair, relaxed: list[Values], args: tuple, kwargs: dict) -> Tensor:

@@ -35,7 +35,7 @@ from zoo.objectives.bernoulli_draws import BernoulliDraws, draw_with_slopes
 from zoo.objectives.control_variates import self_tuned
 from zoo.objectives.log_ratio import Values, row_sums, spread
 from zoo.objectives.objective import Needs, Objective, of_single_elements
-from zoo.objectives.scored_draws import estimate, others
+from zoo.objectives.scored_draws import estimate_mean, others
 from zoo.traces import Pair, add_up
 
 
@@ -116,8 +116,7 @@ class RODEO(Objective):
             n: (spread(signal, latents, latents[n]) * (x[n] - mu[n]) + ah_score[n]).mean(0)
             for n in x
         }
-        surrogate = weights.log_p.mean(0).sum() + self_tuned(gradient, logits)
-        return estimate(weights, f.mean(0).sum(), surrogate)
+        return estimate_mean(weights, self_tuned(gradient, logits))
 
 
 def stein(network: nn.Module, draws: BernoulliDraws, latents: Latents) -> tuple[Tensor, Values]:

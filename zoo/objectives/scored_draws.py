@@ -54,6 +54,18 @@ def estimate(weights: Weights, value: Tensor, surrogate: Tensor) -> Tensor:
     return with_gradient(-total, -(weights.scale * surrogate + weights.outside))
 
 
+def estimate_mean(weights: Weights, of_guide: Tensor) -> Tensor:
+    """The loss whose value is the negative mean of f over the draws: the ELBO's.
+
+    Args:
+        weights: of draws that are constants.
+        of_guide: what has the estimator of the guide's gradient for its own, shape (). The
+            model's gradient is the mean of that of log p(x, z).
+    """
+    value = weights.log_w.detach().mean(0).sum()
+    return estimate(weights, value, weights.log_p.mean(0).sum() + of_guide)
+
+
 def others(value: Tensor) -> Tensor:
     """For each particle the mean over all others: 1/(K-1) sum_{j != k} value_j."""
     return (value.sum(0) - value) / (len(value) - 1)

@@ -18,6 +18,7 @@ Source: Masrani, Le & Wood 2019, "The thermodynamic variational objective".
 Topic: Bounds of several draws.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,11 +59,7 @@ class Thermodynamic(Objective):
     beta_1: float = 0.1
 
     def __post_init__(self) -> None:
-        way = "The covariance of one draw is not defined."
-        keep_whole(self, "particles", least=2, way=way)
-        keep_whole(self, "partitions")
-        way = "It is the end of the first of the strips."
-        keep_number(self, "beta_1", above=0.0, below=1.0, way=way)
+        keep_strips(self)
 
     @property
     def needs(self) -> Needs:
@@ -87,10 +84,36 @@ class Thermodynamic(Objective):
     def of_weights(self, weights: Weights) -> Tensor:
         """The loss of draws that are constants, shape ()."""
         betas = self.betas()
-        strips = zip(betas[:-1], betas[1:], strict=True)
-        terms = [(end - b) * torch.stack(expectation(weights, b)) for b, end in strips]
-        value, surrogate = torch.stack(terms).sum(0)
-        return estimate(weights, value, surrogate)
+        return estimate(weights, *riemann_sum(weights, betas, betas[:-1]))
+
+
+def keep_strips(record: object) -> None:
+    """Checks the fields that say how many draws and strips there are, and where the first ends.
+
+    Raises:
+        ValueError: for fewer than two particles or one partition, or beta_1 outside of (0, 1).
+    """
+    way = "The covariance of one draw is not defined."
+    keep_whole(record, "particles", least=2, way=way)
+    keep_whole(record, "partitions")
+    way = "It is the end of the first of the strips."
+    keep_number(record, "beta_1", above=0.0, below=1.0, way=way)
+
+
+def riemann_sum(
+    weights: Weights, betas: Sequence[float], taken: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """The sum over strips of their width times E_{pi_b}[log w], and what has its gradient.
+
+    Args:
+        weights: of draws that are constants.
+        betas: b_0, ..., b_P, between which the strips lie.
+        taken: b of each strip, at which the mean is taken.
+    """
+    strips = zip(betas[:-1], betas[1:], taken, strict=True)
+    terms = [(end - start) * torch.stack(expectation(weights, b)) for start, end, b in strips]
+    value, surrogate = torch.stack(terms).sum(0)
+    return value, surrogate
 
 
 def expectation(weights: Weights, b: float) -> tuple[Tensor, Tensor]:

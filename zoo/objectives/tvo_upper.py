@@ -21,14 +21,12 @@ Topic: Bounds of several draws.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from zoo.checks.arguments import keep_number, keep_whole
 from zoo.objectives.objective import Needs, Objective
 from zoo.objectives.scored_draws import draw
 from zoo.objectives.target import PathAbove, PowerMean, Target
-from zoo.objectives.tvo import Thermodynamic, expectation
+from zoo.objectives.tvo import Thermodynamic, keep_strips, riemann_sum
 from zoo.objectives.upper import above
 from zoo.traces import Pair, Weights
 
@@ -59,11 +57,7 @@ class ThermodynamicUpper(Objective):
     beta_1: float = 0.1
 
     def __post_init__(self) -> None:
-        way = "The covariance of one draw is not defined."
-        keep_whole(self, "particles", least=2, way=way)
-        keep_whole(self, "partitions")
-        way = "It is the end of the first of the strips."
-        keep_number(self, "beta_1", above=0.0, below=1.0, way=way)
+        keep_strips(self)
 
     @property
     def value_is_bound(self) -> bool:
@@ -91,7 +85,4 @@ class ThermodynamicUpper(Objective):
     def of_weights(self, weights: Weights) -> Tensor:
         """The loss of draws that are constants, shape ()."""
         betas, still = self.betas(), weights._replace(log_p=weights.log_p.detach())
-        strips = zip(betas[:-1], betas[1:], strict=True)
-        terms = [(end - b) * torch.stack(expectation(still, end)) for b, end in strips]
-        value, of_guide = torch.stack(terms).sum(0)
-        return above(weights, value, of_guide)
+        return above(weights, *riemann_sum(still, betas, betas[1:]))

@@ -39,13 +39,14 @@ from typing import Any, NamedTuple, cast
 from pyro import poutine
 from torch import Tensor, nn
 
-from zoo.checks.arguments import keep_number, keep_whole, keep_wholes
+from zoo.checks.arguments import keep_number
 from zoo.latents import Latents
 from zoo.objectives.aggregated import draw, needs_one_latent
 from zoo.objectives.critic import (
     Critic,
     critic_first,
     held,
+    keep_critic,
     taken_for_made,
     taken_for_real,
     told_apart,
@@ -97,9 +98,8 @@ class VAEGAN(Objective):
 
     def __post_init__(self) -> None:
         keep_number(self, "gamma", "weight", least=0.0)
-        keep_number(self, "scale", "critic_rate", above=0.0)
-        keep_wholes(self, "hidden", way="Pass e.g. hidden=(128, 128).")
-        keep_whole(self, "critic_steps")
+        keep_number(self, "scale", above=0.0)
+        keep_critic(self)
 
     @property
     def needs(self) -> Needs:

@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from zoo.compile.capture import capture
 from zoo.compile.captured import Captured
 from zoo.compile.flat_parameters import FlatParameters
+from zoo.compile.loop_tensors import Inputs, State
 from zoo.compile.moves import rule_of
 from zoo.compile.noise import noise_of_steps, steps_at_once
 from zoo.compile.step_loop import (
     BLOCK,
     MOST_LOSSES,
     Block,
-    Inputs,
-    State,
     Step,
     compile_block,
     is_small,

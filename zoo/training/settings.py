@@ -12,27 +12,21 @@ from zoo.checks.arguments import (
     one_of,
     refusal,
     seed_given,
-    several,
-    shown,
     whole,
 )
+from zoo.checks.fits import check_until, compile_mode, rates_of
 from zoo.latents.family import clip_norm_of, solver_of
-from zoo.normals.placement import is_normal
 from zoo.objectives import LossOfPair, Objective, as_objective
-from zoo.objectives.target import Elbo
-from zoo.objectives.trace import Trace
 from zoo.optim.natural import NATURAL
 from zoo.optim.optimizers import OPTIMIZERS
 from zoo.optim.schedules import Cosine, Schedule, check_schedule
 from zoo.optim.update import Update
 from zoo.results.result import Settings
 from zoo.task import Task
+from zoo.training.stopping.direct import DADVI, is_direct
 from zoo.training.unknowns import Unknowns, unknowns
 
 LONGEST_UNTIL_CONVERGED = 20  # times the usual steps
-DADVI = "dadvi"
-MOST_LEARNT = 50  # numbers in parameters of the model, for DADVI
-MOST_BESIDE = 200  # numbers in the latents of a model that has parameters of its own
 OF_STEPS = (  # settings of a fit that say how many steps are taken, and how
     *("steps", "until", "optimizer", "lr", "lr_schedule", "weight_decay", "clip_norm"),
     *("batch_size", "kl_weight", "patience", "valid_every", "compile", "tolerance", "average"),
@@ -93,7 +87,7 @@ class Request:
         if guide is not None and solver is None and self._may_converge(task):
             frozen = flag("freeze_model", self.freeze_model)
             unknown = unknowns(task, guide, kwargs, frozen=frozen)
-        direct = self._dadvi(guide, objective, unknown.why_not or _too_many(unknown))
+        direct = is_direct(self, guide, objective, unknown)
         until = "converged" if solver else self._until(unknown, direct=direct)
         asked = replace(self, until=until)
         steps = asked._steps(task)
@@ -186,54 +180,6 @@ class Request:
         only_shared = unknown.why_not is None and unknown.parameters == 0
         return "converged" if only_shared or direct else "steps"
 
-    def _dadvi(self, guide: Callable | None, objective: Objective, why_not: str | None) -> bool:
-        """Is the best normal found directly?
-
-        Args:
-            guide: the guide; None where it is not known yet.
-            objective: the objective.
-            why_not: why not all unknowns are latents that rows share and a few parameters; None
-                if they are.
-
-        Raises:
-            ValueError: if that was asked for, and another setting rules it out.
-        """
-        of_steps = {
-            "lr": self.lr,
-            "lr_schedule": self.lr_schedule,
-            "clip_norm": self.clip_norm,
-            "kl_weight": self.kl_weight,
-            "patience": self.patience,
-            "weight_decay": self.weight_decay or None,
-        }
-        given = [name for name, value in of_steps.items() if value is not None]
-        normal = guide is not None and is_normal(guide)
-        if self.optimizer == "auto":
-            usual = objective == Trace() and not (given or why_not) and self.compile is not True
-            return self.until != "steps" and normal and usual
-        if self.optimizer != DADVI:
-            return False
-        way = "Pass optimizer='adam' to take steps."
-        if given:
-            raise refusal(given[0], "None, as DADVI takes no steps", of_steps[given[0]], way)
-        if guide is not None and not normal:
-            raise refusal("guide", "MeanField, FullRank or Pyro's normal AutoGuides", guide, way)
-        if not isinstance(objective.target.guide, Elbo):
-            raise refusal("objective", "one whose target is the ELBO", objective, way)
-        if self.batch_size not in (None, "auto"):
-            raise refusal("batch_size", "None, as DADVI takes all rows", self.batch_size, way)
-        if self.compile is True:
-            wanted = "'auto' or False, as DADVI takes no steps"
-            raise refusal("compile", wanted, self.compile, way)
-        if guide is not None and why_not is not None:
-            raise ValueError(
-                f"optimizer='dadvi' finds a normal over latents that rows share, and {why_not}. "
-                f"{way}"
-            )
-        if self.until == "steps":
-            raise refusal("until", "'converged', as DADVI takes no steps", self.until, way)
-        return True
-
     def _average(self) -> bool | str:
         choices: tuple[bool | str, ...] = (True, False, "auto")
         found = one_of("average", self.average, choices)
@@ -270,63 +216,6 @@ class Request:
             ),
             clip_norm=norm,
         )
-
-
-def _too_many(unknown: Unknowns) -> str | None:
-    """Why DADVI does not train the model's parameters; None if it does, or there are none."""
-    if unknown.parameters and unknown.latents > MOST_BESIDE:
-        return f"beside parameters such as '{unknown.named}' it takes up to {MOST_BESIDE} numbers"
-    if unknown.parameters <= MOST_LEARNT:
-        return None
-    return (
-        f"the model's parameters, such as '{unknown.named}', are {unknown.parameters} numbers, "
-        f"more than {MOST_LEARNT}"
-    )
-
-
-def check_until(until: object, patience: int | None) -> str:
-    """When training ends: "steps", "converged", or "auto".
-
-    Raises:
-        ValueError: for anything else, or if patience would end it too.
-    """
-    found = one_of("until", until, ("auto", "steps", "converged"))
-    if found == "converged" and patience is not None:
-        raise ValueError(
-            "until='converged' watches the fit and stops it by itself; got "
-            f"patience={shown(patience)}. Leave it out."
-        )
-    return found
-
-
-def compile_mode(value: object) -> bool | str:
-    """True, False or "auto".
-
-    Raises:
-        ValueError: for anything else.
-    """
-    choices: tuple[bool | str, ...] = (True, False, "auto")
-    return one_of("compile", value, choices)
-
-
-def rates_of(asked: object, usual: float, replicas: int | None) -> list[float]:
-    """One learning rate for each replica.
-
-    Raises:
-        ValueError: for rates that are not above 0, or a list of another length.
-    """
-    count = 1 if replicas is None else replicas
-    if asked is None:
-        return [usual] * count
-    if not isinstance(asked, Sequence) or isinstance(asked, str):
-        return [number("lr", asked, above=0.0, way="Pass e.g. lr=0.01.")] * count
-    rates = several("lr", asked, "Pass e.g. lr=0.01.")
-    if replicas != len(rates):
-        raise ValueError(
-            f"Expected one learning rate for each replica; got {len(rates)} for replicas="
-            f"{replicas}. Pass replicas={len(rates)}."
-        )
-    return [number("each lr", rate, above=0.0, way="Pass e.g. lr=[0.01, 0.02].") for rate in rates]
 
 
 def batch_rows(asked: object, task: Task) -> int | None:
