@@ -16,6 +16,7 @@ from zoo.isolation import isolated
 from zoo.models.time_series.change_point import OneChange
 from zoo.models.time_series.lotka_volterra import STEPS, log_populations
 from zoo.models.time_series.positive_normal import PositiveNormal
+from zoo.reference import reference
 
 IDENTITY = 1e-8
 NAMES = ("autoregression", "change_point", "garch", "stochastic_volatility", "item_response",
@@ -228,6 +229,13 @@ def test_lotka_and_volterra_have_the_posterior_of_posteriordb(hares):
         own = (weights.square() @ (draws[name] - found).square()).sqrt()
         error = (own.square() + torch.tensor(errors).double().square()).sqrt()
         assert ((found - torch.tensor(means)).abs() < 5 * error).all()
+
+
+def test_the_reference_of_lotka_and_volterra_is_the_posterior_of_posteriordb():
+    found = reference(zoo.load("lotka_volterra"))
+    for name, (means, errors) in STAN.items():
+        error = (found.mcse_mean[name].square() + torch.tensor(errors).double().square()).sqrt()
+        assert ((found.mean[name] - torch.tensor(means)).abs() < 5 * error).all()
 
 
 def test_the_steps_of_lotka_and_volterra_are_short_enough(hares):

@@ -39,7 +39,7 @@ STORED = sorted(HERE.glob("*.npz"))
 LIMIT = 1_500_000
 WITHOUT_MOMENTS = (
     *("logistic_regression", "garch", "item_response", "log_gaussian_cox", "radon"),
-    *("seeds", "stochastic_volatility", "sparse_logistic"),
+    *("lotka_volterra", "seeds", "stochastic_volatility", "sparse_logistic"),
 )
 Y = torch.tensor([0.3, -1.2, 2.0])
 

@@ -145,7 +145,7 @@ class NoSites(Messenger):
     """Refuses Pyro's statements: a site has one name, and f is called T times."""
 
     def _pyro_sample(self, msg: Message) -> None:
-        if msg["infer"].get("_deterministic"):
+        if (msg["infer"] or {}).get("_deterministic"):
             way = "Return its value as y, and call pyro.deterministic after the scan."
         elif type(msg["fn"]).__name__ == "_Subsample":
             way = "Open the plate around the scan."

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from pyro import poutine
@@ -126,7 +126,7 @@ class Posterior:
         values = {name: _given(name, init[name], shape) for name, shape in sites.items()}
         model = poutine.condition(program.model, data=values)
         with program.handlers(None):
-            nodes = poutine.trace(model).get_trace(*self.args).nodes
+            nodes: Any = poutine.trace(model).get_trace(*self.args).nodes
         supports = {name: unmixed(nodes[name]["fn"].support) for name in sites}
         for name, support in supports.items():
             if not bool(support.check(values[name]).all()):

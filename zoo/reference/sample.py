@@ -98,7 +98,6 @@ def sample_reference(
     check(found, divergences, accept)
     thin = -(-chains * draws // most_stored(posterior.density.size))
     settings = {"chains": chains, "warmup": warmup, "draws": draws, "accept": accept, "thin": thin}
-    settings |= {"init": {n: torch.as_tensor(v).tolist() for n, v in init.items()}} if init else {}
     return Reference(
         model=task.name,
         data=task.data.name,
@@ -107,7 +106,7 @@ def sample_reference(
         draws={name: value[::thin].clone() for name, value in values.items()},
         **found,
         divergences=divergences,
-        settings=settings | _told(posterior, sites, reparam or {}, logged),
+        settings=settings | _told(posterior, sites, reparam or {}, logged, init or {}),
         provenance=provenance(task.data),
     )
 
@@ -126,10 +125,12 @@ def _told(
     noncentred: Sequence[str],
     reparam: Mapping[str, Reparam],
     logs: Sequence[str],
+    init: Mapping[str, object],
 ) -> dict[str, object]:
-    """The forms in which sites were sampled and summarised, for the record."""
+    """The forms in which sites were sampled and summarised, and where chains began."""
     others = {name: type(form).__name__ for name, form in reparam.items()}
-    told = {"reparam": others, "form": posterior.form, "logs": list(logs)}
+    began = {name: torch.as_tensor(value).tolist() for name, value in init.items()}
+    told = {"reparam": others, "form": posterior.form, "logs": list(logs), "init": began}
     return {"noncentred": list(noncentred)} | {name: one for name, one in told.items() if one}
 
 

@@ -75,9 +75,8 @@ def log_populations(theta: Tensor, first: Tensor, years: int) -> Tensor:
     growth = torch.stack([theta[..., 0], -theta[..., 2]], -1)
     effect = torch.stack([-theta[..., 1], theta[..., 3]], -1)  # of the other population
 
-    def year(now: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    def year(now: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
         x = now
-        now = x
         for _ in range(STEPS):
             x = _step(x, growth, effect)
         return x, now
