@@ -4,9 +4,11 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro import poutine
 
 import zoo
 from zoo.objectives import OBJECTIVES
+from zoo.pairing.guide_sites import check_independent
 
 OF_BITS = [name for name, one in OBJECTIVES.items() if one.needs.independent]
 
@@ -58,3 +60,15 @@ def test_a_class_that_follows_another_is_refused(name):
 
 def test_objectives_that_take_any_guide_take_it():
     assert zoo.fit(bits, following, objective="rloo", steps=1).losses.isfinite().all()
+
+
+def test_a_latent_that_is_drawn_for_some_values_alone_is_named():
+    def sometimes():
+        if pyro.sample("u", dist.Bernoulli(torch.tensor(0.5))):
+            pyro.sample("v", dist.Bernoulli(torch.tensor(0.5)))
+
+    with poutine.condition(data={"u": torch.tensor(1.0)}):
+        drawn = poutine.trace(sometimes).get_trace()
+    drawn.nodes["u"]["is_observed"] = False
+    with pytest.raises(zoo.PairingError, match="'v' from a distribution that depends on 'u'"):
+        check_independent(sometimes, drawn, (), {}, "arm")
