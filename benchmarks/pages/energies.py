@@ -48,16 +48,14 @@ zoo fit dbn --guide amortised_layers   # deep belief network, its guide trained 
 - *Objectives* that leave log Z out, such as `trace`, are refused on these models: their loss would
   fall without end.
 - *Centring*: `RBM(.., means, centred=True)` and `DBM` of the same write the energy in deviations
-  from means. They can be the same machines, and gradients of a weight are then covariances.
+  from means. Every centred machine is an uncentred one with other biases, and the other way round;
+  what changes is the path of the gradient, which for a weight is then a covariance.
 
 ## Static MNIST, short
 
 The first {test:,} test rows, one seed. The second number is the standard error of log Z and of the
 importance weights; "±" of log Z by AIS is that of AIS alone, beside the exact sum where there is
-one. Fits of a minute or two, with machines smaller than the published ones and without centring.
-Their log Z was annealed from the left side alone, before the other side was tried too: where
-there is no sum, the true log p(x) may be lower by nats, as the second table shows, and "±" is then
-no interval.
+one. Fits of some minutes, with machines smaller than the published ones.
 """
 BETWEEN = """
 On this one seed, contrastive divergence of one sweep is below persistent chains by more than the
@@ -77,11 +75,11 @@ sweeps were chosen on these test rows: of the DBN three settings were tried, and
 AFTER = """
 What the two sides say of one log Z differs by {rbm:.1f} nats for the RBM and by {dbn:.1f} for the
 DBN. The left side alone, which is the usual way, would have put the RBM at {alone:.1f}, beside the
-published {published:.1f}: about {rbm:.1f} nats too good. The kept estimate may be too low as
-well, by an amount that nothing here bounds. So neither the published values nor their order is
-reached, and whether the second layer raises the bound above the RBM's log p(x) is not known: the
-two differ by far less than their errors. More sweeps of the chains towards the end of training,
-and more temperatures, are what to try next.
+published {published:.1f}: at least {rbm:.1f} nats too good. The kept estimate may be too low as
+well, by an amount that nothing here bounds. So the published values are not reached, and their
+order is not resolved: whether the second layer raises the bound above the RBM's log p(x) is not
+known, as the two differ by far less than their errors. More sweeps of the chains towards the end
+of training, and more temperatures, are what to try next.
 
 ![Weights of ten hidden units and states of ten Gibbs chains, of each machine](energies.png)
 

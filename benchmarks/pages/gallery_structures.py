@@ -61,9 +61,9 @@ STRUCTURES = (
     Section(
         "DRAW",
         "z_t ~ N(0, I),   h_t = LSTM(z_t, h_{t-1}),   c_t = c_{t-1} + write(h_t),   x ~ Bern(c_T)",
-        "Without attention each doubling of the steps gains about a nat a row; every step "
-        "has five latents of its own, so that more steps are more latents too. With attention "
-        "(the guide reads through 2 x 2 filters, as in the paper) the latents are not used after "
+        "Without attention two steps gain 1.1 nats a row over one, and four 1.1 over two; every "
+        "step has five latents of its own, so that more steps are more latents too. With "
+        "attention (the guide reads through 2 x 2 filters, as in the paper) the latents are not used after "
         "400 updates, whatever T is, and the canvas is the same for every draw. That may be the "
         "start of training, as with T = 1 without attention, or the place where windows start; "
         "this table cannot tell. Two of three seeds: the run was stopped after them.",
@@ -73,6 +73,25 @@ STRUCTURES = (
         "draw.json",
         vaes_draw.table,
         samples="draw_canvas.png",
+    ),
+    Section(
+        "DRAW on static MNIST, short",
+        "as above, 20 latents a step",
+        "4,000 updates, eight passes over the rows; the importance bound in the column log p(x) "
+        "is by 20 draws, and so below log p(x) by an unknown amount. The ELBO rises with T, by "
+        "27 nats from one step to four and by 6 more to eight; the latents rise with T too. The "
+        "published bound, of 64 steps with attention and of long training, is not comparable: "
+        "these fits are short. With attention (windows of 5 x 5 filters to read and to write) the "
+        "latents are used, unlike on the digits above, and the bound rises with T as well, but it "
+        "is 20 to 30 nats below that of the plain canvas at each T. A step writes one patch, and "
+        "eight patches are few for a digit; whether attention leads with 64 is not measured. ± is "
+        "over two seeds.",
+        ("zoo fit draw --data binarized_mnist --groups 20,20,20,20",),
+        "python -m benchmarks.vaes.draw mnist",
+        "draw_mnist.png",
+        "draw_mnist.json",
+        vaes_draw.table,
+        samples="draw_mnist_canvas.png",
     ),
     Section(
         "PixelVAE: posterior collapse and its remedies",
@@ -147,12 +166,28 @@ STRUCTURES = (
         "y ~ Categorical(1/K),   z ~ N(0, I),   x | y, z;   y is known for a few rows",
         "Digits of which 50, 100 or 300 of 1,257 rows have a label. The classifier that is "
         "part of the guide, beside the same network trained on the labelled rows alone: the "
-        "rows without a label help where labels are few, and with 300 labels the two do not "
-        "differ. On the right, codes of the prior, each drawn in all ten classes.",
+        "rows without a label help where labels are few, and with 300 labels the two differ by "
+        "less than their errors. On the right, codes of the prior, each drawn in all classes.",
         ("zoo fit semi_supervised_vae --data digits_50_labels",),
         "python -m benchmarks.vaes.semi_supervised",
         "semi_supervised.png",
         "semi_supervised.json",
+        vaes_semi_supervised.table,
+    ),
+    Section(
+        "Semi-supervised VAE (M2) on Fashion-MNIST",
+        "y ~ Categorical(1/K),   z ~ N(0, I),   x | y, z;   y is known for a few rows",
+        "5,000 rows of Fashion-MNIST. Here the rows without a label do harm: at each number of "
+        "labels the classifier that is part of the guide makes more errors than the same network "
+        "trained on the labelled rows alone. With ten times the paper's weight of the labels it "
+        "makes fewer, and comes close where many rows have one. On digits, above, the same method "
+        "gains. One trial of 3,000 steps in place of 1,000 made it worse (57 % with 100 labels). "
+        "That the class latent sorts pictures by something else than their label would explain "
+        "all of this; it is not tested.",
+        ("zoo fit semi_supervised_vae --data fashion_100_labels",),
+        "python -m benchmarks.vaes.semi_supervised fashion",
+        "semi_supervised_fashion.png",
+        "semi_supervised_fashion.json",
         vaes_semi_supervised.table,
     ),
     Section(
@@ -165,9 +200,11 @@ STRUCTURES = (
         "chain that reads the future, and the gap that is left to it is of training and of the "
         "form of the network. On chords, whose log p(x) is known too, the model is trained with "
         "the guide, and the gap is of both: reading the future gains 0.09 nats over the past, by "
-        "2.5 standard errors of three seeds, and the link from state to state 0.33.",
+        "2.5 standard errors of three seeds, and the link from state to state 0.33. On digits "
+        "read as sequences of eight rows of pixels nobody knows log p(x), and the order is the "
+        "same: the future gains 1.0 nat of the ELBO over the past, and the link 1.4.",
         ("zoo fit deep_markov", "zoo fit deep_markov --data digits_rows"),
-        "python -m benchmarks.vaes.deep_markov --chords",
+        "python -m benchmarks.vaes.deep_markov",
         "deep_markov.png",
         "deep_markov.json",
         vaes_deep_markov.table,

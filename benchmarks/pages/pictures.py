@@ -111,15 +111,20 @@ PICTURES = {
     ),
     "draw": Drawn(DRAW, lambda path: draw_steps.picture(result("draw.json"), path)),
     "draw_canvas": Drawn(DRAW),
+    "draw_mnist": Drawn(
+        f"{DRAW} mnist", lambda path: draw_steps.picture(result("draw_mnist.json"), path)
+    ),
+    "draw_mnist_canvas": Drawn(f"{DRAW} mnist"),
     "hamiltonian": Drawn(
         "python -m benchmarks.vaes.hamiltonian",
         lambda path: hamiltonian.picture(result("hamiltonian.json"), path),
     ),
     "deep_markov": Drawn(
-        "python -m benchmarks.vaes.deep_markov --chords",
+        "python -m benchmarks.vaes.deep_markov",
         lambda path: deep_markov.picture(result("deep_markov.json"), path),
     ),
     "semi_supervised": Drawn("python -m benchmarks.vaes.semi_supervised"),
+    "semi_supervised_fashion": Drawn("python -m benchmarks.vaes.semi_supervised fashion"),
     "held": Drawn(
         "python -m benchmarks.vaes.held", lambda path: held.picture(result("held.json"), path)
     ),

@@ -7,6 +7,8 @@ python -m benchmarks.pages.posteriors
 from statistics import median
 from typing import Any
 
+from scipy import stats
+
 from benchmarks import markdown, records
 from benchmarks.pages.pictures import keep_small
 from benchmarks.posteriors.__main__ import RESULT
@@ -14,7 +16,6 @@ from benchmarks.posteriors.fits import SAMPLES, Row, is_judged, is_wrong, says_w
 from benchmarks.posteriors.pictures import cells_of, grid, names_in, planes
 from benchmarks.posteriors.targets import TARGETS, WITHOUT_TRUTH
 from zoo.metrics.moment_shift import MEAN_OFF, SD_OFF
-from zoo.metrics.shares import share_error
 
 HEADS = (
     "guide",
@@ -45,8 +46,9 @@ rate and the start that a user gets who changes nothing. Models are held fixed. 
 - *draws trusted?* is what the verdict said, which is told nothing of the truth; where seeds
   differ, each has its answer.
 
-Tables show medians over seeds. A fit is **well** where no mean is off by more than {MEAN_OFF}
-posterior sds and no sd by more than {SD_OFF:.0%}, in any coordinate; of curved ones few are.
+Tables show medians over the seeds of a pair. A fit is **well** where no mean is off by more than
+{MEAN_OFF} posterior sds and no sd by more than {SD_OFF:.0%}, in any coordinate; of curved ones few
+are. Refused fits are not judged.
 """
 
 
@@ -96,7 +98,7 @@ def introduction(record: dict[str, Any]) -> str:
     seeds = len({row["seed"] for row in rows})
     pairs = sum(map(len, record["suitable"].values()))
     fitted = len({(row["target"], row["guide"]) for row in rows})
-    left = "" if fitted == pairs else f" Of {pairs} pairs, {fitted} have been fitted so far."
+    left = f" Of {pairs} pairs of a posterior and a guide that goes on it, {fitted} were fitted."
     return f"""# Guides against truth
 
 Which guide gets which posterior right, at what cost, and does the verdict notice when it does not?
@@ -123,17 +125,24 @@ def confusion(rows: list[Row]) -> str:
         counts = [answers.count(answer) for answer in ("yes", "cannot tell", "no")]
         lines.append([name, str(len(found)), *map(str, counts)])
     missed = [row for row in judged if is_wrong(row) and says_well(row)]
-    share = len(missed) / len(judged)
+    trusted = [row for row in judged if says_well(row)]
     parts = [
         "## Does the verdict notice?",
         markdown.table(("the fit is", "fits", "trusted", "cannot tell", "not trusted"), lines),
-        f"Trusted and not well: {len(missed)} of {len(judged)} fits, {share:.1%} ± "
-        f"{share_error(share, len(judged)):.1%}" + (":" if missed else "."),
+        f"Trusted and not well: {len(missed)} of all {len(judged)} fits, {len(missed)} of the "
+        f"{len(trusted)} that are trusted. Were the fits independent, these shares would be below "
+        f"{at_most(len(missed), len(judged)):.1%} and {at_most(len(missed), len(trusted)):.1%}, "
+        f"with 95 % confidence{':' if missed else '.'}",
     ]
     if missed:
         parts.append("\n".join(map(_case, missed)))
     parts.append(afterwards(rows))
     return "\n\n".join(parts)
+
+
+def at_most(found: int, of: int) -> float:
+    """The upper end of the one-sided 95 % interval of a share, by Clopper and Pearson."""
+    return float(stats.beta.ppf(0.95, found + 1, of - found)) if found < of else 1.0
 
 
 def _case(row: Row) -> str:

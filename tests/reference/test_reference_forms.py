@@ -144,6 +144,20 @@ def test_forms_that_do_not_suit_are_named(reparam, text):
         sample_reference(schools, torch.ones(len(Y)), Y, reparam=reparam, **SHORT)
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"noncentred": "theta"}, r"noncentred to be a list of sites; got 'theta'"),
+        ({"logs": 3}, r"logs to be a list of sites; got 3"),
+        ({"init": [1.0, 2.0]}, r"init to be a dict of sites and values; got \[1\.0, 2\.0\]"),
+        ({"init": {"tau": None, "theta": 0.0}}, r"init\['tau'\] to be numbers; got None"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(options, text):
+    with pytest.raises(ValueError, match=text):
+        sample_reference(schools, torch.ones(len(Y)), Y, **options, **SHORT)
+
+
 def test_both_ways_of_reparameterising_a_model_of_ones_own():
     config = {"theta": LocScaleReparam(0.0)}
     with isolated(seed=1), in_double():

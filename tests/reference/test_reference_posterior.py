@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.fx import GraphModule
 
+import zoo
 from zoo.isolation import in_double, isolated
 from zoo.reference.posterior import Posterior
 
@@ -81,3 +82,33 @@ def test_a_beginning_that_does_not_suit_is_refused(init, text):
         posterior = Posterior(scaled, (Y.double(),), {}, 2)
         with pytest.raises(ValueError, match=text):
             posterior.start(init)
+
+
+def counted(y):
+    """A recursion with a counter outside of its carry."""
+    a = pyro.sample("a", dist.Normal(torch.zeros(()), 1.0))
+    t = iter(range(len(y)))
+
+    def step(h, _):
+        h = 0.5 * h + a * next(t)
+        return h, h
+
+    _, means = zoo.scan(step, torch.zeros_like(a), y)
+    pyro.sample("y", dist.Normal(means.movedim(0, -1), 1.0).to_event(1), obs=y)
+
+
+def halted(y):
+    """A recursion that lets no gradient through its carry."""
+    a = pyro.sample("a", dist.Normal(torch.zeros(()), 1.0))
+    _, means = zoo.scan(lambda h, e: (h.detach() + a * e, h), torch.zeros_like(a), y)
+    pyro.sample("y", dist.Normal(means.movedim(0, -1), 1.0).to_event(1), obs=y)
+
+
+@pytest.mark.parametrize("model", [counted, halted])
+def test_a_scan_that_is_no_recursion_of_its_carry_runs_as_a_python_loop(model):
+    with isolated(seed=0), in_double():
+        posterior = Posterior(model, (torch.ones(6).double(),), {}, 3)
+        u = posterior.start()
+        for one, two in zip(posterior.slope(u), posterior.plain(u), strict=True):
+            assert torch.allclose(one, two, rtol=1e-8)
+    assert not isinstance(posterior.slope, GraphModule)

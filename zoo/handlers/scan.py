@@ -48,7 +48,10 @@ def scan(f: Recursion, init: Any, xs: Any) -> tuple[Any, Any]:
     Use it in the place of a ``for`` loop over time in a model or a guide. f is a function of
     tensors without side effects: what is random is drawn before, all times at once, and comes in
     as xs. f may read other tensors and call networks; gradients reach those too. Losses and
-    gradients are those of the loop up to rounding.
+    gradients are those of the loop up to rounding. Whatever one time hands to the next belongs in
+    the carry: f is traced once, so that a counter or a list outside of it stays what it was at
+    the first time. Compiled steps are held against the plain one, and refused where they differ:
+    there, and for `detach` or complex carries in f, whose gradients differ, take a ``for`` loop.
 
     Args:
         f: maps a carry and one x to the next carry and a y; y may be None.
@@ -181,7 +184,8 @@ def _check_carry(before: tuple[Tensor, ...], after: list[Any], *, same: bool) ->
     if not same or not all(isinstance(leaf, Tensor) for leaf in after):
         raise ValueError(
             f"Expected the next carry to be nested as init, with {len(before)} tensors; got "
-            f"{', '.join(map(_kind, after)) or 'nothing'}. Return a carry like the one f is given."
+            f"{', '.join(map(_kind, after)) or 'nothing'}. Return a carry like the one f is "
+            "given, with the same tuples, lists and keys in the same order."
         )
     for old, new in zip(before, after, strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):

@@ -16,6 +16,7 @@ from pyro.infer.reparam.reparam import Reparam
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from zoo.checks.arguments import refusal
 from zoo.compile.graph_passes import poison_failures
 from zoo.compile.scans.operation import as_an_operation
 from zoo.handlers.scan import scans_run_by
@@ -76,8 +77,7 @@ class Posterior:
         if self.form:
             own_density = JointDensity(without_guide(model, args), args)
             require_same(own_density, self.density, self._values)
-        with scans_run_by(as_an_operation):
-            self.slope = self._slope()
+        self.slope = self._slope()
 
     def plain(self, u: Tensor) -> Pair:
         """Log density, nats, and gradient through the model: (n, size) -> (n,), (n, size)."""
@@ -118,6 +118,8 @@ class Posterior:
         """The point of given values, (size,)."""
         columns, program = self.density.columns, self.density.program
         sites = {site.name: site.batch_shape + site.event_shape for site in columns.sites}
+        if not isinstance(init, Mapping):
+            raise refusal("init", "a dict of sites and values", init, "Pass e.g. {'tau': 3.0}.")
         if set(init) != set(sites):
             raise ValueError(
                 f"Expected init to have a value of each site that is sampled, {list(sites)}; got "
@@ -150,15 +152,16 @@ class Posterior:
     def _slope(self) -> Density:
         u = torch.rand(self.chains, self.density.size)
         other, plain = 0.1 - 0.9 * u, cast(Density, self.plain)
+        with_scans = partial(scans_run_by, as_an_operation)
         if not self.density.latents.vectorises:
-            one = traced(plain, (u[:1],), (other[:1],))
+            one = traced(plain, (u[:1],), (other[:1],), with_scans)
 
             def mapped(points: Tensor) -> Pair:
                 value, gradient = torch.func.vmap(one)(points[:, None])
                 return value[:, 0], gradient[:, 0]
 
             plain = mapped if isinstance(one, GraphModule) else plain
-        found = traced(plain, (u,), (other,))
+        found = traced(plain, (u,), (other,), with_scans)
         if not isinstance(found, GraphModule):
             return partial(_tried, self.plain)
         poison_failures(found)
@@ -180,7 +183,10 @@ class Posterior:
 
 def _given(name: str, value: object, shape: torch.Size) -> Tensor:
     """A value of a site in its shape."""
-    found = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    try:
+        found = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise refusal(f"init['{name}']", "numbers", value, "Pass a number or a tensor.") from error
     if found.shape != shape and found.numel() != 1:
         raise ValueError(
             f"Expected init to have '{name}' of shape {tuple(shape)}; got {tuple(found.shape)}. "

@@ -59,8 +59,9 @@ def sample_reference(
             The draws are of the model's own sites all the same.
         logs: positive sites whose tails are too heavy for a mean or an sd, so that moments are of
             their logarithms; None for those of the model's recipe.
-        init: site -> value near which the chains begin; None for that of the model's recipe, or
-            else anywhere within 2 of the origin of unconstrained space. Give one where a chain
+        init: site -> value near which the chains begin, of the sites that are sampled, which in
+            another form are that form's; None for that of the model's recipe, or else anywhere
+            within 2 of the origin of unconstrained space. Give one where a chain
             stays in a mode that holds next to nothing; each unconstrained number begins within
             0.5 of it, and R-hat speaks of what is found from there.
         shown: called with a line of text on the progress.
@@ -80,10 +81,11 @@ def sample_reference(
     _check(chains, draws, warmup, accept)
     _check_forms({} if reparam is None else reparam)
     recipe = task.recipe
-    sites = _usual(noncentred, recipe.noncentred if recipe else ())
-    logged = _usual(logs, recipe.logs if recipe else ())
-    init = recipe.init if init is None and recipe else init
+    sites = _usual("noncentred", noncentred, recipe.noncentred if recipe else ())
+    logged = _usual("logs", logs, recipe.logs if recipe else ())
     forms = {name: LocScaleReparam(0.0) for name in sites} | dict(reparam or {})
+    if init is None and recipe and not forms:  # the recipe's is of the model's own sites
+        init = recipe.init
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scoring_args("train"))
         plan = Plan(draws, warmup, accept, compiles=compile)
@@ -116,7 +118,10 @@ def most_stored(size: int) -> int:
     return max(1, min(DRAWS_STORED, NUMBERS_STORED // size))
 
 
-def _usual(asked: Sequence[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
+def _usual(name: str, asked: Sequence[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """The sites that are asked for; those of the recipe where none are."""
+    if isinstance(asked, str) or not isinstance(asked, Sequence | None):
+        raise refusal(name, "a list of sites", asked, f"Pass e.g. {name}=['theta'].")
     return usual if asked is None else tuple(asked)
 
 

@@ -1,6 +1,7 @@
 """A faster form of a function of tensors: traced once, and checked at a second point."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,13 +15,19 @@ Function = Callable[..., Any]  # takes values and returns values
 LARGEST_DIFFERENCE = 1e3  # units in the last place, from summing in another order
 
 
-def traced(plain: Function, example: Values, elsewhere: Values) -> Function:
+def traced(
+    plain: Function,
+    example: Values,
+    elsewhere: Values,
+    inside: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Function:
     """The same function as one graph of tensor operations, or the function itself.
 
     Args:
         plain: the function; it takes tensors and returns tensors.
         example: arguments to trace it with.
         elsewhere: other arguments of the same shapes, with which the two are compared.
+        inside: makes a context in which it is traced, and not compared.
 
     Returns:
         The graph; `plain` where it cannot be traced, or where the two differ, as tracing may have
@@ -28,7 +35,8 @@ def traced(plain: Function, example: Values, elsewhere: Values) -> Function:
     """
     try:
         # not a bound method itself: make_fx counts its `self` as an argument
-        graph = make_fx(lambda *args: plain(*args))(*example)
+        with inside():
+            graph = make_fx(lambda *args: plain(*args))(*example)
         graph.graph.eliminate_dead_code()
         graph.recompile()
         pairs = list(zip(graph(*elsewhere), plain(*elsewhere), strict=True))
