@@ -63,10 +63,10 @@ STRUCTURES = (
         "z_t ~ N(0, I),   h_t = LSTM(z_t, h_{t-1}),   c_t = c_{t-1} + write(h_t),   x ~ Bern(c_T)",
         "Without attention two steps gain 1.1 nats a row over one, and four 1.1 over two; every "
         "step has five latents of its own, so that more steps are more latents too. With "
-        "attention (the guide reads through 2 x 2 filters, as in the paper) the latents are not used after "
-        "400 updates, whatever T is, and the canvas is the same for every draw. That may be the "
-        "start of training, as with T = 1 without attention, or the place where windows start; "
-        "this table cannot tell. Two of three seeds: the run was stopped after them.",
+        "attention (the guide reads through 2 x 2 filters, as in the paper) the latents are not "
+        "used after 400 updates, whatever T is, and the canvas is the same for every draw. That "
+        "may be the start of training, as with T = 1 without attention, or the place where "
+        "windows start; this table cannot tell. Two of three seeds: the run was stopped then.",
         ("zoo fit draw --groups 5,5,5,5", "zoo fit draw_attention --groups 5,5,5,5"),
         "python -m benchmarks.vaes.draw",
         "draw.png",

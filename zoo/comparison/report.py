@@ -14,7 +14,14 @@ from zoo.comparison.paired import Difference, Pair, differences, judged
 from zoo.comparison.pictures import LossCurve, bound_figure, loss_figure
 from zoo.comparison.row_pictures import k_hat_figure
 from zoo.comparison.row_values import GOOD, RowValues, k_hat_counts
-from zoo.comparison.table import caption, columns, models_compare, shown, winners
+from zoo.comparison.table import (
+    caption,
+    columns,
+    models_compare,
+    shown,
+    tails_said,
+    winners,
+)
 from zoo.figure_style import svg
 from zoo.files import write_whole
 
@@ -98,7 +105,7 @@ def _page(material: Material) -> dict[str, Any]:
         "title": material.title,
         "question": question(summaries, seeds, material.held),
         "answer": answer(kept, shared, best_in, learns=material.learns),
-        "caption": caption(seeds),
+        "caption": " ".join(filter(None, (caption(seeds), tails_said(summaries)))),
         "exact": "" if material.exact is None else f"{material.exact.value:.4f}",
         "pictures": _pictures(material, summaries),
         "differences": [_difference(one) for one in found],

@@ -9,6 +9,7 @@ from rich.table import Table
 from zoo.comparison.aggregate import Cell, Row, Summary, summarise
 from zoo.comparison.paired import Pair, best, judged
 from zoo.evaluation.answers import NO
+from zoo.metrics.prediction import LARGEST_RELIABLE_K
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,6 +25,18 @@ def caption(seeds: int, mark: str = "bold") -> str:
     return (
         f"± is the standard error over {seeds} seeds, or that of the draws where it is larger; "
         f"{mark} is clearly better than every other line, paired by seed and by row."
+    )
+
+
+def tails_said(summaries: Sequence[Summary]) -> str:
+    """What weights of heavy tails do to the estimate of log p(x); "" where there are none."""
+    tails = [s.cells["k_hat"].value for s in summaries if "k_hat" in s.cells]
+    estimated = any("log_evidence" in s.cells for s in summaries)
+    if not estimated or not any(k_hat > LARGEST_RELIABLE_K for k_hat in tails):
+        return ""
+    return (
+        f"Where k_hat is above {LARGEST_RELIABLE_K}, few weights hold the sum, and log_evidence is "
+        "too low by more than its ± says."
     )
 
 
@@ -62,7 +75,7 @@ def comparison_table(
     summaries = summarise(rows)
     found = columns(summaries, exact)
     seeds = max((summary.seeds for summary in summaries), default=1)
-    words = " ".join(filter(None, (fixed, caption(seeds, "*"))))
+    words = " ".join(filter(None, (fixed, caption(seeds, "*"), tails_said(summaries))))
     view = Table(title=title, caption=words, caption_justify="left")
     for heading in ("guide", "objective"):
         view.add_column(heading, overflow="fold")

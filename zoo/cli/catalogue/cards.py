@@ -73,6 +73,9 @@ def model_card(name: str, pairs: dict[str, list[str]]) -> Card:
         "guide parameters": _size_of_guide(guide, latents, model),
         "exact": _exact(task, model),
         "fitting guides": [one for one, names in pairs.items() if objective in names],
+        "guides by another objective": {
+            one: names[0] for one, names in pairs.items() if names and objective not in names
+        },
         "refused guides": _refused(latents, list(GUIDES), [objective]),
         "fitting objectives": pairs.get(guide, []),
         "refused objectives": _refused(latents, [guide], list(OBJECTIVES)),

@@ -104,8 +104,13 @@ def _of_model(name: str, card: Card) -> Iterator[Entry]:
     for kind, other in (("guide", "objective"), ("objective", "guide")):
         fits = ", ".join(card[f"fitting {kind}s"])
         yield f"{kind}s that fit", f"{fits} (with {usual[other]})"
+        elsewhere = card["guides by another objective"] if kind == "guide" else {}
+        for one, objective in elsewhere.items():
+            yield f"{kind}s that fit", f"{one} (with {objective})"
         for one in card[f"refused {kind}s"]:
-            yield f"{kind}s that do not", f"{', '.join(one['names'])}. {one['why']}"
+            names = [name for name in one["names"] if name not in elsewhere]
+            if names:
+                yield f"{kind}s that do not", f"{', '.join(names)}. {one['why']}"
 
 
 def _of_pairs(models: list[str], known: Known, guide: str) -> Iterator[Entry]:

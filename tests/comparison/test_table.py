@@ -1,0 +1,24 @@
+"""What stands beneath the table of a comparison."""
+
+import pytest
+
+from zoo.comparison.aggregate import Cell, Summary
+from zoo.comparison.table import tails_said
+
+
+def line(k_hat, *names):
+    cells = {name: Cell(-31.0, 0.1, "nats", "higher") for name in names}
+    return Summary("g", "trace", 2, 1.0, cells | {"k_hat": Cell(k_hat, 0.1, "", "lower")})
+
+
+@pytest.mark.parametrize(
+    ("lines", "warned"),
+    [
+        ([line(0.2, "log_evidence"), line(0.8, "log_evidence")], True),
+        ([line(0.2, "log_evidence"), line(0.6, "log_evidence")], False),
+        ([line(0.8, "elbo")], False),
+        ([], False),
+    ],
+)
+def test_an_error_that_heavy_tails_make_too_small_is_said(lines, warned):
+    assert ("too low by more than its ±" in tails_said(lines)) == warned
