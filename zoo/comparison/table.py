@@ -35,7 +35,7 @@ def tails_said(summaries: Sequence[Summary]) -> str:
     if not estimated or not any(k_hat > LARGEST_RELIABLE_K for k_hat in tails):
         return ""
     return (
-        f"Where k_hat is above {LARGEST_RELIABLE_K}, few weights hold the sum, and log_evidence is "
+        f"Where k_hat is above {LARGEST_RELIABLE_K}, few weights hold the sum: log_evidence is "
         "too low by more than its ± says."
     )
 
