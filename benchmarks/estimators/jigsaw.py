@@ -158,7 +158,11 @@ def table(record: dict) -> str:
         cells.append(line)
     heads = ("guide", "objective", "KL, nats/row", "tiles right, %", "pictures right, %")
     own = _spread([r["expected"] for r in record["rows"] if r["guide"] == EXACT], 0, 100)
-    said = f"The exact posterior expects {own} % of its own pictures to be right."
+    seeds = len({row["seed"] for row in record["rows"]})
+    said = (
+        f"Means, and ranges over {seeds} seeds in brackets. By the exact posterior's own "
+        f"probabilities, {own} % of its best guesses would be right."
+    )
     return f"{markdown.table(heads, cells)}\n\n{said}"
 
 
