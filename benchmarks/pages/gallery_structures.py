@@ -83,7 +83,7 @@ STRUCTURES = (
         "published bound, of 64 steps with attention and of long training, is not comparable: "
         "these fits are short. With attention (windows of 5 x 5 filters to read and to write) the "
         "latents are used, unlike on the digits above, and the bound rises with T as well, but it "
-        "is 20 to 30 nats below that of the plain canvas at each T. A step writes one patch, and "
+        "is 22 to 26 nats below that of the plain canvas at each T. A step writes one patch, and "
         "eight patches are few for a digit; whether attention leads with 64 is not measured. ± is "
         "over two seeds.",
         ("zoo fit draw --data binarized_mnist --groups 20,20,20,20",),
