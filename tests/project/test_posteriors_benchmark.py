@@ -27,6 +27,11 @@ def test_every_posterior_was_fitted_by_guides_that_go_on_it():
         assert QUICK <= fitted <= set(RECORD["suitable"][name])
 
 
+def test_twelve_guides_were_fitted_to_twenty_five_posteriors():
+    guides = {name: {r["guide"] for r in ROWS if r["target"] == name} for name in BY_NAME}
+    assert sum(len(found) >= 12 for found in guides.values()) >= 25
+
+
 def test_what_goes_on_a_posterior_is_as_recorded():
     target = BY_NAME["banana"]
     assert set(RECORD["suitable"][target.name]) <= set(guides_on(target.load()))
