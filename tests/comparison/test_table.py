@@ -3,7 +3,7 @@
 import pytest
 
 from zoo.comparison.aggregate import Cell, Summary
-from zoo.comparison.table import tails_said
+from zoo.comparison.table import by_reason, tails_said
 
 
 def line(k_hat, *names):
@@ -22,3 +22,8 @@ def line(k_hat, *names):
 )
 def test_an_error_that_heavy_tails_make_too_small_is_said(lines, warned):
     assert ("too low by more than its ±" in tails_said(lines)) == warned
+
+
+def test_what_several_runs_share_is_said_once():
+    left = {"a-seed0": "no mode", "b-seed0": "diverged", "a-seed1": "no mode"}
+    assert by_reason(left) == {"a-seed0, a-seed1": "no mode", "b-seed0": "diverged"}

@@ -4,6 +4,7 @@ from rich.console import Console
 
 from zoo.comparison.aggregate import record_of
 from zoo.comparison.comparison import Comparison
+from zoo.comparison.table import by_reason
 
 
 def show_comparison(console: Console, found: Comparison) -> None:
@@ -14,7 +15,7 @@ def show_comparison(console: Console, found: Comparison) -> None:
     for row in found.rows:
         answers = [f"{name} {part['answer']}" for name, part in row.answers.items()]
         console.print(f"  {row.name}: {', '.join(answers)}", highlight=False)
-    for name, why in found.left.items():
+    for name, why in by_reason(found.left).items():
         console.print(f"[yellow]{name}[/yellow]: {why}")
 
 

@@ -72,8 +72,9 @@ def compare(
         seeds: number of seeds, 0 .. seeds - 1; compiled seeds of one pair run side by side.
         draws: draws from the guide for each row, for scoring; see :func:`zoo.evaluate`.
         jobs: pairs that are fitted at a time, each in a process of its own with one thread; -1
-            is one for each core. Numbers are those of one process with one thread. A pair that is
-            interrupted begins anew.
+            is one for each core. Numbers are those of one process with one thread. Each process
+            imports torch first, which takes seconds: fits of a few seconds gain nothing. A pair
+            that is interrupted begins anew.
         device: "auto", "cpu" or "cuda".
         progress: show a bar for each run; with several jobs, one over all pairs.
         on_progress: called with a :class:`zoo.Progress` of each run; see :func:`zoo.fit`. It goes

@@ -18,7 +18,7 @@ from zoo.comparison.paired import Difference, differences
 from zoo.comparison.pictures import bound_figure, curve_of, image_figure
 from zoo.comparison.report import Material, not_in_table, write_report
 from zoo.comparison.row_values import row_values
-from zoo.comparison.table import comparison_table, dataframe
+from zoo.comparison.table import by_reason, comparison_table, dataframe
 from zoo.data.fingerprint import fingerprint_of
 from zoo.evaluation.evaluate import Metrics
 from zoo.evaluation.scored_fit import trains_model
@@ -121,7 +121,7 @@ class Comparison:
         console = Console(width=max(100, width), file=StringIO(), record=True)
         if self.rows:
             console.print(table)
-        for name, why in self.left.items():
+        for name, why in by_reason(self.left).items():
             console.print(f"{name}: {why}", highlight=False)
         return console.export_text()
 

@@ -15,6 +15,7 @@ from zoo.comparison.pictures import LossCurve, bound_figure, loss_figure
 from zoo.comparison.row_pictures import k_hat_figure
 from zoo.comparison.row_values import GOOD, RowValues, k_hat_counts
 from zoo.comparison.table import (
+    by_reason,
     caption,
     columns,
     models_compare,
@@ -113,7 +114,7 @@ def _page(material: Material) -> dict[str, Any]:
         "rows": [_row_of_counts(*one) for one in of_rows],
         "k_hats": _svg(k_hat_figure({_pair(p): runs for p, runs in of_rows})) if of_rows else "",
         "runs": [_run(row, material.images.get(row.name)) for row in rows],
-        "left": list(material.left.items()),
+        "left": list(by_reason(material.left).items()),
         "command": material.record["command"],
         "made": _made(material.record),
     }

@@ -1,7 +1,7 @@
 """The table of a comparison."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -38,6 +38,18 @@ def tails_said(summaries: Sequence[Summary]) -> str:
         f"Where k_hat is above {LARGEST_RELIABLE_K}, few weights hold the sum: log_evidence is "
         "too low by more than its ± says."
     )
+
+
+def by_reason(left: Mapping[str, str]) -> dict[str, str]:
+    """Names, comma-separated -> why, so that what several runs share is said once.
+
+    Args:
+        left: run or pair -> why it is not in the table.
+    """
+    found: dict[str, list[str]] = {}
+    for name, why in left.items():
+        found.setdefault(why, []).append(name)
+    return {", ".join(names): why for why, names in found.items()}
 
 
 def models_compare(rows: Sequence[Row], *, learns: bool) -> bool:
