@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import scipy.stats
 
+from benchmarks.intervals import CONFIDENCE, upper_bound
 from zoo.homework.answer_key import AnswerKey, find_key, with_functions
 from zoo.homework.calls import Runner, replies, run_in_process
 from zoo.homework.cells import functions_in, run_cells
@@ -13,7 +14,6 @@ from zoo.homework.sheets import Part, Sheet
 from zoo.homework.variants import variants_of
 
 TAILS = (1e-1, 1e-2, 1e-3, 1e-4)
-CONFIDENCE = 0.95
 RARE = 1e-4  # a tail with so improbably many draws is not that of a valid p-value
 
 
@@ -115,11 +115,6 @@ def rate_bound(found: dict) -> float:
     if all(scipy.stats.binom(draws, tail).sf(count - 1) > RARE for tail, count in tails):
         return found["limit"]
     return upper_bound(found["failed"], draws)
-
-
-def upper_bound(count: int, trials: int) -> float:
-    """The upper end of the exact one-sided interval for a probability (Clopper and Pearson)."""
-    return float(scipy.stats.beta.ppf(CONFIDENCE, count + 1, trials - count))
 
 
 def false_fail_bound(nulls: dict[str, dict]) -> float:

@@ -7,9 +7,8 @@ python -m benchmarks.pages.posteriors
 from statistics import median
 from typing import Any
 
-from scipy import stats
-
 from benchmarks import markdown, records
+from benchmarks.intervals import upper_bound
 from benchmarks.pages.pictures import keep_small
 from benchmarks.posteriors.__main__ import RESULT
 from benchmarks.posteriors.fits import SAMPLES, Row, is_judged, is_wrong, says_well
@@ -131,18 +130,14 @@ def confusion(rows: list[Row]) -> str:
         markdown.table(("the fit is", "fits", "trusted", "cannot tell", "not trusted"), lines),
         f"Trusted and not well: {len(missed)} of all {len(judged)} fits, {len(missed)} of the "
         f"{len(trusted)} that are trusted. Were the fits independent, these shares would be below "
-        f"{at_most(len(missed), len(judged)):.1%} and {at_most(len(missed), len(trusted)):.1%}, "
+        f"{upper_bound(len(missed), len(judged)):.1%} and "
+        f"{upper_bound(len(missed), len(trusted)):.1%}, "
         f"with 95 % confidence{':' if missed else '.'}",
     ]
     if missed:
         parts.append("\n".join(map(_case, missed)))
     parts.append(afterwards(rows))
     return "\n\n".join(parts)
-
-
-def at_most(found: int, of: int) -> float:
-    """The upper end of the one-sided 95 % interval of a share, by Clopper and Pearson."""
-    return float(stats.beta.ppf(0.95, found + 1, of - found)) if found < of else 1.0
 
 
 def _case(row: Row) -> str:

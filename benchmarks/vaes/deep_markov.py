@@ -211,7 +211,7 @@ def main() -> None:
     settings = {"steps": asked.steps, "lr": LR, "draws": DRAWS}
     for row in rows(data, asked.seeds, asked.steps):
         print(row, flush=True)
-        found.append(row)
+        found.append(row | {key: made[key] for key in records.MADE})
         records.write(asked.out, made | {"settings": settings, "rows": found})
     print(table({"rows": found}))
     picture({"rows": found}, asked.picture)

@@ -217,3 +217,9 @@ def test_every_name_is_shown(kind):
         assert f"{name} is {TABLES[kind]}." in words_of(shown)
         assert shown.count("  zoo ") >= 3
         assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_guides_that_fit_by_another_objective_are_among_those_that_fit():
+    fits, _, rest = " ".join(call("show", "jigsaw").split()).partition("guides that do")
+    assert "gumbel_sinkhorn (with trace)" in fits
+    assert "gumbel_sinkhorn" not in rest

@@ -4,7 +4,8 @@ import pytest
 import scipy.stats
 import torch
 
-from benchmarks.homework.measure import _tail, false_fails, measure, power, upper_bound
+from benchmarks.homework.measure import _tail, false_fails, measure, power
+from benchmarks.intervals import upper_bound
 from zoo.homework.answer_key import find_key
 from zoo.homework.rates import sentence_on_rates
 from zoo.homework.sheets import find_sheet, sheet_names

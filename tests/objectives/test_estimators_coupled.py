@@ -7,22 +7,9 @@ import torch
 from cases import (
     ERRORS,
     IDENTITY,
-    named,
     relative_error,
 )
-from estimates import unbiased
-from finite_estimators import (
-    OF_ZOO,
-    SMALL,
-    captured_minibatch_as_plain,
-    found_and_exact,
-    found_and_exact_of_minibatches,
-    found_and_exact_of_zoo,
-    losses_and_exact,
-    refuses_dependent_and_continuous,
-    side_by_side_and_one_by_one,
-)
-from finite_models import Table, categorical, seeded
+from finite_models import categorical, seeded
 from network_of_causes import (
     ROWS,
     largest_z,
@@ -43,19 +30,6 @@ from zoo.objectives.antithetic import draw_twice
 from zoo.objectives.disarm_tree import balanced_tree, coupled, node_weights, reached
 
 TREE = (DisARMTree(), DisARMTree(pairs=3))
-
-
-@pytest.mark.thin(3)
-@pytest.mark.parametrize("objective", TREE, ids=str)
-@pytest.mark.parametrize("model", SMALL, ids=named)
-def test_the_mean_gradient_is_exact(model, objective):
-    assert unbiased(*found_and_exact(model, objective))
-
-
-@pytest.mark.thin(3)
-@pytest.mark.parametrize("name", OF_ZOO)
-def test_the_mean_gradient_is_exact_on_models_of_the_zoo(name):
-    assert unbiased(*found_and_exact_of_zoo(name, DisARMTree()))
 
 
 def test_with_two_classes_it_is_disarm():
@@ -128,25 +102,6 @@ def test_independent_pairs_divide_the_variance():
     assert 0.8 < total[0] / (4 * total[1]) < 1.25
 
 
-@pytest.mark.parametrize("model", SMALL, ids=named)
-def test_values_side_by_side_are_values_one_by_one(model):
-    assert relative_error(*side_by_side_and_one_by_one(model, DisARMTree(2))) < IDENTITY
-
-
-@pytest.mark.thin(2)
-@pytest.mark.parametrize("model", [categorical, Table], ids=named)
-def test_a_captured_step_equals_the_plain_one(model):
-    assert captured_minibatch_as_plain(model, DisARMTree())
-
-
-def test_a_minibatch_gradient_is_unbiased_for_all_rows():
-    assert largest_z(*found_and_exact_of_minibatches(DisARMTree())) < ERRORS
-
-
-def test_the_value_is_the_negative_elbo():
-    assert largest_z(*losses_and_exact(DisARMTree())) < ERRORS
-
-
 def test_the_cost_is_said():
     latents = describe(seeded(categorical), ROWS)
     assert [one.evaluations(latents) for one in TREE] == [2, 6]
@@ -155,4 +110,3 @@ def test_the_cost_is_said():
 def test_what_it_does_not_take_is_refused():
     with pytest.raises(ValueError, match="pairs.*0"):
         DisARMTree(pairs=0)
-    assert refuses_dependent_and_continuous(DisARMTree())

@@ -12,18 +12,6 @@ from cases import (
     named,
     relative_error,
 )
-from estimates import unbiased
-from finite_estimators import (
-    OF_ZOO,
-    SMALL,
-    captured_minibatch_as_plain,
-    found_and_exact,
-    found_and_exact_of_minibatches,
-    found_and_exact_of_zoo,
-    losses_and_exact,
-    refuses_dependent_and_continuous,
-    side_by_side_and_one_by_one,
-)
 from finite_models import Table, by_enumeration, categorical, seeded
 from network_of_causes import (
     ROWS,
@@ -47,19 +35,6 @@ from zoo.objectives.unordered_set import set_weights
 from zoo.objectives.without_replacement import log_set_chances, sample_states
 
 P = torch.tensor([0.05, 0.4, 0.15, 0.3, 0.1])
-
-
-@pytest.mark.thin(3)
-@pytest.mark.parametrize("particles", [2, 5])
-@pytest.mark.parametrize("model", SMALL, ids=named)
-def test_the_mean_gradient_is_exact(model, particles):
-    assert unbiased(*found_and_exact(model, UnorderedSet(particles)))
-
-
-@pytest.mark.thin(3)
-@pytest.mark.parametrize("name", OF_ZOO)
-def test_the_mean_gradient_is_exact_on_models_of_the_zoo(name):
-    assert unbiased(*found_and_exact_of_zoo(name, UnorderedSet(2)))
 
 
 @pytest.mark.parametrize(("model", "states"), [(categorical, 9), (Table, 5), (Table, 10)])
@@ -155,25 +130,6 @@ def test_its_variance_is_lower_than_of_leave_one_out(model):
     assert more[0] - less[0] > ERRORS * (less[1] ** 2 + more[1] ** 2).sqrt()
 
 
-@pytest.mark.parametrize("model", SMALL, ids=named)
-def test_values_side_by_side_are_values_one_by_one(model):
-    assert relative_error(*side_by_side_and_one_by_one(model, UnorderedSet(3))) < IDENTITY
-
-
-@pytest.mark.thin(2)
-@pytest.mark.parametrize("model", [categorical, Table], ids=named)
-def test_a_captured_step_equals_the_plain_one(model):
-    assert captured_minibatch_as_plain(model, UnorderedSet(3))
-
-
-def test_a_minibatch_gradient_is_unbiased_for_all_rows():
-    assert largest_z(*found_and_exact_of_minibatches(UnorderedSet(2))) < ERRORS
-
-
-def test_the_value_is_the_negative_elbo():
-    assert largest_z(*losses_and_exact(UnorderedSet(2))) < ERRORS
-
-
 def test_the_cost_is_said():
     latents = describe(seeded(categorical), ROWS)
     assert [UnorderedSet(k).evaluations(latents) for k in (2, 9, 10)] == [2, 9, 9]
@@ -185,4 +141,3 @@ def test_what_it_does_not_take_is_refused():
     for particles in (1, 11):
         with pytest.raises(ValueError, match=f"particles.*{particles}"):
             UnorderedSet(particles)
-    assert refuses_dependent_and_continuous(UnorderedSet())

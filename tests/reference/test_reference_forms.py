@@ -22,7 +22,7 @@ from zoo.reference.checks import check, summarise
 from zoo.reference.logs import with_logs
 from zoo.reference.other_form import differences
 from zoo.reference.posterior import Posterior
-from zoo.reference.sample import DRAWS_STORED, NUMBERS_STORED, most_stored
+from zoo.reference.sample import DRAWS_STORED, NUMBERS_STORED, _init, most_stored
 from zoo.sampling.joint_density import JointDensity
 
 IDENTITY = 1e-8
@@ -156,6 +156,14 @@ def test_forms_that_do_not_suit_are_named(reparam, text):
 def test_arguments_of_another_kind_are_named(options, text):
     with pytest.raises(ValueError, match=text):
         sample_reference(schools, torch.ones(len(Y)), Y, **options, **SHORT)
+
+
+def test_a_recipe_says_where_chains_begin_in_the_models_own_form_alone():
+    recipe, form = zoo.load("lotka_volterra").recipe, {"sigma": LocScaleReparam(0.0)}
+    assert set(_init(None, recipe, {})) == {"theta", "z_init", "sigma"}
+    assert _init(None, recipe, form) is None
+    assert _init({"theta": 1.0}, recipe, form) == {"theta": 1.0}
+    assert _init(None, None, {}) is None
 
 
 def test_both_ways_of_reparameterising_a_model_of_ones_own():

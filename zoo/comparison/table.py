@@ -36,7 +36,7 @@ def tails_said(summaries: Sequence[Summary]) -> str:
         return ""
     return (
         f"Where k_hat is above {LARGEST_RELIABLE_K}, few weights hold the sum: log_evidence is "
-        "too low by more than its ± says."
+        "mostly too low, and its ± too small."
     )
 
 

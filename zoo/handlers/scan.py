@@ -49,9 +49,9 @@ def scan(f: Recursion, init: Any, xs: Any) -> tuple[Any, Any]:
     tensors without side effects: what is random is drawn before, all times at once, and comes in
     as xs. f may read other tensors and call networks; gradients reach those too. Losses and
     gradients are those of the loop up to rounding. Whatever one time hands to the next belongs in
-    the carry: f is traced once, so that a counter or a list outside of it stays what it was at
-    the first time. Compiled steps are held against the plain one, and refused where they differ:
-    there, and for `detach` or complex carries in f, whose gradients differ, take a ``for`` loop.
+    the carry. A captured step traces f once: a counter outside of the carry would stay what it
+    was at the first time, and gradients pass a `detach` in f. Captured steps are therefore
+    compared with plain ones, and refused where they differ; write a ``for`` loop then.
 
     Args:
         f: maps a carry and one x to the next carry and a y; y may be None.

@@ -100,14 +100,17 @@ class Posterior:
         middle, width = torch.zeros(self.density.size), LARGEST_START
         if init is not None:
             middle, width = self._unconstrained(init), NEAR
-        shape = self.chains, self.density.size
-        u = middle + width * (2 * torch.rand(shape) - 1)
+
+        def around() -> Tensor:
+            return middle + width * (2 * torch.rand(self.chains, self.density.size) - 1)
+
+        u = around()
         for _ in range(TRIES):
             target, gradient = self.slope(u)
             good = target.isfinite() & gradient.isfinite().all(-1)
             if good.all():
                 return u
-            u = torch.where(good[:, None], u, middle + width * (2 * torch.rand(shape) - 1))
+            u = torch.where(good[:, None], u, around())
         where = "the origin of unconstrained space" if init is None else "init"
         raise ValueError(
             f"Expected a finite density near {where}; got none in {TRIES} tries. Check the "

@@ -17,6 +17,7 @@ from pyro.infer.reparam.reparam import Reparam
 from zoo.checks.arguments import number, refusal, seed_given, whole
 from zoo.isolation import in_double, isolated
 from zoo.latents import Model
+from zoo.models.recipe import Recipe
 from zoo.provenance import provenance
 from zoo.reference.checks import check, summarise
 from zoo.reference.logs import require_positive, with_logs
@@ -61,9 +62,9 @@ def sample_reference(
             their logarithms; None for those of the model's recipe.
         init: site -> value near which the chains begin, of the sites that are sampled, which in
             another form are that form's; None for that of the model's recipe, or else anywhere
-            within 2 of the origin of unconstrained space. Give one where a chain
-            stays in a mode that holds next to nothing; each unconstrained number begins within
-            0.5 of it, and R-hat speaks of what is found from there.
+            within 2 of the origin of unconstrained space. Give one where a chain stays in a mode
+            that holds next to nothing. Each unconstrained number begins within 0.5 of it, and
+            modes that no chain comes to from there stay unknown.
         shown: called with a line of text on the progress.
         compile: run all chains in one compiled loop? It takes some seconds to compile, once for
             each model and number of chains. A model that cannot be traced runs without it.
@@ -84,8 +85,7 @@ def sample_reference(
     sites = _usual("noncentred", noncentred, recipe.noncentred if recipe else ())
     logged = _usual("logs", logs, recipe.logs if recipe else ())
     forms = {name: LocScaleReparam(0.0) for name in sites} | dict(reparam or {})
-    if init is None and recipe and not forms:  # the recipe's is of the model's own sites
-        init = recipe.init
+    init = _init(init, recipe, forms)
     with isolated(seed=seed), in_double():
         rows = tuple(as_double(arg) for arg in task.scoring_args("train"))
         plan = Plan(draws, warmup, accept, compiles=compile)
@@ -123,6 +123,13 @@ def _usual(name: str, asked: Sequence[str] | None, usual: tuple[str, ...]) -> tu
     if isinstance(asked, str) or not isinstance(asked, Sequence | None):
         raise refusal(name, "a list of sites", asked, f"Pass e.g. {name}=['theta'].")
     return usual if asked is None else tuple(asked)
+
+
+def _init(
+    asked: Mapping[str, object] | None, recipe: Recipe | None, forms: Mapping[str, Reparam]
+) -> Mapping[str, object] | None:
+    """Where chains begin: as asked, or else by the recipe, whose values are of the own form."""
+    return recipe.init if asked is None and recipe and not forms else asked
 
 
 def _told(
