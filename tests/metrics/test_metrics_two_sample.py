@@ -10,6 +10,7 @@ from torch.distributions import Normal, kl_divergence
 
 from zoo.metrics.shares import share_error
 from zoo.metrics.two_sample import (
+    Projected,
     bootstrap,
     classifier,
     coverage,
@@ -57,6 +58,16 @@ def test_a_shift_in_the_plane_is_sliced():
 def test_unequal_numbers_of_draws():
     x, y = torch.randn(1000, 1), torch.randn(1700, 1)
     assert within(sliced_wasserstein(x + 1.0, y), 1.0)
+
+
+def test_resamples_are_those_that_sorting_finds():
+    projections = torch.randint(20, (50, 7)).double()  # with ties
+    sample = Projected(projections)
+    torch.manual_seed(3)
+    found = sample.resampled()
+    torch.manual_seed(3)
+    again = projections[torch.randint(50, (50,))]
+    assert torch.equal(found, again.sort(dim=0).values.mT)
 
 
 def mmd_of_shift(shift, width):

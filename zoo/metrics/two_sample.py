@@ -98,31 +98,56 @@ def sliced_wasserstein(
     """
     directions = torch.randn(x.shape[1], projections, dtype=x.dtype, device=x.device)
     directions = directions / directions.norm(dim=0)
+    first, second = (Projected(sample @ directions) for sample in (x, y))
 
     def distance(first: Tensor, second: Tensor) -> Tensor:
-        gaps = _quantile_gaps(first @ directions, second @ directions)
-        return (gaps**order).mean() ** (1 / order)
+        return (_quantile_gaps(first, second) ** order).mean() ** (1 / order)
 
-    se = bootstrap(distance, x, y, resamples)
+    resampled = [distance(first.resampled(), second.resampled()) for _ in range(resamples)]
+    se = float(torch.stack(resampled).std())
     pooled = torch.cat([x, y])
-    mixed = pooled[torch.randperm(len(pooled), device=x.device)]
-    floor = float(distance(mixed[: len(x)], mixed[len(x) :]))
-    note = f"{floor:.2g} between as many draws of one distribution"
-    return Metric(float(distance(x, y)), se, "reference sd", "lower", note)
+    mixed = pooled[torch.randperm(len(pooled), device=x.device)] @ directions
+    halves = (Projected(part).ordered for part in (mixed[: len(x)], mixed[len(x) :]))
+    note = f"{float(distance(*halves)):.2g} between as many draws of one distribution"
+    value = float(distance(first.ordered, second.ordered))
+    return Metric(value, se, "reference sd", "lower", note)
+
+
+class Projected:
+    """Projections of one sample on every direction, in order, and bootstrap resamples of them.
+
+    A resample takes each draw a number of times. So the order of a resample follows from the order
+    of the sample, and nothing is sorted again.
+
+    Args:
+        projections: (draws, directions).
+
+    Attributes:
+        ordered: (directions, draws), each row ascending.
+    """
+
+    def __init__(self, projections: Tensor) -> None:
+        self.ordered, self.places = projections.mT.contiguous().sort(dim=1)
+
+    def resampled(self) -> Tensor:
+        """A resample of as many draws, one for all directions, in order: (directions, draws)."""
+        count = self.ordered.shape[1]
+        picked = torch.randint(count, (count,), device=self.ordered.device)
+        times = picked.bincount(minlength=count)[self.places]
+        return self.ordered.flatten().repeat_interleave(times.flatten()).view_as(self.ordered)
 
 
 def _quantile_gaps(x: Tensor, y: Tensor) -> Tensor:
-    """Distances between equal quantiles, column by column, as optimal transport couples them."""
-    x, y = x.sort(dim=0).values, y.sort(dim=0).values
-    if len(x) != len(y):
-        count = min(len(x), len(y))
+    """Distances between equal quantiles of ordered rows, as optimal transport couples them."""
+    if x.shape[1] != y.shape[1]:
+        count = min(x.shape[1], y.shape[1])
         x, y = (_quantiles(value, count) for value in (x, y))
     return (x - y).abs()
 
 
 def _quantiles(ordered: Tensor, count: int) -> Tensor:
     levels = (torch.arange(count, device=ordered.device) + 0.5) / count
-    return ordered[(levels * len(ordered)).long()]
+    return ordered[:, (levels * ordered.shape[1]).long()]
 
 
 def bootstrap(
