@@ -49,6 +49,7 @@ TARGETS = (
     Target("garch", "bent: the data say little of each parameter"),
     Target("lotka_volterra", "rates of a differential equation, strongly correlated"),
     Target("sparse_logistic", "a horseshoe: funnels and heavy tails", {"data": "ionosphere"}),
+    Target("sparse_logistic", "the same horseshoe on sonar", {"data": "sonar"}),
     Target("item_response", "products of abilities and discriminations, 46 numbers"),
     Target("seeds", "random effects of plates, and a precision with a long tail"),
     Target("stochastic_volatility", "a log variance of 60 days, hardly told from its level"),

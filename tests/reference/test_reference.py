@@ -1,6 +1,7 @@
 """Reference posteriors: how they are made, when they are refused, kept, and trusted."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyro
@@ -13,7 +14,7 @@ from pyro.infer.reparam import LocScaleReparam
 import guides
 import zoo
 from zoo.arviz_compat import chain_diagnostics
-from zoo.cli.reference import reference_table
+from zoo.cli.reference import path_of, reference_table
 from zoo.data import DataNotFound
 from zoo.isolation import in_double, isolated
 from zoo.metrics.posterior import exact_moments, posterior_errors, sd_error
@@ -74,6 +75,13 @@ def test_the_file_holds_all_of_it(found, tmp_path):
         assert torch.equal(vars(again)[name]["loc"], vars(found)[name]["loc"])
     for name in ("model", "data", "hash", "seed", "divergences", "settings", "provenance"):
         assert vars(again)[name] == vars(found)[name]
+
+
+@pytest.mark.parametrize(
+    ("out", "path"), [(None, "m-1.npz"), ("new/", "new/m-1.npz"), ("new/mine.npz", "new/mine.npz")]
+)
+def test_a_reference_is_written_to_a_file_or_into_a_folder(out, path):
+    assert path_of(out if out is None else Path(out), "m-1.npz") == Path(path)
 
 
 def test_the_table_has_a_line_for_each_scalar(found):

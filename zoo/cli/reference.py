@@ -28,7 +28,7 @@ def reference_command(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of starting points and chains.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="File or folder; default: MODEL-HASH.npz here.")
+        Path | None, typer.Option(help="A file NAME.npz, or a folder; default: this one.")
     ] = None,
 ) -> None:
     """Draws from the posterior, kept only if chains mix, none diverges and tails are light."""
@@ -50,11 +50,17 @@ def reference_command(
             logs=_names(logs),
             shown=status.update,
         )
-    name = file_name(found.model, found.hash)
-    path = save(found, out / name if out and out.is_dir() else out or Path(name))
+    path = save(found, path_of(out, file_name(found.model, found.hash)))
     console = Console()
     console.print(reference_table(found))
     console.print(f"Written to {path}.")
+
+
+def path_of(out: Path | None, name: str) -> Path:
+    """Where a reference is written: `out` itself if it ends in .npz, else into that folder."""
+    if out is None:
+        return Path(name)
+    return out if out.suffix == ".npz" else out / name
 
 
 def _names(given: str | None) -> list[str] | None:

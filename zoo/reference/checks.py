@@ -61,11 +61,11 @@ def check(found: Mapping[str, Scalars], divergences: int, accept: float = 0.9) -
 def _diverged(count: int, accept: float) -> str:
     """What to try after divergent transitions: smaller steps, then another form of the model."""
     form = (
-        "sample the scaled sites non-centred (--noncentred), or give zoo.reference another form "
-        "of a site (reparam=, as pyro.poutine.reparam takes it)."
+        "sample the scaled sites non-centred (noncentred=, on the command line --noncentred), or "
+        "give zoo.reference another form of a site (reparam=, as pyro.poutine.reparam takes it)."
     )
     higher = round(1 - (1 - accept) / 10, 6)
-    smaller = f"Take smaller steps: --accept {higher:g}. If that is not enough, {form}"
+    smaller = f"Take smaller steps: accept={higher:g} (--accept). If that is not enough, {form}"
     return (
         f"Expected no divergent transitions; got {count} at a target acceptance of {accept:g}: "
         f"the chains may have missed a narrow part. "
@@ -81,7 +81,7 @@ def _sentence(site: str, i: int, numbers: Tensor, field: str, value: float) -> s
     limit = f"below {LARGEST_R_HAT}" if field == "r_hat" else f"above {SMALLEST_ESS:.0f}"
     return (
         f"Expected {field} {limit} for every scalar; got {value:.4g} for {scalar}. Raise draws or "
-        "warmup, or sample scaled sites non-centred (--noncentred)."
+        "warmup, or sample scaled sites non-centred (noncentred=, on the command line --noncentred)."
     )
 
 
@@ -90,5 +90,5 @@ def _heavy(scalar: str, moment: str, value: float) -> str:
         f"Expected tails of Pareto k below {LARGEST_K_HAT} behind the {moment} of every scalar; "
         f"got {value:.2f} for {scalar}: the error of the draws is too small. Write the model "
         "non-centred, so that a latent with light tails is sampled, take the moments of the "
-        "logarithm of a positive one (--logs), or compare quantiles."
+        "logarithm of a positive one (logs=, on the command line --logs), or compare quantiles."
     )
