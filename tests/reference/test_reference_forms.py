@@ -239,7 +239,11 @@ def test_how_many_draws_are_stored():
 
 @pytest.mark.parametrize(
     ("accept", "text"),
-    [(0.9, "accept=0.99 (--accept)"), (0.99, "accept=0.999 (--accept)"), (0.999, "part. Sample the")],
+    [
+        (0.9, "accept=0.99 (--accept)"),
+        (0.99, "accept=0.999 (--accept)"),
+        (0.999, "part. Sample the"),
+    ],
 )
 def test_divergences_name_what_to_try_next(accept, text):
     found = summarise({"z": torch.randn(4000, 2)}, 4)

@@ -7,8 +7,10 @@ from typing import Any
 
 from zoo.comparison.row_values import RowValues
 from zoo.metrics import Metric
+from zoo.normals.solvers import SOLVERS
 
 BY_ROW = "by_row"
+OWN = "own method"  # in the place of an objective: Laplace and Pathfinder take none
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Summary:
-    """All seeds of one pair of guide and objective."""
+    """All seeds of one pair of guide and objective; `found_by` is what the tables say of it."""
 
     guide: str
     objective: str
+    found_by: str
     seeds: int
     seconds: float
     cells: dict[str, Cell]
@@ -89,6 +92,7 @@ def _summary(rows: list[Row]) -> Summary:
     return Summary(
         guide=rows[0].guide,
         objective=rows[0].objective,
+        found_by=OWN if rows[0].backend in SOLVERS else rows[0].objective,
         seeds=len(rows),
         seconds=sum(row.seconds for row in rows) / len(rows),
         cells={name: over_seeds([row.metrics[name] for row in rows]) for name in names},

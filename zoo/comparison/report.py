@@ -100,13 +100,14 @@ def _page(material: Material) -> dict[str, Any]:
     kept = judged(rows)
     shared = [name for name in JUDGED_BY if all(name in row.metrics for row in kept)]
     best_in = winners(rows, columns(summaries, material.exact), learns=material.learns)
+    mark = "bold" if any(best_in.values()) else ""
     of_rows = counted(rows)
     found = [one for name in shared for one in differences(kept, name)]
     return _table(rows, material.exact, best_in) | {
         "title": material.title,
         "question": question(summaries, seeds, material.held),
         "answer": answer(kept, shared, best_in, learns=material.learns),
-        "caption": " ".join(filter(None, (caption(seeds), tails_said(summaries)))),
+        "caption": " ".join(filter(None, (caption(summaries, mark), tails_said(summaries)))),
         "exact": "" if material.exact is None else f"{material.exact.value:.4f}",
         "pictures": _pictures(material, summaries),
         "differences": [_difference(one) for one in found],
@@ -132,7 +133,7 @@ def _table(
     lines = []
     for s in summaries:
         found = [(shown(s.cells.get(n)), best_in[n] == (s.guide, s.objective)) for n in names]
-        line = [(s.guide, False), (s.objective, False), *found, (f"{s.seconds:.1f}", False)]
+        line = [(s.guide, False), (s.found_by, False), *found, (f"{s.seconds:.1f}", False)]
         lines.append([{"text": text, "best": won} for text, won in line])
     return {"heads": [{"name": name, "unit": unit} for name, unit in heads], "lines": lines}
 

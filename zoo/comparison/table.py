@@ -18,14 +18,16 @@ OF_A_RUN = ("model", "data", "guide", "objective", "seed", "steps", "seconds", "
 COLUMNS = ("elbo", "iwae_10", "iwae_100", "log_evidence", "exact_log_evidence", "gap", "k_hat")
 
 
-def caption(seeds: int, mark: str = "bold") -> str:
-    """How to read the table; `mark` is what the best cells have."""
+def caption(summaries: Sequence[Summary], mark: str = "") -> str:
+    """How to read the errors of a table, and the mark of its best cells; "" where none is."""
+    seeds = max((summary.seeds for summary in summaries), default=1)
     if seeds == 1:
         return "± is the error of the draws alone: one seed does not show how training varies."
-    return (
-        f"± is the standard error over {seeds} seeds, or that of the draws where it is larger; "
-        f"{mark} is clearly better than every other line, paired by seed and by row."
-    )
+    errors = f"± is the standard error over {seeds} seeds, or that of the draws where it is larger"
+    if not mark:
+        none = " No line is clearly better than every other." if len(summaries) > 1 else ""
+        return f"{errors}.{none}"
+    return f"{errors}; {mark} is clearly better than every other line, paired by seed and by row."
 
 
 def tails_said(summaries: Sequence[Summary]) -> str:
@@ -86,8 +88,9 @@ def comparison_table(
     """
     summaries = summarise(rows)
     found = columns(summaries, exact)
-    seeds = max((summary.seeds for summary in summaries), default=1)
-    words = " ".join(filter(None, (fixed, caption(seeds, "*"), tails_said(summaries))))
+    best_in = winners(rows, found, learns=learns)
+    star = "*" if any(best_in.values()) else ""
+    words = " ".join(filter(None, (fixed, caption(summaries, star), tails_said(summaries))))
     view = Table(title=title, caption=words, caption_justify="left")
     for heading in ("guide", "objective"):
         view.add_column(heading, overflow="fold")
@@ -95,14 +98,13 @@ def comparison_table(
         unit = next(s.cells[name].unit for s in summaries if name in s.cells)
         view.add_column(f"{name}\n[dim]{unit}[/dim]", justify="right", overflow="fold")
     view.add_column("fit\n[dim]seconds[/dim]", justify="right")
-    best_in = winners(rows, found, learns=learns)
     for summary in summaries:
         cells = []
         for name in found:
             text = shown(summary.cells.get(name))
             won = best_in[name] == (summary.guide, summary.objective)
             cells.append(f"[bold]{text} *[/bold]" if won else text)
-        view.add_row(summary.guide, summary.objective, *cells, f"{summary.seconds:.1f}")
+        view.add_row(summary.guide, summary.found_by, *cells, f"{summary.seconds:.1f}")
     if exact is not None:
         view.add_section()
         view.add_row("exact log p", "", f"{exact.value:.4f}")

@@ -81,7 +81,8 @@ def _sentence(site: str, i: int, numbers: Tensor, field: str, value: float) -> s
     limit = f"below {LARGEST_R_HAT}" if field == "r_hat" else f"above {SMALLEST_ESS:.0f}"
     return (
         f"Expected {field} {limit} for every scalar; got {value:.4g} for {scalar}. Raise draws or "
-        "warmup, or sample scaled sites non-centred (noncentred=, on the command line --noncentred)."
+        "warmup, or sample scaled sites non-centred (noncentred=, on the command line "
+        "--noncentred)."
     )
 
 
