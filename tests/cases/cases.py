@@ -10,7 +10,9 @@ import torch
 from cases_densities import DENSITY_CASES
 from cases_energies import ENERGY_CASES
 from cases_flows import FLOW_CASES
+from cases_hierarchical import HIERARCHICAL_CASES
 from cases_posteriors import POSTERIOR_CASES
+from cases_sequences import SEQUENCE_CASES
 from cases_series import SERIES_CASES
 from cases_targets import TARGET_CASES
 from cases_vaes import VAE_CASES
@@ -25,8 +27,6 @@ from zoo.models.discrete.gaussian_mixture import GaussianMixture
 from zoo.models.discrete.jigsaw import Jigsaw
 from zoo.models.discrete.latent_permutation import LatentPermutation
 from zoo.models.discrete.sigmoid_belief import SigmoidBeliefNet
-from zoo.models.hierarchical.eight_schools import EightSchools
-from zoo.models.hierarchical.varying_intercepts import VaryingIntercepts
 from zoo.models.linear.factor_analysis import FactorAnalysis
 from zoo.models.linear.ppca import ProbabilisticPCA
 from zoo.models.regression.gp_regression import GPRegression
@@ -34,23 +34,11 @@ from zoo.models.regression.linear_regression import LinearRegression
 from zoo.models.regression.logistic_regression import LogisticRegression
 from zoo.models.targets.banana import Banana
 from zoo.models.targets.neals_funnel import NealsFunnel
-from zoo.models.time_series.deep_markov import DeepMarkov
-from zoo.models.time_series.hmm import HiddenMarkov
-from zoo.models.time_series.local_level import LocalLevel
 from zoo.program import build
 
 IDENTITY = 1e-8
 AUTODIFF = 1e-4
 ERRORS = 5  # standard errors
-
-
-def schools(rows: int) -> tuple[Tensor, Tensor]:
-    sigma = torch.tensor([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]).double()
-    return sigma, torch.tensor([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0]).double()
-
-
-def clinics(rows: int) -> tuple[Tensor]:
-    return (1.0 + torch.randn(rows, 1) + 0.5 * torch.randn(rows, 3),)
 
 
 def labelled(rows: int) -> tuple[Tensor, Tensor]:
@@ -74,53 +62,11 @@ def puzzles(rows: int) -> tuple[Tensor]:
     return (torch.bernoulli(torch.full((rows, 3, 2), 0.4)),)
 
 
-def sequences(rows: int) -> tuple[Tensor, Tensor]:
-    """Sequences of 1 to 3 times."""
-    seen = (torch.arange(3) <= torch.arange(rows)[:, None] % 3).double()
-    return torch.bernoulli(torch.full((rows, 3, 4), 0.4)) * seen[:, :, None], seen
-
-
-HYPERS = {
-    "mu": Site("continuous", "global", (), (), (), 1),
-    "tau": Site("continuous", "global", (), (), (), 1),
-}
-EFFECTS = Site("continuous", "global", (), (8,), ("schools",), 8)
-
 MODEL_CASES: dict[str, ModelCase] = {
     "ppca": ModelCase(
         lambda: ProbabilisticPCA(5, 2), reals, {"z": local_normal(2)}, ("x",), "data", 5, ()
     ),
-    "eight_schools": ModelCase(
-        lambda: EightSchools(centred=True),
-        schools,
-        {**HYPERS, "theta": EFFECTS},
-        ("y",),
-        None,
-        0,
-        (64, 64),
-    ),
-    "eight_schools_noncentred": ModelCase(
-        lambda: EightSchools(centred=False),
-        schools,
-        {**HYPERS, "eta": EFFECTS},
-        ("y",),
-        None,
-        0,
-        (64, 64),
-    ),
-    "varying_intercepts": ModelCase(
-        lambda: VaryingIntercepts(3),
-        clinics,
-        {
-            **HYPERS,
-            "sigma": Site("continuous", "global", (), (), (), 1),
-            "effect": Site("continuous", "local", (), (ROWS,), ("data",), ROWS),
-        },
-        ("x",),
-        "data",
-        3,
-        (64, 64),
-    ),
+    **HIERARCHICAL_CASES,
     "logistic_regression": ModelCase(
         lambda: LogisticRegression(3),
         labelled,
@@ -206,27 +152,7 @@ MODEL_CASES: dict[str, ModelCase] = {
         6,
         (64, 64),
     ),
-    "hmm": ModelCase(
-        lambda: HiddenMarkov(5, 2),
-        reals,
-        {f"z_{t}": Site("discrete", "local", (2,), (ROWS,), ("data",), 0) for t in range(5)},
-        ("x",),
-        "data",
-        5,
-        (64, 64),
-    ),
-    "deep_markov": ModelCase(
-        lambda: DeepMarkov(3, 4, 2, 5),
-        sequences,
-        {f"z_{t}": local_normal(2) for t in range(3)},
-        ("x",),
-        "data",
-        15,
-        (5,),
-    ),
-    "local_level": ModelCase(
-        lambda: LocalLevel(5), reals, {"level": local_normal(5)}, ("x",), "data", 5, ()
-    ),
+    **SEQUENCE_CASES,
     "gp_regression": ModelCase(
         GPRegression,
         places,

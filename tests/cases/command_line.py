@@ -17,6 +17,16 @@ def call(*words):
     return result.stdout
 
 
+def homework(*words, fails=False):
+    """What a command of homework prints; the message of its error, if it `fails`."""
+    ran = CliRunner().invoke(app, ["homework", *map(str, words)])
+    if fails:
+        assert isinstance(ran.exception, ValueError), ran.output
+        return str(ran.exception)
+    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
+    return ran.output
+
+
 def refused(capsys, monkeypatch, *words):
     """The one line that a command which fails prints."""
     monkeypatch.setattr(sys, "argv", ["zoo", *words])

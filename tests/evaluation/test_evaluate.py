@@ -10,30 +10,22 @@ import torch
 from pyro.infer.autoguide import AutoNormal
 from small_tasks import (
     best_diagonal_guide,
-    causes_task,
     exact_guide,
     fitted_ppca_task,
     ppca_task,
-    small_data,
 )
 from torch import nn
 
 import zoo
 from guides import (
-    AmortisedDiscrete,
     AmortisedFullRank,
-    AmortisedNormal,
-    Empty,
     FullRank,
     MeanField,
     PerDatum,
 )
 from zoo.evaluation.evaluate import QUICKEST
-from zoo.models.discrete.bernoulli_latent import BernoulliLatent
-from zoo.models.vaes.bernoulli_vae import BernoulliVAE
 from zoo.sampling import importance_weights as log_weights
 from zoo.sampling.importance_weights import weight_chunks
-from zoo.task import Task
 
 IDENTITY = 1e-8
 
@@ -194,63 +186,6 @@ def test_rows_that_were_not_trained_on_are_fitted_first():
         evidence(result).mean().item(), rel=IDENTITY
     )
     assert -5 * test["gap"].se < test["gap"].value < train["gap"].value + 1
-
-
-OF_ROWS = dict.fromkeys(
-    ("posterior_mean_worst", "posterior_sd_worst"),
-    "each row has latents of its own, and the largest error over all rows is mostly noise; "
-    "posterior_mean_error is over all rows",
-)
-
-
-def test_no_guide_with_an_exact_sum_is_exact():
-    found = evaluate(zoo.fit(causes_task(), Empty, objective="enumerate", steps=5))
-    truth = found["exact_log_evidence"].value
-    for name in BOUNDS:
-        assert found[name].value == pytest.approx(truth, rel=IDENTITY)
-    assert found["k_hat"].value < 0.5
-    moments = ("posterior_mean_error", "posterior_sd_error", "psis_mean_shift", "psis_sd_shift")
-    steps = {"bound_rise": "Expected at least 80 steps to compare; got 5."}
-    left = dict.fromkeys(moments, "the guide draws nothing") | OF_ROWS
-    assert found.skipped == left | steps
-
-
-def vae_task():
-    bits = torch.bernoulli(torch.full((40, 6), 0.5))
-    data = small_data("bits", bits[:20], bits[20:30], bits[30:])
-    return Task("vae", lambda: BernoulliVAE(6, (5,), 2), data)
-
-
-def test_what_cannot_be_known_is_skipped_with_the_reason():
-    found = evaluate(zoo.fit(vae_task(), AmortisedNormal, steps=3), draws=50)
-    assert (
-        found.skipped
-        == {
-            "iwae_100": "Expected at least 200 draws for two groups of K = 100; got 50. "
-            "Raise draws or lower K.",
-            "exact_log_evidence": "the model does not know its log evidence",
-            "gap": "the model does not know its log evidence",
-            "posterior_mean_error": "the model does not know its posterior",
-            "posterior_sd_error": "the model does not know its posterior",
-            "bound_rise": "Expected at least 80 steps to compare; got 3.",
-        }
-        | OF_ROWS
-    )
-    assert not set(found) & set(found.skipped)
-    with pytest.raises(KeyError, match="gap was not computed: the model does not know"):
-        found["gap"]
-    assert "below the importance-sampled log p" in found.verdict
-
-
-def test_too_many_states_to_sum_over_are_skipped_with_the_reason():
-    model, x = BernoulliLatent(6, (8,), 21), torch.bernoulli(torch.full((4, 6), 0.4))
-    fitted = zoo.fit(model, AmortisedDiscrete, x, steps=1, device="cpu")
-    metrics = evaluate(fitted, draws=20)
-    unknown = {"exact_log_evidence", "gap", "posterior_mean_error", "posterior_sd_error"}
-    assert unknown <= set(metrics.skipped)
-    for name in unknown:
-        assert "at most 1048576 states to enumerate; got 2**21" in metrics.skipped[name]
-    assert metrics["elbo"].value < 0
 
 
 def test_only_what_is_asked_for(diagonal):

@@ -3,22 +3,14 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
-import zipfile
 from datetime import datetime
 
-import nbformat
 import pytest
-import torch
-from safetensors.torch import load_file
-from typer.testing import CliRunner
+from command_line import homework
 
 import zoo.homework.course as course_module
-from zoo.cli.app import app
 from zoo.homework.answer_key import find_key
-from zoo.homework.bundle import data_for, notebook_of, write_bundle
+from zoo.homework.bundle import write_bundle
 from zoo.homework.course import hand_ins_in, written_answers
 from zoo.homework.roster import Deadline, Entry, read_roster, read_written
 from zoo.homework.sandbox.contain import missing
@@ -28,34 +20,7 @@ from zoo.homework.similarity import similar_pairs
 SHEET = find_sheet("ppca")
 SOLUTION = find_key(SHEET).solution
 FULL = sum(part.points for part in SHEET.programmed)
-
-
-def zoo(*words, fails=False):
-    """What a command prints."""
-    ran = CliRunner().invoke(app, ["homework", *map(str, words)])
-    if fails:
-        assert isinstance(ran.exception, ValueError), ran.output
-        return str(ran.exception)
-    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
-    return ran.output
-
-
-@pytest.fixture(autouse=True)
-def usual_dtype():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    yield
-    torch.set_default_dtype(before)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_warm_process():
-    """Commands one after another share it; each would start its own."""
-    close = course_module.close_workers
-    course_module.close_workers = lambda: None
-    yield
-    course_module.close_workers = close
-    close()
+pytestmark = pytest.mark.usefixtures("one_warm_process", "usual_dtype")
 
 
 @pytest.fixture
@@ -80,7 +45,7 @@ def students(tmp_path):
 def graded(students, out, *more):
     if missing():
         pytest.skip("this machine contains no code")
-    return zoo("grade", students, "--secret", "s", "--out", out, *more)
+    return homework("grade", students, "--secret", "s", "--out", out, *more)
 
 
 def results_of(out, student):
@@ -183,132 +148,11 @@ def test_two_hand_ins_of_one_student_are_refused(students, tmp_path):
         hand_ins_in([students, tmp_path / "other"])
 
 
-def test_a_newcomer_begins_and_checks(tmp_path):
-    folder = tmp_path / "hw"
-    said = zoo("new", "ppca", "--student", "ann", "--out", folder)
-    assert f"zoo homework check {folder}" in " ".join(said.split()).replace("- ", "-")
-    assert "not begun" in zoo("check", folder)
-    (folder / "homework.py").write_text(SOLUTION)
-    assert "5 of 5 parts pass" in zoo("check", folder)
-    wrong = SOLUTION.replace("+ sigma**2 * torch.eye(len(w)", "+ sigma * torch.eye(len(w)")
-    (folder / "homework.py").write_text(wrong)
-    said = zoo("check", folder)
-    assert "marginal covariance" in said
-    assert "4 of 5 parts pass" in said
-
-
-def test_the_notebook_is_checked_too(tmp_path):
-    folder = tmp_path / "hw"
-    zoo("new", "ppca", "--student", "ann", "--out", folder)
-    (folder / "homework.ipynb").write_text(notebook_of(SOLUTION))
-    assert "5 of 5 parts pass" in zoo("check", folder)
-
-
-def test_check_names_the_line_that_raised(tmp_path):
-    folder = tmp_path / "hw"
-    zoo("new", "ppca", "--student", "ann", "--out", folder)
-    text = SOLUTION.replace("    return mu, covariance", "    return mu, covarianc")
-    (folder / "homework.py").write_text(text)
-    line = text[: text.index("return mu, covarianc")].count("\n") + 1
-    said = " ".join(zoo("check", folder).split())
-    assert f"NameError: name 'covarianc' is not defined (homework.py, line {line})" in said
-
-
-@pytest.mark.parametrize("name", sheet_names())
-def test_a_bundle_holds_no_answer_and_no_secret(name, tmp_path):
-    sheet = find_sheet(name)
-    write_bundle(sheet, "ann", str(tmp_path / "hw"))
-    key, starter = find_key(sheet), set(sheet.text("starter.py").splitlines())
-    telling = {line.strip() for line in key.solution.splitlines() if line not in starter}
-    telling = {line for line in telling if len(line) > 30 and not line.startswith(("#", "import"))}
-    for path in (tmp_path / "hw").iterdir():
-        if path.suffix != ".safetensors":
-            text = path.read_text()
-            assert [line for line in telling if line in text] == []
-    assert not {"hidden.py", "solution.py", "mutants.json"} & set(os.listdir(tmp_path / "hw"))
-
-
-def test_data_and_questions_are_the_student_s_own(tmp_path):
-    write_bundle(SHEET, "ann", str(tmp_path / "ann"))
-    write_bundle(SHEET, "bob", str(tmp_path / "bob"))
-    ann, bob = (load_file(tmp_path / who / "data.safetensors") for who in ("ann", "bob"))
-    assert {name: value.shape for name, value in ann.items()} == {
-        name: value.shape for name, value in bob.items()
-    }
-    assert not any(torch.equal(ann[name], bob[name]) for name in ann)
-    assert all(torch.equal(ann[name], value) for name, value in data_for(SHEET, "ann").items())
-    texts = [(tmp_path / who / "statement.md").read_text() for who in ("ann", "bob")]
-    assert texts[0].replace("ann", "bob") != texts[1]
-
-
 def test_written_answers_are_taken_out():
     text = (
         "# %%\nx = 1\n\n# %% [markdown]\n# ## Part f: in words\n#\n# 1. Because.\n\n# %%\ny = 2\n"
     )
     assert written_answers(SHEET, text) == "## Part f: in words\n\n1. Because.\n"
-
-
-def test_sheets_are_listed():
-    sheets = json.loads(zoo("list", "--json"))["sheets"]
-    assert [sheet["name"] for sheet in sheets] == sheet_names()
-    assert all({"title", "points", "minutes", "topics"} <= set(sheet) for sheet in sheets)
-    assert "Probabilistic PCA" in zoo("list")
-
-
-def test_wrong_names_get_the_right_command(tmp_path):
-    assert "zoo homework new ppca --student ID" in zoo("ppca", fails=True)
-    assert "Try: zoo homework check hw" in zoo("submit", "hw", fails=True)
-    assert "Did you mean 'ppca'" in zoo(
-        "new", "pcpa", "--student", "a", "--out", tmp_path / "x", fails=True
-    )
-    assert "zoo homework new SHEET" in zoo("check", tmp_path / "nothing", fails=True)
-    assert "ZOO_HOMEWORK_SECRET" in zoo("grade", tmp_path, "--out", tmp_path / "g", fails=True)
-    assert find_sheet("hmm").name == "mixture_hmm"
-
-
-def test_the_solution_is_there_for_instructors_only(tmp_path, monkeypatch):
-    monkeypatch.delenv("ZOO_INSTRUCTOR", raising=False)
-    assert "Set ZOO_INSTRUCTOR" in zoo("solution", "ppca", fails=True)
-    monkeypatch.setenv("ZOO_INSTRUCTOR", str(find_key(SHEET).folder.parent))
-    assert zoo("solution", "ppca") == SOLUTION + "\n"
-    monkeypatch.setenv("ZOO_INSTRUCTOR", str(tmp_path))
-    assert "ZOO_INSTRUCTOR" in zoo("solution", "ppca", fails=True)
-
-
-def test_the_sheet_is_exported_to_gradescope(tmp_path):
-    zoo("export", "ppca", "--to", "gradescope", "--secret", "s", "--out", tmp_path / "out")
-    with zipfile.ZipFile(tmp_path / "out" / "autograder.zip") as archive:
-        names = set(archive.namelist())
-        assert {"setup.sh", "run_autograder", "instructor/ppca/hidden.py"} <= names
-        assert "instructor/ppca/solution.py" not in names
-        assert "--sheet ppca" in archive.read("run_autograder").decode()
-
-
-@pytest.mark.parametrize("name", sheet_names())
-def test_the_sheet_is_exported_to_nbgrader(name, tmp_path):
-    zoo("export", name, "--to", "nbgrader", "--out", tmp_path / "out")
-    notebook = nbformat.read(tmp_path / "out" / "homework.ipynb", as_version=4)
-    nbformat.validate(notebook)
-    marks = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
-    parts = find_sheet(name).programmed
-    assert [mark.points for mark in marks if mark.grade] == [part.points for part in parts]
-    assert sum(mark.solution for mark in marks) == len(parts)
-
-
-def test_the_sheet_is_exported_to_otter(tmp_path):
-    zoo("export", "ppca", "--to", "otter", "--out", tmp_path / "out")
-    nbformat.validate(nbformat.read(tmp_path / "out" / "homework.ipynb", as_version=4))
-    names = {}
-    exec((tmp_path / "out" / "tests" / "a.py").read_text(), names)
-    (case,) = names["test"]["suites"][0]["cases"]
-    lines = [line.removeprefix(">>> ") for line in case["code"].splitlines()]
-    exec("\n".join(lines), {"marginal": right_marginal})
-    with pytest.raises(AssertionError, match="marginal covariance"):
-        exec("\n".join(lines), {"marginal": lambda w, mu, sigma: (mu, w @ w.T)})
-
-
-def right_marginal(w, mu, sigma):
-    return mu, w @ w.T + sigma**2 * torch.eye(len(w))
 
 
 def test_copies_with_other_names_are_the_most_similar():
@@ -322,14 +166,7 @@ def test_copies_with_other_names_are_the_most_similar():
 
 def test_similarity_reads_the_folder_of_grades(students, tmp_path):
     graded(students, tmp_path / "grades")
-    assert "ann" in zoo("similarity", tmp_path / "grades")
-
-
-def test_the_doctor_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr(
-        "zoo.homework.sandbox.contain.missing", lambda: {"Landlock": "the kernel has none"}
-    )
-    assert "missing: Landlock" in zoo("doctor")
+    assert "ann" in homework("similarity", tmp_path / "grades")
 
 
 def test_an_error_of_the_grader_leaves_the_others(students, tmp_path, monkeypatch):
@@ -344,13 +181,6 @@ def test_an_error_of_the_grader_leaves_the_others(students, tmp_path, monkeypatc
     said = graded(students, tmp_path / "grades")
     assert "bob was not graded: RuntimeError: a bug" in said
     assert results_of(tmp_path / "grades", "ann")["score"] == FULL
-
-
-def test_sheets_are_listed_without_torch():
-    look = "import sys, zoo.cli.app as cli; cli.app(['homework', 'list'], standalone_mode=False)"
-    look += "; print([name for name in ('torch', 'jupytext') if name in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("name", sheet_names())

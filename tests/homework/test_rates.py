@@ -2,7 +2,6 @@
 
 import pytest
 import scipy.stats
-import torch
 
 from benchmarks.homework.measure import _tail, false_fails, measure, power
 from benchmarks.intervals import upper_bound
@@ -11,14 +10,7 @@ from zoo.homework.rates import sentence_on_rates
 from zoo.homework.sheets import find_sheet, sheet_names
 
 SHEET = find_sheet("ppca")
-
-
-@pytest.fixture(autouse=True)
-def usual_dtype():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("usual_dtype")
 
 
 def test_no_right_solution_loses_points_and_no_wrong_one_passes():

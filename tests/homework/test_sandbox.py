@@ -1,72 +1,21 @@
-"""Attacks on the grader: each ends in no points for that part, with its reason, and nothing else.
+"""Attacks on the machine that grades: each ends in no points for that part, and its reason.
 
 They are written as a student would: a file whose function does the harm when it is called.
 """
 
 import os
 import re
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from attacks import LIMITS, PART, RIGHT, SECRET, SHEET, fails, graded
 
 from zoo.homework.answer_key import find_key
-from zoo.homework.hand_in import HandIn
-from zoo.homework.judge import Judge
-from zoo.homework.sandbox.contain import missing
-from zoo.homework.sandbox.limits import MB, limits_of
-from zoo.homework.sandbox.watch import _descendants
 from zoo.homework.sandbox.workers import Workers
-from zoo.homework.sheets import find_sheet
 
-SHEET = find_sheet("ppca")
-PART = SHEET.part("a")
-LIMITS = replace(limits_of(2), waiting=60.0, memory=700 * MB)
-SECRET = "the secret of the course"
-RIGHT = "return mu, w @ w.T + sigma**2 * torch.eye(len(w))"
-
-
-@pytest.fixture(scope="module")
-def workers():
-    reasons = missing()
-    if reasons:
-        pytest.skip(f"this machine contains no code: {reasons}")
-    with Workers("") as found:
-        yield found
-
-
-@pytest.fixture(autouse=True)
-def usual_dtype():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    yield
-    torch.set_default_dtype(before)
-
-
-def graded(workers, body, top="", limits=LIMITS):
-    """The part of a student whose function has that body."""
-    lines = textwrap.indent(textwrap.dedent(body).strip(), "    ")
-    source = (
-        f"import os, sys, torch\n{textwrap.dedent(top)}\ndef marginal(w, mu, sigma):\n{lines}\n"
-    )
-    run = workers.runner(HandIn("student", "homework.py", source), limits)
-    return Judge(SHEET, find_key(SHEET), SECRET, "student").judge(PART, run)
-
-
-def fails(found, outcome, *words):
-    assert (found.outcome, found.points) == (outcome, 0), found.detail
-    assert [word for word in words if word not in found.detail] == [], found.detail
-
-
-@pytest.fixture(autouse=True)
-def others_are_graded(workers):
-    """After every attack, nothing is left running, and the next student gets all points."""
-    yield
-    assert _descendants(workers.warm.pid) == [workers.warm.pid]
-    found = graded(workers, RIGHT)
-    assert (found.outcome, found.points) == ("ok", PART.points), found.detail
+pytestmark = pytest.mark.usefixtures("others_are_graded", "usual_dtype")
 
 
 def test_a_crash(workers):
@@ -131,75 +80,6 @@ def test_ten_gigabytes_of_files(workers):
 
 def test_a_full_disk_of_many_small_files(workers):
     fails(graded(workers, "for i in range(100_000): open(str(i), 'w').close()"), "raised", "space")
-
-
-def test_exit(workers):
-    fails(graded(workers, "os._exit(0)"), "killed", "before its results")
-    fails(graded(workers, "os._exit(3)"), "killed", "status 3")
-    fails(graded(workers, "sys.exit(0)"), "raised", "SystemExit")
-
-
-def test_results_that_say_they_are_right(workers):
-    """The process may write whatever it likes: the grader reads tensors and judges them."""
-    body = """
-    import json, safetensors.torch
-    tensors = {f"{i}/{name}": torch.zeros(5) for i in range(4) for name in ("mean", "covariance")}
-    said = {"reply": json.dumps({"outcome": "ok", "detail": "", "points": 4, "verdict": "full"})}
-    forged = safetensors.torch.save(tensors, metadata=said)
-    for number in range(3, 4096):
-        try: os.write(number, forged)
-        except OSError: pass
-    os._exit(0)
-    """
-    fails(graded(workers, body), "wrong")
-
-
-def test_an_outcome_that_does_not_exist(workers):
-    body = """
-    import json, safetensors.torch
-    said = {"reply": json.dumps({"outcome": "full marks", "detail": ""})}
-    forged = safetensors.torch.save({"0/mean": torch.zeros(5)}, metadata=said)
-    for number in range(3, 4096):
-        try: os.write(number, forged)
-        except OSError: pass
-    os._exit(0)
-    """
-    fails(graded(workers, body), "wrong", "does not exist")
-
-
-def test_a_pickle_in_place_of_safetensors(workers, tmp_path):
-    mark = tmp_path / "unpickled"
-    body = f"""
-    import pickle
-    class Evil:
-        def __reduce__(self): return (open, ({str(mark)!r}, "w"))
-    for number in range(3, 4096):
-        try: os.write(number, pickle.dumps(Evil()))
-        except OSError: pass
-    os._exit(0)
-    """
-    fails(graded(workers, body), "wrong", "safetensors")
-    assert not mark.exists()
-
-
-def test_a_patched_torch(workers):
-    top = """
-    import torch.testing
-    torch.allclose = lambda *a, **k: True
-    torch.Tensor.sub = torch.Tensor.__sub__ = lambda a, b: a * 0
-    torch.Tensor.abs = lambda a: a * 0
-    """
-    fails(graded(workers, "return mu * 0, w @ w.T", top), "wrong")
-
-
-def test_a_patched_grader(workers):
-    top = """
-    import zoo.homework.api, zoo.homework.calls, zoo.homework.shapes
-    zoo.homework.api.Finding.passed = True
-    zoo.homework.calls.with_checked_results = lambda part, function: function
-    zoo.homework.calls.checked_results = lambda *a: {}
-    """
-    fails(graded(workers, "return mu, w", top), "wrong")
 
 
 PLACES = ["..", "../..", "/proc", "/home", "/root", "/tmp", "/etc/passwd", "/etc/shadow", "/var"]
@@ -303,28 +183,6 @@ def test_what_one_student_leaves_is_not_there_for_the_next(workers):
     top = "import builtins; builtins.left = 1; open('left', 'w').close()"
     graded(workers, RIGHT, top)
     fails(graded(workers, "assert not os.path.exists('left'); left"), "raised", "NameError")
-
-
-def test_wrong_shapes_and_types_are_named(workers):
-    fails(graded(workers, "return mu, w"), "wrong", "covariance", "(D, D)")
-    fails(graded(workers, "return mu"), "wrong", "2 results")
-    fails(graded(workers, "return mu, 'a matrix'"), "wrong", "tensor")
-    fails(graded(workers, "return mu * float('nan'), mu[:, None] * float('nan') + mu"), "wrong")
-    fails(graded(workers, "raise ValueError('mine')"), "raised", "ValueError: mine")
-
-
-def test_an_error_in_one_cell_does_not_sink_the_others(workers):
-    top = "\n# %%\nraise RuntimeError('a plot')\n\n# %%\nthis is no Python\n\n# %%\n"
-    found = graded(workers, RIGHT, top)
-    assert found.points == PART.points
-
-
-def test_files_beside_the_homework_can_be_read(workers):
-    top = "import torch\ntext = open('data.txt').read()\n"
-    source = f"{top}def marginal(w, mu, sigma):\n    assert text == 'a'\n    {RIGHT}\n"
-    run = workers.runner(HandIn("student", "homework.py", source, {"data.txt": b"a"}), LIMITS)
-    found = Judge(SHEET, find_key(SHEET), SECRET, "student").judge(PART, run)
-    assert found.points == PART.points, found.detail
 
 
 def test_a_machine_that_cannot_contain_refuses(monkeypatch):

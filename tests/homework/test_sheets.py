@@ -6,7 +6,6 @@ from functools import cache
 
 import jupytext
 import pytest
-import torch
 
 from zoo.homework.answer_key import find_key, with_functions
 from zoo.homework.api import Check
@@ -20,15 +19,7 @@ FILES = ("statement.md", "starter.py", "parts.json", "public.py")
 KEY_FILES = ("solution.py", "hidden.py", "mutants.json", "rubric.md")
 SHEETS = {name: find_sheet(name) for name in sheet_names()}
 PARTS = [(name, part.name) for name, sheet in SHEETS.items() for part in sheet.programmed]
-
-
-@pytest.fixture(autouse=True)
-def usual_dtype():
-    """Students' files run where nobody has set another default."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("usual_dtype")
 
 
 @cache
