@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 STEP = re.compile(
-    r"^(?:New file `(?P<new>[^`]+)`|In `(?P<old>[^`]+)`, below `(?P<anchor>[^`]+)`):\n\n"
+    r"^(?:New file `(?P<new>[^`]+)`|In `(?P<old>[^`]+)`, below `(?P<anchor>[^`]+)`)"
+    r"(?:\s\([^)]*\))?:\n\n"  # a remark in brackets
     r"```python\n(?P<code>.*?)```",
     re.MULTILINE | re.DOTALL,
 )
@@ -59,7 +60,7 @@ def python(folder, *words):
 
 @pytest.fixture
 def copied(tmp_path):
-    for name in ("zoo", "guides", "tests"):
+    for name in ("zoo", "guides", "tests", "benchmarks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     shutil.copy(ROOT / "setup.cfg", tmp_path)
@@ -84,7 +85,7 @@ def test_the_command_line_lists_what_was_added(copied):
         assert name in listed
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("title", TITLES)
 def test_the_example_passes_the_tests_that_are_named(title, copied):
     follow(section(title), copied)
