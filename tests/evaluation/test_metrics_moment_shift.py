@@ -269,3 +269,31 @@ def test_a_model_that_is_held_is_not_trained():
     found = zoo.evaluate(held, metrics=["weights", "psis"])
     assert not found.trains_model
     assert found.skipped["psis_mean_shift"] == ALL_DISCRETE
+
+
+def test_numbers_that_are_the_same_in_every_draw_are_left_out():
+    """As the upper left 1 of every Cholesky factor of a correlation matrix."""
+    z, log_w = weighted_normals(2000, 0.3)
+    fixed = torch.ones_like(z) + 1e-8 * torch.randn_like(z)
+    runs = torch.randn(8, 400, 1, 1)
+    both = psis_shifts(torch.cat([z, fixed], -1), log_w)
+    alone = psis_shifts(z, log_w)
+    among = run_shifts(
+        torch.cat([z, fixed], -1), torch.cat([runs, 1 + 0 * runs], -1), torch.zeros(8, 1)
+    )
+    for shifts in (both, among):
+        assert all(value[0, 1].isnan() for value in shifts)
+    assert all(torch.allclose(one[:, :1], other) for one, other in zip(both, alone, strict=True))
+
+
+def correlated(y):
+    factor = pyro.sample("factor", dist.LKJCholesky(2, torch.tensor(2.0)))
+    with pyro.plate("data", len(y)):
+        pyro.sample("y", dist.MultivariateNormal(torch.zeros(2), scale_tril=factor), obs=y)
+
+
+def test_a_right_fit_of_a_correlation_is_trusted():
+    fit = zoo.fit(correlated, "full_rank", torch.randn(40, 2), compile=False)
+    assert (
+        zoo.evaluate(fit, metrics=["weights", "psis", "from_prior"]).answers.draws.answer == "yes"
+    )

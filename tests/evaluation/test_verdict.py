@@ -268,6 +268,16 @@ def test_particles_that_fell_short_of_the_guide_are_not_heard():
     assert whole.bound.answer == "cannot tell"
 
 
+def test_weights_that_may_mislead_do_not_vouch_for_the_draws():
+    doubtful = {"k_hat": metric(0.6, 0.1), "ess": metric(300.0, 120.0)}
+    found = without(HEALTHY, "smc_mean_shift", "smc_sd_shift", "smc_excess")
+    assert verdict(found, DRAWS).draws.answer == "yes"
+    said = verdict(found | doubtful, DRAWS)
+    assert said.weights.answer == said.draws.answer == "cannot tell"
+    assert "perhaps fewer than 100 effective draws" in said.weights.reason
+    assert "weights are not sure enough" in said.draws.reason
+
+
 def test_moments_near_their_limit_cannot_tell():
     near = {"smc_mean_shift": metric(0.17, 0.03), "psis_mean_shift": metric(0.17, 0.03)}
     said = verdict(HEALTHY | near, DRAWS).draws

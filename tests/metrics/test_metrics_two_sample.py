@@ -213,6 +213,15 @@ def test_other_draws_are_told_and_the_seed_fixes_the_metrics():
     assert all(metric.se >= 0 and metric.unit for metric in found.values())
 
 
+def test_numbers_that_never_vary_have_no_distance():
+    """As the 1 in every Cholesky factor of a correlation, up to rounding."""
+    x, y = torch.randn(400, 1), torch.randn(400, 1)
+    ones = 1 + 1e-8 * torch.randn(400, 1)
+    alone = two_sample({"z": x}, {"z": y})
+    both = two_sample({"z": torch.cat([x, ones], 1)}, {"z": torch.cat([y, 1 + 0 * y], 1)})
+    assert {n: m.value for n, m in both.items()} == {n: m.value for n, m in alone.items()}
+
+
 @pytest.mark.parametrize(
     ("draws", "reference", "message"),
     [

@@ -18,7 +18,9 @@ import zoo
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("zoo", "guides")
 LEFT_OUT = (".git", "build", "dist", "runs", "*.egg-info", "__pycache__", ".*_cache", ".venv")
-OTHERS = re.compile(r"(^|[/_])(tests?|benchmarks?|solutions?|instructors?|grad(er|ing))([/_.]|$)")
+OTHERS = re.compile(
+    r"(^|[/_])(tests?|benchmarks?|instructors?|grad(er|ing))([/_.]|$)|homework/.*solutions?[/_.]"
+)
 
 
 def run(*words, folder, **environment):

@@ -224,6 +224,19 @@ def test_a_scaled_density_says_so():
     assert "scale" not in notes[2]["log_evidence"].note
 
 
+@pytest.mark.parametrize("metric", ["ais", "smc", "from_prior"])
+def test_no_chain_starts_from_a_scaled_prior(metric):
+    def model(x):
+        with poutine.scale(scale=0.5):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    fit = zoo.fit(model, MeanField, X, **STILL)
+    reasons = zoo.evaluate(fit, metrics=[metric]).skipped.values()
+    assert any("poutine.scale makes that of 'z' no density" in why for why in reasons)
+
+
 def test_a_minibatch_is_no_scale():
     def model(x):
         z = pyro.sample("z", dist.Normal(0.0, 1.0))

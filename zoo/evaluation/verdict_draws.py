@@ -66,10 +66,11 @@ def guide_draws(
     for one in (exact, prior):
         if one and one.answer == YES:
             return one
-    if own and own.answer == YES and prior is None:
-        return Answer(YES, f"{own.reason}, {BLIND}")
-    if own and own.answer == YES and _agrees(found):
-        return Answer(YES, f"{own.reason}; SMC from the prior finds nothing else")
+    if own and own.answer == YES and weights.answer == YES:
+        if prior is None:
+            return Answer(YES, f"{own.reason}, {BLIND}")
+        if _agrees(found):
+            return Answer(YES, f"{own.reason}; SMC from the prior finds nothing else")
     return _unsure(found, weights, seen, skipped or {})
 
 
@@ -79,7 +80,10 @@ def _unsure(found: Found, weights: Answer, seen: list[Answer], skipped: Skipped)
     if weights.answer == NO and gap and gap.low() > LARGE_GAP:
         return Answer(NO, f"the weights fail, and the gap is {shown(gap)} {gap.unit} at least")
     if seen:
-        return Answer(UNSURE, "; ".join(one.reason for one in seen), "more draws")
+        reasons = [one.reason for one in seen]
+        if all(one.answer == YES for one in seen):
+            reasons.append("which the weights are not sure enough to show")
+        return Answer(UNSURE, "; ".join(reasons), "more draws")
     why = f"weights: {weights.answer}"
     if weights.answer == YES:
         why = "no moments to compare"

@@ -90,7 +90,8 @@ def _doubts(found: Found, draws: int) -> Iterator[str]:
     elif k.high() >= limit:
         yield "k-hat is too near its limit for so many draws"
     if found["ess"].low() < FEWEST_EFFECTIVE_DRAWS:
-        yield f"fewer than {FEWEST_EFFECTIVE_DRAWS} effective draws"
+        maybe = "perhaps " if found["ess"].value >= FEWEST_EFFECTIVE_DRAWS else ""
+        yield f"{maybe}fewer than {FEWEST_EFFECTIVE_DRAWS} effective draws"
     if "largest_weight" in found and found["largest_weight"].high() > LARGEST_WEIGHT:
         yield "the largest weight may be a tenth of all"
     if "k_hat_share" in found and found["k_hat_share"].value > 0 and _has_rows(found):

@@ -11,8 +11,9 @@ from zoo.metrics.bounds import log_evidence
 from zoo.metrics.metric import Metric
 from zoo.metrics.weight_metric import WeightMetric
 from zoo.program import Program
-from zoo.sampling.importance_weights import row_count
+from zoo.sampling.importance_weights import row_count, some_rows
 from zoo.sampling.joint_density import JointDensity
+from zoo.sampling.weighable import require_prior
 
 MOST_CHAINS_AT_ONCE = 2**14  # chains times rows times discrete states
 
@@ -43,6 +44,7 @@ class Evidence(ABC):
 
 def densities(program: Program, args: tuple, chains: int) -> Iterator[JointDensity]:
     """The joint density of each chunk of rows in turn, so that memory stays bounded."""
+    require_prior(program, *some_rows(program, args))
     if not program.latents.rowwise or not program.latents.row_args:
         yield JointDensity(program, args)
         return

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from zoo.metrics.metric import PerRow
 from zoo.metrics.pareto import smoothed
-from zoo.metrics.posterior import sd_error
+from zoo.metrics.posterior import constant, sd_error
 
 MEAN_OFF = 0.2  # posterior sds from which on a mean counts as off
 SD_OFF = 0.25  # relative error from which on an sd counts as off
-SINGLE_PRECISION = 1e-6  # relative rounding error of draws
 ALL_DISCRETE = "all latents are discrete, and labels have no mean"
 NO_MEANS = "the latents are points of a curved space, where the sd of a coordinate is no distance"
 
@@ -36,6 +35,8 @@ class Shifts(NamedTuple):
         mean_error: its standard error.
         sd: sd shift, relative to the sd of the better draws.
         sd_error: its standard error.
+
+    All are NaN for numbers that do not vary.
     """
 
     mean: Tensor
@@ -63,9 +64,10 @@ def psis_shifts(z: Tensor, log_w: Tensor) -> Shifts:
     of_mean = (z - raw_mean) - w * (z - mean)
     of_sd = (raw_square / raw_variance - 1) / 2 - w * (square / variance - 1) / 2
     root = draws**0.5
-    return Shifts(
+    shifts = Shifts(
         (raw_mean - mean) / sd, of_mean.std(0) / sd / root, ratio - 1, ratio * of_sd.std(0) / root
     )
+    return _without_fixed(shifts, constant(z))
 
 
 def run_shifts(z: Tensor, runs: Tensor, log_z: Tensor) -> Shifts:
@@ -87,17 +89,18 @@ def run_shifts(z: Tensor, runs: Tensor, log_z: Tensor) -> Shifts:
     mean_noise = (share * (runs.mean(1) - mean)).norm(dim=0) * wide / sd
     sd_noise = (share * (square / variance - 1) / 2).norm(dim=0) * wide
     own = sd_error(z.flatten(1)).reshape(sd.shape).masked_fill(constant(z), 0.0) / sd
-    return Shifts(
+    shifts = Shifts(
         (z.mean(0) - mean) / sd,
         torch.hypot(mean_noise, ratio / len(z) ** 0.5),
         ratio - 1,
         torch.hypot(ratio * sd_noise, own),
     )
+    return _without_fixed(shifts, constant(z) & constant(runs.flatten(0, 1)))
 
 
-def constant(z: Tensor) -> Tensor:
-    """Marks coordinates whose draws are all equal up to rounding: bool, (rows, dimensions)."""
-    return z.max(0).values - z.min(0).values <= SINGLE_PRECISION * (1 + z[0].abs())
+def _without_fixed(shifts: Shifts, fixed: Tensor) -> Shifts:
+    """The shifts, NaN for numbers that are the same in every draw."""
+    return Shifts(*(shift.masked_fill(fixed, torch.nan) for shift in shifts))
 
 
 def largest(value: Tensor, error: Tensor) -> PerRow:

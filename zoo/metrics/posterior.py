@@ -14,6 +14,7 @@ from zoo.metrics.metric import Metric, joined
 from zoo.permutations.distribution import OverPermutations
 from zoo.protocols import HasMoments, HasPosterior
 
+SINGLE_PRECISION = 1e-6  # relative rounding error of draws
 OWN_ERROR = "the reference's own error is larger than that of the draws"
 Moments = dict[str, tuple[Tensor, Tensor]]  # site -> mean and standard deviation
 
@@ -72,12 +73,14 @@ def posterior_errors(
     flat = [draws[name].reshape(len(draws[name]), -1) for name in names]
     mean, sd = (torch.cat([exact[name][i].reshape(-1) for name in names]) for i in (0, 1))
     z = torch.cat(flat, dim=1)
+    kept = varying(z, sd > SINGLE_PRECISION * (1 + mean.abs()))
+    z, mean, sd = z[:, kept], mean[kept], sd[kept]
     error, ratio = (z.mean(0) - mean) / sd, z.std(0) / sd
     mean_noise, sd_noise = ratio / len(z) ** 0.5, sd_error(z) / sd
     mean_doubt = sd_doubt = torch.zeros_like(ratio)
     if doubt is not None:
         of_mean, of_sd = (
-            torch.cat([doubt[name][i].reshape(-1) for name in names]) / sd for i in (0, 1)
+            torch.cat([doubt[name][i].reshape(-1) for name in names])[kept] / sd for i in (0, 1)
         )
         mean_doubt, sd_doubt = torch.hypot(of_mean, error * of_sd), ratio * of_sd
     return {
@@ -86,6 +89,25 @@ def posterior_errors(
         "posterior_mean_worst": _worst(error, mean_noise, mean_doubt, note),
         "posterior_sd_worst": _worst(ratio - 1, sd_noise, sd_doubt, note),
     }
+
+
+def constant(z: Tensor) -> Tensor:
+    """Marks the numbers of z, (draws, ...), whose draws are all equal up to rounding: (...)."""
+    return z.max(0).values - z.min(0).values <= SINGLE_PRECISION * (1 + z[0].abs())
+
+
+def varying(z: Tensor, known: Tensor) -> Tensor:
+    """Marks the coordinates that vary under the guide or in truth; all, where none does.
+
+    A Cholesky factor of a correlation matrix holds numbers that are 0 or 1 in every draw. They
+    have no sd to measure an error in.
+
+    Args:
+        z: draws from the guide, (draws, coordinates).
+        known: which coordinates vary under the posterior, (coordinates,).
+    """
+    kept = known | ~constant(z)
+    return kept if kept.any() else torch.ones_like(kept)
 
 
 def _probability_error(draws: dict[str, Tensor], exact: Moments, note: str) -> Metric:

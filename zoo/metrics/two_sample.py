@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.isolation import isolated
 from zoo.metrics.means import sample_mean
 from zoo.metrics.metric import Metric
-from zoo.metrics.posterior import posterior_errors
+from zoo.metrics.posterior import constant, posterior_errors, varying
 from zoo.metrics.shares import share_error
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def two_sample(draws: Draws, reference: Draws, *, seed: int = 0) -> dict[str, Me
         ValueError: if they have no site in common, other dimensions, or fewer than 20 draws.
     """
     x, y = (as_matrix(value, draws, reference) for value in (draws, reference))
+    kept = varying(x, ~constant(y))
+    x, y = x[:, kept], y[:, kept]
     mean, sd = y.mean(0), y.std(0)
     found = posterior_errors({"all": x}, {"all": (mean, sd)}, f"{len(y)} reference draws")
     x, y = (x - mean) / sd, (y - mean) / sd

@@ -28,6 +28,7 @@ from zoo.pairing.guide_input import check_precision
 from zoo.pairing.guide_sites import check_independent
 from zoo.pairing.latents_under import latents_under, narrowed
 from zoo.pairing.mismatch import check
+from zoo.pairing.same_terms import check_always_drawn, check_masks
 from zoo.pairing.validation import checked_run, observed_arguments
 from zoo.program.broadcasting import why_narrow_when_moved
 from zoo.program.guided import checked_pair
@@ -80,6 +81,9 @@ def build(
             if objective.needs.independent and not isinstance(guide, Family):
                 who = type(objective).__name__
                 check_independent(as_guide(guide), traces.guide, args, kwargs, who)
+            check_masks(traces)
+            if isinstance(guide, (Family, AutoGuide)):
+                check_always_drawn(model, traces, args, kwargs)
         latents = narrowed(latents, guide, traces, args, kwargs, rows)
     pair = checked_pair(Pair(model, guide, latents), traces, objective)
     found = seen[0].modules, seen[1].modules

@@ -25,6 +25,10 @@ from zoo.sampling.weighable import require_weights
 from zoo.traces import Traces, run, weigh
 
 MOST_PASSES = 50  # of a network, for one of many draws of a row
+SELDOM = (
+    "'{name}' is not drawn in every run, so that draws of it cannot be put together. Draw it in "
+    "every run, and use it where the condition holds (torch.where)"
+)
 
 
 class Draws(NamedTuple):
@@ -284,6 +288,8 @@ def _stacked(
     nodes: dict[str, Any] = dict(trace.nodes)
     nesting, found = program.latents.nesting, {}
     for name in names:
+        if name not in nodes:
+            raise ValueError(SELDOM.format(name=name))
         event = 0 if field == "log_prob" else len(nodes[name]["fn"].event_shape)
         found[name] = _draws_first(nodes[name][field], count, event, nesting)
     return found
@@ -299,4 +305,7 @@ def _draws_first(value: Tensor, count: int, event: int, nesting: int) -> Tensor:
 
 def _join(parts: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
     listed = list(parts)
+    for name in set[str]().union(*listed):
+        if any(name not in part for part in listed):
+            raise ValueError(SELDOM.format(name=name))
     return {name: torch.cat([part[name] for part in listed]) for name in listed[0]}

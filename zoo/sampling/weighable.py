@@ -94,6 +94,22 @@ def require_whole(latents: Latents) -> None:
         )
 
 
+def require_prior(program: Program, args: tuple, picked: Tensor | None) -> None:
+    """Refuses a model whose prior is no density, so that no chain can start from it.
+
+    Raises:
+        ValueError: naming the latents that poutine.scale scales.
+    """
+    names = set(program.latents.names)
+    sites = sample_sites(_traces(program, args, picked).model)
+    scaled = [str(site["name"]) for site in sites if site["name"] in names and _is_scaled(site)]
+    if scaled:
+        raise ValueError(
+            f"chains start from the prior, and poutine.scale makes that of {_listed(scaled)} no "
+            "density; log_evidence, from the guide's weights, counts it as it stands"
+        )
+
+
 def require_density(program: Program, args: tuple, picked: Tensor | None) -> None:
     """Refuses a guide whose log q is not the log density of the latents that it draws.
 

@@ -29,8 +29,9 @@ from zoo.metrics.moment_shift import (
 )
 from zoo.metrics.shares import share
 from zoo.sampling.draws import draw, draw_summed, draw_weighted, first_rows, join_runs
-from zoo.sampling.importance_weights import row_count
+from zoo.sampling.importance_weights import row_count, some_rows
 from zoo.sampling.joint_density import JointDensity
+from zoo.sampling.weighable import require_prior
 from zoo.sites.supports import SUMMED, Kind
 
 PSIS_ROWS = 50  # where rows have latents of their own
@@ -83,6 +84,7 @@ def from_prior(scored: Scored) -> dict[str, Metric]:
     scored.require_draws(of_all=False)
     names, rows = _names(scored), SMC_ROWS if scored.rowwise else None
     args = first_rows(scored.program, scored.args, rows)
+    require_prior(scored.program, *some_rows(scored.program, args))
     density = JointDensity(scored.program, args)
     sampler = TemperedSMC(_particles(density), SMC_RUNS, most=MOST_TEMPERATURES)
     found = sampler.run(density)
