@@ -90,7 +90,7 @@ class Drops:
     factor: float
 
     def __post_init__(self) -> None:
-        if self.at != ():
+        if not isinstance(self.at, tuple) or self.at:
             keep_wholes(self, "at", least=0, way="Pass steps, e.g. at=(1000, 2000).")
         keep_number(self, "factor", least=0.0)
 

@@ -73,6 +73,24 @@ def _check_setting(name: str, value: object, parameter: inspect.Parameter) -> No
         instance(name, value, nn.Module, "Pass an instance of torch.nn.Module.")
 
 
+def about_rows(guide: Callable, latents: Latents, args: tuple) -> str:
+    """Which row of the data is not finite, so that a network of the guide cannot read it; or ""."""
+    if not (isinstance(guide, Family) and guide.amortised and "local" in guide.scopes):
+        return ""
+    for i in latents.row_args:
+        rows = args[i].reshape(len(args[i]), -1)
+        off = (~rows.isfinite()).nonzero()
+        if len(off):
+            row, column = off[0].tolist()
+            return (
+                f"Expected rows of finite numbers for the network of {type(guide).__name__}; got "
+                f"{rows[row, column].item()} in row {row} of argument {i}. Pass missing numbers as "
+                "0, and what was seen as another argument; or use a guide that reads no rows, as "
+                "guides.PerDatum."
+            )
+    return ""
+
+
 def check_precision(guide: Callable, latents: Latents, args: tuple) -> None:
     """Refuses latents, and data rows that a network reads, in another precision than the guide's.
 

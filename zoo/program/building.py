@@ -24,7 +24,7 @@ from zoo.latents import Family, Latents, Model
 from zoo.objectives import Objective
 from zoo.optim.schedules import Schedule
 from zoo.pairing.covered import covered
-from zoo.pairing.guide_input import check_precision
+from zoo.pairing.guide_input import about_rows, check_precision
 from zoo.pairing.guide_sites import check_independent
 from zoo.pairing.latents_under import latents_under, narrowed
 from zoo.pairing.mismatch import check
@@ -77,7 +77,13 @@ def build(
         reached += [part.to(device) for part in reachable_modules(guide)]
         adopt(held_modules(guide))
         with in_eval_mode(reached), Minibatch(None, rows):
-            traces = _first_run(model, guide, seen, args, kwargs)
+            try:
+                traces = _first_run(model, guide, seen, args, kwargs)
+            except ValueError as error:
+                why = about_rows(guide, latents, args)
+                if why:
+                    raise ValueError(why) from error
+                raise
             if objective.needs.independent and not isinstance(guide, Family):
                 who = type(objective).__name__
                 check_independent(as_guide(guide), traces.guide, args, kwargs, who)

@@ -79,6 +79,7 @@ class Request:
         """
         count = 1 if replicas is None else whole("replicas", replicas)
         objective = as_objective(self.objective)
+        look_up("optimizer", self.optimizer, dict.fromkeys(["auto", DADVI, *OPTIMIZERS]))
         self._refuse_one_loss(objective)
         solver = None if guide is None else solver_of(guide)
         if solver is not None:
@@ -203,7 +204,6 @@ class Request:
         usual = schedule is None and self.steps is None and self.until != "converged"
         if usual and task.recipe is not None and task.recipe.rate_falls:
             schedule = Cosine(steps)
-        look_up("optimizer", self.optimizer, dict.fromkeys(["auto", DADVI, *OPTIMIZERS]))
         name = "adam" if self.optimizer in ("auto", DADVI) else self.optimizer
         decay, norm = self.weight_decay, usual_norm if self.clip_norm is None else self.clip_norm
         if norm is not None:
