@@ -74,7 +74,7 @@ def _check_setting(name: str, value: object, parameter: inspect.Parameter) -> No
 
 
 def about_rows(guide: Callable, latents: Latents, args: tuple) -> str:
-    """Which row of the data is not finite, so that a network of the guide cannot read it; or ""."""
+    """Which row is not finite, so that a network of the guide cannot read it; "" for none."""
     if not (isinstance(guide, Family) and guide.amortised and "local" in guide.scopes):
         return ""
     for i in latents.row_args:
@@ -84,8 +84,8 @@ def about_rows(guide: Callable, latents: Latents, args: tuple) -> str:
             row, column = off[0].tolist()
             return (
                 f"Expected rows of finite numbers for the network of {type(guide).__name__}; got "
-                f"{rows[row, column].item()} in row {row} of argument {i}. Pass missing numbers as "
-                "0, and what was seen as another argument; or use a guide that reads no rows, as "
+                f"{rows[row, column].item()} in row {row} of argument {i}. Pass missing numbers "
+                "as 0, and what was seen as another argument; or use a guide that reads no rows, as "
                 "guides.PerDatum."
             )
     return ""
