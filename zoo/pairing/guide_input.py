@@ -85,8 +85,8 @@ def about_rows(guide: Callable, latents: Latents, args: tuple) -> str:
             return (
                 f"Expected rows of finite numbers for the network of {type(guide).__name__}; got "
                 f"{rows[row, column].item()} in row {row} of argument {i}. Pass missing numbers "
-                "as 0, and what was seen as another argument; or use a guide that reads no rows, as "
-                "guides.PerDatum."
+                "as 0, and what was seen as another argument; or use a guide that reads no rows, "
+                "as guides.PerDatum."
             )
     return ""
 
