@@ -186,7 +186,10 @@ def figures(rows: Sequence[Row], best: dict[tuple[str, str], float]) -> str:
                 counts[method] = close_on(mine, best, max), len(every)
         listed = ", ".join(f"{method} {n} of {total}" for method, (n, total) in counts.items())
         parts.append(f"{WORDS[family]}: {listed}")
-    return f"Within {CLOSE} nats of the best known normal with every seed run: {'; '.join(parts)}."
+    return (
+        f"Posteriors on which every seed came within {CLOSE} nats of the highest ELBO that any "
+        f"method found for that family: {'; '.join(parts)}."
+    )
 
 
 def number(value: float) -> str:
@@ -260,8 +263,9 @@ def line(record: Row, kept: Row) -> str:
     rows = record["rows"]
     found = figures(rows, best_known(rows, kept.get("best", {})))
     return (
-        f"`zoo.fit(model, guide, data)` with nothing else, on {len(POSTERIORS)} posteriors with "
-        f"raw scales, ends where it should or says that it did not. {found} "
+        f"`zoo.fit(model, guide, data)` with nothing else, on {len(POSTERIORS)} posteriors of "
+        "data that were not standardised, ends at the best normal of its family or says that it "
+        f"did not. (The best normal need not be close to the posterior.) {found} "
         "[How it was measured](docs/arrival.md)."
     )
 

@@ -10,6 +10,7 @@ python -m benchmarks.pages.readme
 from pathlib import Path
 
 from benchmarks import markdown, records
+from benchmarks.pages import verdicts
 from benchmarks.speed import scans, step_time
 from benchmarks.vaes import held
 from zoo.comparison.aggregate import Row, summarise
@@ -64,8 +65,13 @@ def held_fixed() -> str:
     )
 
 
+def verdict() -> str:
+    """How often the verdict's third answer is right."""
+    return verdicts.in_short(records.read(records.RESULTS / "verdicts.json"))
+
+
 TABLES = {
-    README: {"held": held_fixed, "main job": main_job},
+    README: {"held": held_fixed, "main job": main_job, "verdict": verdict},
     records.DOCS / "speed.md": {"speed": speeds, "scans": loops},
 }
 

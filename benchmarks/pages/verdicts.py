@@ -6,6 +6,7 @@ python -m benchmarks.pages.verdicts
 
 from benchmarks import records
 from benchmarks.evaluation.verdicts import SAMPLES, by, confusion, is_wrong, table
+from benchmarks.intervals import CONFIDENCE, upper_bound
 from zoo.metrics.moment_shift import MEAN_OFF, SD_OFF
 
 TO_KNOW = f"""## What to know
@@ -26,6 +27,7 @@ def page(record: dict) -> str:
     parts = [
         introduction(record),
         table(rows),
+        trusted(rows),
         said(rows),
         "By family of models, by guide and by fault:",
     ]
@@ -52,7 +54,47 @@ else it is **right**. The verdict is made of the weights, of the moments under s
 tempered SMC from the prior and of the losses; it is told nothing of the truth. Made by
 `python -m benchmarks.evaluation.verdicts --out benchmarks/results/verdicts.json` and
 `python -m benchmarks.pages.verdicts` ({record["date"]}, torch {record["versions"]["torch"]}, seeds
-{min(seeds)} to {max(seeds)}; the limits were chosen on other seeds). Errors are binomial."""
+{min(seeds)} to {max(seeds)}; {_unseen(record)}). ± is the binomial standard error after half a fit
+is added to each side, so that it is not 0 where the count is."""
+
+
+def _unseen(record: dict) -> str:
+    """Which rules the fits were judged by."""
+    if "judged_again" not in record:
+        return "no limit and no rule was chosen on them"
+    return f"judged again on {record['judged_again']}, after a rule was changed"
+
+
+def trusted(rows: list[dict]) -> str:
+    """How many of the fits that got a yes were wrong, and what the truth may be."""
+    counts = confusion(rows)
+    wrong = counts["wrong"]["yes"]
+    given = wrong + counts["right"]["yes"]
+    return (
+        f"Yes was said {given} times, and {wrong} of these fits {_was(wrong)} wrong: of such fits "
+        f"a share below {upper_bound(wrong, given):.1%}, with {CONFIDENCE:.0%} confidence."
+    )
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def in_short(record: dict) -> str:
+    """README's paragraph."""
+    counts = confusion(record["rows"])
+    right, wrong = counts["right"], counts["wrong"]
+    total, withheld = sum(right.values()), sum(right.values()) - right["yes"]
+    given = right["yes"] + wrong["yes"]
+    return (
+        f"How often the third answer is right, over {len(record['rows'])} random fits of small "
+        f"models that had no part in the choice of its rules: yes was said {given} "
+        f"times, and {wrong['yes']} of these fits {_was(wrong['yes'])} wrong (of "
+        f"{sum(wrong.values())} wrong ones, where a mean is off by more than {MEAN_OFF} posterior "
+        f"sds or an sd by more than {SD_OFF:.0%}). It was withheld from {withheld} of {total} "
+        "right ones. [docs/verdict.md](docs/verdict.md) has the table. Where more than 30 numbers "
+        "are latent the verdict sees less, and says so."
+    )
 
 
 def said(rows: list[dict]) -> str:

@@ -99,6 +99,16 @@ def test_shifts(shift, said):
     assert answer(fit).draws.answer == said
 
 
+@pytest.mark.parametrize("metrics", [["psis"], ["from_prior"]])
+def test_draws_that_are_not_finite(metrics):
+    """A fit that diverged, as it ended."""
+    fit = trained(guide=MeanField, steps=1)
+    with torch.no_grad():
+        fit.guide.loc[0].fill_(torch.inf)
+    found = zoo.evaluate(fit, metrics=metrics).answers.draws
+    assert (found.answer, found.reason) == ("no", "draws of the guide are not finite")
+
+
 def test_a_guide_of_other_data():
     other = trained(x=X + 1)
     fit = zoo.fit(location, other.guide, X, steps=1, lr=1e-30, compile=False)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks import records
-from benchmarks.pages.posteriors import page
+from benchmarks.pages.posteriors import EARLIER, afterwards, page
 from benchmarks.posteriors.__main__ import RESULT, key_of, ordered, run
 from benchmarks.posteriors.fits import errors, guides_on, is_judged, is_wrong, row_of, says_well
 from benchmarks.posteriors.targets import TARGETS, Truth, truth_of
@@ -41,6 +41,16 @@ def test_the_verdict_rarely_trusts_a_wrong_fit():
     judged = [row for row in ROWS if is_judged(row)]
     missed = [row for row in judged if is_wrong(row) and says_well(row)]
     assert len(missed) < 0.02 * len(judged)
+
+
+def test_fits_under_the_present_rules_are_counted_apart():
+    row = {"guide": "full_rank", "target": "banana", "mean_worst": 0.1, "sd_worst": 0.1}
+    yes, no = ({"verdict": {"draws": answer}} for answer in ("yes", "no"))
+    old, new = {"commit": EARLIER[0] + "f" * 33}, {"commit": "new"}
+    rows = [row | old | yes, row | new | yes, row | new | no, row | new | no | {"sd_worst": 0.3}]
+    said = " ".join(afterwards(rows).split())
+    assert "Of 3 fits 1 are not well. 1 are trusted, on 1 posteriors; 0 of these" in said
+    assert "below 95.0%" in said
 
 
 def test_errors_are_in_posterior_sds_and_relative():

@@ -20,7 +20,7 @@ def test_the_page_is_that_of_the_results():
 def test_there_are_300_fits_of_every_family_guide_and_fault():
     benchmark = verdicts
     assert len({row["seed"] for row in ROWS}) == len(ROWS) == 300
-    assert min(RECORD["seeds"]) >= benchmark.TUNED
+    assert min(RECORD["seeds"]) >= benchmark.UNSEEN
     assert {row["family"] for row in ROWS} == set(benchmark.FAMILIES)
     assert {row["guide"] for row in ROWS} == set(benchmark.GUIDES)
     assert {row["fault"]["kind"] for row in ROWS} == set(benchmark.KINDS)
@@ -31,6 +31,19 @@ def test_there_are_300_fits_of_every_family_guide_and_fault():
 def test_the_answers_are_those_of_todays_rules():
     again = [verdicts.judged_again(row) for row in ROWS]
     assert [row["verdict"] for row in again] == [row["verdict"] for row in ROWS]
+
+
+def test_fits_that_are_judged_again_keep_their_date(tmp_path):
+    out = tmp_path / "verdicts.json"
+    records.write(out, RECORD | {"date": "2001-01-01"})
+    assert verdicts.judge_again(out) == ROWS
+    assert records.read(out) == RECORD | {"date": "2001-01-01"}
+    other = [ROWS[0] | {"verdict": {}}, *ROWS[1:]]
+    records.write(out, RECORD | {"date": "2001-01-01", "rows": other})
+    assert verdicts.judge_again(out) == ROWS
+    found = records.read(out)
+    assert (found["date"], found["rows"]) == ("2001-01-01", ROWS)
+    assert "judged again on" in page(found)
 
 
 def test_few_wrong_fits_get_a_yes_and_few_right_ones_do_not():

@@ -18,7 +18,8 @@ a limit if it is so by two standard errors.
 - The mean of a label is a probability. It is off if its error is above 0.1, since a bit of
   probability 1/2 has an sd of 1/2.
 - The answer is "no" also for a p-value below 0.001 of a two-sample test or below 0.01 of SBC or
-  VSBC, for an interval whose coverage is off by more than 0.1, and if a tenth of rows are off.
+  VSBC, for an interval whose coverage is off by more than 0.1, if a tenth of rows are off, and if
+  draws are not finite.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from collections.abc import Iterator
 from zoo.evaluation.answers import NO, SURE, UNSURE, YES, Answer, Found, Skipped, shown, untried
 from zoo.evaluation.verdict_bound import NO_STEPS
 from zoo.evaluation.verdict_evidence import TIGHT, falls_short, known_gap, more_evidence
-from zoo.metrics.moment_shift import ALL_DISCRETE, MEAN_OFF, NO_MEANS, SD_OFF
+from zoo.metrics.moment_shift import ALL_DISCRETE, MEAN_OFF, NO_MEANS, NOT_FINITE, SD_OFF
 
 LARGE_GAP = 1.0  # nats
 SMALLEST_P = {"mmd_p": 0.001, "sbc_p": 0.01, "vsbc_p": 0.01}
@@ -59,6 +60,7 @@ def guide_draws(
         own = None
     seen = [one for one in (exact, prior, own) if one]
     wrong = [one.reason for one in seen if one.answer == NO] + list(_alarms(found))
+    wrong += [NOT_FINITE] * (NOT_FINITE in (skipped or {}).values())
     if wrong:
         return Answer(NO, "; ".join(wrong))
     if "gap" in found and not is_wrong and found["gap"].high() < TIGHT:

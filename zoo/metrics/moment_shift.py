@@ -24,6 +24,7 @@ from zoo.metrics.posterior import constant, sd_error
 MEAN_OFF = 0.2  # posterior sds from which on a mean counts as off
 SD_OFF = 0.25  # relative error from which on an sd counts as off
 ALL_DISCRETE = "all latents are discrete, and labels have no mean"
+NOT_FINITE = "draws of the guide are not finite"
 NO_MEANS = "the latents are points of a curved space, where the sd of a coordinate is no distance"
 
 

@@ -20,6 +20,7 @@ from zoo.metrics.moment_shift import (
     ALL_DISCRETE,
     MEAN_OFF,
     NO_MEANS,
+    NOT_FINITE,
     SD_OFF,
     Shifts,
     constant,
@@ -54,12 +55,13 @@ def from_weights(scored: Scored) -> dict[str, Metric]:
     25 %, beyond two standard errors.
 
     Raises:
-        ValueError: if no latent that the guide draws is continuous, or all draws are equal.
+        ValueError: if no latent that the guide draws is continuous, all draws are equal, or some
+            are not finite.
     """
     scored.require_draws(of_all=False)
     names, (latents, log_w) = _names(scored), _weighted(scored)
     columns = log_w.shape[1]
-    z = _numbers(latents, names, columns)
+    z = _finite(_numbers(latents, names, columns))
     if constant(z).all():
         raise ValueError("the guide's draws are a single point, which no weights can move")
     shifts = psis_shifts(z, log_w)
@@ -79,7 +81,8 @@ def from_prior(scored: Scored) -> dict[str, Metric]:
     no weights, only the shifts are computed.
 
     Raises:
-        ValueError: where SMC cannot be run, or would take long; then ask for "smc" or "ais".
+        ValueError: where SMC cannot be run, or would take long; then ask for "smc" or "ais". Or if
+            draws of the guide are not finite.
     """
     scored.require_draws(of_all=False)
     names, rows = _names(scored), SMC_ROWS if scored.rowwise else None
@@ -89,7 +92,7 @@ def from_prior(scored: Scored) -> dict[str, Metric]:
     sampler = TemperedSMC(_particles(density), SMC_RUNS, most=MOST_TEMPERATURES)
     found = sampler.run(density)
     values = density.values(found.u)
-    z = _numbers(draw(scored.program, args, scored.draws).latents, names, density.rows)
+    z = _finite(_numbers(draw(scored.program, args, scored.draws).latents, names, density.rows))
     runs = _numbers(values, names, density.rows).unflatten(0, (SMC_RUNS, -1))
     shifts = run_shifts(z, runs, found.log_z)
     note = f"{SMC_RUNS} runs of {sampler.particles} particles from the prior"
@@ -178,6 +181,17 @@ def _numbers(values: dict[str, Tensor], names: list[str], columns: int) -> Tenso
         raise ValueError(f"'{seldom[0]}' is not drawn in every run, and has no moments")
     parts = [values[name].reshape(len(values[name]), columns, -1) for name in names]
     return torch.cat(parts, dim=-1).double()
+
+
+def _finite(z: Tensor) -> Tensor:
+    """The draws, (draws, columns, dimensions), unless every column has one that is not finite.
+
+    Raises:
+        ValueError: if so.
+    """
+    if not z.isfinite().all(-1).all(0).any():
+        raise ValueError(NOT_FINITE)
+    return z
 
 
 def _where(shifts: Shifts) -> str:
