@@ -69,7 +69,8 @@ def history(rows: list[Row]) -> str:
     before = [row for row in rows if row.get("trusted_before")]
     wrong = [f"{row['guide']} on {row['target']}" for row in before if is_wrong(row)]
     judged = [row for row in rows if is_judged(row)]
-    then = before + [row for row in judged if says_well(row)]
+    old = [row for row in judged if row["commit"].startswith(EARLIER)]
+    then = before + [row for row in old if says_well(row)]
     return f"""Two rules of the verdict were written after most of these fits:
 
 - A posterior with very many modes is called multimodal, and no guide is trusted there.
@@ -169,7 +170,7 @@ def confusion(rows: list[Row]) -> str:
         f"pairs, on {places} posteriors. {len(trusted) - blind} of them were held against "
         f"particles that start from the prior; the other "
         f'{blind} are trusted "{AS_FAR}". {refused} refused fits are not judged; {endless} whose '
-        "draws are not finite are not well.",
+        "draws are not finite are not well (here the verdict cannot tell; since then it says no).",
         history(rows),
         afterwards(rows),
     ]
