@@ -233,12 +233,14 @@ def write(rows: list[dict], out: Path | None) -> None:
 
 
 def judge_again(out: Path) -> list[dict]:
-    """The rows by today's rules; the file keeps when they were fitted, and has when judged."""
-    record = records.read(out)
-    rows = [judged_again(row) for row in record["rows"]]
-    if rows != record["rows"]:
-        judged = {"judged_again": records.made_now()["date"]}
-        records.write(out, record | judged | {"rows": rows})
+    """The rows by today's rules; the file keeps when they were fitted.
+
+    A row whose answer changes notes the day: it is no longer a test of rules made before it.
+    """
+    record, today = records.read(out), records.made_now()["date"]
+    pairs = [(row, judged_again(row)) for row in record["rows"]]
+    rows = [row if row == new else new | {"judged_again": today} for row, new in pairs]
+    records.write(out, record | {"rows": rows})
     return rows
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import markdown, records
-from benchmarks.intervals import upper_bound
+from benchmarks.intervals import CONFIDENCE, upper_bound
 from benchmarks.pages.pictures import keep_small
 from benchmarks.posteriors.__main__ import RESULT
 from benchmarks.posteriors.fits import SAMPLES, Row, is_judged, is_wrong, says_well
@@ -56,12 +56,12 @@ than {MEAN_OFF} posterior sds and no sd by more than {SD_OFF:.0%}, in any coordi
 posteriors few are.
 """
 MANY_WELL = "many_well"  # the posterior that the verdict's rule for many modes was written on
+# Commits before the verdict's present rules; each row names the one that it was fitted at.
 EARLIER = (
     "0702bba", "116822f", "2b10b15", "3221bb5", "381785e", "49cb4c5", "617daf4", "70273c0",
     "7e22091", "94da9cd", "991263d", "ac15db5", "acf1905", "af6f004", "bb433fb", "c55a0db",
     "f372f66", "f83c0ab", "fd824f5",
 )  # fmt: skip
-"""Commits before the verdict's present rules; rows name the one that they were fitted at."""
 
 
 def history(rows: list[Row]) -> str:
@@ -86,13 +86,13 @@ def afterwards(rows: list[Row]) -> str:
     """How the verdict does on the fits that were made under its present rules."""
     new = [row for row in rows if is_judged(row) and not row["commit"].startswith(EARLIER)]
     trusted = [row for row in new if says_well(row)]
-    places = {row["target"] for row in trusted}
+    places, guides = {row["target"] for row in trusted}, names_in(new)[1]
     off, wrong = sum(map(is_wrong, new)), sum(map(is_wrong, trusted))
-    return f"""So the table is no independent test. The fits made since are one: a further seed of
-the quick guides. Of {len(new)} fits {off} are not well. {len(trusted)} are trusted, on
+    return f"""So the table is no independent test. The fits made since are one: {len(new)}, of
+{", ".join(f"`{name}`" for name in guides)}. {off} are not well. {len(trusted)} are trusted, on
 {len(places)} posteriors; {wrong} of these are not well. Were the {len(trusted)} independent, the
 share of wrong ones among the trusted would be below {upper_bound(wrong, len(trusted)):.1%}, with
-95 % confidence."""
+{CONFIDENCE:.0%} confidence."""
 
 
 def page(record: dict[str, Any]) -> str:
@@ -170,7 +170,7 @@ def confusion(rows: list[Row]) -> str:
         f"pairs, on {places} posteriors. {len(trusted) - blind} of them were held against "
         f"particles that start from the prior; the other "
         f'{blind} are trusted "{AS_FAR}". {refused} refused fits are not judged; {endless} whose '
-        "draws are not finite are not well (here the verdict cannot tell; since then it says no).",
+        "draws are not finite are not well.",
         history(rows),
         afterwards(rows),
     ]

@@ -54,15 +54,16 @@ else it is **right**. The verdict is made of the weights, of the moments under s
 tempered SMC from the prior and of the losses; it is told nothing of the truth. Made by
 `python -m benchmarks.evaluation.verdicts --out benchmarks/results/verdicts.json` and
 `python -m benchmarks.pages.verdicts` ({record["date"]}, torch {record["versions"]["torch"]}, seeds
-{min(seeds)} to {max(seeds)}; {_unseen(record)}). ± is the binomial standard error after half a fit
+{min(seeds)} to {max(seeds)}; {_unseen(rows)}). ± is the binomial standard error after half a fit
 is added to each side, so that it is not 0 where the count is."""
 
 
-def _unseen(record: dict) -> str:
-    """Which rules the fits were judged by."""
-    if "judged_again" not in record:
+def _unseen(rows: list[dict]) -> str:
+    """Are the fits a test of the rules that judge them?"""
+    days = [row["judged_again"] for row in rows if "judged_again" in row]
+    if not days:
         return "no limit and no rule was chosen on them"
-    return f"judged again on {record['judged_again']}, after a rule was changed"
+    return f"{len(days)} answers are of {max(days)}, after a rule was changed"
 
 
 def trusted(rows: list[dict]) -> str:
@@ -88,7 +89,7 @@ def in_short(record: dict) -> str:
     given = right["yes"] + wrong["yes"]
     return (
         f"How often the third answer is right, over {len(record['rows'])} random fits of small "
-        f"models that had no part in the choice of its rules: yes was said {given} "
+        f"models ({_unseen(record['rows'])}): yes was said {given} "
         f"times, and {wrong['yes']} of these fits {_was(wrong['yes'])} wrong (of "
         f"{sum(wrong.values())} wrong ones, where a mean is off by more than {MEAN_OFF} posterior "
         f"sds or an sd by more than {SD_OFF:.0%}). It was withheld from {withheld} of {total} "

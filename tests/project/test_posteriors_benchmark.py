@@ -49,7 +49,7 @@ def test_fits_under_the_present_rules_are_counted_apart():
     old, new = {"commit": EARLIER[0] + "f" * 33}, {"commit": "new"}
     rows = [row | old | yes, row | new | yes, row | new | no, row | new | no | {"sd_worst": 0.3}]
     said = " ".join(afterwards(rows).split())
-    assert "Of 3 fits 1 are not well. 1 are trusted, on 1 posteriors; 0 of these" in said
+    assert "3, of `full_rank`. 1 are not well. 1 are trusted, on 1 posteriors; 0 of these" in said
     assert "below 95.0%" in said
 
 

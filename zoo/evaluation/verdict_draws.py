@@ -60,7 +60,8 @@ def guide_draws(
         own = None
     seen = [one for one in (exact, prior, own) if one]
     wrong = [one.reason for one in seen if one.answer == NO] + list(_alarms(found))
-    wrong += [NOT_FINITE] * (NOT_FINITE in (skipped or {}).values())
+    if NOT_FINITE in (skipped or {}).values():
+        wrong.append(NOT_FINITE)
     if wrong:
         return Answer(NO, "; ".join(wrong))
     if "gap" in found and not is_wrong and found["gap"].high() < TIGHT:
