@@ -20,13 +20,7 @@ from zoo.isolation import in_double, isolated
 from zoo.metrics.posterior import exact_moments, posterior_errors, sd_error
 from zoo.models import MODELS
 from zoo.protocols import HasMoments, HasPosterior
-from zoo.reference import (
-    UnreliableReferenceError,
-    load,
-    reference,
-    sample_reference,
-    save,
-)
+from zoo.reference import UnreliableReferenceError, load, reference, sample_reference, save
 from zoo.reference.checks import check, summarise
 from zoo.reference.posterior import Posterior
 from zoo.reference.store import HERE, TENSORS
